@@ -1,0 +1,95 @@
+"""Restore one degraded picture, with no training data, and say how sure every pixel is.
+
+>>> import bayesdip as bd
+>>> r = bd.denoise(picture, sigma=25, channel_axis=-1)      # doctest: +SKIP
+>>> r.mean, r.std, r.interval(0.9)                          # doctest: +SKIP
+
+Everything is loaded when it is first used, so that importing the package stays quick.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+# Where each public name lives. Submodules stand for themselves.
+_HOME = {
+    "denoise": "restore",
+    "inpaint": "restore",
+    "upscale": "restore",
+    "deblur": "restore",
+    "restore": "restore",
+    "Restoration": "restoration",
+    "Progress": "monitor",
+    "Estimate": "monitor",
+    "Gaussian": "noise",
+    "Poisson": "noise",
+    "PoissonGaussian": "noise",
+    "estimate_sigma": "noise",
+    "Identity": "operators",
+    "Mask": "operators",
+    "Downsample": "operators",
+    "Blur": "operators",
+    "BayesDipError": "errors",
+    "ShapeError": "errors",
+    "NonFiniteError": "errors",
+    "FileError": "errors",
+    "ResourceError": "errors",
+}
+_MODULES = ("arch", "errors", "gp", "io", "kernels", "noise", "operators")
+
+__all__ = [
+    "BayesDipError",
+    "Blur",
+    "Downsample",
+    "Estimate",
+    "FileError",
+    "Gaussian",
+    "Identity",
+    "Mask",
+    "NonFiniteError",
+    "Poisson",
+    "PoissonGaussian",
+    "Progress",
+    "ResourceError",
+    "Restoration",
+    "ShapeError",
+    "arch",
+    "deblur",
+    "denoise",
+    "errors",
+    "estimate_sigma",
+    "gp",
+    "inpaint",
+    "io",
+    "kernels",
+    "noise",
+    "operators",
+    "restore",
+    "upscale",
+]
+
+if TYPE_CHECKING:
+    from bayesdip import arch, errors, gp, io, kernels, noise, operators
+    from bayesdip.errors import BayesDipError, FileError, NonFiniteError, ResourceError, ShapeError
+    from bayesdip.monitor import Estimate, Progress
+    from bayesdip.noise import Gaussian, Poisson, PoissonGaussian, estimate_sigma
+    from bayesdip.operators import Blur, Downsample, Identity, Mask
+    from bayesdip.restoration import Restoration
+    from bayesdip.restore import deblur, denoise, inpaint, restore, upscale
+
+
+def __getattr__(name: str) -> Any:
+    if name in _MODULES:
+        return import_module(f"bayesdip.{name}")
+    if name in _HOME:
+        value = getattr(import_module(f"bayesdip.{_HOME[name]}"), name)
+        globals()[name] = value  # also hides the submodule `restore` behind the function of that name
+        return value
+    raise AttributeError(f"module 'bayesdip' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

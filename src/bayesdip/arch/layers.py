@@ -1,0 +1,180 @@
+"""Layer records: what a layer is, said once, with both of its readings side by side.
+
+Each record is immutable and gives
+
+- ``module``: the trainable network layer at a finite width, and
+- ``covariance``: what the layer does to the covariance of its input when the width goes
+  to infinity (Cheng, Gadelha, Maji, Sheldon 2019, arXiv 1904.07457, section 4).
+
+The weights are PyTorch's default at the start: uniform within ``+-1/sqrt(fan_in)``, so of
+variance ``1 / (3 fan_in)``, the same for the biases. The rules keep these scales as they
+are; a batch norm forgets them, and a kernel is reported with unit variance in the end.
+"""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from bayesdip.arch.covariance import Covariance
+from bayesdip.arch.padding import PADDINGS, pad_all
+from bayesdip.errors import BayesDipError
+
+CONVOLUTIONS = (F.conv1d, F.conv2d, F.conv3d)
+CONV_GAIN = 1 / 3  # weight variance times fan-in: kaiming_uniform_(a=sqrt(5)), PyTorch's default
+
+
+class Layer(ABC):
+    """One layer, or a tree of them."""
+
+    @abstractmethod
+    def module(self, features_in: int, dims: int, generator: torch.Generator | None = None) -> nn.Module:
+        """The layer as a module from (B, features_in, *grid) to (B, features, *grid').
+
+        Its weights are drawn from ``generator`` (PyTorch's global one when None).
+        """
+
+    def features(self, features_in: int, dims: int) -> int:
+        """How many features come out."""
+        return features_in
+
+    @abstractmethod
+    def covariance(self, K: Covariance) -> Covariance:
+        """The covariance of the layer's output, given that of its input."""
+
+    def leaves(self) -> Iterator[Layer]:
+        """The layers of the tree in the order in which they act."""
+        yield self
+
+
+@dataclass(frozen=True)
+class Identity(Layer):
+    """Nothing: K'(t) = K(t)."""
+
+    def module(self, features_in: int, dims: int, generator: torch.Generator | None = None) -> nn.Module:
+        return nn.Identity()
+
+    def covariance(self, K: Covariance) -> Covariance:
+        return K
+
+
+@dataclass(frozen=True)
+class Conv(Layer):
+    """Convolution with independent weights.
+
+    The weights of different features and of different taps are independent, so each tap
+    adds its own copy of K, and only a scale and the variance of the bias are left of the
+    whole filter, whatever its size:
+
+        K'(t) = K(stride t) / 3 + 1 / (3 fan_in),    fan_in = features_in size^dims.
+
+    Attributes
+    ----------
+    features_out : int
+        Number of filters.
+    size : int
+        Taps per axis, odd.
+    stride : int
+        Keep every ``stride``-th pixel.
+    padding : "reflection", "zero" or "circular"
+        What stands beyond the borders. The grid keeps its size.
+    """
+
+    features_out: int
+    size: int = 3
+    stride: int = 1
+    bias: bool = True
+    padding: str = "reflection"
+
+    def __post_init__(self) -> None:
+        if self.features_out < 1 or self.stride < 1 or self.size < 1 or self.size % 2 == 0:
+            raise BayesDipError(
+                f"{self} cannot be built: a convolution needs at least one feature, a stride of at "
+                "least 1 and an odd filter size (so that the picture keeps its place); change these."
+            )
+        if self.padding not in PADDINGS:
+            raise BayesDipError(
+                f"Unknown padding {self.padding!r}; it is one of {', '.join(PADDINGS)}. Choose one of these."
+            )
+
+    def module(self, features_in: int, dims: int, generator: torch.Generator | None = None) -> nn.Module:
+        return Convolution(self, features_in, dims, generator)
+
+    def features(self, features_in: int, dims: int) -> int:
+        return self.features_out
+
+    def covariance(self, K: Covariance) -> Covariance:
+        fan_in = K.features * self.size**K.dims
+        kept = K.resampled([1.0], down=self.stride) if self.stride > 1 else K
+        return kept.scaled(CONV_GAIN, CONV_GAIN / fan_in if self.bias else 0.0, self.features_out)
+
+
+class Convolution(nn.Module):
+    """The module of :class:`Conv`: ``weight`` (out, in, *taps) and ``bias`` (out,)."""
+
+    def __init__(self, record: Conv, features_in: int, dims: int, generator: torch.Generator | None) -> None:
+        super().__init__()
+        self.record = record
+        fan_in = features_in * record.size**dims
+        self.weight = uniform((record.features_out, features_in, *(record.size,) * dims), fan_in, generator)
+        self.bias = uniform((record.features_out,), fan_in, generator) if record.bias else None
+        self._convolve = CONVOLUTIONS[dims - 1]
+
+    def forward(self, x: Tensor) -> Tensor:
+        record, reach = self.record, self.record.size // 2
+        if record.padding == "zero":  # the one padding that convolutions do without a copy
+            return self._convolve(x, self.weight, self.bias, stride=record.stride, padding=reach)
+        return self._convolve(pad_all(x, reach, record.padding), self.weight, self.bias, stride=record.stride)
+
+    def extra_repr(self) -> str:
+        return str(self.record)
+
+
+def uniform(shape: tuple[int, ...], fan_in: int, generator: torch.Generator | None) -> nn.Parameter:
+    """PyTorch's default start for convolutions: uniform within ``+-1/sqrt(fan_in)``."""
+    bound = 1 / math.sqrt(fan_in)
+    device = generator.device if generator is not None else None
+    return nn.Parameter(torch.empty(shape, device=device).uniform_(-bound, bound, generator=generator))
+
+
+@dataclass(frozen=True)
+class BatchNorm(Layer):
+    """Normalisation of every feature by its own mean and variance over the *current* picture.
+
+        K'(t) = (K(t) - K(inf)) / (K(0) - K(inf) + epsilon)
+
+    K(inf) is the variance of a picture's mean. The picture's own statistics are used in
+    training and in evaluation alike, and there are no running ones: the network is fitted
+    to one picture, and averages over its past states would be the statistics of another.
+    With several pictures in a batch, each is normalised by itself. Gain 1 and bias 0 at
+    the start, as in PyTorch. A grid of one pixel has no variance: at least two are needed.
+    """
+
+    epsilon: float = 1e-5
+
+    def module(self, features_in: int, dims: int, generator: torch.Generator | None = None) -> nn.Module:
+        return PictureNorm(features_in, self.epsilon)
+
+    def covariance(self, K: Covariance) -> Covariance:
+        return K.normalised(self.epsilon)
+
+
+class PictureNorm(nn.Module):
+    """The module of :class:`BatchNorm`: ``weight`` and ``bias``, both (features,)."""
+
+    def __init__(self, features: int, epsilon: float) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(features))
+        self.bias = nn.Parameter(torch.zeros(features))
+        self.epsilon = epsilon
+
+    def forward(self, x: Tensor) -> Tensor:
+        if x.shape[0] == 1:  # the same numbers, without instance_norm's copies
+            return F.batch_norm(x, None, None, self.weight, self.bias, training=True, eps=self.epsilon)
+        return F.instance_norm(x, weight=self.weight, bias=self.bias, eps=self.epsilon)

@@ -1,0 +1,227 @@
+"""The named architectures.
+
+``Skip`` is the network of Ulyanov, Vedaldi, Lempitsky, *Deep Image Prior*, CVPR 2018
+(arXiv 1711.10925), layer by layer as in the authors' released code; its defaults are those
+of Cheng et al. 2019 (arXiv 1904.07457).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from bayesdip.arch.activations import LeakyReLU
+from bayesdip.arch.architecture import Architecture, check_at_least, check_choice
+from bayesdip.arch.combine import Sequential, SkipConcat
+from bayesdip.arch.layers import BatchNorm, Conv, Layer
+from bayesdip.arch.network import GridRule
+from bayesdip.arch.padding import PADDINGS
+from bayesdip.arch.resampling import DOWNSAMPLINGS, UPSAMPLINGS, Downsample, PixelShuffle, Upsample
+from bayesdip.errors import BayesDipError
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Convolutional(Architecture):
+    """What the named networks share.
+
+    Attributes
+    ----------
+    scales : int
+        How many times the grid is halved, or doubled.
+    slope : float
+        Slope of the leaky ReLU below zero.
+    filter_size : int
+        Taps per axis of the main path's convolutions, odd.
+    norm : bool
+        Batch norm (by the current picture) after every convolution.
+    padding : "reflection", "zero" or "circular"
+    upsample : "bilinear", "nearest" or "transposed"
+    mixing : bool
+        A second convolution, of size 1, with norm and activation after each convolution on
+        the way up (``need1x1_up`` in the original).
+    """
+
+    scales: int = 5
+    slope: float = 0.2
+    filter_size: int = 3
+    norm: bool = True
+    padding: str = "reflection"
+    upsample: str = "bilinear"
+    mixing: bool = True
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_at_least(self, 0, "scales")
+        check_choice(self, "padding", PADDINGS)
+        check_choice(self, "upsample", UPSAMPLINGS)
+        self._conv(1, self.filter_size)
+
+    def _conv(self, features: int, size: int, stride: int = 1) -> Conv:
+        return Conv(features, size, stride, padding=self.padding)
+
+    def _norm(self) -> tuple[Layer, ...]:
+        return (BatchNorm(),) if self.norm else ()
+
+    def _unit(self, features: int, size: int) -> tuple[Layer, ...]:
+        """Convolution, norm, activation."""
+        return (self._conv(features, size), *self._norm(), LeakyReLU(self.slope))
+
+    def _up(self) -> tuple[Layer, ...]:
+        """What comes after the concatenation on the way up."""
+        mixing = self._unit(self.width, 1) if self.mixing else ()
+        return (*self._unit(self.width, self.filter_size), *mixing)
+
+    @property
+    def _coarsest(self) -> int:
+        """Pixels that the coarsest grid needs per axis: to be mirrored, and to have a variance."""
+        return max(2, self.filter_size // 2 + 1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Skip(_Convolutional):
+    """The paper's encoder-decoder with thin skip connections at every scale.
+
+    Attributes
+    ----------
+    skip : int
+        Features of each skip connection; 0 for none.
+    downsample : "stride", "average" or "lanczos"
+        How the grid is halved; the latter two after a convolution on the fine grid.
+    """
+
+    skip: int = 4
+    downsample: str = "stride"
+
+    name: ClassVar[str] = "skip"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_at_least(self, 0, "skip")
+        check_choice(self, "downsample", DOWNSAMPLINGS)
+
+    def layers(self, channels: int = 1, dims: int = 2) -> Layer:
+        return Sequential((*self._core(), Conv(channels, 1)))
+
+    def grid_rule(self) -> GridRule:
+        return GridRule(multiple=2**self.scales, smallest=self._coarsest * 2**self.scales)
+
+    def _core(self) -> tuple[Layer, ...]:
+        levels: tuple[Layer, ...] = ()
+        for _ in range(self.scales):  # from the coarsest to the finest
+            levels = self._level(levels)
+        return levels or self._up()
+
+    def _level(self, deeper: tuple[Layer, ...]) -> tuple[Layer, ...]:
+        """One scale around the coarser ones. The norm of the concatenation stands in its branches."""
+        activation = LeakyReLU(self.slope)
+        main = (
+            *self._halving(),
+            *self._norm(),
+            activation,
+            *self._unit(self.width, self.filter_size),
+            *deeper,
+            Upsample(self.upsample),
+            *self._norm(),
+        )
+        skip = Sequential((*self._unit(self.skip, 1), *self._norm())) if self.skip else None
+        return (SkipConcat(Sequential(main), skip), *self._up())
+
+    def _halving(self) -> tuple[Layer, ...]:
+        if self.downsample == "stride":
+            return (self._conv(self.width, self.filter_size, stride=2),)
+        return (self._conv(self.width, self.filter_size), Downsample(self.downsample))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Decoder(_Convolutional):
+    """The way up alone: small noise on the coarsest grid, no encoder and no skips."""
+
+    name: ClassVar[str] = "decoder"
+
+    def layers(self, channels: int = 1, dims: int = 2) -> Layer:
+        level = (Upsample(self.upsample), *self._norm(), *self._up())
+        bottom = self._unit(self.width, self.filter_size)
+        return Sequential((*bottom, *level * self.scales, Conv(channels, 1)))
+
+    def grid_rule(self) -> GridRule:
+        return GridRule(smallest=self._coarsest, magnification=2**self.scales)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shuffle(Skip):
+    """A skip network at half resolution, whose features are shuffled into full-resolution pixels.
+
+    Much cheaper than ``Skip``: all but the last convolution work on a quarter of the
+    pixels, and that one has few features.
+
+    Attributes
+    ----------
+    shuffled : int
+        Features at full resolution.
+    """
+
+    scales: int = 4
+    width: int = 64
+    shuffled: int = 16
+
+    name: ClassVar[str] = "shuffle"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_at_least(self, 1, "shuffled")
+
+    def layers(self, channels: int = 1, dims: int = 2) -> Layer:
+        return Sequential(
+            (
+                *self._core(),
+                Conv(self.shuffled * 2**dims, 1),
+                PixelShuffle(2),
+                *self._norm(),
+                LeakyReLU(self.slope),
+                *self._unit(self.shuffled, self.filter_size),
+                Conv(channels, 1),
+            )
+        )
+
+    def grid_rule(self) -> GridRule:
+        core = super().grid_rule()
+        return GridRule(core.multiple, core.smallest, magnification=2)
+
+
+_NAMED: dict[str, type[Architecture]] = {cls.name: cls for cls in (Skip, Decoder, Shuffle)}
+
+
+def names() -> list[str]:
+    """The names of the architectures."""
+    return list(_NAMED)
+
+
+def named(name: str) -> Architecture:
+    """The architecture of that name, with its default settings."""
+    return from_dict({"name": name})
+
+
+def from_dict(settings: Mapping[str, Any]) -> Architecture:
+    """The architecture that ``to_dict`` gave these settings; missing ones have their defaults."""
+    name = settings.get("name")
+    if name not in _NAMED:
+        raise BayesDipError(
+            f"Unknown architecture {name!r}; it is one of {', '.join(_NAMED)}. Choose one of these."
+        )
+    return _NAMED[name].with_settings({k: v for k, v in settings.items() if k != "name"})
+
+
+def skip(**settings: Any) -> Skip:
+    """The paper's network; see :class:`Skip` and :class:`Architecture` for the settings."""
+    return Skip.with_settings(settings)
+
+
+def decoder(**settings: Any) -> Decoder:
+    """A decoder alone; see :class:`Decoder` and :class:`Architecture` for the settings."""
+    return Decoder.with_settings(settings)
+
+
+def shuffle(**settings: Any) -> Shuffle:
+    """The fast network; see :class:`Shuffle` and :class:`Architecture` for the settings."""
+    return Shuffle.with_settings(settings)

@@ -1,0 +1,28 @@
+"""The errors that bayesdip raises on purpose.
+
+All of them are a :class:`BayesDipError`, and each is a ``ValueError`` too, so that
+callers who know only Python's own errors catch them. A message says what was given,
+what was expected, and what to do.
+"""
+
+from __future__ import annotations
+
+
+class BayesDipError(ValueError):
+    """Base of every error that bayesdip raises on purpose."""
+
+
+class ShapeError(BayesDipError):
+    """An array or tensor has a shape that does not fit."""
+
+
+class NonFiniteError(BayesDipError):
+    """A picture holds NaN or infinity where numbers are needed."""
+
+
+class FileError(BayesDipError):
+    """A file cannot be read as a picture, or cannot be written."""
+
+
+class ResourceError(BayesDipError):
+    """The work asked for does not fit in this machine's memory."""

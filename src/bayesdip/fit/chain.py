@@ -1,0 +1,124 @@
+"""The loop that drives a stepper: time, trace, callback, and a guard against divergence."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from torch import Tensor
+
+from bayesdip.errors import BayesDipError
+from bayesdip.fit.cost import step_memory
+from bayesdip.fit.problem import Problem
+from bayesdip.fit.steppers import Stepper
+from bayesdip.monitor import Estimate, Monitor, Progress
+from bayesdip.posterior import Trace
+
+# The fit is looked at every so many steps: often enough to catch a divergence early, seldom
+# enough that reading it back costs nothing on a GPU.
+LOOK_EVERY = 10
+# Steps from which the cost of a run is told; the first is slower than the rest.
+MEASURED_STEPS = 5
+# A fit that is so many times worse than at the last good look has collapsed.
+COLLAPSE = 2.0
+MOST_ROLLBACKS = 20
+
+
+@dataclass
+class Chain:
+    """One run over the steps ``0 .. steps``, in phases that may use different steppers.
+
+    Attributes
+    ----------
+    share : float
+        How much of the run is done, 0 to 1: by steps, or by the time budget where that is
+        further on.
+    """
+
+    problem: Problem
+    monitor: Monitor
+    steps: int
+    best_picture: Callable[[], Tensor | None]
+    step: int = 0
+    rollbacks: int = 0
+    trace: Trace = field(default_factory=lambda: {"step": [], "seconds": [], "fit": [], "sampling": []})
+    _good: tuple[float, Any] | None = None
+    _first_done: float = 0.0
+
+    @property
+    def share(self) -> float:
+        return max(self.step / self.steps, self.monitor.budget_spent())
+
+    def advance(
+        self, stepper: Stepper, until: float, phase: str, on_picture: Callable[[Tensor], None]
+    ) -> None:
+        """Step until that share of the run is done, or the monitor says stop."""
+        self._good = None
+        while self.share < until and not self.monitor.should_stop():
+            picture = stepper.step()
+            self.step += 1
+            if self.step == 1:
+                self._first_done = self.monitor.elapsed
+            if self.step % LOOK_EVERY == 0 or self._good is None:
+                fit = self.problem.fit(picture)
+                if self._collapsed(fit):
+                    self._roll_back(stepper)
+                    continue
+                self._good = (fit, stepper.snapshot())
+                self._tell(phase, fit)
+            on_picture(picture)
+            if self.step == MEASURED_STEPS:
+                self._tell_cost()
+
+    def _collapsed(self, fit: float) -> bool:
+        if not math.isfinite(fit):
+            return True
+        return self._good is not None and fit > COLLAPSE * max(self._good[0], 1.0)
+
+    def _roll_back(self, stepper: Stepper) -> None:
+        self.rollbacks += 1
+        if self._good is None or self.rollbacks > MOST_ROLLBACKS:
+            raise BayesDipError(
+                f"the fit diverged {self.rollbacks} times: expected a finite fit; "
+                "check the noise level, or use method='gp'"
+            )
+        stepper.rewind(self._good[1])
+
+    def _tell(self, phase: str, fit: float) -> None:
+        elapsed = self.monitor.elapsed
+        for key, value in (
+            ("step", self.step),
+            ("seconds", elapsed),
+            ("fit", fit),
+            ("sampling", float(phase == "sampling")),
+        ):
+            self.trace[key].append(value)
+        remaining = elapsed * (1 - self.share) / self.share
+        mean = self.best_picture()
+        self.monitor.report(
+            Progress(
+                phase, self.step, self.steps, elapsed, remaining, fit, mean=lambda: picture_or_raise(mean)
+            )
+        )
+
+    def _tell_cost(self) -> None:
+        """Show what the run will cost, once a few steps were measured."""
+        elapsed = self.monitor.elapsed
+        per_step = (elapsed - self._first_done) / (self.step - 1)
+        seconds = self._first_done + per_step * (self.steps - 1)
+        if self.monitor.time_budget is not None:
+            seconds = min(seconds, self.monitor.time_budget)
+        network, code = self.problem.network, self.problem.code
+        memory = step_memory(network.arch, self.problem.measurement.channels, tuple(code.shape[2:]))
+        estimate = Estimate(seconds, memory, self.steps)
+        self.monitor.report(
+            Progress("estimate", self.step, self.steps, elapsed, seconds - elapsed, estimate=estimate)
+        )
+
+
+def picture_or_raise(picture: Tensor | None) -> Tensor:
+    if picture is None:
+        raise BayesDipError("there is no picture yet: ask again after a few steps")
+    return picture

@@ -1,0 +1,70 @@
+"""What a training step costs in memory, told before it is paid."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from math import prod
+
+import torch
+from torch import Tensor
+
+from bayesdip.arch.architecture import Architecture
+from bayesdip.errors import ResourceError
+
+# Side of the small picture on which the memory of a step is counted.
+PROBE_SIDE = 64
+# Besides what is kept for the backward pass, it holds gradients of the widest layers and
+# workspace; measured as resident memory at 256x256 to 1024x1024.
+BACKWARD_SHARE = 0.35
+
+
+@lru_cache(maxsize=32)
+def bytes_per_input_pixel(arch: Architecture, channels: int, dims: int) -> float:
+    """Bytes that one step keeps for its backward pass, per pixel of the network's input grid."""
+    generator = torch.Generator().manual_seed(0)
+    network = arch.build(channels, dims, generator=generator)
+    code = network.new_input((PROBE_SIDE,) * dims, generator)
+    own = {w.data_ptr() for w in network.parameters()}
+    kept: dict[int, int] = {}
+
+    def count(tensor: Tensor) -> Tensor:
+        storage = tensor.untyped_storage()
+        if storage.data_ptr() not in own:
+            kept[storage.data_ptr()] = storage.nbytes()
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(count, lambda tensor: tensor):
+        picture = network(code)
+        total = sum(kept.values())
+        del picture
+    return total / prod(code.shape[2:])
+
+
+def step_memory(arch: Architecture, channels: int, input_grid: tuple[int, ...]) -> int:
+    """Estimate of the bytes that fitting needs beyond the program itself."""
+    per_pixel = bytes_per_input_pixel(arch, channels, len(input_grid))
+    return round((1 + BACKWARD_SHARE) * per_pixel * prod(input_grid))
+
+
+def available_memory(device: str) -> int:
+    """Bytes that are free on the device (for the CPU: that the system could give)."""
+    if torch.device(device).type == "cuda":
+        return int(torch.cuda.mem_get_info(device)[0])
+    import psutil
+
+    return int(psutil.virtual_memory().available)
+
+
+def check_memory(needed: int, device: str, what: str, instead: str) -> None:
+    """Refuse work that cannot fit, before it starts.
+
+    Raises
+    ------
+    ResourceError
+        More is needed than the device has free.
+    """
+    free = available_memory(device)
+    if needed > free:
+        raise ResourceError(
+            f"{what} needs about {needed / 2**30:.1f} GiB of memory and {free / 2**30:.1f} GiB are free: {instead}"
+        )

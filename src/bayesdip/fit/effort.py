@@ -1,0 +1,32 @@
+"""How much work each effort stands for, and how the steps of a run are shared out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A run of ``steps``: Adam first, then heating, burn-in and sampling.
+
+    Attributes
+    ----------
+    steps : int
+    warm_up, heated, burnt_in : float
+        Shares of the steps at which Adam ends, the full temperature is reached, and sampling begins.
+    learning_rate, input_noise : float
+        Of Adam; see ``AdamStepper``.
+    step_size : float
+        Of the Langevin dynamics; see ``psgld_step``.
+    """
+
+    steps: int
+    warm_up: float = 0.25
+    heated: float = 0.35
+    burnt_in: float = 0.45
+    learning_rate: float = 0.01
+    input_noise: float = 1 / 30
+    step_size: float = 0.03
+
+
+PLANS = {"fast": Plan(1000), "balanced": Plan(4000), "best": Plan(12000)}

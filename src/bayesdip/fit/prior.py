@@ -1,0 +1,25 @@
+"""The prior on a network's weights: the law under which the network tends to its Gaussian process."""
+
+from __future__ import annotations
+
+from math import prod
+
+from torch import Tensor, nn
+
+
+def weight_stds(network: nn.Module, slope: float = 0.2) -> list[float]:
+    """Standard deviation of the zero-mean Gaussian prior of each trainable tensor.
+
+    Convolution weights: ``sqrt(2 / ((1 + slope^2) fan_in))``, which keeps the variance through
+    a leaky ReLU of that slope (He et al., ICCV 2015), and under which the wide network is the
+    Gaussian process of ``arch.kernel()`` (Cheng et al. 2019, theorem 1). Biases, and the gains
+    and shifts of the norms: 1.
+    """
+    return [_std(w, slope) for w in network.parameters() if w.requires_grad]
+
+
+def _std(weight: Tensor, slope: float) -> float:
+    if weight.ndim < 3:
+        return 1.0
+    fan_in = prod(weight.shape[1:])
+    return float((2 / ((1 + slope**2) * fan_in)) ** 0.5)

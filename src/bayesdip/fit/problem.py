@@ -1,0 +1,106 @@
+"""The energy of a network's weights: how badly its picture explains the data, plus the prior on weights."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from bayesdip.arch.architecture import Architecture
+from bayesdip.arch.network import Network
+from bayesdip.fit.prior import weight_stds
+from bayesdip.measurement import Measurement
+from bayesdip.noise import Gaussian
+
+# Exact data have no likelihood. A network cannot reproduce them exactly in finite time anyway:
+# it is asked to come within one gray level of an 8-bit picture.
+SMALLEST_SIGMA = 1 / 255
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One picture to be fitted by one network.
+
+    The posterior density of the weights is ``exp(-U)`` with
+
+        U(w) = -log p(y | A f_w(z)) + sum_i w_i^2 / (2 s_i^2),
+
+    as in Cheng et al. 2019, eq. 5, with the prior of ``fit.prior``.
+
+    Attributes
+    ----------
+    network : Network
+        ``f``: from an input (1, D, *grid) to a picture (1, C, *grid).
+    measurement : Measurement
+        ``y``, ``A`` and the noise, on the network's device.
+    code : Tensor, shape (1, D, *grid)
+        The network's fixed random input ``z``.
+    stds : list of float
+        Prior standard deviation of each trainable tensor.
+    observed : Tensor of bool, shape of ``y``
+    variance : Tensor, broadcastable to ``y``
+        Noise variance, from the data alone; to compare a fit with.
+    """
+
+    network: Network
+    measurement: Measurement
+    code: Tensor
+    stds: list[float]
+    observed: Tensor
+    variance: Tensor
+
+    @classmethod
+    def pose(
+        cls, measurement: Measurement, arch: Architecture, generator: torch.Generator, device: str
+    ) -> Problem:
+        """A fresh network for these data, in single precision on ``device``."""
+        noise = measurement.noise
+        if isinstance(noise, Gaussian):
+            noise = with_smallest_sigma(noise)
+        y = measurement.y.to(device, torch.float32)
+        measurement = replace(measurement, y=y, noise=noise)
+        grid = measurement.grid
+        network = arch.build(measurement.channels, len(grid), generator=generator).to(device)
+        code = network.new_input(grid, generator, device)
+        observed = measurement.operator.observed.to(device).expand(y.shape)
+        return cls(network, measurement, code, weight_stds(network), observed, noise.variance(y, observed))
+
+    @property
+    def weights(self) -> list[Tensor]:
+        return [w for w in self.network.parameters() if w.requires_grad]
+
+    @property
+    def observations(self) -> int:
+        """Number of values that were seen, channels counted."""
+        return int(self.observed.sum())
+
+    def picture(self, input_noise: float = 0.0, generator: torch.Generator | None = None) -> Tensor:
+        """The network's picture, shape (C, *grid), its input perturbed by white noise of that size."""
+        code = self.code
+        if input_noise > 0:
+            noise = torch.empty_like(code).normal_(generator=generator)
+            code = code.add(noise, alpha=input_noise)
+        picture: Tensor = self.network(code, self.measurement.grid)[0]
+        return picture
+
+    def misfit(self, picture: Tensor) -> Tensor:
+        """``-log p(y | A x)`` up to a constant."""
+        m = self.measurement
+        return m.noise.negative_log_likelihood(m.operator.forward(picture), m.y, self.observed)
+
+    @torch.no_grad()
+    def fit(self, picture: Tensor) -> float:
+        """Root mean square of ``(y - A x) / sigma`` over the data: 1 at the noise level, 0 at a perfect fit."""
+        m = self.measurement
+        squared = (m.y - m.operator.forward(picture)) ** 2 / self.variance
+        return float(torch.where(self.observed, squared, 0).sum().div(self.observed.sum()).sqrt())
+
+
+def with_smallest_sigma(noise: Gaussian) -> Gaussian:
+    """The same noise, nowhere below what a network can be asked for."""
+    if isinstance(noise.sigma, Tensor):
+        return Gaussian(noise.sigma.clamp(min=SMALLEST_SIGMA))
+    if isinstance(noise.sigma, tuple):
+        return Gaussian(tuple(max(s, SMALLEST_SIGMA) for s in noise.sigma))
+    return Gaussian(max(noise.sigma, SMALLEST_SIGMA))

@@ -1,0 +1,74 @@
+"""Posterior draws by Matheron's rule.
+
+A draw from the prior, corrected by what the data of that draw would have told about it:
+``f + K A^T (A K A^T + N)^-1 (y - A f - e)`` is a draw from the posterior when ``f`` is one from the
+prior and ``e`` one of the noise (Wilson et al., *Pathwise conditioning of Gaussian processes*,
+JMLR 22, 2021).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from bayesdip.gp.solve import Solution
+from bayesdip.gp.system import DataCovariance
+
+Solver = Callable[[DataCovariance, Tensor], Solution]
+
+# Numbers that one batch of draws may hold at a time, on the torus.
+BATCH_NUMBERS = 2**24
+
+
+def deviations(
+    system: DataCovariance,
+    count: int,
+    solve: Solver,
+    generator: torch.Generator | None = None,
+    offset_variance: Tensor | None = None,
+) -> tuple[Tensor, list[Solution]]:
+    """Draws of the picture minus its posterior mean, at unit amplitude.
+
+    Parameters
+    ----------
+    system : DataCovariance
+        For one right-hand side a channel (or one for all channels, where they are solved together).
+    count : int
+    solve : callable
+        ``(system, b) -> Solution`` of ``(A K A^T + N) a = b``.
+    offset_variance : Tensor, shape (C,), optional
+        Variance of the channels' unknown offsets given the data, at unit amplitude.
+
+    Returns
+    -------
+    Tensor, shape (count, C, *input), and the solutions, batch by batch.
+    """
+    groups = len(system.channel)
+    each = max(1, BATCH_NUMBERS // (system.seen.shape[1] * groups * math.prod(system.grid.torus)))
+    drawn, solutions = [], []
+    for begin in range(0, count, each):
+        n = min(each, count - begin)
+        several = system.repeated(n)
+        rows = torch.arange(n * groups, device=system.seen.device)
+        f = several.draw(generator)
+        if offset_variance is not None:
+            spread = offset_variance.sqrt().reshape(groups, -1, *[1] * len(system.grid.shape))
+            f = f + spread.repeat(n, *[1] * (spread.ndim - 1)) * _normal((*f.shape[:2], *[1] * (f.ndim - 2)), f, generator)
+        noise = several.noise_rows(rows)
+        data = several.predict(f, rows)
+        e = _normal(data.shape, f, generator) * noise.sqrt() * several.seen_rows(rows)
+        solution = solve(several, data + e)
+        solutions.append(solution)
+        f = f - several.to_picture(solution.x, rows)
+        drawn.append(f.reshape(n, -1, *f.shape[2:]))
+        if solution.stopped in ("monitor", "interrupt"):
+            break
+    return torch.cat(drawn), solutions
+
+
+def _normal(shape: tuple[int, ...] | torch.Size, like: Tensor, generator: torch.Generator | None) -> Tensor:
+    device = like.device if generator is None else generator.device
+    return torch.randn(shape, generator=generator, dtype=like.dtype, device=device).to(like.device)

@@ -1,0 +1,178 @@
+"""Conjugate gradients for many right-hand sides at once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+Monitor = Callable[[int, float], "bool | None"]
+"""``(iteration, residual) -> stop?``: asked after every iteration."""
+
+LinearMap = Callable[[Tensor, Tensor], Tensor]
+"""``(v, active) -> M v``: v has shape (R, ...), and ``active`` (R,) says which right-hand sides those are."""
+
+# A single-precision run loses the true residual below this share of the right-hand side.
+SINGLE_PRECISION_FLOOR = 1e-4
+
+
+@dataclass(frozen=True)
+class Solution:
+    """What a solve reached.
+
+    Attributes
+    ----------
+    x : Tensor, shape (R, ...)
+    iterations : int
+        Steps until the last right-hand side was done.
+    residual : float
+        The largest relative residual ``|b - A x| / |b|`` over the right-hand sides.
+    converged : bool
+    stopped : str
+        ``"converged"``, ``"max_iterations"``, ``"monitor"`` or ``"interrupt"``.
+    """
+
+    x: Tensor
+    iterations: int
+    residual: float
+    converged: bool
+    stopped: str
+
+
+def conjugate_gradients(
+    apply: LinearMap,
+    b: Tensor,
+    *,
+    precondition: LinearMap | None = None,
+    tol: float = 1e-3,
+    max_iterations: int = 500,
+    monitor: Monitor | None = None,
+    start: Tensor | None = None,
+) -> Solution:
+    """Solve ``A x = b`` for a symmetric positive definite A, each right-hand side by itself.
+
+    Right-hand sides that have converged leave the batch, so they cost nothing any more. A stop by
+    the monitor or by Ctrl-C gives the present x: conjugate gradients come closer to the
+    solution (in the norm of A) with every step, so the last x is the best.
+
+    Parameters
+    ----------
+    apply, precondition : callable
+        ``A v`` and an approximation of ``A^-1 v``, symmetric positive definite.
+    b : Tensor, shape (R, ...)
+    tol : float
+        Stop when ``|b - A x| <= tol |b|``.
+    start : Tensor, optional
+        A first guess, shape of `b`.
+    """
+    every = torch.arange(b.shape[0], device=b.device)
+    scale = _norms(b)
+    # A right-hand side of zero has the solution zero.
+    x = torch.zeros_like(b) if start is None else start.clone()
+    x[scale == 0] = 0
+    r_all = b if start is None else b - apply(x, every)
+    relative = _norms(r_all) / scale.clamp(min=torch.finfo(b.dtype).tiny)
+    active = every[relative > tol]
+    if len(active) == 0:
+        return Solution(x, 0, float(relative.max()), True, "converged")
+
+    r = r_all[active].clone()
+    xa = x[active]
+    iteration, stopped = 0, "max_iterations"
+    p, rz = torch.zeros_like(r), torch.ones_like(scale[active])
+    try:
+        while iteration < max_iterations:
+            z = r if precondition is None else precondition(r, active)
+            rz_next = _dots(r, z)
+            p = z + _spread(rz_next / rz, z) * p if iteration else z.clone()
+            rz = rz_next
+            q = apply(p, active)
+            alpha = _spread(rz / _dots(p, q), p)
+            xa, r = xa + alpha * p, r - alpha * q
+            iteration += 1
+            relative[active] = _norms(r) / scale[active]
+            going = relative[active] > tol
+            if not bool(going.all()):
+                x[active] = xa
+                active, xa, r, p, rz = active[going], xa[going], r[going], p[going], rz[going]
+            if len(active) == 0:
+                stopped = "converged"
+                break
+            if monitor is not None and monitor(iteration, float(relative.max())):
+                stopped = "monitor"
+                break
+    except KeyboardInterrupt:
+        stopped = "interrupt"
+    x[active] = xa
+    return Solution(x, iteration, float(relative.max()), stopped == "converged", stopped)
+
+
+def refined(
+    apply: LinearMap,
+    apply_low: LinearMap,
+    b: Tensor,
+    low: torch.dtype,
+    *,
+    precondition: LinearMap | None = None,
+    tol: float = 1e-3,
+    max_iterations: int = 500,
+    monitor: Monitor | None = None,
+) -> Solution:
+    """Solve in a low precision, correct in a high one (iterative refinement).
+
+    The residual is computed in the precision of `b`; what is missing is solved for in `low`,
+    until the residual in high precision is small enough.
+
+    Parameters
+    ----------
+    apply, apply_low, precondition : callable
+        A in the precision of `b`, and A and its approximate inverse in `low`.
+    """
+    every = torch.arange(b.shape[0], device=b.device)
+    scale = _norms(b).clamp(min=torch.finfo(b.dtype).tiny)
+    x, r = torch.zeros_like(b), b
+    iterations, residual, stopped = 0, 1.0, "max_iterations"
+    while True:
+        sizes = _norms(r)
+        relative = sizes / scale
+        before, residual = residual, float(relative.max())
+        if residual <= tol:
+            return Solution(x, iterations, residual, True, "converged")
+        stalled = iterations > 0 and residual > 0.5 * before
+        if stopped in ("monitor", "interrupt") or stalled or iterations >= max_iterations:
+            return Solution(x, iterations, residual, False, stopped)
+        todo = every[relative > tol]
+        unit = r[todo] / _spread(sizes[todo], r)
+        # A little below the tolerance, so that rounding does not call for another round.
+        target = max(0.9 * tol / residual, SINGLE_PRECISION_FLOOR)
+        count, rest = iterations, residual
+        step = conjugate_gradients(
+            lambda v, a: apply_low(v, todo[a]),
+            unit.to(low),
+            precondition=None if precondition is None else lambda v, a: precondition(v, todo[a]),
+            tol=target,
+            max_iterations=max_iterations - iterations,
+            monitor=None if monitor is None else lambda i, e: monitor(count + i, rest * e),
+        )
+        x[todo] += _spread(sizes[todo], r) * step.x.to(b.dtype)
+        iterations += step.iterations
+        stopped = step.stopped if step.stopped != "converged" else "max_iterations"
+        try:
+            r = b - apply(x, every)
+        except KeyboardInterrupt:
+            return Solution(x, iterations, residual * step.residual, False, "interrupt")
+
+
+def _dots(a: Tensor, b: Tensor) -> Tensor:
+    return (a * b).flatten(1).sum(1)
+
+
+def _norms(v: Tensor) -> Tensor:
+    return v.flatten(1).norm(dim=1)
+
+
+def _spread(weights: Tensor, like: Tensor) -> Tensor:
+    """(R,) as (R, 1, ..., 1)."""
+    return weights.reshape(-1, *[1] * (like.ndim - 1))

@@ -1,0 +1,26 @@
+"""Picture files: read them, and write the restored picture back alike.
+
+PNG, JPEG, TIFF, WebP and ``.npy`` are read and written, BMP and GIF only read. What a
+file holds besides its pixels (bit depth, transparency, colour profile, EXIF) travels
+in a :class:`Picture` and goes into the output. Every problem with a file is one line,
+a :class:`bayesdip.errors.FileError` or a :class:`bayesdip.errors.ResourceError`.
+"""
+
+from __future__ import annotations
+
+from bayesdip.io.masks import check_mask, read_mask, read_psf
+from bayesdip.io.picture import Picture
+from bayesdip.io.reading import read_picture
+from bayesdip.io.writing import atomic_write, check_writable, write_float_tiff, write_picture
+
+__all__ = [
+    "Picture",
+    "atomic_write",
+    "check_mask",
+    "check_writable",
+    "read_mask",
+    "read_picture",
+    "read_psf",
+    "write_float_tiff",
+    "write_picture",
+]

@@ -1,0 +1,231 @@
+"""What each format can hold, what becomes of a picture that it cannot, and the bytes of the file."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from bayesdip.errors import FileError, NonFiniteError
+from bayesdip.io import png
+from bayesdip.io.guards import FilePath, message, one_line
+from bayesdip.io.picture import Array, Colour, Picture, channels_of, colour_of, full_scale
+
+FORMATS = {
+    ".png": "PNG",
+    ".jpg": "JPEG",
+    ".jpeg": "JPEG",
+    ".tif": "TIFF",
+    ".tiff": "TIFF",
+    ".webp": "WEBP",
+    ".npy": "NPY",
+}
+_SHOWN = {"PNG": "PNG", "JPEG": "JPEG", "TIFF": "TIFF", "WEBP": "WebP", "NPY": ".npy"}
+_LONGEST_SIDE = {"PNG": 2**31 - 1, "JPEG": 65_500, "WEBP": 16_383}
+_LONGEST_EXIF = 65_533  # a JPEG segment's length has 16 bits
+# Little is lost: the picture was restored at some cost, and a second JPEG round trip should not undo it.
+_JPEG_QUALITY = 95
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What will stand in the file: the format, the sample type, the colours, and what had to change."""
+
+    format: str
+    dtype: np.dtype[Any]
+    colour: Colour
+    alpha: bool
+    notes: tuple[str, ...] = ()
+
+
+def plan(path: FilePath, shape: tuple[int, ...], dtype: np.dtype[Any], like: Picture | None) -> Plan:
+    """Decide how a picture of this shape and sample type goes into the format that the name asks for.
+
+    Raises
+    ------
+    FileError
+        If the name's extension is unknown, or the format cannot hold the picture.
+    """
+    kind = FORMATS.get(Path(path).suffix.lower())
+    if kind is None:
+        given = f"its extension {Path(path).suffix!r} is no format this program writes"
+        raise FileError(message(path, given, f"one of {', '.join(FORMATS)} is", "choose another name"))
+    format_ = _SHOWN[kind]
+    if dtype.kind not in "uif" or dtype.itemsize > 8 or len(shape) not in (1, 2, 3) or 0 in shape:
+        given = f"an array of shape {shape} and type {dtype} is no picture"
+        expected = "(M,), (M, N) or (M, N, C) of whole or real numbers is"
+        raise FileError(message(path, given, expected, "convert it first"))
+    same = like is not None and channels_of(like.pixels.shape) == channels_of(shape)
+    colour = like.colour if like is not None and same else colour_of(shape)
+    alpha = like is not None and like.alpha is not None
+    if kind == "NPY":
+        notes = ("the transparency is left out: .npy holds the pixels only",) if alpha else ()
+        return Plan(kind, dtype, colour, False, notes)
+    if len(shape) == 1:
+        raise FileError(message(path, f"{format_} holds no 1-D signal", "a picture (M, N) is", "write .npy"))
+    if kind == "TIFF":
+        return Plan(kind, dtype, colour, alpha)
+    if dtype not in (np.uint8, np.uint16):
+        given, expected = f"{format_} holds no samples of type {dtype}", "uint8 or uint16 samples are"
+        raise FileError(message(path, given, expected, "write .tif or .npy, which keep them as they are"))
+    if colour == "channels":
+        given, expected = f"{format_} holds no {channels_of(shape)} channels", "gray, RGB or CMYK is"
+        raise FileError(message(path, given, expected, "write .tif or .npy, which keep them as they are"))
+    if max(shape[:2]) > _LONGEST_SIDE[kind]:
+        given = f"{shape[1]}x{shape[0]} pixels are too many for {format_}"
+        raise FileError(
+            message(path, given, f"at most {_LONGEST_SIDE[kind]} a side are", "write .png or .tif")
+        )
+    return _narrowed(kind, dtype, colour, alpha)
+
+
+def _narrowed(kind: str, dtype: np.dtype[Any], colour: Colour, alpha: bool) -> Plan:
+    """Say what of a gray, RGB or CMYK picture a PNG, JPEG or WebP file cannot keep."""
+    notes = []
+    if colour == "cmyk" and kind != "JPEG":
+        colour = "rgb"
+        notes.append(f"CMYK became RGB: {_SHOWN[kind]} holds no CMYK (TIFF and JPEG do)")
+    if colour == "gray" and kind == "WEBP":
+        colour = "rgb"
+        notes.append("gray became RGB with three equal channels: WebP holds no gray")
+    if dtype == np.uint16 and kind != "PNG":
+        dtype = np.dtype(np.uint8)
+        notes.append(f"16 bits became 8: {_SHOWN[kind]} holds no more (PNG and TIFF do)")
+    if alpha and kind == "JPEG":
+        alpha = False
+        notes.append("the transparency is left out: JPEG holds none (PNG, WebP and TIFF do)")
+    return Plan(kind, dtype, colour, alpha, tuple(notes))
+
+
+def as_type(values: Array, dtype: np.dtype[Any], path: FilePath) -> Array:
+    """Convert to the source's sample type: whole numbers are rounded and clipped to the type's range.
+
+    Raises
+    ------
+    NonFiniteError
+        If NaN or infinity would have to become a whole number.
+    """
+    if values.dtype == dtype or dtype.kind not in "ui":
+        return values.astype(dtype, copy=False)
+    limits = np.iinfo(dtype)
+    if values.dtype.kind in "ui":
+        own = np.iinfo(values.dtype)
+        return np.clip(values, max(limits.min, own.min), min(limits.max, own.max)).astype(dtype)
+    bad = values.size - int(np.count_nonzero(np.isfinite(values)))
+    if bad:
+        given = f"{bad} of {values.size} values to write are NaN or infinite"
+        advice = "restore without them, or write a floating-point .tif or .npy"
+        raise NonFiniteError(message(path, given, f"finite ones, to become {dtype}, are", advice))
+    # 2**63 - 1 is no float64; the next one below it is the largest that fits.
+    top = np.nextafter(float(limits.max), 0.0) if limits.bits == 64 else float(limits.max)
+    return np.clip(np.rint(values.astype(np.float64)), float(limits.min), top).astype(dtype)
+
+
+def encode(target: Plan, pixels: Array, alpha: Array | None, like: Picture, path: FilePath) -> bytes:
+    """Return the bytes of the file.
+
+    Parameters
+    ----------
+    target : Plan
+    pixels : array, shape (M, N) or (M, N, C)
+        In the source's sample type and colours.
+    alpha : array, shape (M, N), or None
+        In the source's sample type.
+    like : Picture
+        Its metadata goes along; a colour profile only while the colours stay what they are.
+    path : path-like
+        For messages.
+    """
+    try:
+        if target.format == "NPY":
+            out = BytesIO()
+            np.save(out, pixels)
+            return out.getvalue()
+        if target.colour != like.colour or channels_of(pixels.shape) != channels_of(like.pixels.shape):
+            like = replace(like, icc_profile=None, png_chunks=())
+        if target.format == "TIFF":
+            from bayesdip.io import tiff
+
+            return tiff.encode(pixels, alpha, target.colour, like)
+        samples = _to_depth(pixels, target.dtype).reshape(*pixels.shape[:2], -1)
+        if alpha is not None:
+            samples = np.concatenate([samples, _to_depth(alpha, target.dtype)[..., None]], axis=-1)
+        if target.format == "PNG":
+            return png.encode(samples, like)
+        return _encode_by_pillow(samples, target, like)
+    except (OSError, ValueError, OverflowError, TypeError) as error:
+        if isinstance(error, (FileError, NonFiniteError)):
+            raise
+        given = f"{_SHOWN[target.format]} cannot hold it ({one_line(error)})"
+        raise FileError(message(path, given, "a picture of common size is", "write .tif or .npy")) from error
+
+
+def _to_depth(samples: Array, dtype: np.dtype[Any]) -> Array:
+    """Go from 16 bits to 8, full scale to full scale."""
+    if samples.dtype == dtype:
+        return samples
+    ratio = full_scale(dtype) / full_scale(samples.dtype)
+    scaled: Array = np.rint(samples * ratio).astype(dtype)
+    return scaled
+
+
+def _encode_by_pillow(samples: Array, target: Plan, like: Picture) -> bytes:
+    from PIL import Image
+
+    modes = {1: "L", 3: "RGB", 4: "CMYK" if target.colour == "cmyk" else "RGBA"}
+    rows, columns, count = samples.shape
+    image = Image.frombytes(modes[count], (columns, rows), np.ascontiguousarray(samples).tobytes())
+    options: dict[str, Any] = {"icc_profile": like.icc_profile, "exif": like.exif or b""}
+    if target.format == "WEBP":
+        options |= {"lossless": True, "exact": True}
+    else:
+        options |= {"quality": _JPEG_QUALITY, "subsampling": 0}
+        if like.dpi:
+            options["dpi"] = like.dpi
+        if len(options["exif"]) > _LONGEST_EXIF:
+            del options["exif"]
+    out = BytesIO()
+    image.save(out, target.format, **options)
+    return out.getvalue()
+
+
+def to_rgb(pixels: Array, colour: Colour, icc_profile: bytes | None) -> Array:
+    """Turn gray or CMYK pixels into RGB of the same type, by the colour profile where one is at hand.
+
+    Returns
+    -------
+    array, shape (M, N, 3)
+    """
+    if colour == "gray":
+        return np.repeat(pixels.reshape(*pixels.shape[:2], 1), 3, axis=-1)
+    if icc_profile and pixels.dtype == np.uint8:
+        from PIL import Image, ImageCms
+
+        rows, columns, _ = pixels.shape
+        image = Image.frombytes("CMYK", (columns, rows), np.ascontiguousarray(pixels).tobytes())
+        try:
+            profile = ImageCms.ImageCmsProfile(BytesIO(icc_profile))
+            converted = ImageCms.profileToProfile(
+                image, profile, ImageCms.createProfile("sRGB"), outputMode="RGB"
+            )
+            return np.asarray(converted)
+        except (ImageCms.PyCMSError, OSError):
+            pass  # a broken profile: as without one
+    white = full_scale(pixels.dtype)
+    light = 1 - pixels / white
+    rgb = white * light[..., :3] * light[..., 3:]
+    return (np.rint(rgb) if pixels.dtype.kind in "ui" else rgb).astype(pixels.dtype)
+
+
+def fitted_alpha(alpha: Array, grid: tuple[int, int]) -> Array:
+    """Enlarge or shrink the transparency to the picture's grid (M, N), bilinearly."""
+    if alpha.shape == grid:
+        return alpha
+    from PIL import Image
+
+    resized = Image.fromarray(alpha.astype(np.float32)).resize((grid[1], grid[0]), Image.Resampling.BILINEAR)
+    values = np.asarray(resized)
+    return (np.rint(values) if alpha.dtype.kind in "ui" else values).astype(alpha.dtype)

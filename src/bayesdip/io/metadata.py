@@ -1,0 +1,115 @@
+"""EXIF: one block of bytes in every format, and TIFF's tags made of it and into it."""
+
+from __future__ import annotations
+
+import struct
+from typing import Any
+
+PREFIX = b"Exif\x00\x00"
+ORIENTATION = 0x0112
+_DESCRIPTION = 0x010E
+_EXIF_IFD, _GPS_IFD = 0x8769, 0x8825
+# What describes the picture and not its storage: maker, model, date, artist, copyright.
+_TEXT_TAGS = (0x010F, 0x0110, 0x0132, 0x013B, 0x8298)
+# Programs keep the layout of the file in the description; written back it could be wrong.
+_LAYOUT_DESCRIPTIONS = ('{"', "{'", "ImageJ=", "<?xml", "<OME")
+
+
+def with_prefix(block: bytes) -> bytes:
+    """Return the EXIF block with exactly one leading marker."""
+    while block.startswith(PREFIX):
+        block = block[len(PREFIX) :]
+    return PREFIX + block
+
+
+def _load(exif: bytes) -> Any:
+    from PIL import Image
+
+    tags = Image.Exif()
+    tags.load(exif)
+    return tags
+
+
+def exif_of_image(image: Any) -> bytes | None:
+    """Return the EXIF block of a Pillow image, as it stands in the file where it is one."""
+    raw = image.info.get("exif")
+    if isinstance(raw, bytes) and raw:
+        return with_prefix(raw)
+    try:
+        tags = image.getexif()  # PNG's text form of EXIF, and an orientation told only by XMP
+        return with_prefix(tags.tobytes()) if len(tags) else None
+    except Exception:  # an unreadable remark must not keep the picture from being read
+        return None
+
+
+def exif_of_tiff(data: bytes) -> bytes | None:
+    """Gather what a TIFF file says about its picture into an EXIF block (which is a TIFF file itself)."""
+    from PIL import Image
+
+    try:
+        tags, kept = _load(data), Image.Exif()
+        for tag in (ORIENTATION, *_TEXT_TAGS):
+            if tag in tags and not (tag == ORIENTATION and tags[tag] == 1):
+                kept[tag] = tags[tag]
+        description = tags.get(_DESCRIPTION)
+        if isinstance(description, str) and description and not description.startswith(_LAYOUT_DESCRIPTIONS):
+            kept[_DESCRIPTION] = description
+        for ifd in (_EXIF_IFD, _GPS_IFD):
+            if entries := dict(tags.get_ifd(ifd)):
+                kept[ifd] = entries
+        return with_prefix(kept.tobytes()) if len(kept) else None
+    except Exception:  # as above
+        return None
+
+
+def orientation_of(exif: bytes | None) -> int:
+    """Return the orientation, 1 to 8, that an EXIF block gives; 1 when it gives none."""
+    try:
+        value = int(_load(exif).get(ORIENTATION, 1)) if exif else 1
+    except Exception:  # as above
+        return 1
+    return value if 1 <= value <= 8 else 1
+
+
+def tiff_tags(exif: bytes | None) -> tuple[list[tuple[Any, ...]], dict[str, dict[int, Any]]]:
+    """Split an EXIF block into tifffile's ``extratags`` and the two directories TIFF points to."""
+    extratags: list[tuple[Any, ...]] = []
+    directories: dict[str, dict[int, Any]] = {}
+    if not exif:
+        return extratags, directories
+    try:
+        tags = _load(exif)
+        for tag in (_DESCRIPTION, *_TEXT_TAGS):
+            if isinstance(tags.get(tag), str):
+                extratags.append((tag, "s", 0, tags[tag].encode(), True))
+        if (orientation := orientation_of(exif)) != 1:
+            extratags.append((ORIENTATION, "H", 1, orientation, True))
+        for name, ifd in (("ExifTag", _EXIF_IFD), ("GPSTag", _GPS_IFD)):
+            if entries := dict(tags.get_ifd(ifd)):
+                directories[name] = entries
+                extratags.append((name, "I", 1, 0, True))  # the place is filled in by append_directories
+    except Exception:  # as above
+        return [], {}
+    return extratags, directories
+
+
+def append_directories(data: bytes, directories: dict[str, dict[int, Any]]) -> bytes:
+    """Append the EXIF and GPS directories to a little-endian TIFF file, and point its tags at them."""
+    from io import BytesIO
+
+    from PIL.TiffImagePlugin import ImageFileDirectory_v2
+    from tifffile import TiffFile
+
+    codes = {"ExifTag": _EXIF_IFD, "GPSTag": _GPS_IFD}
+    for name, entries in directories.items():
+        with TiffFile(BytesIO(data)) as tiff:
+            if tiff.is_bigtiff:  # over 4 GiB: offsets have another width
+                return data
+            pointer = tiff.pages.first.tags[codes[name]].valueoffset
+        data += b"\x00" * (len(data) % 2)  # directories start at even offsets
+        directory = ImageFileDirectory_v2(prefix=b"II", group=codes[name])
+        for tag, value in entries.items():
+            directory[tag] = value
+        offset = struct.pack("<I", len(data))
+        data = data[:pointer] + offset + data[pointer + 4 :] + directory.tobytes(len(data))
+    return data

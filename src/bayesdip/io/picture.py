@@ -1,0 +1,115 @@
+"""A picture as it was in its file: the pixels, and all that is needed to write it back alike."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[Any]
+Colour = Literal["gray", "rgb", "cmyk", "channels"]
+
+
+@dataclass(frozen=True)
+class TiffLayout:
+    """How a TIFF file arranges its samples.
+
+    Attributes
+    ----------
+    arrangement : {"contiguous", "planar", "pages"}
+        Channels next to each other, one plane after the other, or one page each.
+    photometric : str
+        The file's colour model by TIFF's name, such as ``"minisblack"`` or ``"rgb"``.
+    extrasamples : tuple of int
+        TIFF's codes for the samples beyond the colours: 0 unspecified, 1 transparency with
+        the colours multiplied by it, 2 plain transparency.
+    compressed : bool
+        Whether the samples were compressed.
+    """
+
+    arrangement: Literal["contiguous", "planar", "pages"] = "contiguous"
+    photometric: str = "minisblack"
+    extrasamples: tuple[int, ...] = ()
+    compressed: bool = False
+
+
+@dataclass(frozen=True, eq=False)
+class Picture:
+    """A picture and what its file said about it.
+
+    Attributes
+    ----------
+    pixels : array, shape (M, N), (M, N, C) or, from ``.npy`` only, (M,)
+        The samples in the file's own type and scale, as stored: an EXIF orientation is not
+        applied but kept, in ``exif``. NaN and infinity are possible in floating-point files.
+    alpha : array, shape (M, N), or None
+        The transparency in the type and scale of ``pixels``; 0 is fully transparent.
+    format : str
+        "PNG", "JPEG", "TIFF", "WEBP", "NPY", "BMP" or "GIF".
+    mode : str
+        The file's own word for its samples, such as Pillow's "P" for a palette.
+    bits : int
+        Bits per sample in the file, which may be fewer than the type of ``pixels`` has.
+    colour : {"gray", "rgb", "cmyk", "channels"}
+        What the last axis of ``pixels`` means. CMYK is ink: 0 is paper.
+    icc_profile : bytes or None
+        The colour profile.
+    exif : bytes or None
+        The EXIF block, with its leading ``Exif`` and two zero bytes.
+    dpi : pair of float or None
+        Horizontal and vertical resolution, in pixels an inch.
+    png_chunks : tuple of (name, body)
+        The colour space in PNG's other forms (gamma, chromaticities, ...), as in the file.
+    tiff : TiffLayout or None
+        The arrangement of a TIFF file.
+    notes : tuple of str
+        What was changed on reading, one phrase each, for the user to be told.
+    """
+
+    pixels: Array
+    alpha: Array | None = None
+    format: str = "NPY"
+    mode: str = ""
+    bits: int = 8
+    colour: Colour = "gray"
+    icc_profile: bytes | None = None
+    exif: bytes | None = None
+    dpi: tuple[float, float] | None = None
+    png_chunks: tuple[tuple[bytes, bytes], ...] = ()
+    tiff: TiffLayout | None = None
+    notes: tuple[str, ...] = ()
+
+    @property
+    def grid(self) -> tuple[int, ...]:
+        """Shape without the channels: (M, N), or (M,) for a signal."""
+        return self.pixels.shape[:2]
+
+    @property
+    def channels(self) -> int:
+        """Number of channels, transparency not counted."""
+        return channels_of(self.pixels.shape)
+
+    @property
+    def orientation(self) -> int:
+        """EXIF orientation, 1 to 8; 1, upright, when the file does not say."""
+        from bayesdip.io.metadata import orientation_of
+
+        return orientation_of(self.exif)
+
+
+def channels_of(shape: tuple[int, ...]) -> int:
+    """Return the number of channels of an array of this shape."""
+    return shape[2] if len(shape) == 3 else 1
+
+
+def colour_of(shape: tuple[int, ...]) -> Colour:
+    """Guess what the channels of a bare array are: one is gray, three are red, green and blue."""
+    colours: dict[int, Colour] = {1: "gray", 3: "rgb"}
+    return colours.get(channels_of(shape), "channels")
+
+
+def full_scale(dtype: np.dtype[Any]) -> float:
+    """Return the value that stands for white, or for opaque, in samples of this type."""
+    return float(np.iinfo(dtype).max) if dtype.kind in "ui" else 1.0

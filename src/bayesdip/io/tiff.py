@@ -1,0 +1,259 @@
+"""TIFF: 8 to 64 bits, whole and real numbers, any number of channels, planes or pages.
+
+tifffile reads and writes; Pillow (libtiff) decodes what tifffile needs the optional
+package imagecodecs for, such as LZW compression.
+"""
+
+from __future__ import annotations
+
+import math
+import sys
+from io import BytesIO
+from typing import Any
+
+import numpy as np
+
+from bayesdip.errors import FileError
+from bayesdip.io.guards import FilePath, decoding, message, refuse_huge
+from bayesdip.io.metadata import append_directories, exif_of_tiff, tiff_tags
+from bayesdip.io.picture import Array, Colour, Picture, TiffLayout, full_scale
+from bayesdip.io.reading import native, sound_dpi
+
+# What a colour model is, by TIFF's name of it, and how many samples a pixel it takes.
+_COLOURS: dict[str, tuple[Colour, int]] = {
+    "minisblack": ("gray", 1),
+    "miniswhite": ("gray", 1),
+    "palette": ("gray", 1),
+    "rgb": ("rgb", 3),
+    "ycbcr": ("rgb", 3),
+    "separated": ("cmyk", 4),
+}
+_PHOTOMETRIC = {"gray": "minisblack", "rgb": "rgb", "cmyk": "separated", "channels": "minisblack"}
+_ASSOCIATED, _PLAIN_ALPHA = 1, 2
+_ICC_PROFILE, _X_RESOLUTION, _NO_UNIT, _UNCOMPRESSED = 34675, 282, 1, 1
+
+
+def read_tiff(path: FilePath, data: bytes) -> Picture:
+    """Decode a TIFF file; see :func:`bayesdip.io.read_picture`.
+
+    Gray pages become channels. Thumbnails and masks beside the picture are passed over.
+    """
+    from tifffile import TiffFile
+
+    with decoding(path, "TIFF"), TiffFile(BytesIO(data)) as tiff:
+        series = _only_series(path, tiff)
+        page = series.keyframe
+        photometric = _name(page.photometric)
+        pages = _checked_pages(path, series)
+        stored, photometric = _decoded(path, data, series, pages, photometric)
+        notes: list[str] = []
+        if photometric == "palette":
+            stored, photometric = _from_palette(stored[..., 0], page.colormap), "rgb"
+        if _name(page.photometric) == "palette":
+            notes.append("the palette became RGB")
+        elif page.bitspersample not in (8, 16, 24, 32, 64):
+            stored = _widened(stored, page.bitspersample)
+            notes.append(f"{page.bitspersample}-bit samples became {8 * stored.dtype.itemsize}-bit ones")
+        if photometric == "miniswhite" and stored.dtype.kind == "u":
+            stored, photometric = np.iinfo(stored.dtype).max - stored, "minisblack"
+            notes.append("samples whose zero means white were turned round")
+        pixels, alpha, colour = _meaning(stored, photometric, page.extrasamples)
+        layout = TiffLayout(
+            "pages" if pages > 1 else "planar" if page.shaped[0] > 1 else "contiguous",
+            photometric,
+            tuple(int(code) for code in page.extrasamples),
+            page.compression != _UNCOMPRESSED,
+        )
+        has_dpi = _X_RESOLUTION in page.tags and page.resolutionunit != _NO_UNIT
+        return Picture(
+            pixels,
+            alpha,
+            format="TIFF",
+            mode=_name(page.photometric),
+            bits=int(page.bitspersample),
+            colour=colour,
+            icc_profile=page.tags.valueof(_ICC_PROFILE) or None,
+            exif=exif_of_tiff(data),
+            dpi=sound_dpi(page.get_resolution("inch")) if has_dpi else None,
+            tiff=layout,
+            notes=tuple(notes),
+        )
+
+
+def _name(code: Any) -> str:
+    """Return tifffile's name of a code, or the number itself where it has none."""
+    return str(getattr(code, "name", code)).lower()
+
+
+def _only_series(path: FilePath, tiff: Any) -> Any:
+    """Return the file's one picture, as tifffile's series of equal pages."""
+    series = [s for s in tiff.series if not (s.keyframe.is_reduced or s.keyframe.is_mask)]
+    if len(series) != 1:
+        sizes = ", ".join("x".join(map(str, s.shape)) for s in series[:4]) or "none"
+        given = f"holds {len(series)} pictures of different sizes or types ({sizes})"
+        raise FileError(message(path, given, "one is", "save the page you want by itself"))
+    return series[0]
+
+
+def _checked_pages(path: FilePath, series: Any) -> int:
+    """Return the number of pages of a series that makes one picture which this program handles."""
+    page = series.keyframe
+    separate, depth, rows, columns, contiguous = page.shaped
+    samples, photometric = separate * contiguous, _name(page.photometric)
+    pages: int = math.prod(series.shape) // max(math.prod(page.shaped), 1)
+    if photometric not in _COLOURS:
+        expected = "gray, RGB, CMYK, YCbCr or a palette is"
+        raise FileError(message(path, f"has the colour model {photometric}", expected, "convert it to one"))
+    if depth > 1 or (pages > 1 and (samples > 1 or photometric == "palette")):
+        given = f"holds {pages * depth} colour pages of {columns}x{rows} pixels"
+        expected = "one picture, or one gray page for each channel, is"
+        raise FileError(message(path, given, expected, "save the page you want by itself"))
+    if page.dtype is None or page.dtype.kind not in "buif":
+        given = f"holds samples of type {page.dtype}"
+        raise FileError(message(path, given, "whole or real numbers are", "convert them"))
+    refuse_huge(path, (rows, columns, pages * samples), page.dtype.itemsize)
+    return pages
+
+
+def _decoded(path: FilePath, data: bytes, series: Any, pages: int, photometric: str) -> tuple[Array, str]:
+    """Return the samples, (M, N, channels) whatever their arrangement, and the colour model they are in now."""
+    separate, _, rows, columns, contiguous = series.keyframe.shaped
+    try:
+        if photometric == "ycbcr":  # its colours are subsampled: libtiff knows how to widen them
+            raise NotImplementedError("imagecodecs")
+        stored = np.asarray(series.asarray()).reshape(pages, separate, rows, columns, contiguous)
+    except (ValueError, NotImplementedError) as error:
+        if "imagecodecs" not in str(error):
+            raise
+        return _decoded_by_pillow(path, data, series.keyframe, pages)
+    # One of pages, separate and contiguous is longer than 1 at most.
+    return native(np.moveaxis(stored, (0, 1), (2, 3)).reshape(rows, columns, -1)), photometric
+
+
+def _decoded_by_pillow(path: FilePath, data: bytes, page: Any, pages: int) -> tuple[Array, str]:
+    """Do as :func:`_decoded`, for what tifffile cannot decode by itself."""
+    from PIL import Image
+
+    photometric, bits = _name(page.photometric), page.bitspersample
+    wanted = {"palette": 3, "ycbcr": 3}.get(photometric, page.samplesperpixel)
+    now = {"palette": "rgb", "ycbcr": "rgb", "miniswhite": "minisblack"}.get(photometric, photometric)
+    # As in a PNG file, Pillow keeps one byte of two in 16-bit colour; which one follows from the byte order.
+    halves = ("16L", "16B") if sys.byteorder == "little" else ("16B", "16L")
+
+    def decoded(index: int, half: str | None = None) -> Array:
+        with Image.open(BytesIO(data), formats=["TIFF"]) as image:
+            image.seek(index)
+            if image.mode in ("1", "P"):
+                plain = image.convert("L" if image.mode == "1" else "RGB")
+                return np.asarray(plain).reshape(image.height, image.width, -1)
+            if image.mode in ("RGB", "RGBA", "CMYK") and photometric == now:
+                rawmode = f"{image.mode};{half}" if half else image.mode
+                image.tile = [t._replace(args=(rawmode, *(t.args or ())[1:])) for t in image.tile]
+            samples = np.asarray(image)
+            return samples.reshape(*samples.shape[:2], -1)
+
+    try:
+        if bits == 16 and wanted > 1 and page.shaped[0] == 1:
+            high, low = (decoded(0, half).astype(np.uint16) for half in halves)
+            stored: Array = high << 8 | low
+        else:
+            stored = np.concatenate([decoded(index) for index in range(pages)], axis=-1)
+        if stored.shape[2] == wanted * pages and 8 * stored.dtype.itemsize >= bits:
+            return native(stored), now
+        reason = "Pillow does not hold such samples"
+    except (OSError, SyntaxError, ValueError) as error:
+        reason = str(error)
+    given = (
+        f"has {_name(page.compression)} compression, {bits} bits and {page.samplesperpixel} samples a pixel, "
+        f"which cannot be decoded here ({reason})"
+    )
+    advice = "convert it (if it is not damaged), or run: pip install imagecodecs"
+    raise FileError(message(path, given, "an uncompressed or deflate file is", advice))
+
+
+def _meaning(stored: Array, photometric: str, extras: tuple[int, ...]) -> tuple[Array, Array | None, Colour]:
+    """Say what the channels of (M, N, samples) are; transparency is taken out where it is the only extra one."""
+    colour, count = _COLOURS[photometric]
+    alpha = None
+    if len(extras) == 1 and extras[0] in (_ASSOCIATED, _PLAIN_ALPHA) and stored.shape[2] == count + 1:
+        stored, alpha = stored[..., :-1].copy(), stored[..., -1].copy()
+    if stored.shape[2] != count:
+        colour = "channels"
+    return (stored[..., 0] if stored.shape[2] == 1 else stored), alpha, colour
+
+
+def _widened(stored: Array, bits: int) -> Array:
+    """Spread samples of odd widths, such as 1, 4 or 12 bits, over 8 or 16 bits, so that white stays white."""
+    if stored.dtype == np.uint8 and bits < 8 and stored.max(initial=0) >= 2**bits:
+        return stored  # Pillow has done it
+    if stored.dtype.kind not in "bu" or bits > 16:
+        return stored
+    wide = np.dtype(np.uint8 if bits < 8 else np.uint16)
+    scaled: Array = np.rint(stored * (full_scale(wide) / (2**bits - 1))).astype(wide)
+    return scaled
+
+
+def _from_palette(indices: Array, colormap: Any) -> Array:
+    table = np.asarray(colormap).T
+    if table.max() > 255:  # 16 bits each; some programs write 8
+        table = table >> 8
+    colours: Array = table.astype(np.uint8)[indices.astype(np.intp)]
+    return colours
+
+
+def encode(pixels: Array, alpha: Array | None, colour: Colour, like: Picture) -> bytes:
+    """Write a TIFF file, arranged as the source was if that was one.
+
+    Parameters
+    ----------
+    pixels : array, shape (M, N) or (M, N, C)
+    alpha : array, shape (M, N), or None
+        Of the same type.
+    colour : {"gray", "rgb", "cmyk", "channels"}
+    like : Picture
+        Its profile, EXIF block, resolution and arrangement are used.
+    """
+    from tifffile import imwrite
+
+    layout = like.tiff or TiffLayout()
+    samples = pixels.reshape(*pixels.shape[:2], -1)
+    if alpha is not None:
+        samples = np.concatenate([samples, alpha[..., None]], axis=-1)
+    samples, arrangement = _arranged(samples, colour, layout, alpha is not None)
+    extratags, directories = tiff_tags(like.exif)
+    out = BytesIO()
+    imwrite(
+        out,
+        np.ascontiguousarray(samples),
+        byteorder="<",
+        compression="zlib" if layout.compressed else None,
+        iccprofile=like.icc_profile,
+        resolution=like.dpi,
+        resolutionunit="inch" if like.dpi else None,
+        metadata=None,
+        software=False,
+        extratags=extratags,
+        **arrangement,
+    )
+    return append_directories(out.getvalue(), directories)
+
+
+def _arranged(
+    samples: Array, colour: Colour, layout: TiffLayout, has_alpha: bool
+) -> tuple[Array, dict[str, Any]]:
+    """Put (M, N, samples) into the axes that the layout asks for, with tifffile's words for them."""
+    count = samples.shape[2]
+    photometric = layout.photometric if colour == "channels" else _PHOTOMETRIC[colour]
+    if count < _COLOURS[photometric][1]:
+        photometric = "minisblack"
+    if count == 1:
+        return samples[..., 0], {"photometric": photometric}
+    if layout.arrangement == "pages" and colour == "channels" and not has_alpha:
+        return np.moveaxis(samples, -1, 0), {"photometric": "minisblack"}
+    extras = count - _COLOURS[photometric][1]
+    codes = layout.extrasamples if len(layout.extrasamples) == extras else (0,) * extras
+    if has_alpha and codes[-1] not in (_ASSOCIATED, _PLAIN_ALPHA):
+        codes = (*codes[:-1], _PLAIN_ALPHA)
+    planar = layout.arrangement == "planar"
+    words = {"photometric": photometric, "planarconfig": "separate" if planar else "contig"}
+    return np.moveaxis(samples, -1, 0) if planar else samples, {**words, "extrasamples": codes}

@@ -1,0 +1,251 @@
+"""From pixels to a file: whole or not at all, and never over an existing file unasked."""
+
+from __future__ import annotations
+
+import errno
+import math
+import os
+import secrets
+import shutil
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any, BinaryIO, Literal
+
+import numpy as np
+from numpy.typing import DTypeLike
+
+from bayesdip.errors import FileError
+from bayesdip.io.encode import FORMATS, Plan, as_type, encode, fitted_alpha, plan, to_rgb
+from bayesdip.io.guards import FilePath, message, one_line
+from bayesdip.io.picture import Array, Picture, colour_of, full_scale
+
+# Compressed formats seldom get smaller than this share of the samples; the others need all of it.
+_SMALLEST_SHARE = 0.02
+
+
+@contextmanager
+def atomic_write(path: FilePath, force: bool = False) -> Iterator[Path]:
+    """Give a temporary name to write to; the file appears under its own name once it is whole.
+
+    The temporary file lies in the same folder and is renamed at the end. After any error or
+    interrupt it is gone, and an existing file is as it was.
+
+    Parameters
+    ----------
+    path : path-like
+        The file to write. A symbolic link stays one, and its target is replaced.
+    force : bool
+        Replace an existing file.
+
+    Raises
+    ------
+    FileError
+        If the file exists and ``force`` is not set, if it is a directory or a special file,
+        or if the folder or the disk does not let it be written.
+    """
+    target = _target(path, force)
+    temporary = target.with_name(f".bayesdip-{secrets.token_hex(6)}.part")
+    try:
+        temporary.touch(exist_ok=False)
+        yield temporary
+        with open(temporary, "r+b") as handle:
+            os.fsync(handle.fileno())
+        if target.exists():
+            shutil.copymode(target, temporary)
+        _target(path, force)  # another program may have made it meanwhile
+        os.replace(temporary, target)
+    except OSError as error:
+        raise _unwritable(path, error) from error
+    finally:
+        with suppress(OSError):
+            temporary.unlink()
+
+
+def check_writable(
+    path: FilePath,
+    force: bool = False,
+    *,
+    shape: tuple[int, ...] | None = None,
+    dtype: DTypeLike | None = None,
+    like: Picture | None = None,
+) -> tuple[str, ...]:
+    """Raise now, before a long run, what :func:`write_picture` would raise after it.
+
+    The folder is tried by making and removing a temporary file in it, of the size that the
+    output needs at least where the shape is given.
+
+    Parameters
+    ----------
+    path, force, like
+        As for :func:`write_picture`.
+    shape : tuple of int, optional
+        Shape of the picture that will be written; by default that of ``like``.
+    dtype : optional
+        Sample type that will be written; by default that of ``like``. Without a shape and a
+        type only the name, the folder and ``force`` are checked.
+
+    Returns
+    -------
+    tuple of str
+        What the format cannot keep, one phrase each, for the user to be told.
+    """
+    if like is not None:
+        shape = shape or like.pixels.shape
+        dtype = like.pixels.dtype if dtype is None else dtype
+    if shape is None or dtype is None:
+        shape, dtype = (1, 1), np.uint8  # every format holds that
+    target_plan, target = plan(path, shape, np.dtype(dtype), like), _target(path, force)
+    size = math.prod(shape) * target_plan.dtype.itemsize
+    if target_plan.format not in ("TIFF", "NPY"):
+        size = max(int(size * _SMALLEST_SHARE), 1)
+    probe = target.with_name(f".bayesdip-{secrets.token_hex(6)}.part")
+    try:
+        with open(probe, "xb") as handle:
+            _reserve(handle, size)
+    except OSError as error:
+        raise _unwritable(path, error) from error
+    finally:
+        with suppress(OSError):
+            probe.unlink()
+    return target_plan.notes
+
+
+def write_picture(
+    path: FilePath,
+    pixels: Array,
+    like: Picture | None = None,
+    force: bool = False,
+    *,
+    alpha: Literal["keep", "opaque"] = "keep",
+) -> tuple[str, ...]:
+    """Write a picture in the format its name asks for, like the picture it was made from.
+
+    The sample type is the source's: real numbers are rounded and clipped to it. Transparency,
+    colour profile, EXIF with its orientation, and resolution go along where the format holds
+    them. JPEG is written at quality 95 without colour subsampling, WebP without loss. CMYK
+    becomes RGB in PNG and WebP; 16 bits become 8 in JPEG and WebP. Floating-point samples are an
+    error there and in PNG, because their scale is not known: write ``.tif`` or ``.npy``.
+
+    Parameters
+    ----------
+    path : path-like
+        Ends in .png, .jpg, .jpeg, .tif, .tiff, .webp or .npy.
+    pixels : array, shape (M, N), (M, N, C) or (M,)
+        In the scale of ``like.pixels``; of another size than it where the picture was enlarged.
+    like : Picture, optional
+        What was read. Without it the type of ``pixels`` decides, and 3 channels are RGB.
+    force : bool
+        Replace an existing file.
+    alpha : {"keep", "opaque"}
+        Write the source's transparency back (resized with the picture), or make it opaque, as
+        after filling in the transparent pixels.
+
+    Returns
+    -------
+    tuple of str
+        What the format could not keep, one phrase each, for the user to be told.
+
+    Raises
+    ------
+    FileError
+        If the format cannot hold the picture, or the file cannot be written.
+    NonFiniteError
+        If NaN or infinity would have to become a whole number.
+    """
+    pixels = np.asarray(pixels)
+    dtype = pixels.dtype if like is None else like.pixels.dtype
+    target = plan(path, pixels.shape, dtype, like)
+    _target(path, force)
+    source = like or Picture(pixels, colour=colour_of(pixels.shape))
+    values = as_type(pixels, dtype, path)
+    transparency = _transparency(target, source, values.shape, alpha)
+    if target.format != "NPY" and target.colour == "rgb" and values.shape[2:] != (3,):
+        values = to_rgb(values, source.colour, source.icc_profile)
+    data = encode(target, values, transparency, source, path)
+    with atomic_write(path, force) as temporary:
+        temporary.write_bytes(data)
+    return target.notes
+
+
+def _transparency(target: Plan, source: Picture, shape: tuple[int, ...], alpha: str) -> Array | None:
+    if not target.alpha or source.alpha is None:
+        return None
+    grid = (shape[0], shape[1])
+    if alpha == "opaque":
+        return np.full(grid, full_scale(source.alpha.dtype), source.alpha.dtype)
+    return fitted_alpha(source.alpha, grid)
+
+
+def write_float_tiff(path: FilePath, array: Array, force: bool = False) -> None:
+    """Write an array as 32-bit floating-point TIFF (or ``.npy``), such as a map of standard deviations.
+
+    Parameters
+    ----------
+    path : path-like
+        Ends in .tif or .tiff; or in .npy, the only one for a 1-D signal.
+    array : array, shape (M, N), (M, N, C) or (M,)
+    force : bool
+        Replace an existing file.
+
+    Raises
+    ------
+    FileError
+        If the name has another extension, or the file cannot be written.
+    """
+    if FORMATS.get(Path(path).suffix.lower()) not in ("TIFF", "NPY"):
+        given = f"a file with the extension {Path(path).suffix!r} holds no floating-point numbers"
+        raise FileError(message(path, given, ".tif, .tiff or .npy is", "choose another name"))
+    write_picture(path, np.asarray(array, np.float32), force=force)
+
+
+def _target(path: FilePath, force: bool) -> Path:
+    """Return the file to replace, or raise FileError where it must not be."""
+    target = Path(os.path.realpath(path))
+    try:
+        mode = os.stat(target).st_mode
+    except FileNotFoundError:
+        if not target.parent.is_dir():
+            text = message(path, "its folder does not exist", "an existing folder is", "make it first")
+            raise FileError(text) from None
+        return target
+    except (OSError, ValueError) as error:
+        raise _unwritable(path, error) from error
+    if stat.S_ISDIR(mode):
+        raise FileError(message(path, "is a directory", "a file name is", "add one to it"))
+    if not stat.S_ISREG(mode):
+        raise FileError(message(path, "is not a regular file", "a file on disk is", "choose another name"))
+    if not force:
+        advice = "choose one, or replace the file with --force (force=True)"
+        raise FileError(message(path, "exists already", "a new name is", advice))
+    return target
+
+
+def _reserve(handle: BinaryIO, size: int) -> None:
+    """Claim disk space; file systems and machines that cannot say are believed to have it."""
+    claim: Any = getattr(os, "posix_fallocate", None)
+    try:
+        if claim is not None:
+            claim(handle.fileno(), 0, size)
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            raise
+
+
+def _unwritable(path: FilePath, error: OSError | ValueError) -> FileError:
+    number = getattr(error, "errno", None)
+    if number in (errno.ENOSPC, errno.EDQUOT):
+        return FileError(
+            message(path, "the disk is full", "room for the file is", "free some, or write elsewhere")
+        )
+    reason = one_line(getattr(error, "strerror", None) or error)
+    if number in (errno.EACCES, errno.EPERM, errno.EROFS):
+        given, advice = (
+            f"writing there is not allowed ({reason})",
+            "change its permissions, or write elsewhere",
+        )
+        return FileError(message(path, given, "a writable folder is", advice))
+    return FileError(
+        message(path, f"cannot be written ({reason})", "a usable file name is", "write elsewhere")
+    )

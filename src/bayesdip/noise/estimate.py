@@ -1,0 +1,209 @@
+"""How strong white Gaussian noise is, from the noisy picture alone.
+
+Noise fills every direction of the space of small windows alike; a picture does not. So the small
+eigenvalues of the windows' covariance are the noise's variance (Chen, Zhu, Heng, *An Efficient
+Statistical Method for Image Noise Level Estimation*, ICCV 2015). Three refinements make it
+hold on textures and on files with 8 bits:
+
+- colour windows: texture is shared between channels and noise is not, so that even a window
+  full of hair has directions without texture;
+- windows of weak texture only, by what the noise found so far could explain (after Liu,
+  Tanaka, Okutomi, *Single-Image Noise Level Estimation for Blind Denoising*, IEEE TIP 2013);
+- windows away from the ends of the range, where clipping has cut the noise; what clipping
+  took from the others is given back by the variance of a clipped normal variable.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from bayesdip.errors import ShapeError
+
+Array = NDArray[np.float64]
+
+WIDTH = {1: 15, 2: 5, 3: 3}  # of the largest windows, by the number of axes
+MAX_WINDOWS = 16_000  # more cost time and no longer change the second digit
+WINDOWS_PER_ENTRY = 8  # fewer than this, times a window's entries, say too little about its covariance
+MAX_CHANNELS = 4  # taken together: with more, small pictures have too few windows
+FLAT_QUANTILE = 2.326  # standard normal, 99%: one flat window in a hundred is taken for textured
+CLEAR_OF_CLIPPING = 3.0  # standard deviations
+PILE = 2e-4  # the share of entries at an end of the range from which on it was clipped there
+SQRT_2PI = 2.5066282746310002
+CORRELATED = 0.6  # channels that together show less noise than this, relative to each alone, share theirs
+
+
+def estimate_sigma(
+    picture: Tensor, per_channel: bool = False, observed: Tensor | None = None
+) -> float | tuple[float, ...]:
+    """Standard deviation of the white Gaussian noise on a picture, in the picture's units.
+
+    Parameters
+    ----------
+    picture : Tensor, shape (C, *grid)
+        Any size and range; clipping at both ends of a file's range is recognised and made up for.
+    per_channel : bool
+        Give one for each channel, rather than their root mean square.
+    observed : Tensor of bool, broadcastable to (C, *grid), optional
+        False where the picture means nothing. Entries that are not finite never count.
+
+    Returns
+    -------
+    float or tuple of float
+        0 for a constant picture and for a single pixel.
+
+    Raises
+    ------
+    ShapeError
+        If `picture` has no axis beside its channels.
+    """
+    if picture.ndim < 2 or picture.numel() == 0:
+        raise ShapeError(f"the picture has shape {tuple(picture.shape)}: expected (channels, *grid); add a channel axis")
+    picture = picture.detach().to("cpu", torch.float64)
+    seen = picture.isfinite() if observed is None else picture.isfinite() & observed.cpu()
+    grid = [n for n in picture.shape[1:] if n > 1] or [1]
+    picture = torch.where(seen, picture, 0.0).reshape(-1, *grid)
+    seen = seen.reshape(-1, *grid)
+
+    levels = np.array([_level(p[None], s[None]) for p, s in zip(picture, seen, strict=True)])
+    noisy = np.flatnonzero(levels > 0)
+    for group in np.array_split(noisy, -(-len(noisy) // MAX_CHANNELS)) if len(noisy) > 1 else ():
+        # Brought to one level first: unequal noise would pass for texture of the noisier channel.
+        unit = torch.from_numpy(levels[group]).reshape(-1, *[1] * len(grid))
+        together = _level(picture[group] / unit, seen[group])
+        if together > CORRELATED:  # a gray picture stored as colour has the same noise in all channels
+            levels[group] *= together
+    if per_channel:
+        return tuple(float(level) for level in levels)
+    return float(np.sqrt(np.mean(levels[noisy] ** 2))) if len(noisy) else 0.0
+
+
+def _level(picture: Tensor, seen: Tensor) -> float:
+    """Noise level of (C, *grid), taken to be the same in all channels."""
+    ends = [_clipped_ends(p[s]) for p, s in zip(picture, seen, strict=True)]
+    windows = _windows(picture, seen)
+    if windows is None:
+        return _level_from_neighbours(picture, seen)
+    clearance = _clearance(windows, ends)
+    level = _noise_level(windows)
+    for _ in range(6):
+        chosen = _flat_and_clear(windows, clearance, level)
+        previous, level = level, _noise_level(chosen)
+        if abs(level - previous) <= 2e-3 * level:
+            break
+    return _before_clipping(level, chosen.mean(2).numpy(), ends)
+
+
+def _windows(picture: Tensor, seen: Tensor) -> Tensor | None:
+    """The largest windows, (n, C, size), of which there are enough, all seen and evenly spread; or None."""
+    axes = range(1, picture.ndim)
+    for width in range(WIDTH.get(len(axes), 2), 1, -1):
+        widths = [min(width, picture.shape[axis]) for axis in axes]
+        complete = seen.all(0, keepdim=True)
+        for axis, w in zip(axes, widths, strict=True):
+            complete = complete.unfold(axis, w, 1).all(-1)
+        step = max(1, int(np.ceil((int(complete.sum()) / MAX_WINDOWS) ** (1 / len(axes)))))
+        complete = complete[0][(slice(None, None, step),) * len(axes)]
+        cut = picture
+        for axis, w in zip(axes, widths, strict=True):
+            cut = cut.unfold(axis, w, step)
+        windows = cut.movedim(0, len(axes))[complete].flatten(2)
+        if len(windows) >= _enough(windows):
+            return windows
+    return None
+
+
+def _enough(windows: Tensor) -> int:
+    return WINDOWS_PER_ENTRY * windows.shape[1] * windows.shape[2]
+
+
+def _clearance(windows: Tensor, ends: list[tuple[float, float]]) -> Tensor:
+    """Distance of the windows' means from the nearest end where values were clipped, least over channels."""
+    low, high = torch.tensor(ends, dtype=windows.dtype).T
+    means = windows.mean(2)
+    return torch.minimum(means - low, high - means).amin(1)
+
+
+def _flat_and_clear(windows: Tensor, clearance: Tensor, level: float) -> Tensor:
+    """The windows away from clipping that show no more texture than noise of `level` would.
+
+    Where there are too few: of the clearer half, the flattest that are enough.
+    """
+    clear = clearance >= clearance.median().clamp(max=CLEAR_OF_CLIPPING * level)
+    windows = windows[clear]
+    channels, size = windows.shape[1:]
+    texture = windows.var(2, correction=0).sum(1) * size
+    limit = level**2 * _chi_square_quantile(channels * (size - 1))
+    flattest = texture.kthvalue(min(_enough(windows), len(texture))).values
+    return windows[texture <= flattest.clamp(min=limit)]
+
+
+def _noise_level(windows: Tensor) -> float:
+    """Root of the mean of the small eigenvalues of the windows' covariance.
+
+    The large ones, by texture, are left out one by one until the mean of the rest is no more than
+    their median, as Chen et al. have it. That of pure noise already is a little more, for n windows of
+    d entries by d/(6n) of it (skewness of the Marchenko-Pastur distribution).
+    """
+    n, d = windows.flatten(1).shape
+    eigenvalues = torch.linalg.eigvalsh(torch.cov(windows.flatten(1).T)).clamp(min=0).numpy()
+    counts = np.arange(1, d + 1)
+    means = np.cumsum(eigenvalues) / counts
+    medians = 0.5 * (eigenvalues[(counts - 1) // 2] + eigenvalues[counts // 2])
+    balanced = np.flatnonzero(means <= medians * (1 + d / (6 * n)))
+    return float(np.sqrt(means[balanced[-1]]))
+
+
+def _level_from_neighbours(picture: Tensor, seen: Tensor) -> float:
+    """Root mean square of the differences of neighbours, for pictures too small for windows."""
+    squares = []
+    for axis in range(1, picture.ndim):
+        both = seen.narrow(axis, 1, seen.shape[axis] - 1) & seen.narrow(axis, 0, seen.shape[axis] - 1)
+        squares.append(picture.diff(dim=axis)[both].square())
+    every = torch.cat(squares)
+    return float((every.mean() / 2).sqrt()) if every.numel() else 0.0
+
+
+def _clipped_ends(values: Tensor) -> tuple[float, float]:
+    """Lowest and highest value, where many entries have it; else minus and plus infinity."""
+    if not values.numel():
+        return -np.inf, np.inf
+    low, high = values.min(), values.max()
+    many = max(3.0, PILE * values.numel())
+    return (
+        float(low) if int((values == low).sum()) >= many else -np.inf,
+        float(high) if int((values == high).sum()) >= many else np.inf,
+    )
+
+
+def _before_clipping(level: float, means: Array, ends: list[tuple[float, float]]) -> float:
+    """The standard deviation that clipping reduced to `level` in windows of these means, (n, C)."""
+    if level == 0 or not np.isfinite(ends).any():
+        return level
+    before = level
+    for _ in range(20):
+        shares = [_clipped_variance(m, before, *e) for m, e in zip(means.T, ends, strict=True)]
+        before = level / float(np.sqrt(np.mean(shares)))
+    return before
+
+
+def _clipped_variance(means: Array, sigma: float, low: float, high: float) -> Array:
+    """Variance, over sigma^2, of a normal variable clipped to [low, high] whose mean is then `means`."""
+    start = (low if np.isfinite(low) else means.min()) - 3 * sigma
+    stop = (high if np.isfinite(high) else means.max()) + 3 * sigma
+    centre = torch.linspace(start, stop, 801, dtype=torch.float64)
+    a = ((low - centre) / sigma).clamp(-30, 30)
+    b = ((high - centre) / sigma).clamp(-30, 30)
+    below, above = torch.special.ndtr(a), torch.special.ndtr(-b)
+    at_a, at_b = torch.exp(-a * a / 2) / SQRT_2PI, torch.exp(-b * b / 2) / SQRT_2PI
+    first = a * below + b * above + at_a - at_b  # moments about the centre, in sigmas
+    second = a * a * below + b * b * above + (1 - below - above) + a * at_a - b * at_b
+    return np.interp(means, (centre + sigma * first).numpy(), (second - first**2).numpy())
+
+
+def _chi_square_quantile(freedom: int) -> float:
+    """99% quantile, by Wilson and Hilferty (1931)."""
+    spread = 2 / (9 * freedom)
+    return float(freedom * (1 - spread + FLAT_QUANTILE * spread**0.5) ** 3)

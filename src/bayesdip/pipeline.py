@@ -1,0 +1,185 @@
+"""From data in their own scale to a Restoration: units, held-out pixels, the method, and back."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any, TypedDict
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from bayesdip import arch as archs
+from bayesdip import kernels, methods
+from bayesdip.arch import Architecture
+from bayesdip.errors import ShapeError
+from bayesdip.kernels.kernel import Kernel
+from bayesdip.measurement import Measurement
+from bayesdip.monitor import Callback, Monitor
+from bayesdip.noise import Gaussian, Noise
+from bayesdip.operators import Identity, Mask, Operator
+from bayesdip.posterior import Posterior
+from bayesdip.restoration import Restoration
+from bayesdip.scale import Layout, Units
+from bayesdip.settings import METHODS, Settings, one_of, pick_device
+
+# Of the observed pixels, this share is kept from the method to measure its error on them.
+HELD_OUT_SHARE = 0.02
+FEWEST_FOR_HOLDING_OUT = 64
+
+
+class Options(TypedDict, total=False):
+    """What all restoring functions take besides the picture.
+
+    method : {"sgld", "gp", "map"}
+        Sampled deep image prior (best), its Gaussian-process limit (instant), or one fit.
+    arch : Architecture or str
+        A description, or the name of one. By default the method's own choice.
+    kernel : Kernel or str
+        For ``gp``: a kernel, or the name of one. By default the architecture's own.
+    effort : {"fast", "balanced", "best"}
+        How much work.
+    time_budget : float
+        Seconds; the run ends by then with the best posterior mean so far.
+    seed : int
+        The same seed repeats a CPU run to the bit (without a time budget).
+    device : str
+        ``"auto"``, ``"cpu"``, ``"cuda"``, ...
+    callback : callable
+        Called with a :class:`bayesdip.Progress`; returning True ends the run.
+    samples : int
+        Posterior samples to keep.
+    sampler : {"psgld", "adam-noise"}
+        For ``sgld``: ours, or the recipe of the paper's code.
+    temperature : float
+        For ``"psgld"``; 1 samples the posterior itself.
+    """
+
+    method: str
+    arch: Architecture | str | None
+    kernel: Kernel | str | None
+    effort: str
+    time_budget: float | None
+    seed: int
+    device: str
+    callback: Callback | None
+    samples: int
+    sampler: str
+    temperature: float
+
+
+def run_pipeline(
+    data: Tensor, operator: Operator, noise: Noise, layout: Layout, options: Options
+) -> Restoration:
+    """Restore ``data``, float64 (C, *operator.output_shape) in their own scale."""
+    monitor = Monitor(options.get("callback"), options.get("time_budget"))
+    settings = settings_of(options)
+    if settings.method != "gp" and len(operator.input_shape) > 2:
+        raise ShapeError(
+            f"the picture has a grid of {len(operator.input_shape)} axes {tuple(operator.input_shape)}: "
+            "say channel_axis=-1 if the last axis holds colours; volumes are restored by method='gp' alone"
+        )
+    units = working_units(data, operator)
+    measurement = Measurement(units.to_working(data), operator, noise.rescaled(units.shift, units.scale))
+    hidden = choose_held_out(measurement, settings.seed)
+    run = methods.named(settings.method)
+    with monitor.interruptible():
+        if hidden is None:
+            posterior, held_out = run(measurement, settings, monitor), None
+        else:
+            seen = replace(measurement, operator=operator.with_hidden(hidden))
+            posterior = run(seen, settings, monitor)
+            held_out = held_out_error(posterior, measurement, hidden)
+            if settings.method == "gp" and not monitor.should_stop():
+                posterior = run(measurement, settings, monitor)  # quick: once more with every pixel
+    posterior = put_back_known(posterior, measurement)
+    return Restoration(
+        mean=layout.cast(layout.to_array(units.to_own(posterior.mean))),
+        std=None if posterior.std is None else _std(posterior.std, units, layout),
+        samples=layout.cast(layout.to_array(units.to_own(posterior.samples), lead=1)),
+        trace=posterior.trace,
+        sigma=_sigma(noise),
+        held_out=None if held_out is None else held_out * units.scale,
+        held_out_count=0 if hidden is None else int(hidden.sum()) * measurement.channels,
+        seconds=monitor.elapsed,
+        stopped=posterior.stopped,
+        settings=settings.to_dict() | {"operator": repr(operator), "noise": noise.describe()},
+        info=posterior.info,
+        channel_axis=layout.channel_axis,
+    )
+
+
+def settings_of(options: Options) -> Settings:
+    """Options as the user gave them to checked settings; names become what they name."""
+    chosen: dict[str, Any] = {k: v for k, v in options.items() if k not in ("callback", "time_budget")}
+    one_of("method", chosen.setdefault("method", Settings.method), METHODS)
+    chosen["arch"] = chosen.get("arch") or methods.default_architecture(chosen["method"])
+    if isinstance(chosen["arch"], str):
+        chosen["arch"] = archs.named(chosen["arch"])
+    if isinstance(chosen.get("kernel"), str):
+        chosen["kernel"] = kernels.named(chosen["kernel"])
+    chosen["device"] = pick_device(chosen.get("device", "auto"))
+    return Settings(**chosen)
+
+
+def working_units(data: Tensor, operator: Operator) -> Units:
+    """Map the range of the observed data to 0..1.
+
+    The shift passes through operators that keep a constant picture constant (masks, blurs
+    and downsampling do); for any other the picture is only scaled.
+    """
+    observed = operator.observed.expand(data.shape)
+    units = Units.of(data[observed])
+    ones = operator.forward(torch.ones(1, *operator.input_shape, dtype=data.dtype)).expand(data.shape)
+    if torch.allclose(ones[observed], torch.ones((), dtype=data.dtype), atol=1e-4):
+        return units
+    largest = float(data[observed].abs().max())
+    gain = float(ones[observed].abs().max())
+    return Units(0.0, largest / gain if largest > 0 and gain > 0 else 1.0)
+
+
+def choose_held_out(measurement: Measurement, seed: int) -> Tensor | None:
+    """Pixels (bool, output grid) that the method shall not see; None when there are too few."""
+    seen = measurement.operator.observed.expand(measurement.y.shape).all(0)
+    places = seen.flatten().nonzero().squeeze(1)
+    if len(places) < FEWEST_FOR_HOLDING_OUT:
+        return None
+    generator = torch.Generator().manual_seed(seed)
+    count = max(1, round(HELD_OUT_SHARE * len(places)))
+    chosen = places[torch.randperm(len(places), generator=generator)[:count]]
+    hidden = torch.zeros(seen.numel(), dtype=torch.bool)
+    hidden[chosen] = True
+    return hidden.reshape(seen.shape)
+
+
+def held_out_error(posterior: Posterior, measurement: Measurement, hidden: Tensor) -> float:
+    """Root mean squared error of the posterior mean on the hidden data, in working units."""
+    residual = measurement.y - measurement.operator.forward(posterior.mean.double().cpu())
+    return float(residual[:, hidden].square().mean().sqrt())
+
+
+def put_back_known(posterior: Posterior, measurement: Measurement) -> Posterior:
+    """Where a pixel was seen without noise, that is its value, and nothing is uncertain."""
+    noise, operator = measurement.noise, measurement.operator
+    exact = isinstance(noise, Gaussian) and not torch.as_tensor(noise.sigma).any()
+    if not (exact and isinstance(operator, Identity | Mask)):
+        return posterior
+    known = operator.observed.expand(measurement.y.shape)
+    y = measurement.y
+
+    def fill(picture: Tensor) -> Tensor:
+        return torch.where(known, y, picture.double().cpu())
+
+    std = None if posterior.std is None else torch.where(known, 0.0, posterior.std.double().cpu())
+    return replace(posterior, mean=fill(posterior.mean), std=std, samples=fill(posterior.samples))
+
+
+def _std(std: Tensor, units: Units, layout: Layout) -> np.ndarray[Any, np.dtype[np.float32]]:
+    return layout.to_array(std * units.scale).astype(np.float32)
+
+
+def _sigma(noise: Noise) -> tuple[float, ...] | None:
+    """The standard deviation that a user would name, if there is one."""
+    if not isinstance(noise, Gaussian) or isinstance(noise.sigma, Tensor):
+        return None
+    return noise.sigma if isinstance(noise.sigma, tuple) else (noise.sigma,)

@@ -1,0 +1,38 @@
+"""What every method gives back, in working units: the posterior of one picture, summarised."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from torch import Tensor
+
+Trace = dict[str, list[float]]
+
+
+@dataclass(frozen=True)
+class Posterior:
+    """A posterior over pictures, summarised.
+
+    Attributes
+    ----------
+    mean : Tensor, shape (C, *grid)
+        Posterior mean; for ``method="map"`` the averaged fit, which is not a posterior mean.
+    std : Tensor or None, shape (C, *grid)
+        Posterior standard deviation of the noise-free picture; None where a method has none.
+    samples : Tensor, shape (S, C, *grid)
+        Posterior draws; S may be 0.
+    trace : dict of lists
+        What happened, step by step: one list for each quantity, all as long as ``trace["step"]``.
+    stopped : str
+        Why it ended: ``"finished"``, ``"converged"``, ``"time budget"`` or ``"interrupted"``.
+    info : dict
+        Facts about the run that belong to the method alone (iterations, temperature, ...).
+    """
+
+    mean: Tensor
+    std: Tensor | None
+    samples: Tensor
+    trace: Trace
+    stopped: str = "finished"
+    info: dict[str, Any] = field(default_factory=dict)

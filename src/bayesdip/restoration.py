@@ -1,0 +1,187 @@
+"""The result of a restoration: the picture, how sure every pixel is, and what happened."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from statistics import NormalDist
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bayesdip.errors import BayesDipError
+
+if TYPE_CHECKING:
+    import arviz
+    import xarray
+
+Array = NDArray[Any]
+ARRAYS = ("mean", "std", "samples")
+
+
+@dataclass(frozen=True, eq=False)
+class Restoration:
+    """One restored picture, in the shape and scale of the picture that came in.
+
+    Attributes
+    ----------
+    mean : ndarray
+        Posterior mean, in the input's type (for ``method="map"`` the averaged fit). Integers
+        are rounded.
+    std : ndarray of float32, or None
+        Posterior standard deviation of every pixel of the *noise-free* picture. None where the
+        method has none (``map``, or a run stopped before its second sample).
+    samples : ndarray, shape (S, *mean.shape)
+        Posterior draws, in the input's type; S may be 0.
+    trace : dict of lists
+        What happened, step by step; ``trace["step"]`` counts.
+    sigma : tuple of float, or None
+        The noise's standard deviation in the picture's own scale, one for all channels or one
+        each; None for noise that has no single one.
+    held_out : float or None
+        Root mean squared error, in the picture's own scale, on ``held_out_count`` observed
+        values that the method did not see. It contains the noise on those values.
+    seconds : float
+        Wall time.
+    stopped : str
+        ``"finished"``, ``"converged"``, ``"time budget"`` or ``"interrupted"``.
+    settings : dict
+        Everything needed to repeat the run, as plain JSON values.
+    info : dict
+        Facts that belong to the method alone (iterations, rollbacks, ...).
+    channel_axis : int or None
+        Where ``mean`` keeps its channels.
+    """
+
+    mean: Array
+    std: NDArray[np.float32] | None
+    samples: Array
+    trace: dict[str, list[float]]
+    sigma: tuple[float, ...] | None
+    held_out: float | None
+    held_out_count: int
+    seconds: float
+    stopped: str
+    settings: dict[str, Any]
+    info: dict[str, Any] = field(default_factory=dict)
+    channel_axis: int | None = None
+
+    def interval(self, level: float = 0.9) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Lower and upper end of the central interval of every pixel, ``mean -+ q std``.
+
+        Parameters
+        ----------
+        level : float
+            Between 0 and 1: the posterior probability that the true value lies inside.
+
+        Raises
+        ------
+        BayesDipError
+            The level is not between 0 and 1, or the method gave no standard deviation.
+        """
+        if not 0 < level < 1:
+            raise BayesDipError(f"level is {level}: expected a probability between 0 and 1, such as 0.9")
+        if self.std is None:
+            raise BayesDipError(
+                f"method {self.settings.get('method')!r} gave no standard deviation: use 'gp' or 'sgld'"
+            )
+        reach = NormalDist().inv_cdf(0.5 + level / 2) * self.std
+        centre = self.mean.astype(np.float32)
+        return centre - reach, centre + reach
+
+    def summary(self) -> dict[str, Any]:
+        """The facts of the run as plain JSON values, without the pictures."""
+        return {
+            "shape": list(self.mean.shape),
+            "dtype": str(self.mean.dtype),
+            "sigma": None if self.sigma is None else [round(s, 6) for s in self.sigma],
+            "held_out_rmse": self.held_out,
+            "held_out_count": self.held_out_count,
+            "seconds": round(self.seconds, 3),
+            "stopped": self.stopped,
+            "samples": len(self.samples),
+            "mean_std": None if self.std is None else float(self.std.mean()),
+            "settings": self.settings,
+            "info": self.info,
+        }
+
+    def save(self, folder: str | Path) -> Path:
+        """Write everything into a folder: ``restoration.npz`` (arrays) and ``restoration.json``.
+
+        Files of an earlier restoration in the folder are replaced, each in one go.
+        """
+        from bayesdip.io import atomic_write
+
+        folder = Path(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        arrays = {name: getattr(self, name) for name in ARRAYS if getattr(self, name) is not None}
+        facts = self.summary() | {"trace": self.trace, "channel_axis": self.channel_axis, "sigma": self.sigma}
+        with atomic_write(folder / "restoration.npz", force=True) as temporary, temporary.open("wb") as file:
+            np.savez_compressed(file, **arrays)
+        with atomic_write(folder / "restoration.json", force=True) as temporary:
+            temporary.write_text(json.dumps(facts, indent=1), encoding="utf-8")
+        return folder
+
+    @classmethod
+    def load(cls, folder: str | Path) -> Restoration:
+        """Read what :meth:`save` wrote.
+
+        Raises
+        ------
+        BayesDipError
+            The folder holds no restoration.
+        """
+        folder = Path(folder)
+        try:
+            facts: Mapping[str, Any] = json.loads((folder / "restoration.json").read_text(encoding="utf-8"))
+            with np.load(folder / "restoration.npz", allow_pickle=False) as stored:
+                arrays = {name: stored[name] for name in stored.files}
+            return cls(
+                mean=arrays["mean"],
+                std=arrays.get("std"),
+                samples=arrays["samples"],
+                trace=facts["trace"],
+                sigma=None if facts["sigma"] is None else tuple(facts["sigma"]),
+                held_out=facts["held_out_rmse"],
+                held_out_count=facts["held_out_count"],
+                seconds=facts["seconds"],
+                stopped=facts["stopped"],
+                settings=facts["settings"],
+                info=facts["info"],
+                channel_axis=facts["channel_axis"],
+            )
+        except (OSError, ValueError, KeyError) as error:
+            raise BayesDipError(
+                f"{folder} holds no restoration that can be read ({error}): name a folder that save() wrote"
+            ) from error
+
+    def to_xarray(self) -> xarray.Dataset:
+        """Mean, standard deviation and samples with named axes (needs the extra ``arviz``)."""
+        try:
+            import xarray
+        except ImportError as error:
+            raise BayesDipError("xarray is not installed: pip install 'bayesdip[arviz]'") from error
+        axes = self._axes()
+        data: dict[str, Any] = {"mean": (axes, self.mean), "samples": (("sample", *axes), self.samples)}
+        if self.std is not None:
+            data["std"] = (axes, self.std)
+        return xarray.Dataset(data, attrs={"settings": json.dumps(self.settings)})
+
+    def to_arviz(self) -> arviz.InferenceData:
+        """The posterior samples for ArviZ, as one chain (needs the extra ``arviz``)."""
+        try:
+            import arviz
+        except ImportError as error:
+            raise BayesDipError("ArviZ is not installed: pip install 'bayesdip[arviz]'") from error
+        return arviz.from_dict({"posterior": {"picture": self.samples[None]}})
+
+    def _axes(self) -> tuple[str, ...]:
+        """Names of the axes: x; row, column; plane, row, column; and the channel's place."""
+        grid = self.mean.ndim - (self.channel_axis is not None)
+        names = {1: ["x"], 2: ["row", "column"], 3: ["plane", "row", "column"]}[grid]
+        if self.channel_axis is not None:
+            names.insert(self.channel_axis % self.mean.ndim, "channel")
+        return tuple(names)

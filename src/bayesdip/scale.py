@@ -1,0 +1,97 @@
+"""From an array in the user's own scale and layout to working units, and back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from bayesdip.errors import BayesDipError, ShapeError
+
+Array = NDArray[np.generic]
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Where an array keeps its channels, and its type.
+
+    ``(M,)``, ``(M, N)`` and volumes have no channel axis; ``(M, N, C)`` has ``channel_axis=-1``.
+    """
+
+    channel_axis: int | None
+    dtype: np.dtype[np.generic]
+
+    @classmethod
+    def of(cls, image: Array, channel_axis: int | None) -> Layout:
+        """The layout of ``image``.
+
+        Raises
+        ------
+        ShapeError
+            No axis, an empty axis, or a channel axis that is not there.
+        BayesDipError
+            The array holds neither integers nor real numbers.
+        """
+        if image.dtype.kind not in "buif":
+            raise BayesDipError(
+                f"image has type {image.dtype}: expected integers or real numbers; convert it first"
+            )
+        if image.ndim == 0 or image.size == 0:
+            raise ShapeError(f"image has shape {image.shape}: expected at least one pixel")
+        if channel_axis is not None and not -image.ndim <= channel_axis < image.ndim:
+            raise ShapeError(
+                f"channel_axis is {channel_axis}, but the image has shape {image.shape}: name one of its axes, "
+                "or None for a picture without channels"
+            )
+        grid_axes = image.ndim - (channel_axis is not None)
+        if not 1 <= grid_axes <= 3:
+            raise ShapeError(
+                f"image has shape {image.shape} with channel_axis={channel_axis}: expected a signal (M,), "
+                "a picture (M, N), or a colour picture (M, N, C) with channel_axis=-1"
+            )
+        return cls(channel_axis, image.dtype)
+
+    def to_tensor(self, image: Array) -> Tensor:
+        """Array to a float64 tensor (C, *grid)."""
+        stacked = image[None] if self.channel_axis is None else np.moveaxis(image, self.channel_axis, 0)
+        return torch.from_numpy(np.ascontiguousarray(stacked, dtype=np.float64))
+
+    def to_array(self, picture: Tensor, lead: int = 0) -> NDArray[np.float64]:
+        """Tensor (*lead, C, *grid) to a float64 array in the user's layout, leading axes kept."""
+        array = picture.detach().cpu().double().numpy()
+        if self.channel_axis is None:
+            return array.squeeze(lead)
+        axis = self.channel_axis if self.channel_axis < 0 else self.channel_axis + lead
+        return np.moveaxis(array, lead, axis)
+
+    def cast(self, array: NDArray[np.float64]) -> Array:
+        """To the type that came in: integers are rounded and clipped to their range."""
+        if self.dtype.kind == "b":
+            return array >= 0.5
+        if self.dtype.kind in "ui":
+            ends = np.iinfo(self.dtype)
+            return np.clip(np.rint(array), ends.min, ends.max).astype(self.dtype)
+        return array.astype(self.dtype)
+
+
+@dataclass(frozen=True)
+class Units:
+    """The affine map between the data's own scale and working units: ``own = shift + scale * working``."""
+
+    shift: float
+    scale: float
+
+    @classmethod
+    def of(cls, seen: Tensor) -> Units:
+        """Map the range of what was seen to 0..1; a constant picture keeps its size as the scale."""
+        low, high = float(seen.min()), float(seen.max())
+        return cls(low, high - low if high > low else max(abs(low), 1.0))
+
+    def to_working(self, own: Tensor) -> Tensor:
+        return (own - self.shift) / self.scale
+
+    def to_own(self, working: Tensor) -> Tensor:
+        return working.double() * self.scale + self.shift

@@ -1,0 +1,101 @@
+"""How to restore: the choices that all methods share, checked once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from bayesdip.errors import BayesDipError
+
+if TYPE_CHECKING:
+    from bayesdip.arch.architecture import Architecture
+    from bayesdip.kernels.kernel import Kernel
+
+METHODS = ("gp", "sgld", "map")
+EFFORTS = ("fast", "balanced", "best")
+SAMPLERS = ("psgld", "adam-noise")
+
+
+def one_of(name: str, value: str, allowed: tuple[str, ...]) -> str:
+    """``value`` if it is allowed; else an error that lists what is."""
+    if value not in allowed:
+        raise BayesDipError(f"{name} is {value!r}: expected one of {', '.join(allowed)}")
+    return value
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The choices for one restoration.
+
+    Attributes
+    ----------
+    method : {"gp", "sgld", "map"}
+        Gaussian process, posterior sampling of a network, or one fitted network.
+    arch : Architecture
+        The network, or for ``gp`` the one whose kernel is used.
+    kernel : Kernel or None
+        For ``gp`` alone; None takes the architecture's own kernel.
+    effort : {"fast", "balanced", "best"}
+        How much work, on a scale that each method fills in.
+    sampler : {"psgld", "adam-noise"}
+        For ``sgld`` alone.
+    temperature : float
+        For ``"psgld"`` alone; 1 samples the posterior itself.
+    samples : int
+        Number of posterior samples to keep.
+    seed : int
+        Seeds everything random; the same seed repeats a CPU run to the bit.
+    device : str
+        ``"auto"``, ``"cpu"``, ``"cuda"``, ``"cuda:1"``, ``"mps"``.
+    """
+
+    arch: Architecture
+    method: str = "sgld"
+    kernel: Kernel | None = None
+    effort: str = "balanced"
+    sampler: str = "psgld"
+    temperature: float = 1.0
+    samples: int = 16
+    seed: int = 0
+    device: str = "auto"
+
+    def __post_init__(self) -> None:
+        one_of("method", self.method, METHODS)
+        one_of("effort", self.effort, EFFORTS)
+        one_of("sampler", self.sampler, SAMPLERS)
+        if not self.temperature >= 0:
+            raise BayesDipError(
+                f"temperature is {self.temperature}: expected zero or more; 1 is the posterior"
+            )
+        if self.samples < 0:
+            raise BayesDipError(f"samples is {self.samples}: expected zero or more")
+        if self.seed < 0:
+            raise BayesDipError(f"seed is {self.seed}: expected zero or more")
+
+    def to_dict(self) -> dict[str, Any]:
+        """Everything needed to repeat the run, as plain JSON values."""
+        plain = {k: v for k, v in self.__dict__.items() if k not in ("arch", "kernel")}
+        plain["arch"] = self.arch.to_dict()
+        plain["kernel"] = repr(self.kernel) if self.kernel else None
+        return plain
+
+
+def pick_device(name: str) -> str:
+    """``"auto"`` takes a CUDA device when there is one, else the CPU.
+
+    Raises
+    ------
+    BayesDipError
+        The device is unknown or not on this machine.
+    """
+    import torch
+
+    if name == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        torch.empty(0, device=name)
+    except (RuntimeError, AssertionError, ValueError, NotImplementedError) as error:
+        raise BayesDipError(
+            f"device {name!r} cannot be used here: expected auto, cpu, or a device that this machine has"
+        ) from error
+    return name

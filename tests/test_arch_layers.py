@@ -1,0 +1,226 @@
+"""Every layer's covariance rule against a Monte-Carlo estimate from its own module."""
+
+from __future__ import annotations
+
+import inspect
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from bayesdip.arch.activations import GELU, Erf, LeakyReLU, Sigmoid
+from bayesdip.arch.combine import Residual, Sequential, SkipConcat
+from bayesdip.arch.covariance import Covariance, autocorrelation, white
+from bayesdip.arch.layers import BatchNorm, Conv, Identity, Layer
+from bayesdip.arch.padding import pad_reflecting
+from bayesdip.arch.resampling import Downsample, PixelShuffle, Upsample
+from bayesdip.errors import BayesDipError
+
+FEATURES = 16
+TAPS = [1 / 6**0.5, 2 / 6**0.5, 1 / 6**0.5]  # smooths the input; unit norm keeps its variance
+VARIANCE, MEAN_VARIANCE = 1.5, 0.4  # of the input's fluctuation, and of its features' means
+
+CASES: list[Layer] = [
+    Identity(),
+    Conv(12, 3),
+    Conv(12, 5, stride=2, bias=False),
+    Conv(12, 1, padding="zero"),
+    Conv(12, 3, padding="circular"),
+    BatchNorm(),
+    LeakyReLU(0.2),
+    LeakyReLU(0.0),
+    Erf(),
+    Sigmoid(),
+    GELU(),
+    Downsample("stride"),
+    Downsample("average"),
+    Downsample("lanczos"),
+    Upsample("nearest"),
+    Upsample("bilinear"),
+    Upsample("transposed"),
+    Sequential((Conv(FEATURES), PixelShuffle(2))),
+    PixelShuffle(2),
+    SkipConcat(Conv(24), Sequential((Downsample("average"), Upsample("nearest")))),
+    SkipConcat(Conv(8), None),
+    Residual(Sequential((LeakyReLU(0.2), Conv(FEATURES)))),
+    Sequential((Conv(12), Upsample("nearest"), BatchNorm())),
+]
+
+
+def concrete_records(base: type) -> set[type]:
+    found = set()
+    for cls in base.__subclasses__():
+        found |= concrete_records(cls)
+        if not inspect.isabstract(cls) and cls.__module__.startswith("bayesdip."):
+            found.add(cls)
+    return found
+
+
+def test_every_layer_record_has_a_case() -> None:
+    assert {type(case) for case in CASES} == concrete_records(Layer)
+
+
+def input_covariance(dims: int) -> Covariance:
+    smooth = white(dims, FEATURES, variance=VARIANCE).resampled(autocorrelation(TAPS))
+    return smooth.scaled(1.0, MEAN_VARIANCE, FEATURES)
+
+
+def draw_input(dims: int, size: int, batch: int, generator: torch.Generator) -> Tensor:
+    """Gaussian features of exactly that covariance, periodic in space."""
+    shape = (batch, FEATURES, *(size,) * dims)
+    x = torch.randn(shape, generator=generator, dtype=torch.float64)
+    for axis in range(2, dims + 2):
+        x = sum(tap * x.roll(k, axis) for k, tap in enumerate(TAPS))
+    means = torch.randn(batch, FEATURES, *(1,) * dims, generator=generator, dtype=torch.float64)
+    return VARIANCE**0.5 * x + MEAN_VARIANCE**0.5 * means
+
+
+def lag_vectors(dims: int) -> list[tuple[int, ...]]:
+    along = [(k, *(0,) * (dims - 1)) for k in range(6)]
+    return along if dims == 1 else [*along, (1, 1), (2, 2), (3, 1)]
+
+
+def second_moments(f: Tensor, margin: int) -> Tensor:
+    """Mean of f(x) f(x + t) over an even window away from the borders: every phase counts the same."""
+    dims, reach = f.ndim - 2, 6
+    length = (f.shape[2] - 2 * margin - reach) // 2 * 2
+    moments = []
+    for lag in lag_vectors(dims):
+        here, there = f, f
+        for axis, t in enumerate(lag):
+            here = here.narrow(axis + 2, margin, length)
+            there = there.narrow(axis + 2, margin + t, length)
+        moments.append((here * there).mean())
+    return torch.stack(moments)
+
+
+@pytest.mark.parametrize("dims", [1, 2])
+@pytest.mark.parametrize("layer", CASES, ids=str)
+def test_covariance_rule_agrees_with_sampled_modules(layer: Layer, dims: int) -> None:
+    generator = torch.Generator().manual_seed(1)
+    K = layer.covariance(input_covariance(dims))
+    size, draws = (512, 150) if dims == 1 else (40, 80)
+    if isinstance(layer, PixelShuffle):  # its input's features must be independent: they are, as drawn
+        assert layer.features(FEATURES, dims) == FEATURES // 2**dims
+    estimates = []
+    for _ in range(draws):
+        x = draw_input(dims, size, 1, generator)
+        module = layer.module(FEATURES, dims, generator).double()
+        with torch.no_grad():
+            y = module(x)
+        assert y.shape[1] == layer.features(FEATURES, dims) == K.features
+        estimates.append(second_moments(y, margin=4))
+    table = torch.stack(estimates)
+    error = table.std(0) / draws**0.5
+    expected = torch.stack([K.quadrant((6,) * dims)[lag] for lag in lag_vectors(dims)])
+    scale = float(K.variance)
+    normalises = any(isinstance(leaf, BatchNorm) for leaf in layer.leaves())
+    finite_grid = 0.015 * scale if normalises else 0.0  # the mean over a grid is not the mean at infinity
+    assert float(error.max()) < 0.015 * scale, "the estimate is too coarse to test anything"
+    assert bool(((table.mean(0) - expected).abs() < 4 * error + finite_grid + 1e-9).all())
+
+
+@pytest.mark.parametrize("layer", [LeakyReLU(0.2), LeakyReLU(0.0), Erf(), Sigmoid(), GELU()], ids=str)
+def test_dual_equals_two_dimensional_quadrature(layer: LeakyReLU) -> None:
+    nodes, weights = np.polynomial.hermite_e.hermegauss(300)
+    nodes, weights = torch.from_numpy(nodes), torch.from_numpy(weights / weights.sum())
+    phi = layer.module(1, 1)
+    accuracy = 1e-3 if isinstance(layer, LeakyReLU) else 1e-9  # of the quadrature, at a kink and without
+    for su, sv, rho in [(1.0, 1.0, 0.0), (1.0, 1.0, 0.6), (0.5, 2.0, -0.7), (1.7, 1.7, 0.95), (1.3, 1.3, 1.0)]:
+        u = su * nodes[:, None]
+        v = sv * (rho * nodes[:, None] + (1 - rho**2) ** 0.5 * nodes[None, :])
+        expected = (weights[:, None] * weights * phi(u) * phi(v)).sum()
+        variances = torch.tensor([su**2, sv**2], dtype=torch.float64)
+        got = layer.dual(torch.tensor(rho * su * sv, dtype=torch.float64), *variances)
+        assert float(got) == pytest.approx(float(expected), abs=accuracy)
+
+
+def test_leaky_relu_keeps_the_second_moment_of_white_input_apart() -> None:
+    K = LeakyReLU(0.0).covariance(white(1, 4))
+    assert float(K.variance) == pytest.approx(0.5)
+    assert K.limit == pytest.approx(1 / (2 * np.pi))
+
+
+def test_upsampling_keeps_a_constant_and_transposed_convolution_alternates() -> None:
+    constant = white(2, 8, variance=0.0, mean=1.0)
+    for kind in ("nearest", "bilinear"):
+        assert Upsample(kind).covariance(constant).quadrant((5, 5)).numpy() == pytest.approx(np.ones((5, 5)))
+    far = Upsample("transposed").covariance(constant).quadrant((6, 6))
+    assert float(far[4, 4]) > 4 * float(far[4, 5]) > 0
+    assert float(far[4, 5]) == float(far[5, 5])
+
+
+def test_resampling_equals_the_dense_phase_average() -> None:
+    generator = torch.Generator().manual_seed(0)
+    factor = torch.randn(9, generator=generator, dtype=torch.float64)
+    K = Covariance(torch.tensor(autocorrelation(factor.tolist()), dtype=torch.float64), torch.zeros(1).double(), 1)
+    n, taps = 40, [0.25, 0.75, 0.75, 0.25]
+    lag = torch.arange(n)
+    dense = K.quadrant((n,))[(lag[:, None] - lag).abs()]
+    up = torch.zeros(2 * n, n, dtype=torch.float64)
+    for k in range(n):
+        for j, tap in enumerate(taps):
+            if 0 <= 2 * k + j - 1 < 2 * n:
+                up[2 * k + j - 1, k] += tap
+    exact = up @ dense @ up.T
+    averaged = [(exact[30, 30 + t] + exact[31, 31 + t]) / 2 for t in range(20)]
+    stationary = Upsample("bilinear").covariance(K).quadrant((20,))
+    assert stationary.numpy() == pytest.approx(torch.stack(averaged).numpy(), abs=1e-12)
+
+
+def test_concatenation_of_different_periods_is_known_at_every_lag() -> None:
+    main = Sequential((Conv(6), Upsample("transposed")))
+    K = SkipConcat(main, Sequential((Conv(2, 1), Upsample("nearest")))).covariance(white(1, 4, mean=1.0))
+    a = main.covariance(white(1, 4, mean=1.0)).quadrant((50,))
+    b = Sequential((Conv(2, 1), Upsample("nearest"))).covariance(white(1, 4, mean=1.0)).quadrant((50,))
+    assert K.quadrant((50,)).numpy() == pytest.approx(((6 * a + 2 * b) / 8).numpy())
+
+
+def test_batch_norm_uses_the_current_picture_in_training_and_evaluation() -> None:
+    norm = BatchNorm().module(3, 2)
+    generator = torch.Generator().manual_seed(0)
+    for scale in (1.0, 30.0):
+        x = scale * torch.randn(2, 3, 9, 8, generator=generator) + scale
+        trained = norm.train()(x)
+        assert torch.equal(norm.eval()(x), trained)
+        assert trained.mean((2, 3)).abs().max() < 1e-5
+        assert trained.var((2, 3), correction=0).sub(1).abs().max() < 1e-3
+        assert torch.allclose(norm(x[:1]), trained[:1], atol=1e-5)
+    assert not list(norm.buffers())
+
+
+def test_pixel_shuffle_in_one_dimension_is_the_one_of_two_dimensions() -> None:
+    x = torch.randn(2, 6, 5)
+    flat = PixelShuffle(2).module(6, 1)(x)
+    assert torch.equal(flat[0, 1, 6:8], x[0, 2:4, 3])
+    square = torch.randn(1, 8, 3, 4)
+    general = PixelShuffle(2).module(8, 2)
+    assert torch.equal(general(square), torch.nn.functional.pixel_shuffle(square, 2))
+
+
+@pytest.mark.parametrize("shape", [(7,), (5, 6), (1, 4), (3, 3)])
+def test_reflecting_any_amount_equals_numpy(shape: tuple[int, ...]) -> None:
+    x = torch.randn(1, 2, *shape)
+    before, after = [3] * len(shape), [8] * len(shape)
+    expected = np.pad(x.numpy(), [(0, 0), (0, 0), *zip(before, after, strict=True)], mode="reflect")
+    assert np.array_equal(pad_reflecting(x, before, after).numpy(), expected)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: Conv(0),
+        lambda: Conv(4, size=2),
+        lambda: Conv(4, padding="mirror"),
+        lambda: Upsample("cubic"),
+        lambda: Downsample("max"),
+        lambda: Residual(Sequential((Conv(4), LeakyReLU()))),
+        lambda: Residual(Identity()),
+        lambda: Residual(Conv(5)).module(4, 2),
+        lambda: PixelShuffle(2).module(6, 2),
+    ],
+)
+def test_what_cannot_be_built_is_refused(make: object) -> None:
+    with pytest.raises(BayesDipError):
+        make()  # type: ignore[operator]
