@@ -19,7 +19,7 @@ from bayesdip.errors import BayesDipError
 
 FEATURES = 16
 TAPS = [1 / 6**0.5, 2 / 6**0.5, 1 / 6**0.5]  # smooths the input; unit norm keeps its variance
-VARIANCE, MEAN_VARIANCE = 1.5, 0.4  # of the input's fluctuation, and of its features' means
+VARIANCE, MEAN_VARIANCE = 1.5, 0.2  # of the input's fluctuation, and of its features' means
 
 CASES: list[Layer] = [
     Identity(),
@@ -100,7 +100,7 @@ def second_moments(f: Tensor, margin: int) -> Tensor:
 def test_covariance_rule_agrees_with_sampled_modules(layer: Layer, dims: int) -> None:
     generator = torch.Generator().manual_seed(1)
     K = layer.covariance(input_covariance(dims))
-    size, draws = (512, 150) if dims == 1 else (40, 80)
+    size, draws = (256, 300) if dims == 1 else (40, 80)
     if isinstance(layer, PixelShuffle):  # its input's features must be independent: they are, as drawn
         assert layer.features(FEATURES, dims) == FEATURES // 2**dims
     estimates = []
@@ -117,7 +117,7 @@ def test_covariance_rule_agrees_with_sampled_modules(layer: Layer, dims: int) ->
     scale = float(K.variance)
     normalises = any(isinstance(leaf, BatchNorm) for leaf in layer.leaves())
     finite_grid = 0.015 * scale if normalises else 0.0  # the mean over a grid is not the mean at infinity
-    assert float(error.max()) < 0.015 * scale, "the estimate is too coarse to test anything"
+    assert float(error.max()) < 0.02 * scale, "the estimate is too coarse to test anything"
     assert bool(((table.mean(0) - expected).abs() < 4 * error + finite_grid + 1e-9).all())
 
 

@@ -16,11 +16,11 @@ __version__ = "0.1.0"
 
 # Where each public name lives. Submodules stand for themselves.
 _HOME = {
-    "denoise": "restore",
-    "inpaint": "restore",
-    "upscale": "restore",
-    "deblur": "restore",
-    "restore": "restore",
+    "denoise": "tasks",
+    "inpaint": "tasks",
+    "upscale": "tasks",
+    "deblur": "tasks",
+    "restore": "tasks",
     "Restoration": "restoration",
     "Progress": "monitor",
     "Estimate": "monitor",
@@ -36,6 +36,7 @@ _HOME = {
     "ShapeError": "errors",
     "NonFiniteError": "errors",
     "FileError": "errors",
+    "NoResultError": "errors",
     "ResourceError": "errors",
 }
 _MODULES = ("arch", "errors", "gp", "io", "kernels", "noise", "operators")
@@ -49,6 +50,7 @@ __all__ = [
     "Gaussian",
     "Identity",
     "Mask",
+    "NoResultError",
     "NonFiniteError",
     "Poisson",
     "PoissonGaussian",
@@ -73,12 +75,12 @@ __all__ = [
 
 if TYPE_CHECKING:
     from bayesdip import arch, errors, gp, io, kernels, noise, operators
-    from bayesdip.errors import BayesDipError, FileError, NonFiniteError, ResourceError, ShapeError
+    from bayesdip.errors import BayesDipError, FileError, NoResultError, NonFiniteError, ResourceError, ShapeError
     from bayesdip.monitor import Estimate, Progress
     from bayesdip.noise import Gaussian, Poisson, PoissonGaussian, estimate_sigma
     from bayesdip.operators import Blur, Downsample, Identity, Mask
     from bayesdip.restoration import Restoration
-    from bayesdip.restore import deblur, denoise, inpaint, restore, upscale
+    from bayesdip.tasks import deblur, denoise, inpaint, restore, upscale
 
 
 def __getattr__(name: str) -> Any:
@@ -86,7 +88,7 @@ def __getattr__(name: str) -> Any:
         return import_module(f"bayesdip.{name}")
     if name in _HOME:
         value = getattr(import_module(f"bayesdip.{_HOME[name]}"), name)
-        globals()[name] = value  # also hides the submodule `restore` behind the function of that name
+        globals()[name] = value
         return value
     raise AttributeError(f"module 'bayesdip' has no attribute {name!r}")
 

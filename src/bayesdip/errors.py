@@ -24,5 +24,13 @@ class FileError(BayesDipError):
     """A file cannot be read as a picture, or cannot be written."""
 
 
+class NoResultError(BayesDipError):
+    """A run ended before there was a picture; ``reason`` says why, as ``Monitor.stop_reason`` does."""
+
+    def __init__(self, message: str, reason: str = "") -> None:
+        super().__init__(message)
+        self.reason = reason
+
+
 class ResourceError(BayesDipError):
     """The work asked for does not fit in this machine's memory."""

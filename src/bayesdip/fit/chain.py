@@ -9,7 +9,7 @@ from typing import Any
 
 from torch import Tensor
 
-from bayesdip.errors import BayesDipError
+from bayesdip.errors import BayesDipError, NoResultError
 from bayesdip.fit.cost import step_memory
 from bayesdip.fit.problem import Problem
 from bayesdip.fit.steppers import Stepper
@@ -56,7 +56,7 @@ class Chain:
     ) -> None:
         """Step until that share of the run is done, or the monitor says stop."""
         self._good = None
-        while self.share < until and not self.monitor.should_stop():
+        while not self.monitor.should_stop() and self.share < until:
             picture = stepper.step()
             self.step += 1
             if self.step == 1:
@@ -118,7 +118,9 @@ class Chain:
         )
 
 
-def picture_or_raise(picture: Tensor | None) -> Tensor:
+def picture_or_raise(picture: Tensor | None, reason: str = "") -> Tensor:
+    """The picture, if there is one; ``reason`` is why the run was stopped."""
     if picture is None:
-        raise BayesDipError("there is no picture yet: ask again after a few steps")
+        stopped = f"the run was stopped ({reason}) before its first picture" if reason else "there is no picture yet"
+        raise NoResultError(f"{stopped}: expected a few steps at least; give it more time", reason)
     return picture

@@ -25,7 +25,7 @@ def run(measurement: Measurement, settings: Settings, monitor: Monitor) -> Poste
     stepper = AdamStepper(problem, generator, learning_rate=plan.learning_rate, input_noise=plan.input_noise)
     chain = Chain(problem, monitor, plan.steps, lambda: average.mean)
     chain.advance(stepper, 1.0, "fit", average.add)
-    mean = picture_or_raise(average.mean)
+    mean = picture_or_raise(average.mean, monitor.stop_reason)
     return Posterior(
         mean=mean,
         std=None,

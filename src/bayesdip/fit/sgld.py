@@ -55,7 +55,7 @@ def run(measurement: Measurement, settings: Settings, monitor: Monitor) -> Poste
         sample_posterior(chain, plan, settings.temperature, generator, summary)
     else:
         sample_by_adam_noise(chain, plan, generator, summary)
-    mean = picture_or_raise(summary.mean())
+    mean = picture_or_raise(summary.mean(), monitor.stop_reason)
     return Posterior(
         mean=mean,
         std=summary.moments.std,

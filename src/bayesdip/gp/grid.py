@@ -8,7 +8,8 @@ Comput. 18, 1997). Any product with it costs two FFTs.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -22,6 +23,8 @@ from bayesdip.kernels.kernel import Kernel
 NEGLIGIBLE = 1e-9
 # Eigenvalues that are negative by less than this share of the largest are rounding.
 ROUNDING = 1e-10
+# Pixels of a torus up to which larger ones are tried to avoid clipping.
+LARGEST_TRIAL = 2**21
 
 
 @dataclass(frozen=True)
@@ -71,7 +74,9 @@ class GridCovariance:
         White noise on the torus, times the square root of the spectrum.
         """
         device = generator.device if generator is not None else self.spectrum.device
-        white = torch.randn((*count, *self.torus), generator=generator, dtype=self.spectrum.dtype, device=device)
+        white = torch.randn(
+            (*count, *self.torus), generator=generator, dtype=self.spectrum.dtype, device=device
+        )
         modes = torch.fft.rfftn(white.to(self.spectrum.device), self.torus, self.axes)
         modes *= self.spectrum.sqrt()
         return self._cropped(torch.fft.irfftn(modes, self.torus, self.axes))
@@ -82,7 +87,9 @@ class GridCovariance:
         return v.contiguous()
 
 
-def embed(kernel: Kernel, shape: Sequence[int], *, constant: bool = True, like: Tensor | None = None) -> GridCovariance:
+def embed(
+    kernel: Kernel, shape: Sequence[int], *, constant: bool = True, like: Tensor | None = None
+) -> GridCovariance:
     """Lay a stationary kernel on a grid.
 
     A kernel that dies away is wrapped around a torus not much larger than the grid; wrapping
@@ -108,7 +115,9 @@ def embed(kernel: Kernel, shape: Sequence[int], *, constant: bool = True, like: 
     """
     shape = tuple(int(n) for n in shape)
     if not shape or min(shape) < 1:
-        raise ShapeError(f"the grid is {shape}: expected at least one axis and one pixel on each; give such a grid")
+        raise ShapeError(
+            f"the grid is {shape}: expected at least one axis and one pixel on each; give such a grid"
+        )
     like = torch.zeros((), dtype=torch.float64) if like is None else like
     limit = kernel.limit
     variance = float(kernel.quadrant((1,) * len(shape))) - (0.0 if constant else limit)
@@ -116,12 +125,8 @@ def embed(kernel: Kernel, shape: Sequence[int], *, constant: bool = True, like: 
         raise BayesDipError(
             f"the kernel has variance {variance} on this grid: expected a positive number; choose another kernel"
         )
-    reach = _reach(kernel, shape, limit, variance)
     best: GridCovariance | None = None
-    for growth in (1, 2, 4):
-        torus = tuple(_torus_length(n, r, growth) for n, r in zip(shape, reach, strict=True))
-        if best is not None and torus == best.torus:
-            break
+    for torus in _tori(kernel, shape, limit, variance):
         table = _wrapped(kernel, shape, torus, limit)
         spectrum = torch.fft.rfftn(table).real
         lowest = float(spectrum.min())
@@ -132,36 +137,54 @@ def embed(kernel: Kernel, shape: Sequence[int], *, constant: bool = True, like: 
         spectrum.clamp_(min=0)
         if constant:
             spectrum[(0,) * len(shape)] += limit * table.numel()
-        candidate = GridCovariance(shape, torus, spectrum.to(like), variance, clipped)
         if best is None or clipped < best.clipped:
-            best = candidate
-        # Growing the torus of a large picture costs more than the clipping does harm.
-        if clipped < NEGLIGIBLE or table.numel() > 2**22:
+            best = GridCovariance(shape, torus, spectrum.to(like), variance, clipped)
+        if clipped < NEGLIGIBLE:
             break
     assert best is not None
     return best
 
 
-def _reach(kernel: Kernel, shape: tuple[int, ...], limit: float, variance: float) -> tuple[int, ...]:
-    """The first lag of each axis from which on the covariance is negligible."""
-    small = (kernel.quadrant(shape) - limit).abs() <= NEGLIGIBLE * variance
-    reach = []
-    for axis, n in enumerate(shape):
-        others = tuple(i for i in range(len(shape)) if i != axis)
+def _tori(kernel: Kernel, shape: tuple[int, ...], limit: float, variance: float) -> Iterator[tuple[int, ...]]:
+    """Tori to try, the cheapest first."""
+    yield _torus(shape, _reach(kernel, shape, shape, limit, variance), 1)
+    for growth in (2, 4, 8):
+        # Growing the torus of a large picture costs more than the clipping does harm.
+        if math.prod(2 * growth * n for n in shape) > LARGEST_TRIAL:
+            return
+        yield _torus(shape, _reach(kernel, shape, tuple(growth * n for n in shape), limit, variance), growth)
+
+
+def _torus(shape: tuple[int, ...], reach: tuple[int | None, ...], growth: int) -> tuple[int, ...]:
+    """A torus that a kernel of that reach can be wrapped around, or one some times the grid."""
+    least = (growth * (2 * n - 1) if r is None else n + r for n, r in zip(shape, reach, strict=True))
+    return tuple(int(next_fast_len(size, real=True)) for size in least)
+
+
+def _reach(
+    kernel: Kernel, shape: tuple[int, ...], lags: tuple[int, ...], limit: float, variance: float
+) -> tuple[int | None, ...]:
+    """The first lag of each axis, below `lags`, from which on the covariance is negligible; None if there is none."""
+    small = (kernel.quadrant(lags) - limit).abs() <= NEGLIGIBLE * variance
+    reach: list[int | None] = []
+    for axis, n in enumerate(lags):
+        others = tuple(i for i in range(len(lags)) if i != axis)
         alive = ~(small.all(dim=others) if others else small)
-        reach.append(int(alive.nonzero().max()) + 1 if bool(alive.any()) else n)
+        first = int(alive.nonzero().max()) + 1
+        # A grid of one pixel has no lags to wrap.
+        reach.append(first if first < n and shape[axis] > 1 else None)
     return tuple(reach)
 
 
-def _torus_length(n: int, reach: int, growth: int) -> int:
-    if reach < n:
-        return int(next_fast_len(n + reach, real=True))
-    return int(next_fast_len(growth * (2 * n - 1), real=True))
-
-
 def _wrapped(kernel: Kernel, shape: tuple[int, ...], torus: tuple[int, ...], limit: float) -> Tensor:
-    """The kernel less its limit on the torus, lag zero first."""
-    wraps = [size < 2 * n - 1 for n, size in zip(shape, torus, strict=True)]
+    """The kernel less its limit on the torus, lag zero first.
+
+    Where the torus is shorter than twice the grid, or the kernel has died away half around it, its
+    copies are summed, which keeps it positive; else every lag takes the shorter way around.
+    """
+    variance = float(kernel.quadrant((1,) * len(shape))) - limit
+    reach = _reach(kernel, shape, torus, limit, variance)
+    wraps = [r is not None and n + r <= size for n, r, size in zip(shape, reach, torus, strict=True)]
     lags = [size + 1 if wrap else size // 2 + 1 for size, wrap in zip(torus, wraps, strict=True)]
     table = kernel.quadrant(lags) - limit
     for axis, (size, wrap) in enumerate(zip(torus, wraps, strict=True)):

@@ -11,7 +11,7 @@ from torch import Tensor
 from bayesdip.errors import BayesDipError, NonFiniteError, ShapeError
 from bayesdip.gp.dense import dense_std
 from bayesdip.gp.grid import embed
-from bayesdip.gp.precondition import central_column, circulant
+from bayesdip.gp.precondition import Preconditioner, central_column, circulant
 from bayesdip.gp.sample import deviations
 from bayesdip.gp.solve import LinearMap, Monitor, Solution, conjugate_gradients, refined
 from bayesdip.gp.system import DataCovariance, without_masks
@@ -21,7 +21,7 @@ from bayesdip.operators import Operator
 
 # Where there is no noise, a variance of this share of the picture's keeps the system
 # well-conditioned. 8-bit rounding alone has a share of about 3e-5 in a photograph.
-JITTER = 1e-6
+JITTER = 1e-5
 # Tolerances from here up are reached in single precision, with corrections in double precision.
 SINGLE_PRECISION_TOLERANCE = 1e-6
 
@@ -147,7 +147,7 @@ def posterior(
     ones = system.predict(torch.ones((channels, 1, *grid.shape), dtype=work, device=y.device), rows)
 
     scale = _amplitudes(amplitude, data, seen, variance, noise_free, float(central_column(system).max()))
-    ratio = _unexpanded(variance / _column(scale, variance)).clamp(min=JITTER * grid.variance)[:, None]
+    ratio = _merged(variance / _column(scale, variance), seen).clamp(min=JITTER * grid.variance)[:, None]
     system = DataCovariance(grid, base, marks, ratio, rows)
     precondition, precondition_low = circulant(system), circulant(system.to(torch.float32))
 
@@ -155,21 +155,27 @@ def posterior(
         weights = precondition(ones, rows)
         total = (weights * ones).flatten(1).sum(1)
         offset = (weights[:, 0] * data).flatten(1).sum(1) / total
-        offset_variance: Tensor | None = (1 / total)
+        offset_variance: Tensor | None = 1 / total
     else:
         offset, offset_variance = torch.as_tensor(mean).to(data).expand(channels), None
 
     def solve(which: DataCovariance, b: Tensor, tell: Monitor | None = None) -> Solution:
         if tol < SINGLE_PRECISION_TOLERANCE:
             return conjugate_gradients(
-                which.apply, b, precondition=_for(precondition, which), tol=tol, max_iterations=max_iterations, monitor=tell
+                which.apply,
+                b,
+                precondition=_rows(precondition, which),
+                tol=tol,
+                max_iterations=max_iterations,
+                monitor=tell,
             )
+        low = which.to(torch.float32)
         return refined(
             which.apply,
-            which.to(torch.float32).apply,
+            low.apply,
             b,
             torch.float32,
-            precondition=_for(precondition_low, which),
+            precondition=_rows(precondition_low, which),
             tol=tol,
             max_iterations=max_iterations,
             monitor=tell,
@@ -182,7 +188,8 @@ def posterior(
     if amplitude is None:
         scale = torch.where(noise_free, likeliest.clamp(min=0), scale)
     drawn = torch.zeros((0, *fitted.shape), dtype=y.dtype, device=y.device)
-    std, error, told = None, 0.0, []
+    std, error = None, 0.0
+    told: list[Solution] = []
     if samples and solution.stopped not in ("monitor", "interrupt"):
         spread, told = deviations(system, samples, partial(solve, tell=monitor), generator, offset_variance)
         spread = spread * _column(scale, fitted).sqrt()
@@ -190,7 +197,11 @@ def posterior(
         if samples > 1:
             std, error = spread.square().mean(0).sqrt(), (2 * len(spread)) ** -0.5
     if exact:
-        std, error = dense_std(system, kernel, offset_variance) * _column(scale, fitted).sqrt(), 0.0
+        kept = mean is not None
+        std = (
+            dense_std(system, kernel, constant=kept, offset_unknown=not kept) * _column(scale, fitted).sqrt()
+        )
+        error = 0.0
     return GPPosterior(
         fitted.to(y.dtype),
         None if std is None else std.to(y.dtype),
@@ -206,3 +217,72 @@ def posterior(
         max((s.residual for s in told), default=0.0),
         grid.clipped,
     )
+
+
+def _observed(y: Tensor, operator: Operator) -> Tensor:
+    """Which entries of `y` count, (C, *output); checks `y` against the operator."""
+    shape = operator.output_shape
+    if y.ndim != len(shape) + 1 or tuple(y.shape[1:]) != tuple(shape) or y.shape[0] < 1:
+        raise ShapeError(
+            f"the data have shape {tuple(y.shape)}: expected (channels, {', '.join(map(str, shape))}), channels first; "
+            "reshape the data, or build the operator for them"
+        )
+    seen = operator.observed.to(y.device).expand(y.shape)
+    bad = int((~y.isfinite() & seen).sum())
+    if bad:
+        raise NonFiniteError(
+            f"{bad} observed entries are NaN or infinite: expected numbers; declare them missing"
+        )
+    blind = (~seen.flatten(1).any(1)).nonzero().flatten().tolist()
+    if blind:
+        raise BayesDipError(
+            f"channel {blind[0]} has no observed entry: expected at least one in each channel; leave that channel out"
+        )
+    return seen
+
+
+def _check_options(samples: int, tol: float, max_iterations: int) -> None:
+    if samples < 0 or max_iterations < 1 or not tol > 0:
+        raise BayesDipError(
+            f"samples={samples}, tol={tol}, max_iterations={max_iterations}: expected samples of at least 0, a positive "
+            "tol and at least one iteration; change the one that is not"
+        )
+
+
+def _amplitudes(
+    given: float | Tensor | None, data: Tensor, seen: Tensor, noise: Tensor, noise_free: Tensor, unit: float
+) -> Tensor:
+    """The amplitude of each channel, (C,): the given one, or by the method of moments.
+
+    `unit` is the variance of an entry of the data at unit amplitude, without noise. Without noise the
+    posterior mean does not depend on the amplitude, and one stands in.
+    """
+    if given is not None:
+        return torch.as_tensor(given).to(data).expand(data.shape[0])
+    count = seen.flatten(1).sum(1)
+    centred = torch.where(seen, data - _column(data.flatten(1).sum(1) / count, data), 0)
+    total = centred.square().flatten(1).sum(1) / count
+    noise_power = torch.where(seen, noise, 0).flatten(1).sum(1) / count
+    # A picture that hides below its noise still gets some amplitude: a tenth of the noise's deviation.
+    found = (total - noise_power).clamp(min=0) + 0.01 * torch.minimum(total, noise_power)
+    found = torch.where(found > 0, found, torch.where(noise_power > 0, 0.01 * noise_power, 1))
+    return torch.where(noise_free, 1.0, found / unit)
+
+
+def _merged(noise: Tensor, seen: Tensor) -> Tensor:
+    """The noise of each entry, (C, *output), in the smallest shape that says the same."""
+    low = torch.where(seen, noise, torch.inf).flatten(1).amin(1)
+    high = torch.where(seen, noise, -torch.inf).flatten(1).amax(1)
+    if bool((low == high).all()):
+        noise = _column(low, noise)
+    return noise[:1] if bool((noise == noise[:1]).all()) else noise
+
+
+def _column(weights: Tensor, like: Tensor) -> Tensor:
+    """(C,) as (C, 1, ..., 1)."""
+    return weights.reshape(-1, *[1] * (like.ndim - 1))
+
+
+def _rows(precondition: Preconditioner, system: DataCovariance) -> LinearMap:
+    """The preconditioner for the right-hand sides of `system`."""
+    return lambda v, active: precondition(v, system.channel[active])

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import torch
 from torch import Tensor
 
 from bayesdip.gp.grid import GridCovariance, embed
-from bayesdip.gp.solve import LinearMap
 from bayesdip.gp.system import DataCovariance
 from bayesdip.kernels.kernel import Tabulated
 
+Preconditioner = Callable[[Tensor, Tensor], Tensor]
+"""``(r, channel) -> C^-1 r``, about: r has shape (R, G, *output); each row belongs to a channel (R,)."""
 
-def circulant(system: DataCovariance) -> LinearMap:
+
+def circulant(system: DataCovariance) -> Preconditioner:
     """The inverse on the torus, with the mean noise everywhere, restricted to what is observed.
 
     For data that are not pixels (blurred, downsampled) the torus is the data's own: there the
@@ -21,14 +24,15 @@ def circulant(system: DataCovariance) -> LinearMap:
     """
     grid = system.grid if system.operator is None else _output_covariance(system)
     like = system.seen
-    share = system.seen.expand(torch.broadcast_shapes(system.seen.shape, system.noise.shape))
-    every = tuple(range(1, share.ndim))
-    mean = (system.noise * share).sum(every, keepdim=True) / share.sum(every, keepdim=True).clamp(min=1)
+    noise = system.noise * system.seen
+    every = tuple(range(1, noise.ndim))
+    mean = noise.sum(every, keepdim=True) / system.seen.expand_as(noise).sum(every, keepdim=True)
     response = 1 / (grid.spectrum.to(like) + mean)
 
-    def apply(r: Tensor, active: Tensor) -> Tensor:
-        rows = response if response.shape[0] == 1 else response[system.channel[active]]
-        return grid.filtered(r, rows) * system.seen_rows(active)
+    def apply(r: Tensor, channel: Tensor) -> Tensor:
+        rows = response if response.shape[0] == 1 else response[channel]
+        seen = system.seen if system.seen.shape[0] == 1 else system.seen[channel]
+        return grid.filtered(r, rows) * seen
 
     return apply
 

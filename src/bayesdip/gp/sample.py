@@ -56,7 +56,9 @@ def deviations(
         f = several.draw(generator)
         if offset_variance is not None:
             spread = offset_variance.sqrt().reshape(groups, -1, *[1] * len(system.grid.shape))
-            f = f + spread.repeat(n, *[1] * (spread.ndim - 1)) * _normal((*f.shape[:2], *[1] * (f.ndim - 2)), f, generator)
+            f = f + spread.repeat(n, *[1] * (spread.ndim - 1)) * _normal(
+                (*f.shape[:2], *[1] * (f.ndim - 2)), f, generator
+            )
         noise = several.noise_rows(rows)
         data = several.predict(f, rows)
         e = _normal(data.shape, f, generator) * noise.sqrt() * several.seen_rows(rows)

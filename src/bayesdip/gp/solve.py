@@ -147,14 +147,13 @@ def refined(
         unit = r[todo] / _spread(sizes[todo], r)
         # A little below the tolerance, so that rounding does not call for another round.
         target = max(0.9 * tol / residual, SINGLE_PRECISION_FLOOR)
-        count, rest = iterations, residual
         step = conjugate_gradients(
-            lambda v, a: apply_low(v, todo[a]),
+            _for_rows(apply_low, todo),
             unit.to(low),
-            precondition=None if precondition is None else lambda v, a: precondition(v, todo[a]),
+            precondition=None if precondition is None else _for_rows(precondition, todo),
             tol=target,
             max_iterations=max_iterations - iterations,
-            monitor=None if monitor is None else lambda i, e: monitor(count + i, rest * e),
+            monitor=None if monitor is None else _continued(monitor, iterations, residual),
         )
         x[todo] += _spread(sizes[todo], r) * step.x.to(b.dtype)
         iterations += step.iterations
@@ -165,12 +164,22 @@ def refined(
             return Solution(x, iterations, residual * step.residual, False, "interrupt")
 
 
+def _for_rows(linear: LinearMap, rows: Tensor) -> LinearMap:
+    """The map for those right-hand sides alone."""
+    return lambda v, active: linear(v, rows[active])
+
+
+def _continued(monitor: Monitor, iterations: int, residual: float) -> Monitor:
+    """The monitor told of the whole solve, not of one round."""
+    return lambda i, rest: monitor(iterations + i, residual * rest)
+
+
 def _dots(a: Tensor, b: Tensor) -> Tensor:
     return (a * b).flatten(1).sum(1)
 
 
 def _norms(v: Tensor) -> Tensor:
-    return v.flatten(1).norm(dim=1)
+    return torch.linalg.vector_norm(v.flatten(1), dim=1)
 
 
 def _spread(weights: Tensor, like: Tensor) -> Tensor:

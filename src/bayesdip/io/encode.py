@@ -79,10 +79,10 @@ def plan(path: FilePath, shape: tuple[int, ...], dtype: np.dtype[Any], like: Pic
         raise FileError(
             message(path, given, f"at most {_LONGEST_SIDE[kind]} a side are", "write .png or .tif")
         )
-    return _narrowed(kind, dtype, colour, alpha)
+    return _narrowed(kind, dtype, colour, alpha, len(like.exif or b"") if like is not None else 0)
 
 
-def _narrowed(kind: str, dtype: np.dtype[Any], colour: Colour, alpha: bool) -> Plan:
+def _narrowed(kind: str, dtype: np.dtype[Any], colour: Colour, alpha: bool, exif_length: int) -> Plan:
     """Say what of a gray, RGB or CMYK picture a PNG, JPEG or WebP file cannot keep."""
     notes = []
     if colour == "cmyk" and kind != "JPEG":
@@ -97,6 +97,8 @@ def _narrowed(kind: str, dtype: np.dtype[Any], colour: Colour, alpha: bool) -> P
     if alpha and kind == "JPEG":
         alpha = False
         notes.append("the transparency is left out: JPEG holds none (PNG, WebP and TIFF do)")
+    if kind == "JPEG" and exif_length > _LONGEST_EXIF:
+        notes.append("the EXIF block is left out: it is longer than JPEG allows (PNG holds it)")
     return Plan(kind, dtype, colour, alpha, tuple(notes))
 
 

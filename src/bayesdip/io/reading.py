@@ -28,6 +28,7 @@ _SIGNATURES = {
     b"BM": "BMP",
     b"GIF8": "GIF",
 }
+_GRAY = 0  # PNG's colour type
 _COLOURS: dict[str, Colour] = {
     "L": "gray",
     "LA": "gray",
@@ -137,19 +138,15 @@ def _read_by_pillow(path: FilePath, data: bytes, kind: str) -> Picture:
                 given = f"holds {frames} frames"
                 raise FileError(message(path, given, "one picture is", "save the frame you want as PNG"))
             refuse_huge(path, (image.height, image.width, len(image.getbands())), 2)
-            depth = png.header(data)[0] if found else 8
-            mode = image.mode
-            if depth == 16 and png.header(data)[1] in (2, 4, 6):
+            mode, depth = image.mode, png.header(data)[0] if found else 1 if image.mode == "1" else 8
+            if depth == 16 and png.header(data)[1] != _GRAY:
                 pixels, alpha = split_alpha(png.read_16_bit_colour(data))
-                colour, notes = colour_of(pixels.shape), []
+                colour, notes = colour_of(pixels.shape), list[str]()
             else:
                 pixels, alpha, colour, notes = samples_of(image, path)
             if depth == 16:
-                pixels = pixels.astype(np.uint16)
-            if mode == "1":
-                depth = 1
-            key = png.colour_key(data, found) if found else None
-            if key is not None and alpha is None:
+                pixels = pixels.astype(np.uint16)  # older Pillow gives 32 bits
+            if found and (key := png.colour_key(data, found)) is not None:
                 alpha = _alpha_from_key(pixels, key)
                 notes.append("the colour that the file declares transparent became an alpha channel")
             return Picture(
@@ -199,7 +196,7 @@ def sound_dpi(dpi: Any) -> tuple[float, float] | None:
         across, down = (float(value) for value in dpi)
     except (TypeError, ValueError, ZeroDivisionError):
         return None
-    return (across, down) if all(math.isfinite(v) and 1 <= v < 1e6 for v in (across, down)) else None
+    return (across, down) if all(math.isfinite(v) and 1 <= v < 65535 for v in (across, down)) else None
 
 
 def _alpha_from_key(pixels: Array, key: tuple[int, ...]) -> Array:

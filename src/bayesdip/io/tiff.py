@@ -7,6 +7,7 @@ package imagecodecs for, such as LZW compression.
 from __future__ import annotations
 
 import math
+import struct
 import sys
 from io import BytesIO
 from typing import Any
@@ -15,7 +16,7 @@ import numpy as np
 
 from bayesdip.errors import FileError
 from bayesdip.io.guards import FilePath, decoding, message, refuse_huge
-from bayesdip.io.metadata import append_directories, exif_of_tiff, tiff_tags
+from bayesdip.io.metadata import ORIENTATION, append_directories, exif_of_tiff, tiff_tags
 from bayesdip.io.picture import Array, Colour, Picture, TiffLayout, full_scale
 from bayesdip.io.reading import native, sound_dpi
 
@@ -54,10 +55,10 @@ def read_tiff(path: FilePath, data: bytes) -> Picture:
         elif page.bitspersample not in (8, 16, 24, 32, 64):
             stored = _widened(stored, page.bitspersample)
             notes.append(f"{page.bitspersample}-bit samples became {8 * stored.dtype.itemsize}-bit ones")
-        if photometric == "miniswhite" and stored.dtype.kind == "u":
-            stored, photometric = np.iinfo(stored.dtype).max - stored, "minisblack"
-            notes.append("samples whose zero means white were turned round")
         pixels, alpha, colour = _meaning(stored, photometric, page.extrasamples)
+        if photometric == "miniswhite" and pixels.dtype.kind == "u":
+            pixels, photometric = np.iinfo(pixels.dtype).max - pixels, "minisblack"
+            notes.append("samples whose zero means white were turned round")
         layout = TiffLayout(
             "pages" if pages > 1 else "planar" if page.shaped[0] > 1 else "contiguous",
             photometric,
@@ -100,7 +101,9 @@ def _checked_pages(path: FilePath, series: Any) -> int:
     page = series.keyframe
     separate, depth, rows, columns, contiguous = page.shaped
     samples, photometric = separate * contiguous, _name(page.photometric)
-    pages: int = math.prod(series.shape) // max(math.prod(page.shaped), 1)
+    if 0 in page.shaped:
+        raise ValueError(f"it describes a picture of {columns}x{rows} pixels")
+    pages: int = math.prod(series.shape) // math.prod(page.shaped)
     if photometric not in _COLOURS:
         expected = "gray, RGB, CMYK, YCbCr or a palette is"
         raise FileError(message(path, f"has the colour model {photometric}", expected, "convert it to one"))
@@ -140,6 +143,8 @@ def _decoded_by_pillow(path: FilePath, data: bytes, page: Any, pages: int) -> tu
     # As in a PNG file, Pillow keeps one byte of two in 16-bit colour; which one follows from the byte order.
     halves = ("16L", "16B") if sys.byteorder == "little" else ("16B", "16L")
 
+    data = _without_orientation(data)
+
     def decoded(index: int, half: str | None = None) -> Array:
         with Image.open(BytesIO(data), formats=["TIFF"]) as image:
             image.seek(index)
@@ -149,6 +154,8 @@ def _decoded_by_pillow(path: FilePath, data: bytes, page: Any, pages: int) -> tu
             if image.mode in ("RGB", "RGBA", "CMYK") and photometric == now:
                 rawmode = f"{image.mode};{half}" if half else image.mode
                 image.tile = [t._replace(args=(rawmode, *(t.args or ())[1:])) for t in image.tile]
+            elif half:
+                raise ValueError(f"Pillow reads it as {image.mode}")
             samples = np.asarray(image)
             return samples.reshape(*samples.shape[:2], -1)
 
@@ -169,6 +176,18 @@ def _decoded_by_pillow(path: FilePath, data: bytes, page: Any, pages: int) -> tu
     )
     advice = "convert it (if it is not damaged), or run: pip install imagecodecs"
     raise FileError(message(path, given, "an uncompressed or deflate file is", advice))
+
+
+def _without_orientation(data: bytes) -> bytes:
+    """Make every page upright, because Pillow turns TIFF pictures (and no others) on reading."""
+    from tifffile import TiffFile
+
+    out = bytearray(data)
+    with TiffFile(BytesIO(data)) as tiff:
+        for page in tiff.pages:
+            if (tag := page.aspage().tags.get(ORIENTATION)) is not None:
+                struct.pack_into(f"{tiff.byteorder}H", out, tag.valueoffset, 1)
+    return bytes(out)
 
 
 def _meaning(stored: Array, photometric: str, extras: tuple[int, ...]) -> tuple[Array, Array | None, Colour]:
@@ -243,7 +262,8 @@ def _arranged(
 ) -> tuple[Array, dict[str, Any]]:
     """Put (M, N, samples) into the axes that the layout asks for, with tifffile's words for them."""
     count = samples.shape[2]
-    photometric = layout.photometric if colour == "channels" else _PHOTOMETRIC[colour]
+    same = colour in ("channels", _COLOURS[layout.photometric][0])
+    photometric = layout.photometric if same else _PHOTOMETRIC[colour]
     if count < _COLOURS[photometric][1]:
         photometric = "minisblack"
     if count == 1:

@@ -123,8 +123,8 @@ def write_picture(
     """Write a picture in the format its name asks for, like the picture it was made from.
 
     The sample type is the source's: real numbers are rounded and clipped to it. Transparency,
-    colour profile, EXIF with its orientation, and resolution go along where the format holds
-    them. JPEG is written at quality 95 without colour subsampling, WebP without loss. CMYK
+    colour profile, EXIF (as it is, a thumbnail in it included) and resolution go along where the
+    format holds them. JPEG is written at quality 95 without colour subsampling, WebP without loss. CMYK
     becomes RGB in PNG and WebP; 16 bits become 8 in JPEG and WebP. Floating-point samples are an
     error there and in PNG, because their scale is not known: write ``.tif`` or ``.npy``.
 

@@ -24,14 +24,17 @@ from bayesdip.errors import ShapeError
 
 Array = NDArray[np.float64]
 
-WIDTH = {1: 15, 2: 5, 3: 3}  # of the largest windows, by the number of axes
+WIDTH = {1: 9, 2: 5, 3: 3}  # of the largest windows, by the number of axes
 MAX_WINDOWS = 16_000  # more cost time and no longer change the second digit
 WINDOWS_PER_ENTRY = 8  # fewer than this, times a window's entries, say too little about its covariance
 MAX_CHANNELS = 4  # taken together: with more, small pictures have too few windows
-FLAT_QUANTILE = 2.326  # standard normal, 99%: one flat window in a hundred is taken for textured
+FLAT_QUANTILE = 3.09  # standard normal, 99.9%: one flat window in a thousand passes for textured
 CLEAR_OF_CLIPPING = 3.0  # standard deviations
 PILE = 2e-4  # the share of entries at an end of the range from which on it was clipped there
+BLANK = 0.1  # the least share of windows that must not be blank for the blank ones to be left out
+CHI_SQUARE_MEDIAN = 0.4549  # of one degree of freedom
 SQRT_2PI = 2.5066282746310002
+LEAST_SHARE = 0.2  # of the variance; where clipping left less, it cannot be told how much there was
 CORRELATED = 0.6  # channels that together show less noise than this, relative to each alone, share theirs
 
 
@@ -60,19 +63,24 @@ def estimate_sigma(
         If `picture` has no axis beside its channels.
     """
     if picture.ndim < 2 or picture.numel() == 0:
-        raise ShapeError(f"the picture has shape {tuple(picture.shape)}: expected (channels, *grid); add a channel axis")
-    picture = picture.detach().to("cpu", torch.float64)
+        raise ShapeError(
+            f"the picture has shape {tuple(picture.shape)}: expected (channels, *grid); add a channel axis"
+        )
+    picture = picture.detach().to("cpu", torch.promote_types(picture.dtype, torch.float32))
     seen = picture.isfinite() if observed is None else picture.isfinite() & observed.cpu()
     grid = [n for n in picture.shape[1:] if n > 1] or [1]
     picture = torch.where(seen, picture, 0.0).reshape(-1, *grid)
     seen = seen.reshape(-1, *grid)
 
-    levels = np.array([_level(p[None], s[None]) for p, s in zip(picture, seen, strict=True)])
+    ends = np.array([_clipped_ends(p, s) for p, s in zip(picture, seen, strict=True)])
+
+    levels = np.array([_level(picture[[c]], seen[[c]], ends[[c]]) for c in range(len(picture))])
     noisy = np.flatnonzero(levels > 0)
     for group in np.array_split(noisy, -(-len(noisy) // MAX_CHANNELS)) if len(noisy) > 1 else ():
         # Brought to one level first: unequal noise would pass for texture of the noisier channel.
-        unit = torch.from_numpy(levels[group]).reshape(-1, *[1] * len(grid))
-        together = _level(picture[group] / unit, seen[group])
+        unit = levels[group, None]
+        scaled = picture[group] / torch.from_numpy(unit).reshape(-1, *[1] * len(grid)).to(picture)
+        together = _level(scaled, seen[group], ends[group] / unit)
         if together > CORRELATED:  # a gray picture stored as colour has the same noise in all channels
             levels[group] *= together
     if per_channel:
@@ -80,12 +88,12 @@ def estimate_sigma(
     return float(np.sqrt(np.mean(levels[noisy] ** 2))) if len(noisy) else 0.0
 
 
-def _level(picture: Tensor, seen: Tensor) -> float:
-    """Noise level of (C, *grid), taken to be the same in all channels."""
-    ends = [_clipped_ends(p[s]) for p, s in zip(picture, seen, strict=True)]
+def _level(picture: Tensor, seen: Tensor, ends: Array) -> float:
+    """Noise level of (C, *grid), the same in all channels; `ends`, (C, 2): where each was clipped."""
     windows = _windows(picture, seen)
     if windows is None:
         return _level_from_neighbours(picture, seen)
+    windows = _without_blank(windows, ends)
     clearance = _clearance(windows, ends)
     level = _noise_level(windows)
     for _ in range(6):
@@ -109,7 +117,7 @@ def _windows(picture: Tensor, seen: Tensor) -> Tensor | None:
         cut = picture
         for axis, w in zip(axes, widths, strict=True):
             cut = cut.unfold(axis, w, step)
-        windows = cut.movedim(0, len(axes))[complete].flatten(2)
+        windows = cut.movedim(0, len(axes))[complete].flatten(2).double()
         if len(windows) >= _enough(windows):
             return windows
     return None
@@ -119,9 +127,20 @@ def _enough(windows: Tensor) -> int:
     return WINDOWS_PER_ENTRY * windows.shape[1] * windows.shape[2]
 
 
-def _clearance(windows: Tensor, ends: list[tuple[float, float]]) -> Tensor:
+def _without_blank(windows: Tensor, ends: Array) -> Tensor:
+    """Without the windows that clipping, or an empty border, has left at an end of the range all over.
+
+    Unless little else is there: then blank is what the picture is.
+    """
+    low, high = torch.from_numpy(ends).T
+    means = windows.mean(2)
+    alive = ((means > low) & (means < high)).any(1)
+    return windows[alive] if int(alive.sum()) >= max(_enough(windows), BLANK * len(windows)) else windows
+
+
+def _clearance(windows: Tensor, ends: Array) -> Tensor:
     """Distance of the windows' means from the nearest end where values were clipped, least over channels."""
-    low, high = torch.tensor(ends, dtype=windows.dtype).T
+    low, high = torch.from_numpy(ends).T
     means = windows.mean(2)
     return torch.minimum(means - low, high - means).amin(1)
 
@@ -157,35 +176,36 @@ def _noise_level(windows: Tensor) -> float:
 
 
 def _level_from_neighbours(picture: Tensor, seen: Tensor) -> float:
-    """Root mean square of the differences of neighbours, for pictures too small for windows."""
+    """From the median difference of neighbours, for pictures too small for windows."""
     squares = []
     for axis in range(1, picture.ndim):
         both = seen.narrow(axis, 1, seen.shape[axis] - 1) & seen.narrow(axis, 0, seen.shape[axis] - 1)
         squares.append(picture.diff(dim=axis)[both].square())
     every = torch.cat(squares)
-    return float((every.mean() / 2).sqrt()) if every.numel() else 0.0
+    return float((every.median() / (2 * CHI_SQUARE_MEDIAN)).sqrt()) if every.numel() else 0.0
 
 
-def _clipped_ends(values: Tensor) -> tuple[float, float]:
-    """Lowest and highest value, where many entries have it; else minus and plus infinity."""
+def _clipped_ends(channel: Tensor, seen: Tensor) -> tuple[float, float]:
+    """Lowest and highest value, where so many entries have it that they were clipped; else -inf and inf."""
+    values = channel if bool(seen.all()) else channel[seen]
     if not values.numel():
         return -np.inf, np.inf
-    low, high = values.min(), values.max()
-    many = max(3.0, PILE * values.numel())
+    low, high = values.aminmax()
+    many = max(3, PILE * values.numel())
     return (
         float(low) if int((values == low).sum()) >= many else -np.inf,
         float(high) if int((values == high).sum()) >= many else np.inf,
     )
 
 
-def _before_clipping(level: float, means: Array, ends: list[tuple[float, float]]) -> float:
+def _before_clipping(level: float, means: Array, ends: Array) -> float:
     """The standard deviation that clipping reduced to `level` in windows of these means, (n, C)."""
     if level == 0 or not np.isfinite(ends).any():
         return level
     before = level
     for _ in range(20):
         shares = [_clipped_variance(m, before, *e) for m, e in zip(means.T, ends, strict=True)]
-        before = level / float(np.sqrt(np.mean(shares)))
+        before = level / max(float(np.mean(shares)), LEAST_SHARE) ** 0.5
     return before
 
 
@@ -200,10 +220,10 @@ def _clipped_variance(means: Array, sigma: float, low: float, high: float) -> Ar
     at_a, at_b = torch.exp(-a * a / 2) / SQRT_2PI, torch.exp(-b * b / 2) / SQRT_2PI
     first = a * below + b * above + at_a - at_b  # moments about the centre, in sigmas
     second = a * a * below + b * b * above + (1 - below - above) + a * at_a - b * at_b
-    return np.interp(means, (centre + sigma * first).numpy(), (second - first**2).numpy())
+    return np.asarray(np.interp(means, (centre + sigma * first).numpy(), (second - first**2).numpy()))
 
 
 def _chi_square_quantile(freedom: int) -> float:
-    """99% quantile, by Wilson and Hilferty (1931)."""
+    """99.9% quantile, by Wilson and Hilferty (1931)."""
     spread = 2 / (9 * freedom)
     return float(freedom * (1 - spread + FLAT_QUANTILE * spread**0.5) ** 3)

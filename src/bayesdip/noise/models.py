@@ -237,7 +237,9 @@ class PoissonGaussian(Noise):
         _check_gain(self.gain, self.offset)
         _check("sigma", self.sigma)
         if self.sigma == 0:
-            raise BayesDipError("sigma is 0: expected more than 0 beside Poisson noise; use Poisson(gain, offset)")
+            raise BayesDipError(
+                "sigma is 0: expected more than 0 beside Poisson noise; use Poisson(gain, offset)"
+            )
 
     def _loss(self, prediction: Tensor, y: Tensor) -> Tensor:
         """``(prediction - y)^2 / (2 v) + log(v) / 2``, v by the prediction.
@@ -262,7 +264,9 @@ class PoissonGaussian(Noise):
         return PoissonGaussian(self.gain / scale, self.sigma / scale, (self.offset - shift) / scale)
 
     def describe(self) -> str:
-        return f"Poisson-Gaussian noise, gain {self.gain:.4g}, sigma {self.sigma:.4g}, offset {self.offset:.4g}"
+        return (
+            f"Poisson-Gaussian noise, gain {self.gain:.4g}, sigma {self.sigma:.4g}, offset {self.offset:.4g}"
+        )
 
 
 def _rate(rate: Tensor) -> Tensor:
@@ -282,7 +286,9 @@ def _local_rate(counts: Tensor, observed: Tensor | None) -> Tensor:
 
     As the posterior mean of a Poisson rate under a flat prior, (sum + 1) / entries: it is never 0.
     """
-    seen = torch.ones_like(counts) if observed is None else observed.to(counts.device).expand(counts.shape).to(counts)
+    seen = torch.ones_like(counts)
+    if observed is not None:
+        seen = seen * observed.to(counts.device)
     total = _window_mean(torch.where(seen > 0, counts, 0.0))
     share = _window_mean(seen)
     entries = _window_entries(counts.ndim - 1)
@@ -311,14 +317,18 @@ def _normal_like(x: Tensor, generator: torch.Generator | None) -> Tensor:
 
 def _check(name: str, value: float) -> None:
     if not (math.isfinite(value) and value >= 0):
-        raise BayesDipError(f"{name} is {value}: expected a standard deviation of at least 0; give it in data units")
+        raise BayesDipError(
+            f"{name} is {value}: expected a standard deviation of at least 0; give it in data units"
+        )
 
 
 def _check_gain(gain: float, offset: float) -> None:
     if not (math.isfinite(gain) and gain > 0):
         raise BayesDipError(f"gain is {gain}: expected more than 0; give what one count adds to the data")
     if not math.isfinite(offset):
-        raise BayesDipError(f"offset is {offset}: expected a finite number; give the data's value at no count")
+        raise BayesDipError(
+            f"offset is {offset}: expected a finite number; give the data's value at no count"
+        )
 
 
 def _check_scale(scale: float) -> None:

@@ -41,12 +41,15 @@ class Blur(Operator):
     def __init__(self, shape: Sequence[int], psf: Tensor, boundary: str = "reflect") -> None:
         super().__init__(shape, shape)
         if boundary not in EXTENSIONS:
-            raise BayesDipError(f"boundary is {boundary!r}: expected {' or '.join(EXTENSIONS)}; choose one of these")
+            raise BayesDipError(
+                f"boundary is {boundary!r}: expected {' or '.join(EXTENSIONS)}; choose one of these"
+            )
         self.psf = _checked(psf, len(self.input_shape))
         self.boundary = boundary
         # Output i needs inputs i + c - (s - 1) to i + c.
         self._paddings = [
-            padding(n, s - 1 - s // 2, s // 2, boundary) for n, s in zip(self.input_shape, self.psf.shape, strict=True)
+            padding(n, s - 1 - s // 2, s // 2, boundary)
+            for n, s in zip(self.input_shape, self.psf.shape, strict=True)
         ]
         self._fft_shape = [_fast_length(matrix.rows) for matrix in self._paddings]
         self._axes = list(range(-len(self.input_shape), 0))
@@ -70,10 +73,13 @@ class Blur(Operator):
 
     def _filtered(self, x: Tensor, *, adjoint: bool) -> Tensor:
         """Circular convolution on the FFT's grid; with `adjoint`, correlation."""
-        exact = x.to(torch.promote_types(x.dtype, torch.float32))  # there is no FFT in half precision on the CPU
+        # There is no FFT in half precision on the CPU.
+        exact = x.to(torch.promote_types(x.dtype, torch.float32))
         spectrum = self._spectrum(exact)
-        product = torch.fft.rfftn(exact, self._fft_shape, self._axes) * (spectrum.conj() if adjoint else spectrum)
-        return torch.fft.irfftn(product, self._fft_shape, self._axes).to(x.dtype)
+        product = torch.fft.rfftn(exact, self._fft_shape, self._axes)
+        product = product * (spectrum.conj() if adjoint else spectrum)
+        filtered: Tensor = torch.fft.irfftn(product, self._fft_shape, self._axes)
+        return filtered.to(x.dtype)
 
     def _spectrum(self, like: Tensor) -> Tensor:
         key = (like.device, like.dtype)
@@ -92,9 +98,13 @@ def _checked(psf: Tensor, dims: int) -> Tensor:
         )
     bad = int((~psf.isfinite()).sum())
     if bad:
-        raise BayesDipError(f"the psf has {bad} entries that are NaN or infinite: expected numbers; clean it first")
+        raise BayesDipError(
+            f"the psf has {bad} entries that are NaN or infinite: expected numbers; clean it first"
+        )
     if not psf.any():
-        raise BayesDipError("the psf is zero everywhere: expected some weight; give the image of a single bright point")
+        raise BayesDipError(
+            "the psf is zero everywhere: expected some weight; give the image of a single bright point"
+        )
     return psf
 
 

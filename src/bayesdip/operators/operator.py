@@ -128,7 +128,9 @@ def as_grid(shape: Sequence[int]) -> tuple[int, ...]:
     """`shape` as a tuple of at least one positive int."""
     grid = tuple(int(n) for n in shape)
     if not grid or min(grid) < 1:
-        raise ShapeError(f"shape is {grid}: expected one or more lengths of at least 1; give the picture's grid")
+        raise ShapeError(
+            f"shape is {grid}: expected one or more lengths of at least 1; give the picture's grid"
+        )
     return grid
 
 

@@ -51,7 +51,8 @@ class Mask(Operator):
     """
 
     def __init__(self, missing: Tensor, shape: Sequence[int] | None = None) -> None:
-        super().__init__(*(2 * (tuple(missing.shape if shape is None else shape),)))
+        grid = missing.shape if shape is None else shape
+        super().__init__(grid, grid)
         self.missing = self._spread(missing)
         self._moved: dict[torch.device, Tensor] = {}
 
@@ -80,7 +81,8 @@ class Mask(Operator):
             self._moved[x.device] = self.missing.to(x.device)
         return x.masked_fill(self._moved[x.device], 0)
 
-    _adjoint = _forward
+    def _adjoint(self, y: Tensor) -> Tensor:
+        return self._forward(y)  # a diagonal matrix is its own transpose
 
     def observed_given(self, inputs: Tensor) -> Tensor:
         return inputs & ~self.missing

@@ -47,10 +47,14 @@ class Downsample(Operator):
         grid = as_grid(shape)
         self.factor = _factors(factor, len(grid))
         if kind not in _FILTERS:
-            raise BayesDipError(f"kind is {kind!r}: expected one of {', '.join(_FILTERS)}; choose one of these")
+            raise BayesDipError(
+                f"kind is {kind!r}: expected one of {', '.join(_FILTERS)}; choose one of these"
+            )
         super().__init__(grid, [-(-n // f) for n, f in zip(grid, self.factor, strict=True)])
         self.kind = kind
-        self.matrices = tuple(_axis_matrix(n, f, _FILTERS[kind]) for n, f in zip(grid, self.factor, strict=True))
+        self.matrices = tuple(
+            _axis_matrix(n, f, _FILTERS[kind]) for n, f in zip(grid, self.factor, strict=True)
+        )
 
     def _forward(self, x: Tensor) -> Tensor:
         for axis, matrix in zip(range(-len(self.matrices), 0), self.matrices, strict=True):

@@ -109,7 +109,7 @@ def inpaint(
             "every pixel is missing: give a mask that is False (black) where a pixel is known"
         )
     picture = _finite(torch.where(gone, 0.0, picture))
-    return run_pipeline(picture, Mask(gone), _gaussian(sigma), layout, options)
+    return run_pipeline(picture, Mask(gone, picture.shape[1:]), _gaussian(sigma), layout, options)
 
 
 def upscale(

@@ -1,0 +1,141 @@
+"""The verbs. A command is a typed function, and its docstring is its help."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from bayesdip.cli.guard import OneLineGroup
+from bayesdip.cli.shared import Shared, restoring
+
+app = typer.Typer(
+    cls=OneLineGroup,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        from bayesdip import __version__
+
+        typer.echo(f"bayesdip {__version__}")
+        raise typer.Exit
+
+
+@app.callback(invoke_without_command=True)
+def top(
+    context: typer.Context,
+    version: Annotated[
+        bool, typer.Option("--version", help="Show the version.", callback=_show_version, is_eager=True)
+    ] = False,
+) -> None:
+    """Restore one degraded picture, with no training data, and say how sure every pixel is."""
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help())
+
+
+@app.command()
+@restoring
+def denoise(
+    shared: Shared,
+    sigma: Annotated[
+        str,
+        typer.Option(metavar="auto|S", help="Noise in the picture's own scale: one number, or S,S,S by channel."),
+    ] = "auto",
+    noise: Annotated[
+        str, typer.Option(metavar="gaussian|poisson|poisson-gaussian", help="Kind of noise.")
+    ] = "gaussian",
+    gain: Annotated[
+        float | None, typer.Option(metavar="G", help="For poisson: what one count adds to a pixel (1).")
+    ] = None,
+    offset: Annotated[
+        float | None, typer.Option(metavar="O", help="For poisson: a pixel's value at no count (0).")
+    ] = None,
+) -> None:
+    """Remove noise. Its size is estimated unless --sigma tells it."""
+    from bayesdip.cli import verbs
+    from bayesdip.cli.restoring import carry_out
+
+    model = verbs.NoiseChoice.parse(noise, sigma, gain, offset)
+    carry_out("denoise", shared, lambda picture: verbs.denoising(picture, model))
+
+
+@app.command()
+@restoring
+def inpaint(
+    shared: Shared,
+    mask: Annotated[
+        Path | None, typer.Option(metavar="MASK", help="Picture of the same size: white is missing.")
+    ] = None,
+    missing: Annotated[
+        str | None, typer.Option(metavar="nan", help="With nan, NaN and infinite pixels are missing too.")
+    ] = None,
+    sigma: Annotated[
+        str, typer.Option(metavar="S", help="Noise on the known pixels; with 0 they stay as they are.")
+    ] = "0",
+) -> None:
+    """Fill in missing pixels: white in MASK, and where the picture is transparent."""
+    from bayesdip.cli import verbs
+    from bayesdip.cli.restoring import carry_out
+
+    known_noise = verbs.parse_sigma(sigma, auto=False)
+    carry_out("inpaint", shared, lambda picture: verbs.inpainting(picture, mask, missing, known_noise))
+
+
+@app.command()
+@restoring
+def upscale(
+    shared: Shared,
+    factor: Annotated[int, typer.Option(metavar="N", help="How many times as long each side becomes.")] = 4,
+    kind: Annotated[
+        str, typer.Option(metavar="lanczos|bicubic|area", help="How the picture was made small.")
+    ] = "lanczos",
+    sigma: Annotated[str, typer.Option(metavar="S", help="Noise on the small picture.")] = "0",
+) -> None:
+    """Restore the large picture of which this is a small version."""
+    from bayesdip.cli import verbs
+    from bayesdip.cli.restoring import carry_out
+
+    small_noise = verbs.parse_sigma(sigma, auto=False)
+    carry_out("upscale", shared, lambda picture: verbs.upscaling(picture, factor, kind, small_noise))
+
+
+@app.command()
+@restoring
+def deblur(
+    shared: Shared,
+    psf: Annotated[
+        Path, typer.Option(metavar="PSF", help="The blur of one bright point, as a picture or .npy array.")
+    ],
+    sigma: Annotated[
+        str, typer.Option(metavar="auto|S", help="Noise on the blurred picture, in its own scale.")
+    ] = "auto",
+    boundary: Annotated[
+        str, typer.Option(metavar="reflect|periodic", help="What the blur saw beyond the border.")
+    ] = "reflect",
+) -> None:
+    """Undo a known blur."""
+    from bayesdip.cli import verbs
+    from bayesdip.cli.restoring import carry_out
+
+    blurred_noise = verbs.parse_sigma(sigma)
+    carry_out("deblur", shared, lambda picture: verbs.deblurring(picture, psf, blurred_noise, boundary))
+
+
+@app.command()
+def demo(
+    output: Annotated[
+        Path, typer.Option("-o", "--output", metavar="DIR", help="Folder for the demo's files.")
+    ] = Path("bayesdip-demo"),
+    quick: Annotated[bool, typer.Option("--quick", help="Take seconds instead of minutes; worse pictures.")] = False,
+    seed: Annotated[int, typer.Option(help="Seed of the damage and of the methods.")] = 0,
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of the table.")] = False,
+) -> None:
+    """Damage two pictures, restore them with gp and sgld, and say how well. Takes 3 minutes at most."""
+    from bayesdip.cli.showing import show_demo
+
+    show_demo(output, quick=quick, seed=seed, as_json=json)

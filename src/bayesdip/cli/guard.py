@@ -1,0 +1,109 @@
+"""From whatever goes wrong to one line on standard error and an exit code; never a traceback.
+
+A traceback is still shown for what nobody foresaw: that is a defect, and has to be reported.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import typer
+from typer.core import TyperGroup
+
+from bayesdip.errors import BayesDipError, NoResultError
+
+DONE, REFUSED, INTERRUPTED = 0, 2, 130
+WORDS = "bayesdip.words"  # key in the context's meta: the command line as it was typed
+
+
+class OneLineGroup(TyperGroup):
+    """A command group whose every error is one line."""
+
+    def main(self, args: Sequence[str] | None = None, *rest: Any, **options: Any) -> Any:
+        """Run, then leave with 0, 2 (an error) or 130 (interrupted before there was a result)."""
+        words = list(sys.argv[1:] if args is None else args)
+        options["standalone_mode"] = False  # errors come to us instead of being printed
+        run = super().main
+        sys.exit(exit_code(lambda: run(words, *rest, **options), wants_json="--json" in words))
+
+    def make_context(self, info_name: str | None, args: list[str], *rest: Any, **extra: Any) -> Any:
+        words = list(args)
+        context = super().make_context(info_name, args, *rest, **extra)
+        context.meta[WORDS] = words
+        return context
+
+
+def exit_code(run: Callable[[], Any], *, wants_json: bool = False) -> int:
+    """Call ``run`` and tell what went wrong, if anything did.
+
+    Parameters
+    ----------
+    run : callable
+        What it returns counts as the exit code if it is an int.
+    wants_json : bool
+        Say the error on standard output too, as a JSON object.
+    """
+    try:
+        returned = run()
+    except (KeyboardInterrupt, typer.Abort):
+        return _interrupted(wants_json)
+    except NoResultError as error:
+        if error.reason == "interrupted":
+            return _interrupted(wants_json)
+        return _refuse(error, str(error), wants_json)
+    except Exception as error:
+        text = explanation(error)
+        if text is None:
+            raise
+        return _refuse(error, text, wants_json)
+    # Newer versions of Typer turn an interrupt into this exit code by themselves.
+    if returned == INTERRUPTED:
+        return _interrupted(wants_json)
+    return returned if isinstance(returned, int) else DONE
+
+
+def explanation(error: Exception) -> str | None:
+    """What to tell the user about an error; None if it is a defect of the program."""
+    if isinstance(error, BayesDipError):
+        return str(error)
+    if isinstance(error, MemoryError) or _is_torch_out_of_memory(error):
+        return "the memory ran out: expected more of it free; use --method gp, a smaller picture, or fewer --samples"
+    if isinstance(error, BrokenPipeError):
+        return "whoever read the output stopped reading it"
+    if isinstance(error, OSError):
+        place = f"{error.filename}: " if error.filename else ""
+        return f"{place}{error.strerror or error}: free some space or check the permissions, then run again"
+    # A usage error of Typer: its class has another home in every version of Typer.
+    format_message = getattr(error, "format_message", None)
+    if callable(format_message):
+        return f"{format_message()} (bayesdip --help tells more)"
+    return None
+
+
+def _is_torch_out_of_memory(error: Exception) -> bool:
+    said = str(error).lower()
+    return isinstance(error, RuntimeError) and ("out of memory" in said or "can't allocate memory" in said)
+
+
+def _refuse(error: Exception, text: str, wants_json: bool) -> int:
+    line = one_line(text)
+    print(f"bayesdip: error: {line}", file=sys.stderr)
+    if wants_json:
+        print(json.dumps({"error": {"type": type(error).__name__, "message": line}}))
+    return REFUSED
+
+
+def _interrupted(wants_json: bool) -> int:
+    print("bayesdip: interrupted before there was a result", file=sys.stderr)
+    if wants_json:
+        print(json.dumps({"error": {"type": "Interrupted", "message": "interrupted before there was a result"}}))
+    return INTERRUPTED
+
+
+def one_line(text: object) -> str:
+    """The text on one line, control characters escaped: a file's name may hold any."""
+    joined = " ".join(str(text).split())
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in joined)

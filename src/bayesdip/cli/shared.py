@@ -1,0 +1,94 @@
+"""The options that all restoring verbs share, declared once."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from dataclasses import MISSING, dataclass, fields
+from functools import wraps
+from pathlib import Path
+from typing import Annotated, Any, get_type_hints
+
+import typer
+
+METHOD_PANEL = "How to restore"
+FILES_PANEL = "Files and output"
+
+
+def _how(*names: str, help: str, metavar: str | None = None) -> Any:
+    return typer.Option(*names, help=help, metavar=metavar, rich_help_panel=METHOD_PANEL)
+
+
+def _where(*names: str, help: str, metavar: str | None = None) -> Any:
+    return typer.Option(*names, help=help, metavar=metavar, rich_help_panel=FILES_PANEL)
+
+
+@dataclass(frozen=True)
+class Shared:
+    """What every restoring verb takes; the field's name is the option's unless it says otherwise."""
+
+    source: Annotated[Path, typer.Argument(metavar="IN", help="Picture: PNG, JPEG, TIFF, WebP, BMP, GIF or .npy.")]
+    output: Annotated[
+        Path, _where("-o", "--output", metavar="OUT", help="Restored picture: .png .jpg .tif .webp or .npy.")
+    ]
+    method: Annotated[
+        str, _how(metavar="gp|sgld|map", help="Gaussian process (instant), posterior samples, or one fit.")
+    ] = "sgld"
+    arch: Annotated[
+        str | None, _how(metavar="NAME", help="Network: skip, decoder or shuffle; else the method's own.")
+    ] = None
+    effort: Annotated[str, _how(metavar="fast|balanced|best", help="How much work.")] = "balanced"
+    time_budget: Annotated[
+        float | None, _how(metavar="SECONDS", help="End by then with the best result so far.")
+    ] = None
+    seed: Annotated[int, _how(help="The same seed repeats a run on the CPU to the bit.")] = 0
+    device: Annotated[str, _how(metavar="auto|cpu|cuda", help="Where to compute.")] = "auto"
+    sampler: Annotated[
+        str, _how(metavar="psgld|adam-noise", help="For sgld: ours, or the recipe of Cheng et al. 2019.")
+    ] = "psgld"
+    temperature: Annotated[float, _how(help="For psgld: 1 samples the posterior itself.")] = 1.0
+    samples: Annotated[int, _how(help="Posterior samples to keep.")] = 16
+    std: Annotated[
+        Path | None, _where(metavar="FILE", help="Write the standard deviation of every pixel (float .tif or .npy).")
+    ] = None
+    report: Annotated[Path | None, _where(metavar="DIR", help="Write report.html, a page about the run.")] = None
+    resume: Annotated[
+        Path | None, _where(metavar="DIR", help="Keep the result there; load it if it is there already.")
+    ] = None
+    json: Annotated[bool, _where("--json", help="Print one JSON object instead of the summary.")] = False
+    force: Annotated[bool, _where("--force", help="Replace files that exist.")] = False
+
+    def method_options(self) -> dict[str, Any]:
+        """The options that decide what is computed, by the names of :class:`bayesdip.pipeline.Options`."""
+        names = ("method", "arch", "effort", "time_budget", "seed", "device", "sampler", "temperature", "samples")
+        return {name: getattr(self, name) for name in names}
+
+
+def restoring(verb: Callable[..., None]) -> Callable[..., None]:
+    """Give a verb the shared options: its parameter ``shared`` becomes one option for each field.
+
+    Typer reads a command's options from its signature, so the signature is made here.
+    """
+    hints = get_type_hints(Shared, include_extras=True)
+    own = [p for p in inspect.signature(verb, eval_str=True).parameters.values() if p.name != "shared"]
+    parameters = {
+        f.name: inspect.Parameter(
+            f.name,
+            inspect.Parameter.KEYWORD_ONLY,
+            default=inspect.Parameter.empty if f.default is MISSING else f.default,
+            annotation=hints[f.name],
+        )
+        for f in fields(Shared)
+    }
+
+    @wraps(verb)
+    def command(**given: Any) -> None:
+        shared = Shared(**{name: given.pop(name) for name in parameters})
+        verb(**given, shared=shared)
+
+    del command.__wrapped__  # type: ignore[attr-defined]  # else its signature would be read instead
+    ordered = [p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in own]
+    signature = inspect.Signature([*ordered, *parameters.values()])
+    command.__signature__ = signature  # type: ignore[attr-defined]
+    command.__annotations__ = {p.name: p.annotation for p in signature.parameters.values()}
+    return command

@@ -1,0 +1,77 @@
+"""``method="gp"``: the posterior of the infinitely wide network, in closed form."""
+
+from __future__ import annotations
+
+from math import prod
+
+import torch
+
+from bayesdip.gp.posterior import posterior
+from bayesdip.measurement import Measurement
+from bayesdip.monitor import Estimate, Monitor, Progress
+from bayesdip.posterior import Posterior, Trace
+from bayesdip.settings import Settings
+
+# By effort: draws from which the standard deviation is estimated, and the relative residual of a solve.
+DRAWS = {"fast": 16, "balanced": 32, "best": 128}
+TOLERANCE = {"fast": 1e-3, "balanced": 1e-3, "best": 1e-5}
+MOST_ITERATIONS = 2000
+# Iterations after which the cost of a run is told, and how many a solve takes as a rule.
+MEASURED_ITERATIONS = 5
+USUAL_ITERATIONS = 60
+# Double-precision pictures that a solve holds, on a padded grid of four times the pixels.
+PICTURES_HELD = 60
+
+
+def run(measurement: Measurement, settings: Settings, monitor: Monitor) -> Posterior:
+    """Mean by one solve, standard deviation and samples by solves for draws (Matheron's rule)."""
+    kernel = settings.kernel or settings.arch.kernel(dims=len(measurement.grid))
+    draws = max(DRAWS[settings.effort], settings.samples)
+    trace: Trace = {"step": [], "seconds": [], "residual": []}
+
+    def watch(iteration: int, residual: float) -> bool:
+        step = len(trace["step"]) + 1
+        for key, value in (("step", step), ("seconds", monitor.elapsed), ("residual", residual)):
+            trace[key].append(value)
+        if step == MEASURED_ITERATIONS:
+            _tell_cost(measurement, monitor, draws)
+        monitor.report(Progress("solve", step, 0, monitor.elapsed, float("nan")))
+        return monitor.should_stop()
+
+    found = posterior(
+        measurement.y.to(settings.device),
+        measurement.operator,
+        kernel,
+        measurement.noise,
+        samples=draws,
+        generator=torch.Generator(settings.device).manual_seed(settings.seed),
+        tol=TOLERANCE[settings.effort],
+        max_iterations=MOST_ITERATIONS,
+        monitor=watch,
+    )
+    return Posterior(
+        mean=found.mean,
+        std=found.std,
+        samples=found.samples[: settings.samples],
+        trace=trace,
+        stopped=monitor.stop_reason or ("finished" if found.converged else "not converged"),
+        info={
+            "iterations": found.iterations,
+            "residual": found.residual,
+            "draws": draws,
+            "std_error": found.std_error,
+            "amplitude": found.amplitude.tolist(),
+            "offset": found.offset.tolist(),
+        },
+    )
+
+
+def _tell_cost(measurement: Measurement, monitor: Monitor, draws: int) -> None:
+    """Show what the run will cost, from its first iterations."""
+    per_iteration = monitor.elapsed / MEASURED_ITERATIONS
+    steps = USUAL_ITERATIONS * (1 + draws)
+    memory = 8 * PICTURES_HELD * measurement.channels * prod(measurement.grid)
+    estimate = Estimate(per_iteration * steps, memory, steps)
+    monitor.report(
+        Progress("estimate", MEASURED_ITERATIONS, steps, monitor.elapsed, estimate.seconds, estimate=estimate)
+    )

@@ -1,0 +1,30 @@
+"""What several test files share: small known pictures and quick plans."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+@pytest.fixture
+def quick(monkeypatch):
+    """Every effort in a few steps, for tests of behaviour rather than of quality."""
+    from bayesdip.fit import effort
+
+    for name, plan in effort.PLANS.items():
+        monkeypatch.setitem(effort.PLANS, name, dataclasses.replace(plan, steps=40))
+
+
+@pytest.fixture
+def tiny_arch():
+    from bayesdip import arch
+
+    return arch.skip(scales=2, width=8, skip=2)
+
+
+def smooth_picture(shape=(32, 32), channels=None):
+    """A smooth picture with values in about 0..1."""
+    axes = np.meshgrid(*[np.linspace(0, 3, n) for n in shape], indexing="ij")
+    gray = 0.5 + 0.4 * np.sin(sum((i + 1) * a for i, a in enumerate(axes)))
+    if channels is None:
+        return gray
+    return np.stack([np.roll(gray, 3 * c, axis=0) for c in range(channels)], axis=-1)

@@ -1,0 +1,115 @@
+"""The loop around a stepper: what it does when a fit diverges, is interrupted, or runs out of time."""
+
+import os
+import signal
+
+import pytest
+import torch
+
+from bayesdip.errors import BayesDipError
+from bayesdip.fit.chain import MOST_ROLLBACKS, Chain
+from bayesdip.fit.problem import Problem
+from bayesdip.fit.steppers import AdamStepper, LangevinStepper
+from bayesdip.measurement import Measurement
+from bayesdip.monitor import Monitor
+from bayesdip.noise import Gaussian
+from bayesdip.operators import Identity
+
+
+@pytest.fixture
+def problem(tiny_arch):
+    y = torch.rand(1, 16, 16, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    measurement = Measurement(y, Identity((16, 16)), Gaussian(0.1))
+    return Problem.pose(measurement, tiny_arch, torch.Generator().manual_seed(0), "cpu")
+
+
+def adam(problem, seed=0):
+    generator = torch.Generator().manual_seed(seed)
+    return AdamStepper(problem, generator, learning_rate=0.01, input_noise=0.03)
+
+
+def breaking(stepper, at, how):
+    """The same stepper, whose weights are ruined once after its ``at``-th step."""
+    taken, plain = [0], stepper.step
+
+    def step():
+        picture = plain()
+        taken[0] += 1
+        if taken[0] == at:
+            with torch.no_grad():
+                for w in stepper.weights:
+                    w.copy_(how(w))
+        return picture
+
+    stepper.step = step
+    return stepper
+
+
+@pytest.mark.parametrize("how", [lambda w: w * float("nan"), lambda w: torch.full_like(w, 1e30)])
+def test_a_divergence_is_rolled_back_and_counted(problem, how):
+    pictures = []
+    chain = Chain(problem, Monitor(), 60, lambda: None)
+    stepper = breaking(adam(problem), 25, how)
+    rate = stepper.learning_rate
+    chain.advance(stepper, 1.0, "fit", pictures.append)
+    assert chain.rollbacks == 1
+    assert stepper.learning_rate < rate
+    assert all(torch.isfinite(w).all() for w in problem.weights)
+    assert chain.trace["fit"][-1] < chain.trace["fit"][0]
+
+
+def test_langevin_dynamics_goes_on_after_a_rollback(problem):
+    first = adam(problem)
+    chain = Chain(problem, Monitor(), 80, lambda: None)
+    chain.advance(first, 0.5, "warm-up", lambda p: None)
+    generator = torch.Generator().manual_seed(1)
+    langevin = LangevinStepper(problem, generator, first.curvature(), step_size=0.02)
+    langevin.temperature = 1.0
+    chain.advance(breaking(langevin, 15, lambda w: w * float("nan")), 1.0, "sampling", lambda p: None)
+    assert chain.rollbacks == 1 and langevin.step_size < 0.02
+    assert all(torch.isfinite(u).all() for u in langevin.momentum.values)
+
+
+def test_endless_divergence_is_an_error_and_no_endless_loop(problem):
+    stepper = adam(problem)
+    stepper.problem.measurement.y.fill_(float("nan"))
+    with pytest.raises(BayesDipError, match="diverged"):
+        Chain(problem, Monitor(), 10_000, lambda: None).advance(stepper, 1.0, "fit", lambda p: None)
+    assert MOST_ROLLBACKS < 100
+
+
+def test_a_callback_stops_the_run(problem):
+    monitor = Monitor(callback=lambda progress: progress.step >= 20)
+    chain = Chain(problem, monitor, 1000, lambda: None)
+    chain.advance(adam(problem), 1.0, "fit", lambda p: None)
+    assert chain.step == 20 and monitor.stop_reason == "interrupted"
+
+
+def test_ctrl_c_stops_at_the_next_step_and_the_handler_is_put_back(problem):
+    before = signal.getsignal(signal.SIGINT)
+
+    def press(progress):
+        if progress.step == 20:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    monitor = Monitor(callback=press)
+    chain = Chain(problem, monitor, 1000, lambda: None)
+    with monitor.interruptible():
+        chain.advance(adam(problem), 1.0, "fit", lambda p: None)
+    assert chain.step < 40 and monitor.stop_reason == "interrupted"
+    assert signal.getsignal(signal.SIGINT) is before
+
+
+def test_the_time_budget_ends_the_run(problem):
+    monitor = Monitor(time_budget=0.5)
+    chain = Chain(problem, monitor, 10_000_000, lambda: None)
+    chain.advance(adam(problem), 1.0, "fit", lambda p: None)
+    assert monitor.stop_reason == "time budget" and chain.step > 0
+
+
+def test_the_cost_is_told_once_after_a_few_steps(problem):
+    told = []
+    monitor = Monitor(callback=lambda p: told.append(p) if p.phase == "estimate" else None)
+    Chain(problem, monitor, 40, lambda: None).advance(adam(problem), 1.0, "fit", lambda p: None)
+    assert len(told) == 1
+    assert told[0].estimate.steps == 40 and told[0].estimate.seconds > 0 and told[0].estimate.memory > 0

@@ -1,0 +1,217 @@
+"""The front door: what goes in comes back restored, in its own shape, scale and type."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+import bayesdip as bd
+from conftest import smooth_picture
+
+METHODS = ["gp", "map", "sgld"]
+
+
+def psnr(a, b, peak=1.0):
+    return 10 * np.log10(peak**2 / np.mean((np.asarray(a, float) - np.asarray(b, float)) ** 2))
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize(
+    ("shape", "channel_axis"),
+    [
+        ((40,), None),
+        ((1, 1), None),
+        ((3, 3), None),
+        ((1, 50), None),
+        ((12, 20), None),
+        ((9, 14, 3), -1),
+        ((7, 9, 10), 0),
+    ],
+)
+def test_shape_and_type_come_back(method, shape, channel_axis, quick, tiny_arch):
+    image = np.random.default_rng(0).uniform(3, 9, shape).astype(np.float32)
+    r = bd.denoise(image, sigma=0.5, channel_axis=channel_axis, method=method, arch=tiny_arch, samples=3)
+    assert r.mean.shape == shape and r.mean.dtype == np.float32
+    assert np.isfinite(r.mean).all()
+    assert r.samples.shape[1:] == shape
+    if method != "map":
+        assert r.std.shape == shape and (r.std >= 0).all()
+        low, high = r.interval(0.9)
+        assert (low <= r.mean).all() and (r.mean <= high).all()
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.int16, np.float32, np.float64])
+def test_every_type_keeps_its_scale(dtype, quick, tiny_arch):
+    image = (100 + 80 * smooth_picture((16, 16))).astype(dtype)
+    r = bd.denoise(image, sigma=2, method="gp")
+    assert r.mean.dtype == dtype
+    assert np.abs(r.mean.astype(float) - image.astype(float)).mean() < 4
+
+
+@pytest.mark.parametrize("method", ["gp", "sgld"])
+def test_the_result_follows_shift_and_scale(method, quick, tiny_arch):
+    rng = np.random.default_rng(1)
+    image = smooth_picture((16, 16)) + rng.normal(0, 0.1, (16, 16))
+    options = {"method": method, "arch": tiny_arch, "seed": 3, "samples": 0}
+    plain = bd.denoise(image, sigma=0.1, **options)
+    moved = bd.denoise(1000 + 50 * image, sigma=5.0, **options)
+    assert np.allclose(moved.mean, 1000 + 50 * plain.mean, atol=0.5)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_constant_picture_stays_constant(method, quick, tiny_arch):
+    r = bd.denoise(np.full((8, 8), 7.0), method=method, arch=tiny_arch)
+    assert np.abs(r.mean - 7).max() < (0.5 if method == "gp" else 7)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_seed_repeats_a_run_to_the_bit(method, quick, tiny_arch):
+    image = smooth_picture((16, 16)) + np.random.default_rng(0).normal(0, 0.1, (16, 16))
+    runs = [bd.denoise(image, 0.1, method=method, arch=tiny_arch, seed=s, samples=2) for s in (5, 5, 6)]
+    assert np.array_equal(runs[0].mean, runs[1].mean) and np.array_equal(runs[0].samples, runs[1].samples)
+    assert not np.array_equal(runs[0].samples, runs[2].samples) or method == "map"
+
+
+def test_known_pixels_come_back_unchanged_and_certain():
+    image = (255 * smooth_picture((32, 32), 3)).astype(np.uint8)
+    mask = np.random.default_rng(0).random((32, 32)) < 0.5
+    r = bd.inpaint(image, mask, channel_axis=-1, method="gp")
+    assert np.array_equal(r.mean[~mask], image[~mask])
+    assert (r.std[~mask] == 0).all() and (r.std[mask] > 0).all()
+    assert psnr(r.mean, image, 255) > 30
+
+
+def test_nan_pixels_are_filled_when_asked_for_and_an_error_otherwise():
+    image = smooth_picture((24, 24))
+    holed = image.copy()
+    holed[3:6, 4:9] = np.nan
+    holed[20, 20] = np.inf
+    with pytest.raises(bd.NonFiniteError, match="16 values"):
+        bd.denoise(holed, method="gp")
+    r = bd.inpaint(holed, missing="nan", method="gp")
+    assert psnr(r.mean, image) > 30
+
+
+def test_upscale_gives_the_large_picture_that_explains_the_small_one():
+    large = smooth_picture((32, 32))
+    small = large.reshape(16, 2, 16, 2).mean((1, 3))
+    r = bd.upscale(small, 2, kind="area", method="gp")
+    assert r.mean.shape == (32, 32)
+    assert np.abs(r.mean.reshape(16, 2, 16, 2).mean((1, 3)) - small).max() < 0.02
+    assert psnr(r.mean, large) > psnr(np.kron(small, np.ones((2, 2))), large) + 3
+
+
+def test_deblur_is_sharper_than_its_input():
+    from scipy.ndimage import convolve
+
+    rng = np.random.default_rng(0)
+    sharp = (smooth_picture((40, 40)) > 0.5).astype(float)
+    psf = np.ones((5, 5)) / 25
+    blurred = convolve(sharp, psf, mode="mirror") + rng.normal(0, 0.005, sharp.shape)
+    r = bd.deblur(blurred, psf, sigma=0.005, method="gp")
+    assert psnr(r.mean, sharp) > psnr(blurred, sharp) + 1
+
+
+def test_restore_takes_any_operator():
+    import torch
+
+    truth = smooth_picture((20, 20))
+    operator = bd.Mask(torch.rand(20, 20, generator=torch.Generator().manual_seed(0)) < 0.3) @ bd.Blur(
+        (20, 20), torch.ones(3, 3) / 9
+    )
+    y = operator.forward(torch.from_numpy(truth)[None])[0].numpy()
+    r = bd.restore(y, operator, bd.Gaussian(0.01), method="gp")
+    assert psnr(r.mean, truth) > 25
+
+
+@pytest.mark.parametrize("noise", [bd.Poisson(), bd.PoissonGaussian(gain=2.0, sigma=3.0, offset=10.0)])
+@pytest.mark.parametrize("method", ["gp", "sgld"])
+def test_counts_are_denoised(noise, method, quick, tiny_arch):
+    import torch
+
+    mean = torch.from_numpy(20 + 60 * smooth_picture((24, 24)))[None]
+    y = noise.sample(mean, torch.Generator().manual_seed(0))[0].numpy()
+    r = bd.denoise(y, noise=noise, method=method, arch=tiny_arch)
+    assert r.sigma is None and np.isfinite(r.mean).all()
+    if method == "gp":
+        assert np.mean((r.mean - mean[0].numpy()) ** 2) < 0.5 * np.mean((y - mean[0].numpy()) ** 2)
+
+
+@pytest.mark.slow
+def test_sgld_denoises_and_its_fit_stays_at_the_noise():
+    rng = np.random.default_rng(0)
+    clean = smooth_picture((48, 48), 3)
+    r = bd.denoise(
+        clean + rng.normal(0, 0.1, clean.shape),
+        0.1,
+        channel_axis=-1,
+        effort="fast",
+        arch=bd.arch.shuffle(scales=2, width=24),
+    )
+    assert psnr(r.mean, clean) > 20 + 8
+    late = [f for f, s in zip(r.trace["fit"], r.trace["sampling"], strict=True) if s]
+    assert 0.9 < np.mean(late) < 1.15
+    inside = np.abs(r.mean - clean) < 1.645 * r.std
+    assert 0.75 < inside.mean() < 0.99
+
+
+def test_bad_arguments_are_named():
+    image = np.zeros((8, 8))
+    for wrong, words in [
+        ({"method": "magic"}, "gp, sgld, map"),
+        ({"effort": "lazy"}, "fast, balanced, best"),
+        ({"arch": "resnet99"}, "resnet99"),
+        ({"device": "tpu9"}, "tpu9"),
+        ({"kernel": "nothing"}, "nothing"),
+        ({"sigma": -1.0}, "sigma"),
+        ({"time_budget": -3}, "time_budget"),
+        ({"seed": -1}, "seed"),
+        ({"channel_axis": 5}, "channel_axis"),
+    ]:
+        with pytest.raises(bd.BayesDipError, match=words):
+            bd.denoise(image, **wrong)
+    with pytest.raises(bd.BayesDipError, match="no pixel is missing"):
+        bd.inpaint(image, np.zeros((8, 8), bool))
+    with pytest.raises(bd.BayesDipError, match="every pixel is missing"):
+        bd.inpaint(image, np.ones((8, 8), bool))
+    with pytest.raises(bd.ShapeError, match=r"\(8, 9\)"):
+        bd.inpaint(image, np.ones((8, 9), bool))
+    with pytest.raises(bd.BayesDipError, match="factor is 0"):
+        bd.upscale(image, 0)
+    with pytest.raises(bd.BayesDipError, match="complex"):
+        bd.denoise(image + 1j)
+    with pytest.raises(bd.ShapeError, match="at least one pixel"):
+        bd.denoise(np.zeros((0, 4)))
+
+
+def test_work_that_cannot_fit_is_refused_before_it_starts(monkeypatch):
+    from bayesdip.fit import cost
+
+    monkeypatch.setattr(cost, "available_memory", lambda device: 10_000)
+    with pytest.raises(bd.ResourceError, match="GiB are free"):
+        bd.denoise(np.zeros((64, 64)), 0.1, method="sgld")
+
+
+def test_an_interrupted_run_gives_its_best_so_far(tiny_arch):
+    image = smooth_picture((16, 16))
+    r = bd.denoise(image, 0.1, method="sgld", arch=tiny_arch, callback=lambda p: p.step >= 30)
+    assert r.stopped == "interrupted" and np.isfinite(r.mean).all()
+
+
+def test_saving_and_loading_is_a_round_trip(tmp_path):
+    image = (255 * smooth_picture((16, 16))).astype(np.uint8)
+    r = bd.denoise(image, 10, method="gp", samples=2)
+    again = bd.Restoration.load(r.save(tmp_path / "out"))
+    assert np.array_equal(again.mean, r.mean) and np.array_equal(again.samples, r.samples)
+    assert np.array_equal(again.std, r.std) and again.settings == r.settings and again.trace == r.trace
+    with pytest.raises(bd.BayesDipError, match="no restoration"):
+        bd.Restoration.load(tmp_path)
+
+
+def test_importing_the_package_loads_neither_torch_nor_numpy():
+    code = "import sys, bayesdip; assert not {'torch', 'numpy', 'scipy'} & set(sys.modules), 'heavy'; bayesdip.denoise"
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
