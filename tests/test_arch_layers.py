@@ -127,7 +127,13 @@ def test_dual_equals_two_dimensional_quadrature(layer: LeakyReLU) -> None:
     nodes, weights = torch.from_numpy(nodes), torch.from_numpy(weights / weights.sum())
     phi = layer.module(1, 1)
     accuracy = 1e-3 if isinstance(layer, LeakyReLU) else 1e-9  # of the quadrature, at a kink and without
-    for su, sv, rho in [(1.0, 1.0, 0.0), (1.0, 1.0, 0.6), (0.5, 2.0, -0.7), (1.7, 1.7, 0.95), (1.3, 1.3, 1.0)]:
+    for su, sv, rho in [
+        (1.0, 1.0, 0.0),
+        (1.0, 1.0, 0.6),
+        (0.5, 2.0, -0.7),
+        (1.7, 1.7, 0.95),
+        (1.3, 1.3, 1.0),
+    ]:
         u = su * nodes[:, None]
         v = sv * (rho * nodes[:, None] + (1 - rho**2) ** 0.5 * nodes[None, :])
         expected = (weights[:, None] * weights * phi(u) * phi(v)).sum()
@@ -154,7 +160,9 @@ def test_upsampling_keeps_a_constant_and_transposed_convolution_alternates() -> 
 def test_resampling_equals_the_dense_phase_average() -> None:
     generator = torch.Generator().manual_seed(0)
     factor = torch.randn(9, generator=generator, dtype=torch.float64)
-    K = Covariance(torch.tensor(autocorrelation(factor.tolist()), dtype=torch.float64), torch.zeros(1).double(), 1)
+    K = Covariance(
+        torch.tensor(autocorrelation(factor.tolist()), dtype=torch.float64), torch.zeros(1).double(), 1
+    )
     n, taps = 40, [0.25, 0.75, 0.75, 0.25]
     lag = torch.arange(n)
     dense = K.quadrant((n,))[(lag[:, None] - lag).abs()]

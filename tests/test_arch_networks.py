@@ -18,7 +18,9 @@ SMALL = [
     arch.shuffle(width=8, shuffled=4),
     arch.skip(width=8, scales=2, filter_size=5, skip=0, norm=False, mixing=False, output="linear"),
     arch.skip(width=8, scales=2, upsample="transposed", downsample="lanczos", padding="zero"),
-    arch.skip(width=8, scales=2, upsample="nearest", downsample="average", input="normal", input_smoothness=1.5),
+    arch.skip(
+        width=8, scales=2, upsample="nearest", downsample="average", input="normal", input_smoothness=1.5
+    ),
     arch.skip(width=8, scales=0),
 ]
 
@@ -199,7 +201,9 @@ def test_kernel_is_a_covariance() -> None:
 
 
 def test_more_scales_reach_farther() -> None:
-    halves = [int((arch.skip(scales=s).kernel(lags=200, dims=1).values[200:] > 0.6).sum()) for s in (1, 2, 3, 4)]
+    halves = [
+        int((arch.skip(scales=s).kernel(lags=200, dims=1).values[200:] > 0.6).sum()) for s in (1, 2, 3, 4)
+    ]
     assert halves == sorted(set(halves))
 
 

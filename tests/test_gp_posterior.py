@@ -66,11 +66,11 @@ CASES = {
 }
 
 
-@pytest.mark.parametrize("sigma", [0.0, 0.05])
-@pytest.mark.parametrize("name", CASES)
+# Deconvolution without noise is as ill-conditioned as the jitter allows: not for the blurred mask.
+@pytest.mark.parametrize(
+    ("name", "sigma"), [(n, s) for n in CASES for s in (0.0, 0.05) if (n, s) != ("blurred mask", 0.0)]
+)
 def test_posterior_mean_equals_the_dense_one(name: str, sigma: float) -> None:
-    if name == "blurred mask" and not sigma:
-        pytest.skip("deconvolution without noise: as ill-conditioned as the jitter allows")
     operator = CASES[name]
     y = operator.forward(picture(*operator.input_shape))
     y = y + sigma * torch.randn(y.shape, generator=seeded(), dtype=y.dtype)
@@ -98,7 +98,7 @@ def test_samples_have_the_dense_posteriors_mean_and_variance(name: str) -> None:
     if name == "mask":
         operator = Mask(random_mask(16, 16))
     y = operator.forward(picture(*operator.input_shape))
-    count, sigma = 1000, 0.05
+    count, sigma = 250 if name == "3-D" else 1000, 0.05
     result = posterior(
         y,
         operator,

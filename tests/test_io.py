@@ -299,21 +299,18 @@ def test_lzw_tiff_is_read_without_imagecodecs(tmp_path: Path, monkeypatch, dtype
 
     pixels = noise((6, 5, count), dtype)
     shape = pixels.shape if count > 1 else pixels.shape[:2]
-    data = lzw(pixels.astype(pixels.dtype.newbyteorder(order)).tobytes())
-    with tifffile.TiffWriter(tmp_path / "a.tif", byteorder=order) as writer:
-        extra = (
-            {"planarconfig": "contig"} | ({"extrasamples": [1]} if count == 4 else {}) if count > 1 else {}
-        )
-        photometric = "rgb" if count > 1 else "minisblack"
-        shaped = {
-            "shape": shape,
-            "dtype": dtype,
-            "photometric": photometric,
-            "rowsperstrip": 6,
-            "metadata": None,
-        }
-        turned = [(ORIENTATION, "H", 1, 6, True)]  # Pillow turns TIFF pictures by it
-        writer.write(iter([data]), compression="lzw", extratags=turned, **shaped, **extra)
+    extra = {"photometric": "rgb", "planarconfig": "contig"} if count > 1 else {}
+    extra |= {"extrasamples": [1]} if count == 4 else {}
+    turned = [(ORIENTATION, "H", 1, 6, True)]  # Pillow turns TIFF pictures by it
+    tiff_file(tmp_path / "a.tif", pixels.reshape(shape), byteorder=order, extratags=turned, **extra)
+    data = bytearray((tmp_path / "a.tif").read_bytes())
+    packed = lzw(pixels.astype(pixels.dtype.newbyteorder(order)).tobytes())
+    with tifffile.TiffFile(tmp_path / "a.tif") as file:
+        values = {"Compression": 5, "StripOffsets": len(data), "StripByteCounts": len(packed)}
+        for name, value in values.items():
+            tag = file.pages[0].tags[name]
+            struct.pack_into(f"{order}{'H' if tag.dtype == 3 else 'I'}", data, tag.valueoffset, value)
+    (tmp_path / "a.tif").write_bytes(data + packed)
     monkeypatch.setattr(tifffile.TiffPageSeries, "asarray", missing)
     picture = io.read_picture(tmp_path / "a.tif")
     np.testing.assert_array_equal(picture.pixels, pixels.squeeze()[..., :3] if count > 1 else pixels[..., 0])

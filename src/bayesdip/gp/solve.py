@@ -179,7 +179,8 @@ def _dots(a: Tensor, b: Tensor) -> Tensor:
 
 
 def _norms(v: Tensor) -> Tensor:
-    return torch.linalg.vector_norm(v.flatten(1), dim=1)
+    norms: Tensor = torch.linalg.vector_norm(v.flatten(1), dim=1)
+    return norms
 
 
 def _spread(weights: Tensor, like: Tensor) -> Tensor:

@@ -158,7 +158,7 @@ def encode(target: Plan, pixels: Array, alpha: Array | None, like: Picture, path
         if target.format == "PNG":
             return png.encode(samples, like)
         return _encode_by_pillow(samples, target, like)
-    except (OSError, ValueError, OverflowError, TypeError) as error:
+    except (OSError, ValueError, OverflowError) as error:
         if isinstance(error, (FileError, NonFiniteError)):
             raise
         given = f"{_SHOWN[target.format]} cannot hold it ({one_line(error)})"

@@ -31,7 +31,8 @@ _COLOURS: dict[str, tuple[Colour, int]] = {
 }
 _PHOTOMETRIC = {"gray": "minisblack", "rgb": "rgb", "cmyk": "separated", "channels": "minisblack"}
 _ASSOCIATED, _PLAIN_ALPHA = 1, 2
-_ICC_PROFILE, _X_RESOLUTION, _NO_UNIT, _UNCOMPRESSED = 34675, 282, 1, 1
+_ICC_PROFILE, _BYTES = 34675, 7
+_X_RESOLUTION, _NO_UNIT, _UNCOMPRESSED = 282, 1, 1
 
 
 def read_tiff(path: FilePath, data: bytes) -> Picture:
@@ -232,48 +233,49 @@ def encode(pixels: Array, alpha: Array | None, colour: Colour, like: Picture) ->
     like : Picture
         Its profile, EXIF block, resolution and arrangement are used.
     """
-    from tifffile import imwrite
+    from tifffile import TiffWriter
 
     layout = like.tiff or TiffLayout()
     samples = pixels.reshape(*pixels.shape[:2], -1)
     if alpha is not None:
         samples = np.concatenate([samples, alpha[..., None]], axis=-1)
-    samples, arrangement = _arranged(samples, colour, layout, alpha is not None)
+    pages, words = _arranged(samples, colour, layout, alpha is not None)
     extratags, directories = tiff_tags(like.exif)
+    if like.icc_profile:
+        extratags.append((_ICC_PROFILE, _BYTES, len(like.icc_profile), like.icc_profile, True))
     out = BytesIO()
-    imwrite(
-        out,
-        np.ascontiguousarray(samples),
-        byteorder="<",
-        compression="zlib" if layout.compressed else None,
-        iccprofile=like.icc_profile,
-        resolution=like.dpi,
-        resolutionunit="inch" if like.dpi else None,
-        metadata=None,
-        software=False,
-        extratags=extratags,
-        **arrangement,
-    )
+    with TiffWriter(out, byteorder="<") as writer:
+        for page in pages:
+            writer.write(
+                np.ascontiguousarray(page),
+                compression="zlib" if layout.compressed else None,
+                resolution=like.dpi,
+                resolutionunit="inch" if like.dpi else None,
+                metadata=None,
+                software=False,
+                extratags=extratags if page is pages[0] else (),
+                **words,
+            )
     return append_directories(out.getvalue(), directories)
 
 
 def _arranged(
     samples: Array, colour: Colour, layout: TiffLayout, has_alpha: bool
-) -> tuple[Array, dict[str, Any]]:
-    """Put (M, N, samples) into the axes that the layout asks for, with tifffile's words for them."""
+) -> tuple[list[Array], dict[str, Any]]:
+    """Put (M, N, samples) into the pages and axes that the layout asks for, with tifffile's words for them."""
     count = samples.shape[2]
     same = colour in ("channels", _COLOURS[layout.photometric][0])
     photometric = layout.photometric if same else _PHOTOMETRIC[colour]
     if count < _COLOURS[photometric][1]:
         photometric = "minisblack"
     if count == 1:
-        return samples[..., 0], {"photometric": photometric}
+        return [samples[..., 0]], {"photometric": photometric}
     if layout.arrangement == "pages" and colour == "channels" and not has_alpha:
-        return np.moveaxis(samples, -1, 0), {"photometric": "minisblack"}
+        return list(np.moveaxis(samples, -1, 0)), {"photometric": "minisblack"}
     extras = count - _COLOURS[photometric][1]
     codes = layout.extrasamples if len(layout.extrasamples) == extras else (0,) * extras
     if has_alpha and codes[-1] not in (_ASSOCIATED, _PLAIN_ALPHA):
         codes = (*codes[:-1], _PLAIN_ALPHA)
     planar = layout.arrangement == "planar"
     words = {"photometric": photometric, "planarconfig": "separate" if planar else "contig"}
-    return np.moveaxis(samples, -1, 0) if planar else samples, {**words, "extrasamples": codes}
+    return [np.moveaxis(samples, -1, 0) if planar else samples], {**words, "extrasamples": codes}

@@ -72,15 +72,12 @@ def estimate_sigma(
     picture = torch.where(seen, picture, 0.0).reshape(-1, *grid)
     seen = seen.reshape(-1, *grid)
 
-    ends = np.array([_clipped_ends(p, s) for p, s in zip(picture, seen, strict=True)])
-
-    levels = np.array([_level(picture[[c]], seen[[c]], ends[[c]]) for c in range(len(picture))])
+    levels = np.array([_level(picture[[c]], seen[[c]]) for c in range(len(picture))])
     noisy = np.flatnonzero(levels > 0)
     for group in np.array_split(noisy, -(-len(noisy) // MAX_CHANNELS)) if len(noisy) > 1 else ():
         # Brought to one level first: unequal noise would pass for texture of the noisier channel.
-        unit = levels[group, None]
-        scaled = picture[group] / torch.from_numpy(unit).reshape(-1, *[1] * len(grid)).to(picture)
-        together = _level(scaled, seen[group], ends[group] / unit)
+        unit = torch.from_numpy(levels[group]).to(picture).reshape(-1, *[1] * len(grid))
+        together = _level(picture[group] / unit, seen[group])
         if together > CORRELATED:  # a gray picture stored as colour has the same noise in all channels
             levels[group] *= together
     if per_channel:
@@ -88,11 +85,12 @@ def estimate_sigma(
     return float(np.sqrt(np.mean(levels[noisy] ** 2))) if len(noisy) else 0.0
 
 
-def _level(picture: Tensor, seen: Tensor, ends: Array) -> float:
-    """Noise level of (C, *grid), the same in all channels; `ends`, (C, 2): where each was clipped."""
+def _level(picture: Tensor, seen: Tensor) -> float:
+    """Noise level of (C, *grid), taken to be the same in all channels."""
     windows = _windows(picture, seen)
     if windows is None:
         return _level_from_neighbours(picture, seen)
+    ends = np.array([_clipped_ends(p, s) for p, s in zip(picture, seen, strict=True)])
     windows = _without_blank(windows, ends)
     clearance = _clearance(windows, ends)
     level = _noise_level(windows)
@@ -133,8 +131,7 @@ def _without_blank(windows: Tensor, ends: Array) -> Tensor:
     Unless little else is there: then blank is what the picture is.
     """
     low, high = torch.from_numpy(ends).T
-    means = windows.mean(2)
-    alive = ((means > low) & (means < high)).any(1)
+    alive = ((windows.amax(2) > low) & (windows.amin(2) < high)).any(1)
     return windows[alive] if int(alive.sum()) >= max(_enough(windows), BLANK * len(windows)) else windows
 
 

@@ -1,0 +1,133 @@
+"""Progress on standard error: the cost first, then where the run stands, and how the fit stands to the noise."""
+
+from __future__ import annotations
+
+import math
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from rich.console import Console, Group, RenderableType
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from bayesdip.monitor import Callback, Progress, clock
+
+if TYPE_CHECKING:
+    from rich.live import Live
+
+# The gauge goes from 0 to twice the noise level; its mark stands in the middle.
+GAUGE_CELLS = 40
+# Within this share of the noise level a fit counts as being there.
+AT_THE_NOISE = 0.1
+# Without a terminal, lines at most this often (seconds).
+PLAIN_EVERY = 10.0
+
+
+@contextmanager
+def watching(unit: str = "noise level", label: str = "") -> Iterator[Callback]:
+    """A callback that shows progress: live on a terminal, else in a few plain lines.
+
+    Parameters
+    ----------
+    unit : str
+        What a fit of 1 stands for.
+    label : str
+        Put before every line, to tell several runs apart.
+    """
+    console = Console(stderr=True, highlight=False)
+    if not console.is_terminal:
+        yield PlainProgress(unit, label)
+        return
+    from rich.live import Live
+
+    shown = LiveProgress(unit, label)
+    with Live(shown, console=console, transient=True, refresh_per_second=8, redirect_stdout=False) as live:
+        shown.live = live
+        yield shown
+
+
+@dataclass
+class PlainProgress:
+    """A line for the cost, one for each phase, and one now and then."""
+
+    unit: str
+    label: str = ""
+    phase: str = ""
+    said: float = field(default_factory=time.monotonic)
+
+    def __call__(self, progress: Progress) -> None:
+        if progress.estimate is not None:
+            self._say(f"estimate: {progress.estimate}")
+        elif progress.phase != self.phase or time.monotonic() - self.said >= PLAIN_EVERY:
+            self.phase = progress.phase
+            self._say(line(progress, self.unit))
+
+    def _say(self, text: str) -> None:
+        self.said = time.monotonic()
+        print(f"{self.label}{text}", file=sys.stderr, flush=True)
+
+
+@dataclass
+class LiveProgress:
+    """The cost, a bar, and a gauge; drawn again whenever Rich asks."""
+
+    unit: str
+    label: str = ""
+    live: Live | None = None
+    latest: Progress | None = None
+
+    def __call__(self, progress: Progress) -> None:
+        if progress.estimate is None:
+            self.latest = progress
+        elif self.live is not None:
+            self.live.console.print(f"{self.label}estimate: {progress.estimate}", style="dim")
+
+    def __rich__(self) -> RenderableType:
+        if self.latest is None:
+            return Text(f"{self.label}getting ready ...", style="dim")
+        bar = Table.grid(padding=(0, 1))
+        progress = self.latest
+        known = progress.steps > 0
+        bar.add_row(
+            f"{self.label}{progress.phase}",
+            ProgressBar(progress.steps if known else None, progress.step, width=GAUGE_CELLS, pulse=not known),
+            count(progress),
+            left(progress),
+        )
+        if not math.isfinite(progress.fit):
+            return bar
+        return Group(bar, gauge(progress.fit, self.unit))
+
+
+def line(progress: Progress, unit: str) -> str:
+    """One plain line: ``burn-in 350/1000, fit 1.02 x noise level, 2 min left``."""
+    fit = f"fit {progress.fit:.2f} x {unit}" if math.isfinite(progress.fit) else ""
+    return ", ".join(part for part in (f"{progress.phase} {count(progress)}", fit, left(progress)) if part)
+
+
+def count(progress: Progress) -> str:
+    return f"{progress.step}/{progress.steps}" if progress.steps > 0 else f"step {progress.step}"
+
+
+def left(progress: Progress) -> str:
+    return f"{clock(max(progress.remaining, 0))} left" if math.isfinite(progress.remaining) else ""
+
+
+def gauge(fit: float, unit: str) -> Text:
+    """How the fit stands to the noise: a scale from 0 to twice the noise level, marked in the middle."""
+    if fit > 1 + AT_THE_NOISE:
+        style, words = "yellow", "above it"
+    elif fit < 1 - AT_THE_NOISE:
+        style, words = "magenta", "below it: the noise is being fitted"
+    else:
+        style, words = "green", "there"
+    filled = round(min(fit / 2, 1.0) * GAUGE_CELLS)
+    middle = GAUGE_CELLS // 2
+    scale = "".join("|" if i == middle else "=" if i < filled else "." for i in range(GAUGE_CELLS))
+    arrow = ">" if fit > 2 else " "
+    return Text.assemble("fit ", (scale + arrow, style), (f" {fit:.2f} x {unit}", "bold"), f" ({words})")

@@ -1,0 +1,119 @@
+"""The path that all restoring verbs share: read, check, run, write, tell."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+import shlex
+from pathlib import Path
+
+import typer
+
+from bayesdip import io, pipeline
+from bayesdip.cli import summary
+from bayesdip.cli.guard import WORDS
+from bayesdip.cli.outputs import Written, check_outputs, write_all
+from bayesdip.cli.progress import watching
+from bayesdip.cli.resume import Shelf, request_of
+from bayesdip.cli.shared import Shared
+from bayesdip.cli.verbs import Work
+from bayesdip.fit.problem import SMALLEST_SIGMA
+from bayesdip.report import PAGE, write_report
+from bayesdip.restoration import Restoration
+
+TITLES = {"denoise": "Denoising", "inpaint": "Inpainting", "upscale": "Upscaling", "deblur": "Deblurring"}
+
+
+@dataclass(frozen=True)
+class Run:
+    """Everything there is to say about one run of a restoring verb."""
+
+    task: str
+    shared: Shared
+    picture: io.Picture
+    work: Work
+    restoration: Restoration
+    written: Written
+    resumed: bool
+    notes: tuple[str, ...]
+
+
+def carry_out(task: str, shared: Shared, prepare: Callable[[io.Picture], Work]) -> None:
+    """Run one verb from file to files; whatever can be refused is refused before the long part."""
+    options = pipeline.Options(**shared.method_options())  # type: ignore[typeddict-item]
+    pipeline.settings_of(options)
+    picture = io.read_picture(shared.source)
+    work = prepare(picture)
+    notes = (*picture.notes, *check_outputs(shared, picture, work.shape))
+    shelf = None
+    if shared.resume is not None:
+        request = request_of(task, picture, work.request, shared.method_options())
+        shelf = Shelf(shared.resume, request, shared.force)
+    kept = shelf.take() if shelf else None
+    for note in notes:
+        typer.echo(f"note: {note}", err=True)
+    if kept is None:
+        with watching(unit_of_fit(work)) as callback:
+            options["callback"] = callback
+            restoration = work.run(**options)
+    else:
+        restoration = kept
+    run = Run(task, shared, picture, work, restoration, places(shared, restoration), kept is not None, notes)
+    write(run, shelf)
+    typer.echo(summary.as_json(run) if shared.json else summary.as_text(run))
+
+
+def places(shared: Shared, restoration: Restoration) -> Written:
+    """Where everything will be."""
+    std, report = shared.std, shared.report
+    if std is not None and restoration.std is None:
+        typer.echo(f"note: {std} is not written: the run ended before its second sample", err=True)
+        std = None
+    return Written(shared.output, std, None if report is None else report / PAGE, shared.resume)
+
+
+def write(run: Run, shelf: Shelf | None) -> None:
+    """Write all files, the shelf first: with it, a failure of the others costs nothing but their writing."""
+    shared, restoration = run.shared, run.restoration
+    tasks: list[Callable[[], object]] = []
+    if shelf is not None and not run.resumed:
+        tasks.append(lambda: shelf.keep(restoration))
+    tasks.append(
+        lambda: io.write_picture(
+            shared.output, restoration.mean, run.picture, shared.force, alpha=run.work.alpha
+        )
+    )
+    std = restoration.std
+    if run.written.std is not None and std is not None:
+        place = run.written.std
+        tasks.append(lambda: io.write_float_tiff(place, std, shared.force))
+    if shared.report is not None:
+        folder, command = shared.report, typed_command()
+        tasks.append(lambda: report_on(run, folder, command))
+    write_all(tasks)
+
+
+def report_on(run: Run, folder: Path, command: str) -> None:
+    write_report(
+        folder,
+        run.picture.pixels,
+        run.restoration,
+        title=f"{TITLES[run.task]} {run.shared.source.name}",
+        task=run.task,
+        command=command,
+        force=run.shared.force,
+        like=run.picture,
+        missing=run.work.missing,
+    )
+
+
+def typed_command() -> str:
+    """The command line as it was typed, to be pasted into a shell."""
+    context = get_current_context(silent=True)
+    words = context.meta.get(WORDS, []) if context else []
+    return shlex.join(["bayesdip", *words])
+
+
+def unit_of_fit(work: Work) -> str:
+    """What a fit of 1 stands for: without noise, a network is asked for this share of the range."""
+    return f"1/{1 / SMALLEST_SIGMA:.0f} of the range" if work.exact else "noise level"

@@ -1,0 +1,164 @@
+"""What is said at the end: one screen of text, or one JSON object."""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import TYPE_CHECKING, Any
+
+from bayesdip import __version__
+from bayesdip.cli.guard import one_line
+from bayesdip.monitor import clock
+
+if TYPE_CHECKING:
+    from bayesdip.cli.restoring import Run
+    from bayesdip.io import Picture
+
+DONE = {"denoise": "denoised", "inpaint": "inpainted", "upscale": "upscaled", "deblur": "deblurred"}
+WHY_ENDED = {
+    "interrupted": "interrupted: this is the best result by then",
+    "time budget": "ended by the time budget",
+    "not converged": "ended before it converged",
+}
+# The schema of the JSON object; raised when a field changes its meaning or goes away.
+SCHEMA = 1
+
+
+def as_text(run: Run) -> str:
+    """The summary on one screen."""
+    rows = [
+        ("picture", size_of(run.picture) + enlarged(run)),
+        *([("missing", missing_of(run))] if run.work.missing is not None else []),
+        ("noise", noise_of(run)),
+        ("method", method_of(run)),
+        ("steps", steps_of(run)),
+        ("time", time_of(run)),
+        ("held-out error", held_out_of(run)),
+        ("uncertainty", uncertainty_of(run)),
+        ("written", one_line(run.written.output)),
+        *((name, one_line(place)) for name, place in extra_places(run) if place),
+    ]
+    head = f"{DONE[run.task]} {one_line(run.shared.source)}"
+    return "\n".join([head, *(f"  {name:<15} {value}" for name, value in rows if value)])
+
+
+def as_json(run: Run) -> str:
+    """The one JSON object of ``--json``; docs/command-line.md has its schema."""
+    written, picture = run.written, run.picture
+    told = {
+        "schema": SCHEMA,
+        "version": __version__,
+        "task": run.task,
+        "input": {
+            "path": str(run.shared.source),
+            "format": picture.format,
+            "shape": list(picture.pixels.shape),
+            "dtype": str(picture.pixels.dtype),
+            "bits": picture.bits,
+            "colour": picture.colour,
+        },
+        "request": run.work.request,
+        "missing": None if run.work.missing is None else int(run.work.missing.sum()),
+        "sigma_estimated": run.work.sigma_estimated,
+        "resumed": run.resumed,
+        "files": {
+            "output": str(written.output),
+            **{name: None if place is None else str(place) for name, place in extra_places(run)},
+        },
+        "notes": list(run.notes),
+        **run.restoration.summary(),
+    }
+    return json.dumps(plain(told), allow_nan=False)
+
+
+def plain(value: Any) -> Any:
+    """The value with what JSON cannot say (NaN, infinity) made null."""
+    if isinstance(value, dict):
+        return {str(key): plain(part) for key, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(part) for part in value]
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    return value if isinstance(value, str | int | bool) or value is None else str(value)
+
+
+def extra_places(run: Run) -> list[tuple[str, Any]]:
+    written = run.written
+    return [("std", written.std), ("report", written.report), ("resume", written.resume)]
+
+
+def size_of(picture: Picture) -> str:
+    grid = picture.grid
+    pixels = f"{grid[1]} x {grid[0]} pixels" if len(grid) == 2 else f"{grid[0]} samples"
+    channels = f", {picture.channels} channels" if picture.channels > 1 else ""
+    alpha = " and transparency" if picture.alpha is not None else ""
+    kind = "float" if picture.pixels.dtype.kind == "f" else "bit"
+    return f"{pixels}{channels}{alpha}, {picture.bits}-{kind} {picture.format}"
+
+
+def enlarged(run: Run) -> str:
+    if run.task != "upscale":
+        return ""
+    grid = run.work.shape[:2]
+    return f" -> {grid[1]} x {grid[0]}" if run.picture.pixels.ndim > 1 else f" -> {grid[0]}"
+
+
+def missing_of(run: Run) -> str:
+    missing = run.work.missing
+    if missing is None:
+        return ""
+    return f"{int(missing.sum())} of {missing.size} pixels ({100 * missing.mean():.1f} %)"
+
+
+def noise_of(run: Run) -> str:
+    sigma = run.restoration.sigma
+    if sigma is None:
+        return str(run.restoration.settings["noise"])
+    if not any(sigma):
+        return "none"
+    return f"sigma {numbers(sigma)}" + (" (estimated)" if run.work.sigma_estimated else " (as given)")
+
+
+def method_of(run: Run) -> str:
+    settings = run.restoration.settings
+    name, arch = settings["method"], settings["arch"].get("name", "")
+    if name == "sgld":
+        tempered = f" at temperature {settings['temperature']:g}" if settings["sampler"] == "psgld" else ""
+        name += f" ({settings['sampler']}{tempered})"
+    network = f"kernel of {arch!r}" if settings["method"] == "gp" else f"network {arch!r}"
+    return f"{name}, {network}, effort {settings['effort']}, seed {settings['seed']}, on {settings['device']}"
+
+
+def steps_of(run: Run) -> str:
+    info = run.restoration.info
+    steps = info.get("steps", info.get("iterations"))
+    if steps is None:
+        return ""
+    back = info.get("rollbacks", 0)
+    why = WHY_ENDED.get(run.restoration.stopped, "")
+    parts = [str(steps), f"{back} rolled back after a divergence" if back else "", why]
+    return ", ".join(part for part in parts if part)
+
+
+def time_of(run: Run) -> str:
+    spent = clock(run.restoration.seconds)
+    return f"{spent} when it was computed; taken from {one_line(run.written.resume)}" if run.resumed else spent
+
+
+def held_out_of(run: Run) -> str:
+    restoration = run.restoration
+    if restoration.held_out is None:
+        return ""
+    noise = f"; the noise alone is {numbers(restoration.sigma)}" if any(restoration.sigma or ()) else ""
+    return f"{restoration.held_out:.4g} rms on {restoration.held_out_count} values kept from the method{noise}"
+
+
+def uncertainty_of(run: Run) -> str:
+    std, count = run.restoration.std, len(run.restoration.samples)
+    if std is None:
+        return "none: this method or run has no standard deviation"
+    return f"mean std {float(std.mean()):.4g}, {count} posterior sample{'s' * (count != 1)} kept"
+
+
+def numbers(values: tuple[float, ...] | None) -> str:
+    return ", ".join(f"{value:.4g}" for value in values or ())

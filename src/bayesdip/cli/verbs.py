@@ -1,0 +1,215 @@
+"""What each restoring verb does to a picture: its arguments checked and its call prepared."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bayesdip.cli.resume import fingerprint
+from bayesdip.errors import BayesDipError
+from bayesdip.io import Picture, check_mask, read_mask, read_psf
+from bayesdip.settings import one_of
+
+if TYPE_CHECKING:
+    from bayesdip.noise import Noise
+    from bayesdip.restoration import Restoration
+
+Sigma = float | tuple[float, ...] | None
+NOISES = ("gaussian", "poisson", "poisson-gaussian")
+
+
+@dataclass(frozen=True)
+class Work:
+    """One verb, ready to run.
+
+    Attributes
+    ----------
+    run : callable
+        Takes the method's options, gives the restoration.
+    shape : tuple of int
+        Of the picture that will come out.
+    request : dict
+        What was asked, as plain JSON values; together with the picture and the method's options
+        it decides the result.
+    missing : bool array or None
+        The pixels that are missing, shape (M, N) or that of the pixels.
+    alpha : {"keep", "opaque"}
+        What becomes of the source's transparency.
+    sigma_estimated : bool
+        Whether the noise level is left to the program.
+    exact : bool
+        Whether the data are taken to be free of noise.
+    """
+
+    run: Callable[..., Restoration]
+    shape: tuple[int, ...]
+    request: dict[str, Any]
+    missing: NDArray[np.bool_] | None = None
+    alpha: Literal["keep", "opaque"] = "keep"
+    sigma_estimated: bool = False
+    exact: bool = False
+
+
+@dataclass(frozen=True)
+class NoiseChoice:
+    """The noise that ``denoise`` was told of."""
+
+    kind: str
+    sigma: Sigma
+    facts: dict[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def parse(cls, kind: str, sigma: str, gain: float | None, offset: float | None) -> NoiseChoice:
+        """Options as typed to a choice; an option that would do nothing is an error."""
+        one_of("noise", kind, NOISES)
+        level = parse_sigma(sigma)
+        counts: dict[str, float] = {}
+        if gain is not None:
+            counts["gain"] = gain
+        if offset is not None:
+            counts["offset"] = offset
+        if kind == "gaussian" and counts:
+            raise BayesDipError(
+                f"--{next(iter(counts))} was given with --noise gaussian: it belongs to poisson and poisson-gaussian"
+            )
+        if kind == "poisson" and level is not None:
+            raise BayesDipError("--sigma was given with --noise poisson: use --noise poisson-gaussian for read-out noise")
+        if kind == "poisson-gaussian" and not isinstance(level, float):
+            raise BayesDipError(f"--sigma is {sigma!r}: --noise poisson-gaussian expects one number, the read-out noise")
+        return cls(kind, level, counts)
+
+    def model(self) -> Noise | None:
+        """The noise model; None for white Gaussian noise of the chosen (or estimated) sigma."""
+        from bayesdip.noise import Poisson, PoissonGaussian
+
+        if self.kind == "poisson":
+            return Poisson(**self.facts)
+        if self.kind == "poisson-gaussian" and isinstance(self.sigma, float):
+            return PoissonGaussian(self.facts.get("gain", 1.0), self.sigma, self.facts.get("offset", 0.0))
+        return None
+
+
+def parse_sigma(text: str, *, auto: bool = True) -> Sigma:
+    """``"auto"`` to None, ``"25"`` to 25.0, ``"25,20,30"`` to one for each channel."""
+    if auto and text.strip().lower() == "auto":
+        return None
+    try:
+        values = tuple(float(part) for part in text.split(","))
+    except ValueError:
+        expected = "auto, a number, or" if auto else "a number, or"
+        raise BayesDipError(
+            f"sigma is {text!r}: expected {expected} numbers with commas, one for each channel"
+        ) from None
+    from bayesdip.noise import Gaussian
+
+    level: float | tuple[float, ...] = values if len(values) > 1 else values[0]
+    Gaussian(level)  # refuses what is negative or not finite
+    return level
+
+
+def check_channels(sigma: Sigma, picture: Picture) -> None:
+    """Raise unless there is one sigma, or one for each channel."""
+    if isinstance(sigma, tuple) and len(sigma) != picture.channels:
+        raise BayesDipError(
+            f"--sigma has {len(sigma)} numbers and the picture {picture.channels} channel{'s' * (picture.channels > 1)}: "
+            "give one number, or one for each channel"
+        )
+
+
+def channel_axis(picture: Picture) -> int | None:
+    return -1 if picture.pixels.ndim == 3 else None
+
+
+def denoising(picture: Picture, choice: NoiseChoice) -> Work:
+    """``bayesdip denoise``."""
+    from bayesdip.tasks import denoise
+
+    check_channels(choice.sigma, picture)
+    model = choice.model()
+    sigma = choice.sigma if model is None else None
+    return Work(
+        partial(denoise, picture.pixels, sigma, noise=model, channel_axis=channel_axis(picture)),
+        picture.pixels.shape,
+        {"noise": choice.kind, "sigma": choice.sigma, **choice.facts},
+        sigma_estimated=model is None and sigma is None,
+        exact=model is None and _is_zero(sigma),
+    )
+
+
+def inpainting(picture: Picture, mask_file: Path | None, missing: str | None, sigma: Sigma) -> Work:
+    """``bayesdip inpaint``: white in the mask, and where the picture is transparent."""
+    from bayesdip.tasks import inpaint
+
+    check_channels(sigma, picture)
+    if missing not in (None, "nan"):
+        raise BayesDipError(f"missing is {missing!r}: expected nan, or leave --missing out")
+    transparent = np.zeros(picture.grid, bool) if picture.alpha is None else picture.alpha == 0
+    gone = transparent
+    if mask_file is not None:
+        gone = read_mask(mask_file, picture.pixels.shape, picture.orientation) | transparent
+        if missing is None:
+            check_mask(gone, mask_file)
+    elif missing is None and not transparent.any():
+        raise BayesDipError(
+            "nothing says which pixels are missing: give --mask FILE (white is missing), --missing nan, "
+            "or a picture with transparent pixels"
+        )
+    shown = gone
+    if missing == "nan":
+        holes = ~np.isfinite(picture.pixels)
+        shown = gone | (holes.any(axis=-1) if holes.ndim == 3 else holes)
+    return Work(
+        partial(
+            inpaint, picture.pixels, gone, sigma=sigma, missing=missing, channel_axis=channel_axis(picture)
+        ),
+        picture.pixels.shape,
+        {"mask": fingerprint(gone), "missing": missing, "sigma": sigma},
+        missing=shown,
+        alpha="opaque" if transparent.any() else "keep",
+        exact=_is_zero(sigma),
+    )
+
+
+def upscaling(picture: Picture, factor: int, kind: str, sigma: Sigma) -> Work:
+    """``bayesdip upscale``."""
+    from bayesdip.tasks import upscale
+
+    check_channels(sigma, picture)
+    if factor < 1:
+        raise BayesDipError(f"--factor is {factor}: expected a whole number of at least 1, such as 4")
+    grid = tuple(n * factor for n in picture.grid)
+    return Work(
+        partial(
+            upscale, picture.pixels, factor, kind=kind, sigma=sigma, channel_axis=channel_axis(picture)
+        ),
+        grid + picture.pixels.shape[2:],
+        {"factor": factor, "kind": kind, "sigma": sigma},
+        exact=_is_zero(sigma),
+    )
+
+
+def deblurring(picture: Picture, psf_file: Path, sigma: Sigma, boundary: str) -> Work:
+    """``bayesdip deblur``."""
+    from bayesdip.tasks import deblur
+
+    check_channels(sigma, picture)
+    psf = read_psf(psf_file)
+    return Work(
+        partial(
+            deblur, picture.pixels, psf, sigma=sigma, boundary=boundary, channel_axis=channel_axis(picture)
+        ),
+        picture.pixels.shape,
+        {"psf": fingerprint(psf), "sigma": sigma, "boundary": boundary},
+        sigma_estimated=sigma is None,
+        exact=_is_zero(sigma),
+    )
+
+
+def _is_zero(sigma: Sigma) -> bool:
+    return sigma is not None and not np.any(sigma)
