@@ -11,7 +11,8 @@ from torch import Tensor
 
 from bayesdip.arch.activations import GELU, Erf, LeakyReLU, Sigmoid
 from bayesdip.arch.combine import Residual, Sequential, SkipConcat
-from bayesdip.arch.covariance import Covariance, autocorrelation, white
+from bayesdip.arch.covariance import Filter, autocorrelation
+from bayesdip.arch.stationary import Stationary, white
 from bayesdip.arch.layers import BatchNorm, Conv, Identity, Layer
 from bayesdip.arch.padding import pad_reflecting
 from bayesdip.arch.resampling import Downsample, PixelShuffle, Upsample
@@ -61,7 +62,7 @@ def test_every_layer_record_has_a_case() -> None:
     assert {type(case) for case in CASES} == concrete_records(Layer)
 
 
-def input_covariance(dims: int) -> Covariance:
+def input_covariance(dims: int) -> Stationary:
     smooth = white(dims, FEATURES, variance=VARIANCE).resampled(autocorrelation(TAPS))
     return smooth.scaled(1.0, MEAN_VARIANCE, FEATURES)
 
@@ -160,7 +161,7 @@ def test_upsampling_keeps_a_constant_and_transposed_convolution_alternates() -> 
 def test_resampling_equals_the_dense_phase_average() -> None:
     generator = torch.Generator().manual_seed(0)
     factor = torch.randn(9, generator=generator, dtype=torch.float64)
-    K = Covariance(
+    K = Stationary(
         torch.tensor(autocorrelation(factor.tolist()), dtype=torch.float64), torch.zeros(1).double(), 1
     )
     n, taps = 40, [0.25, 0.75, 0.75, 0.25]

@@ -1,13 +1,18 @@
 """One description of a network, two readings: trainable at a finite width, a kernel at infinite width."""
 
 from bayesdip.arch.activations import GELU, Erf, LeakyReLU, Sigmoid
-from bayesdip.arch.architecture import Architecture, ArchitectureKernel
+from bayesdip.arch.architecture import Architecture
 from bayesdip.arch.combine import Residual, Sequential, SkipConcat
 from bayesdip.arch.covariance import Covariance
+from bayesdip.arch.exact import Exact
 from bayesdip.arch.layers import BatchNorm, Conv, Identity, Layer
+from bayesdip.arch.limit import ArchitectureKernel, TangentKernel
+from bayesdip.arch.mixing import TokenMixer
 from bayesdip.arch.network import Network
 from bayesdip.arch.networks import Decoder, Shuffle, Skip, decoder, from_dict, named, names, shuffle, skip
 from bayesdip.arch.resampling import Downsample, PixelShuffle, Upsample
+from bayesdip.arch.stationary import Stationary
+from bayesdip.arch.tangent import Tangent
 
 __all__ = [
     "GELU",
@@ -19,6 +24,7 @@ __all__ = [
     "Decoder",
     "Downsample",
     "Erf",
+    "Exact",
     "Identity",
     "Layer",
     "LeakyReLU",
@@ -30,6 +36,10 @@ __all__ = [
     "Sigmoid",
     "Skip",
     "SkipConcat",
+    "Stationary",
+    "Tangent",
+    "TangentKernel",
+    "TokenMixer",
     "Upsample",
     "decoder",
     "from_dict",

@@ -12,27 +12,35 @@ from abc import abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import ClassVar
 
 import numpy as np
 import torch
 import torch.nn.functional as F
+from scipy.special import ndtr
 from torch import Tensor, nn
 
-from bayesdip.arch.covariance import Covariance
-from bayesdip.arch.layers import Layer
+from bayesdip.arch.layers import C, Layer
 
+Function = Callable[[np.ndarray], np.ndarray]
 DEGREES = 48  # terms of the Hermite series; what is left of E[phi^2] is added to the last
 
 
 class Activation(Layer):
-    """A nonlinearity that acts at every pixel of every feature by itself."""
+    """A nonlinearity phi that acts at every pixel of every feature by itself."""
 
-    def covariance(self, K: Covariance) -> Covariance:
-        return K.pointwise(self.dual)
+    homogeneous: ClassVar[bool] = False
+
+    def covariance(self, K: C) -> C:
+        return K.pointwise(self)
 
     @abstractmethod
     def dual(self, covariance: Tensor, variance_u: Tensor, variance_v: Tensor) -> Tensor:
         """``E[phi(u) phi(v)]`` for zero-mean Gaussian u and v."""
+
+    @abstractmethod
+    def dual_of_derivative(self, covariance: Tensor, variance_u: Tensor, variance_v: Tensor) -> Tensor:
+        """``E[phi'(u) phi'(v)]``: the activation's rule for the tangent kernel."""
 
 
 @dataclass(frozen=True)
@@ -45,8 +53,12 @@ class LeakyReLU(Activation):
                    + (1 - a)^2 / 4 (2 / pi) (sqrt(1 - rho^2) + rho asin rho) ],
 
     the identity's part and the modulus' part of ``(1 + a)/2 u + (1 - a)/2 |u|``. For a = 0
-    it is half the arc-cosine kernel of order 1 (Cho and Saul 2009).
+    it is half the arc-cosine kernel of order 1 (Cho and Saul 2009). The derivative has
+
+        E[phi'(u) phi'(v)] = (1 + a)^2 / 4 + (1 - a)^2 / 4 (2 / pi) asin rho.
     """
+
+    homogeneous: ClassVar[bool] = True
 
     slope: float = 0.2
 
@@ -59,10 +71,17 @@ class LeakyReLU(Activation):
         modulus = (2 / math.pi) * ((1 - rho * rho).sqrt() + rho * rho.asin())
         return scale * ((1 + self.slope) ** 2 / 4 * rho + (1 - self.slope) ** 2 / 4 * modulus)
 
+    def dual_of_derivative(self, covariance: Tensor, variance_u: Tensor, variance_v: Tensor) -> Tensor:
+        rho = correlation(covariance, (variance_u * variance_v).sqrt())
+        return (1 + self.slope) ** 2 / 4 + (1 - self.slope) ** 2 / 4 * (2 / math.pi) * rho.asin()
+
 
 @dataclass(frozen=True)
 class Erf(Activation):
-    """The error function; ``K' = (2/pi) asin(2 K / (1 + 2 K(0)))`` (Williams 1997)."""
+    """The error function; ``K' = (2/pi) asin(2 K / (1 + 2 K(0)))`` (Williams 1997).
+
+    The derivative has ``E[phi'(u) phi'(v)] = (4/pi) / sqrt((1 + 2 K(0))^2 - 4 K^2)``.
+    """
 
     def module(self, features_in: int, dims: int, generator: torch.Generator | None = None) -> nn.Module:
         return Pointwise(torch.erf)
@@ -70,6 +89,10 @@ class Erf(Activation):
     def dual(self, covariance: Tensor, variance_u: Tensor, variance_v: Tensor) -> Tensor:
         scale = ((1 + 2 * variance_u) * (1 + 2 * variance_v)).sqrt()
         return (2 / math.pi) * (2 * covariance / scale).asin()
+
+    def dual_of_derivative(self, covariance: Tensor, variance_u: Tensor, variance_v: Tensor) -> Tensor:
+        squared = (1 + 2 * variance_u) * (1 + 2 * variance_v) - 4 * covariance * covariance
+        return (4 / math.pi) * squared.rsqrt()
 
 
 class HermiteActivation(Activation):
@@ -86,22 +109,15 @@ class HermiteActivation(Activation):
     def phi(self, u: np.ndarray) -> np.ndarray:
         """The function itself."""
 
-    def dual(self, covariance: Tensor, variance_u: Tensor, variance_v: Tensor) -> Tensor:
-        rho = correlation(covariance, (variance_u * variance_v).sqrt())
-        left, right = self.coefficients(variance_u), self.coefficients(variance_v)
-        out = torch.zeros_like(rho)
-        for a, b in zip(reversed(left), reversed(right), strict=True):  # Horner
-            out = out * rho + a * b
-        return out
+    @abstractmethod
+    def derivative(self, u: np.ndarray) -> np.ndarray:
+        """Its derivative."""
 
-    def coefficients(self, variance: Tensor) -> list[Tensor]:
-        """``c_0 ... c_n`` at each variance; the last one carries the rest of ``E[phi^2]``."""
-        distinct, where = torch.unique(variance, return_inverse=True)
-        nodes, weights, basis = _hermite()
-        values = self.phi(np.sqrt(distinct.cpu().numpy())[:, None] * nodes)
-        table = torch.from_numpy((values * weights) @ basis.T)  # (variances, degrees)
-        table = torch.cat((table, _rest(values, weights, table)), dim=1).to(variance.device)
-        return [table[:, n][where] for n in range(table.shape[1])]
+    def dual(self, covariance: Tensor, variance_u: Tensor, variance_v: Tensor) -> Tensor:
+        return _mehler(self.phi, covariance, variance_u, variance_v)
+
+    def dual_of_derivative(self, covariance: Tensor, variance_u: Tensor, variance_v: Tensor) -> Tensor:
+        return _mehler(self.derivative, covariance, variance_u, variance_v)
 
 
 @dataclass(frozen=True)
@@ -114,6 +130,9 @@ class Sigmoid(HermiteActivation):
     def phi(self, u: np.ndarray) -> np.ndarray:
         return np.asarray(0.5 * (1 + np.tanh(u / 2)))
 
+    def derivative(self, u: np.ndarray) -> np.ndarray:
+        return np.asarray(0.25 / np.cosh(u / 2) ** 2)
+
 
 @dataclass(frozen=True)
 class GELU(HermiteActivation):
@@ -123,7 +142,10 @@ class GELU(HermiteActivation):
         return Pointwise(F.gelu)
 
     def phi(self, u: np.ndarray) -> np.ndarray:
-        return np.asarray(F.gelu(torch.from_numpy(u)).numpy())
+        return np.asarray(u * ndtr(u))
+
+    def derivative(self, u: np.ndarray) -> np.ndarray:
+        return np.asarray(ndtr(u) + u * np.exp(-0.5 * u * u) / math.sqrt(2 * math.pi))
 
 
 class Pointwise(nn.Module):
@@ -140,6 +162,26 @@ class Pointwise(nn.Module):
 def correlation(covariance: Tensor, scale: Tensor) -> Tensor:
     """``covariance / scale`` within -1..1; rounding must not reach asin and sqrt."""
     return (covariance / scale.clamp_min(torch.finfo(scale.dtype).tiny)).clamp(-1.0, 1.0)
+
+
+def _mehler(function: Function, covariance: Tensor, variance_u: Tensor, variance_v: Tensor) -> Tensor:
+    """``E[function(u) function(v)]`` by its Hermite series."""
+    rho = correlation(covariance, (variance_u * variance_v).sqrt())
+    left, right = _coefficients(function, variance_u), _coefficients(function, variance_v)
+    out = torch.zeros_like(rho)
+    for a, b in zip(reversed(left), reversed(right), strict=True):  # Horner
+        out = out * rho + a * b
+    return out
+
+
+def _coefficients(function: Function, variance: Tensor) -> list[Tensor]:
+    """``c_0 ... c_n`` at each variance; the last one carries the rest of ``E[function^2]``."""
+    distinct, where = torch.unique(variance, return_inverse=True)
+    nodes, weights, basis = _hermite()
+    values = function(np.sqrt(distinct.cpu().numpy())[:, None] * nodes)
+    table = torch.from_numpy((values * weights) @ basis.T)  # (variances, degrees)
+    table = torch.cat((table, _rest(values, weights, table)), dim=1).to(variance.device)
+    return [table[:, n][where] for n in range(table.shape[1])]
 
 
 def _rest(values: np.ndarray, weights: np.ndarray, table: Tensor) -> Tensor:

@@ -6,7 +6,6 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
-from functools import lru_cache
 from typing import Any, ClassVar, Self
 
 import torch
@@ -14,13 +13,15 @@ from torch import Tensor
 
 from bayesdip.arch.activations import Sigmoid
 from bayesdip.arch.combine import Sequential
-from bayesdip.arch.covariance import Covariance, autocorrelation, white
+from bayesdip.arch.covariance import Filter
+from bayesdip.arch.exact import Exact
 from bayesdip.arch.layers import CONVOLUTIONS, Layer
+from bayesdip.arch.limit import ArchitectureKernel, TangentKernel, exact_covariance, exact_tangent
 from bayesdip.arch.network import GridRule, Network
+from bayesdip.arch.stationary import Stationary, white
 from bayesdip.errors import BayesDipError
-from bayesdip.kernels.kernel import Kernel
 
-INPUTS = ("uniform", "normal")
+INPUTS = ("uniform", "normal", "mesh")
 OUTPUTS = ("sigmoid", "linear")
 
 
@@ -34,8 +35,9 @@ class Architecture(ABC):
         Features of the main path.
     input_depth : int
         Features of the noise that goes in.
-    input : "uniform" or "normal"
-        Its distribution, per pixel and feature: uniform in 0..1, or standard normal.
+    input : "uniform", "normal" or "mesh"
+        Its distribution, per pixel and feature: uniform in 0..1, or standard normal. A mesh
+        is no noise but the pixel's coordinates, 0 to 1 along each axis, one feature an axis.
     input_scale : float
         What the noise is multiplied with (0.1 in the code of Deep Image Prior).
     input_smoothness : float
@@ -58,6 +60,11 @@ class Architecture(ABC):
         check_choice(self, "input", INPUTS)
         check_choice(self, "output", OUTPUTS)
         check_at_least(self, 1, "width", "input_depth")
+        if self.input == "mesh" and self.input_smoothness:
+            raise BayesDipError(
+                f"{self.name} was given a mesh and input_smoothness={self.input_smoothness}; only noise can be "
+                "smoothed: leave input_smoothness at 0."
+            )
         if not (self.input_scale > 0 and self.input_smoothness >= 0):
             raise BayesDipError(
                 f"{self.name} was given input_scale={self.input_scale} and input_smoothness="
@@ -109,8 +116,51 @@ class Architecture(ABC):
         """
         return ArchitectureKernel(self, lags, dims)
 
+    def tangent_kernel(self, lags: int = 64, dims: int = 2, parametrisation: str = "ntk") -> TangentKernel:
+        """The neural tangent kernel of one output channel, before the squashing.
+
+        Divided by its value at lag zero, which ``.scale`` gives. ``parametrisation`` is
+        "ntk", or "standard" for PyTorch's; see :class:`~bayesdip.arch.tangent.Tangent`.
+        """
+        return TangentKernel(self, lags, dims, parametrisation)
+
+    def exact_covariance(self, grid: Sequence[int], code: Tensor | None = None) -> Exact:
+        """The covariance of one output channel between all pixels of a small grid.
+
+        At infinite width, before the squashing, not scaled: borders, phases and the
+        normalisation of every feature by its own picture are what they are in ``build``.
+
+        Parameters
+        ----------
+        grid : sequence of int
+            The picture's grid. All of it and its padding is computed with: N^2 numbers.
+        code : Tensor, optional, shape (1, input_depth, *any grid)
+            A given input, such as a picture (with as many channels as ``input_depth``) or
+            one draw of the noise. By default the average over all noise that ``draw_input``
+            may draw, or the mesh.
+        """
+        return exact_covariance(self, grid, code)
+
+    def exact_tangent(
+        self, grid: Sequence[int], code: Tensor | None = None, parametrisation: str = "ntk"
+    ) -> Exact:
+        """The neural tangent kernel between all pixels of a small grid, not scaled."""
+        return exact_tangent(self, grid, code, parametrisation)
+
+    def input_features(self, dims: int) -> int:
+        """Features of the input: ``input_depth`` of noise, or one a grid axis."""
+        return dims if self.input == "mesh" else self.input_depth
+
     def draw_input(self, shape: Sequence[int], generator: torch.Generator | None = None) -> Tensor:
-        """Noise of shape (B, D, *grid), float32, on the generator's device."""
+        """An input of shape (B, D, *grid), float32, on the generator's device."""
+        if self.input == "mesh":
+            axes = [torch.linspace(0, 1, n) for n in shape[2:]]
+            mesh = torch.stack(torch.meshgrid(*axes, indexing="ij"))
+            return (
+                (self.input_scale * mesh)
+                .expand(shape[0], *mesh.shape)
+                .to(getattr(generator, "device", "cpu"))
+            )
         taps = self._smoothing_taps()
         reach = len(taps) // 2
         device = generator.device if generator is not None else None
@@ -122,16 +172,21 @@ class Architecture(ABC):
         mean, _ = self._input_moments()
         return self.input_scale * (_smoothed(drawn - mean, taps) + mean if reach else drawn)
 
-    def input_covariance(self, dims: int) -> Covariance:
+    def input_covariance(self, dims: int) -> Stationary:
         """Covariance of the noise that ``draw_input`` makes.
 
         Smoothed, it is ``exp(-t^2 / (4 s^2))`` times its variance: a Gaussian's
         autocorrelation is a Gaussian of twice the variance.
         """
+        if self.input == "mesh":
+            raise BayesDipError(
+                f"The stationary covariance of {self.name!r} with a mesh as its input was asked for; it depends on "
+                "the place, not on the lag only: use exact_covariance(grid)."
+            )
         mean, variance = self._input_moments()
         spread = white(dims, self.input_depth, variance=variance)
-        smooth = spread.resampled(autocorrelation(self._smoothing_taps()))
-        return smooth.scaled(self.input_scale**2, (self.input_scale * mean) ** 2, self.input_depth)
+        smooth = spread.filtered(Filter(tuple(self._smoothing_taps())))
+        return smooth.added(white(dims, self.input_depth, 0.0, mean)).scaled(self.input_scale**2)
 
     def _input_moments(self) -> tuple[float, float]:
         return (0.5, 1 / 12) if self.input == "uniform" else (0.0, 1.0)
@@ -165,38 +220,6 @@ class Architecture(ABC):
                 f"its settings are {', '.join(known)}. Use these."
             )
         return cls(**settings)
-
-
-@dataclass(frozen=True)
-class ArchitectureKernel(Kernel):
-    """The kernel of an architecture at infinite width, with unit variance.
-
-    Known at every lag; computed once for each number of axes.
-    """
-
-    arch: Architecture
-    lags: int = 64
-    dims: int = 2
-
-    def quadrant(self, shape: Sequence[int]) -> Tensor:
-        return output_covariance(self.arch, len(shape)).quadrant(shape)
-
-    @property
-    def values(self) -> Tensor:
-        """The kernel at lags ``-lags .. lags`` of each axis; lag zero is in the middle."""
-        return self.window(self.lags, self.dims)
-
-    @property
-    def limit(self) -> float:
-        """The kernel at infinite lag: the share of the variance that a picture's mean has."""
-        return output_covariance(self.arch, self.dims).limit
-
-
-@lru_cache(maxsize=64)
-def output_covariance(arch: Architecture, dims: int) -> Covariance:
-    """Covariance of one output before its squashing, scaled to unit variance."""
-    K = arch.layers(1, dims).covariance(arch.input_covariance(dims))
-    return K.scaled(1 / float(K.variance), 0.0, 1)
 
 
 def check_choice(record: Architecture, field: str, choices: Sequence[str]) -> None:

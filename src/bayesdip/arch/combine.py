@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from bayesdip.arch.activations import Activation
-from bayesdip.arch.covariance import Covariance
-from bayesdip.arch.layers import BatchNorm, Conv, Layer
+from bayesdip.arch.layers import BatchNorm, C, Conv, Layer
+from bayesdip.arch.mixing import TokenMixer
 from bayesdip.errors import BayesDipError
 
 
@@ -36,7 +36,7 @@ class Sequential(Layer):
             features_in = layer.features(features_in, dims)
         return features_in
 
-    def covariance(self, K: Covariance) -> Covariance:
+    def covariance(self, K: C) -> C:
         for layer in self.layers:
             K = layer.covariance(K)
         return K
@@ -73,7 +73,7 @@ class SkipConcat(Layer):
         skip = self.skip.features(features_in, dims) if self.skip is not None else 0
         return skip + self.main.features(features_in, dims)
 
-    def covariance(self, K: Covariance) -> Covariance:
+    def covariance(self, K: C) -> C:
         main = self.main.covariance(K)
         return main if self.skip is None else main.joined(self.skip.covariance(K))
 
@@ -99,7 +99,7 @@ class Concatenation(nn.Module):
 class Residual(Layer):
     """The input added to what a branch makes of it.
 
-    After the last activation of the branch a convolution must come: its weights are new and
+    After the last activation of the branch a convolution (or a token mixer) must come: its weights are new and
     symmetric about zero, which makes the output uncorrelated with the input:
 
         K'(t) = K(t) + K_main(t)
@@ -110,7 +110,9 @@ class Residual(Layer):
     def __post_init__(self) -> None:
         uncorrelated = False
         for leaf in self.main.leaves():
-            uncorrelated = isinstance(leaf, Conv) or (uncorrelated and not isinstance(leaf, Activation))
+            uncorrelated = isinstance(leaf, Conv | TokenMixer) or (
+                uncorrelated and not isinstance(leaf, Activation)
+            )
         if not uncorrelated:
             raise BayesDipError(
                 f"The branch of a Residual is {self.main}, whose output is correlated with its input; a "
@@ -125,7 +127,7 @@ class Residual(Layer):
             )
         return Shortcut(self.main.module(features_in, dims, generator))
 
-    def covariance(self, K: Covariance) -> Covariance:
+    def covariance(self, K: C) -> C:
         return K.added(self.main.covariance(K))
 
     def leaves(self) -> Iterator[Layer]:

@@ -17,6 +17,7 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import TypeVar
 
 import torch
 import torch.nn.functional as F
@@ -26,6 +27,7 @@ from bayesdip.arch.covariance import Covariance
 from bayesdip.arch.padding import PADDINGS, pad_all
 from bayesdip.errors import BayesDipError
 
+C = TypeVar("C", bound=Covariance)
 CONVOLUTIONS = (F.conv1d, F.conv2d, F.conv3d)
 CONV_GAIN = 1 / 3  # weight variance times fan-in: kaiming_uniform_(a=sqrt(5)), PyTorch's default
 
@@ -45,7 +47,7 @@ class Layer(ABC):
         return features_in
 
     @abstractmethod
-    def covariance(self, K: Covariance) -> Covariance:
+    def covariance(self, K: C) -> C:
         """The covariance of the layer's output, given that of its input."""
 
     def leaves(self) -> Iterator[Layer]:
@@ -60,7 +62,7 @@ class Identity(Layer):
     def module(self, features_in: int, dims: int, generator: torch.Generator | None = None) -> nn.Module:
         return nn.Identity()
 
-    def covariance(self, K: Covariance) -> Covariance:
+    def covariance(self, K: C) -> C:
         return K
 
 
@@ -109,10 +111,10 @@ class Conv(Layer):
     def features(self, features_in: int, dims: int) -> int:
         return self.features_out
 
-    def covariance(self, K: Covariance) -> Covariance:
+    def covariance(self, K: C) -> C:
         fan_in = K.features * self.size**K.dims
-        kept = K.resampled([1.0], down=self.stride) if self.stride > 1 else K
-        return kept.scaled(CONV_GAIN, CONV_GAIN / fan_in if self.bias else 0.0, self.features_out)
+        bias = CONV_GAIN / fan_in if self.bias else 0.0
+        return K.convolved(self.size, self.stride, self.padding, CONV_GAIN, bias, self.features_out)
 
 
 class Convolution(nn.Module):
@@ -161,7 +163,7 @@ class BatchNorm(Layer):
     def module(self, features_in: int, dims: int, generator: torch.Generator | None = None) -> nn.Module:
         return PictureNorm(features_in, self.epsilon)
 
-    def covariance(self, K: Covariance) -> Covariance:
+    def covariance(self, K: C) -> C:
         return K.normalised(self.epsilon)
 
 

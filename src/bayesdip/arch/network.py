@@ -42,6 +42,23 @@ class GridRule:
         """The smallest workable input axis whose output holds ``size`` pixels."""
         return self.padded(-(-size // self.magnification))
 
+    def margins(self, given: Sequence[int]) -> tuple[list[int], list[int]]:
+        """What an input of that grid is padded with, before and after, on each axis."""
+        extra = [self.padded(n) - n for n in given]
+        before = [e // 2 for e in extra]
+        return before, [e - b for e, b in zip(extra, before, strict=True)]
+
+    def window(self, given: Sequence[int], wanted: Sequence[int]) -> list[int]:
+        """Where a picture of the grid ``wanted`` begins in what the padded input of grid ``given`` makes."""
+        made = [n * self.magnification for n in given]
+        if any(w > m for w, m in zip(wanted, made, strict=True)):
+            raise ShapeError(
+                f"An input of grid {tuple(given)} gives pictures up to {tuple(made)}, but {tuple(wanted)} "
+                "was asked for: make the input with new_input(grid)."
+            )
+        before, _ = self.margins(given)
+        return [b * self.magnification + (m - w) // 2 for b, m, w in zip(before, made, wanted, strict=True)]
+
 
 class Network(nn.Module):
     """A network of finite width: an input ``z`` in, a picture out.
@@ -62,7 +79,7 @@ class Network(nn.Module):
         self.channels = channels
         self.dims = dims
         self.grid_rule = arch.grid_rule()
-        self.body = arch.network_layers(channels, dims).module(arch.input_depth, dims, generator)
+        self.body = arch.network_layers(channels, dims).module(arch.input_features(dims), dims, generator)
 
     def new_input(
         self,
@@ -81,7 +98,7 @@ class Network(nn.Module):
                 f"{self.dims} positive sizes were expected."
             )
         padded = [self.grid_rule.input_axis(n) for n in grid]
-        noise = self.arch.draw_input((1, self.arch.input_depth, *padded), generator)
+        noise = self.arch.draw_input((1, self.arch.input_features(self.dims), *padded), generator)
         return noise.to(device if device is not None else next(self.parameters()).device)
 
     def forward(self, z: Tensor, grid: Sequence[int] | None = None) -> Tensor:
@@ -89,26 +106,16 @@ class Network(nn.Module):
 
         By default ``grid`` is all that ``z`` gives: its own grid times the magnification.
         """
-        if z.ndim != self.dims + 2 or z.shape[1] != self.arch.input_depth:
+        if z.ndim != self.dims + 2 or z.shape[1] != self.arch.input_features(self.dims):
             raise ShapeError(
                 f"The network was given an input of shape {tuple(z.shape)}; (batch, "
-                f"{self.arch.input_depth}, {self.dims} grid axes) was expected: use new_input(grid)."
+                f"{self.arch.input_features(self.dims)}, {self.dims} grid axes) was expected: use new_input(grid)."
             )
         rule = self.grid_rule
         given = list(z.shape[2:])
-        extra = [rule.padded(n) - n for n in given]
-        before = [e // 2 for e in extra]
-        z = pad_reflecting(z, before, [e - b for e, b in zip(extra, before, strict=True)])
+        wanted = [n * rule.magnification for n in given] if grid is None else list(grid)
+        start = rule.window(given, wanted)
+        z = pad_reflecting(z, *rule.margins(given))
         if self.dims == 2 and z.device.type == "cpu":
             z = z.contiguous(memory_format=torch.channels_last)  # 10 to 20% faster steps there
-        picture: Tensor = self.body(z)
-
-        made = [n * rule.magnification for n in given]
-        wanted = made if grid is None else list(grid)
-        if any(w > m for w, m in zip(wanted, made, strict=True)):
-            raise ShapeError(
-                f"An input of grid {tuple(given)} gives pictures up to {tuple(made)}, but {tuple(wanted)} "
-                "was asked for: make the input with new_input(grid)."
-            )
-        start = [b * rule.magnification + (m - w) // 2 for b, m, w in zip(before, made, wanted, strict=True)]
-        return crop(picture, start, wanted)
+        return crop(self.body(z), start, wanted)

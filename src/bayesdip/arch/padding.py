@@ -40,6 +40,22 @@ def pad_all(x: Tensor, amount: int, padding: str) -> Tensor:
     return F.pad(x, (amount, amount) * dims)
 
 
+def continued(table: Tensor, amount: int, padding: str) -> Tensor:
+    """Continue *every* axis of ``table`` by ``amount`` on both sides; ``padding`` or "replicate"."""
+    if amount == 0:
+        return table
+    if padding == "zero":
+        return F.pad(table, (amount, amount) * table.ndim)
+    for axis, n in enumerate(table.shape):
+        position = torch.arange(-amount, n + amount, device=table.device)
+        if padding == "reflection":
+            position = _mirror(n, amount, amount, table.device)
+        else:
+            position = position % n if padding == "circular" else position.clamp(0, n - 1)
+        table = table.index_select(axis, position)
+    return table
+
+
 def crop(x: Tensor, before: Sequence[int], grid: Sequence[int]) -> Tensor:
     """The window of size ``grid`` that starts at ``before``; a view."""
     for axis, (b, n) in enumerate(zip(before, grid, strict=True)):

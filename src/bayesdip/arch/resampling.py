@@ -8,8 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from bayesdip.arch.covariance import Covariance, autocorrelation
-from bayesdip.arch.layers import CONV_GAIN, CONVOLUTIONS, Layer, uniform
+from bayesdip.arch.covariance import Filter
+from bayesdip.arch.layers import CONV_GAIN, CONVOLUTIONS, C, Layer, uniform
 from bayesdip.errors import BayesDipError
 
 DOWNSAMPLINGS = ("stride", "average", "lanczos")
@@ -36,8 +36,8 @@ class Downsample(Layer):
     def module(self, features_in: int, dims: int, generator: torch.Generator | None = None) -> nn.Module:
         return Halving(self.taps, dims)
 
-    def covariance(self, K: Covariance) -> Covariance:
-        return K.resampled(autocorrelation(self.taps), down=2)
+    def covariance(self, K: C) -> C:
+        return K.filtered(Filter(self.taps, down=2, start=max(0, len(self.taps) // 2 - 1)))
 
     @property
     def taps(self) -> tuple[float, ...]:
@@ -109,15 +109,13 @@ class Upsample(Layer):
             return nn.Upsample(scale_factor=2, mode=linear, align_corners=False)
         return nn.Upsample(scale_factor=2, mode="nearest")
 
-    def covariance(self, K: Covariance) -> Covariance:
+    def covariance(self, K: C) -> C:
         if self.kind == "nearest":
-            return K.resampled(autocorrelation((1.0, 1.0)), up=2)
+            return K.filtered(Filter((1.0, 1.0), up=2, start=1))
         if self.kind == "bilinear":
-            return K.resampled(autocorrelation((0.25, 0.75, 0.75, 0.25)), up=2)
-        # PyTorch scales by the taps of all phases, of which a pixel sees one in 2^dims.
-        gain = CONV_GAIN / 2**K.dims
+            return K.filtered(Filter((0.25, 0.75, 0.75, 0.25), up=2, start=2))
         bias = CONV_GAIN / (K.features * TRANSPOSED_TAPS**K.dims)
-        return K.resampled([2.0], up=2).scaled(gain, bias, K.features)
+        return K.transposed(TRANSPOSED_TAPS, CONV_GAIN, bias, K.features)
 
 
 class TransposedConvolution(nn.Module):
@@ -164,9 +162,8 @@ class PixelShuffle(Layer):
             )
         return features_in // group
 
-    def covariance(self, K: Covariance) -> Covariance:
-        shuffled = K.resampled([float(self.factor)], up=self.factor)
-        return shuffled.scaled(1.0, 0.0, self.features(K.features, K.dims))
+    def covariance(self, K: C) -> C:
+        return K.shuffled(self.factor, self.features(K.features, K.dims))
 
 
 class Shuffling(nn.Module):

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable, Sequence
+from contextvars import ContextVar
 from typing import Any
 
 import typer
@@ -16,7 +17,8 @@ from typer.core import TyperGroup
 from bayesdip.errors import BayesDipError, NoResultError
 
 DONE, REFUSED, INTERRUPTED = 0, 2, 130
-WORDS = "bayesdip.words"  # key in the context's meta: the command line as it was typed
+# The command line as it was typed, for the report to repeat it.
+TYPED: ContextVar[tuple[str, ...]] = ContextVar("typed", default=())
 
 
 class OneLineGroup(TyperGroup):
@@ -26,14 +28,9 @@ class OneLineGroup(TyperGroup):
         """Run, then leave with 0, 2 (an error) or 130 (interrupted before there was a result)."""
         words = list(sys.argv[1:] if args is None else args)
         options["standalone_mode"] = False  # errors come to us instead of being printed
+        TYPED.set(tuple(words))
         run = super().main
         sys.exit(exit_code(lambda: run(words, *rest, **options), wants_json="--json" in words))
-
-    def make_context(self, info_name: str | None, args: list[str], *rest: Any, **extra: Any) -> Any:
-        words = list(args)
-        context = super().make_context(info_name, args, *rest, **extra)
-        context.meta[WORDS] = words
-        return context
 
 
 def exit_code(run: Callable[[], Any], *, wants_json: bool = False) -> int:

@@ -58,11 +58,14 @@ class PlainProgress:
     unit: str
     label: str = ""
     phase: str = ""
+    told: bool = False
     said: float = field(default_factory=time.monotonic)
 
     def __call__(self, progress: Progress) -> None:
         if progress.estimate is not None:
-            self._say(f"estimate: {progress.estimate}")
+            if not self.told:
+                self._say(f"estimate: {progress.estimate}")
+            self.told = True
         elif progress.phase != self.phase or time.monotonic() - self.said >= PLAIN_EVERY:
             self.phase = progress.phase
             self._say(line(progress, self.unit))
@@ -80,11 +83,13 @@ class LiveProgress:
     label: str = ""
     live: Live | None = None
     latest: Progress | None = None
+    told: bool = False
 
     def __call__(self, progress: Progress) -> None:
         if progress.estimate is None:
             self.latest = progress
-        elif self.live is not None:
+        elif self.live is not None and not self.told:
+            self.told = True
             self.live.console.print(f"{self.label}estimate: {progress.estimate}", style="dim")
 
     def __rich__(self) -> RenderableType:

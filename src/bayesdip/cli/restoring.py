@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable
 from dataclasses import dataclass
-import shlex
 from pathlib import Path
 
 import typer
 
 from bayesdip import io, pipeline
 from bayesdip.cli import summary
-from bayesdip.cli.guard import WORDS
+from bayesdip.cli.guard import TYPED
 from bayesdip.cli.outputs import Written, check_outputs, write_all
 from bayesdip.cli.progress import watching
 from bayesdip.cli.resume import Shelf, request_of
 from bayesdip.cli.shared import Shared
 from bayesdip.cli.verbs import Work
-from bayesdip.fit.problem import SMALLEST_SIGMA
 from bayesdip.report import PAGE, write_report
 from bayesdip.restoration import Restoration
 
@@ -53,7 +52,7 @@ def carry_out(task: str, shared: Shared, prepare: Callable[[io.Picture], Work]) 
     for note in notes:
         typer.echo(f"note: {note}", err=True)
     if kept is None:
-        with watching(unit_of_fit(work)) as callback:
+        with watching(summary.unit_of_fit(work.exact)) as callback:
             options["callback"] = callback
             restoration = work.run(**options)
     else:
@@ -88,7 +87,7 @@ def write(run: Run, shelf: Shelf | None) -> None:
         place = run.written.std
         tasks.append(lambda: io.write_float_tiff(place, std, shared.force))
     if shared.report is not None:
-        folder, command = shared.report, typed_command()
+        folder, command = shared.report, shlex.join(["bayesdip", *TYPED.get()])
         tasks.append(lambda: report_on(run, folder, command))
     write_all(tasks)
 
@@ -106,14 +105,3 @@ def report_on(run: Run, folder: Path, command: str) -> None:
         missing=run.work.missing,
     )
 
-
-def typed_command() -> str:
-    """The command line as it was typed, to be pasted into a shell."""
-    context = get_current_context(silent=True)
-    words = context.meta.get(WORDS, []) if context else []
-    return shlex.join(["bayesdip", *words])
-
-
-def unit_of_fit(work: Work) -> str:
-    """What a fit of 1 stands for: without noise, a network is asked for this share of the range."""
-    return f"1/{1 / SMALLEST_SIGMA:.0f} of the range" if work.exact else "noise level"

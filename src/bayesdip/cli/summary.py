@@ -24,6 +24,13 @@ WHY_ENDED = {
 SCHEMA = 1
 
 
+def unit_of_fit(exact: bool) -> str:
+    """What a fit of 1 stands for: of exact data, a network is asked for this share of the range."""
+    from bayesdip.fit.problem import SMALLEST_SIGMA
+
+    return f"1/{1 / SMALLEST_SIGMA:.0f} of the range" if exact else "noise level"
+
+
 def as_text(run: Run) -> str:
     """The summary on one screen."""
     rows = [

@@ -11,9 +11,9 @@ def weight_stds(network: nn.Module, slope: float = 0.2) -> list[float]:
     """Standard deviation of the zero-mean Gaussian prior of each trainable tensor.
 
     Convolution weights: ``sqrt(2 / ((1 + slope^2) fan_in))``, which keeps the variance through
-    a leaky ReLU of that slope (He et al., ICCV 2015), and under which the wide network is the
-    Gaussian process of ``arch.kernel()`` (Cheng et al. 2019, theorem 1). Biases, and the gains
-    and shifts of the norms: 1.
+    a leaky ReLU of that slope (He et al., ICCV 2015); its 1 / fan_in is what makes the wide
+    network a Gaussian process (Cheng et al. 2019, theorem 1). Biases, and the gains and shifts
+    of the norms, which the process has at 1 and 0: 1.
     """
     return [_std(w, slope) for w in network.parameters() if w.requires_grad]
 

@@ -65,14 +65,16 @@ def plan(path: FilePath, shape: tuple[int, ...], dtype: np.dtype[Any], like: Pic
         notes = ("the transparency is left out: .npy holds the pixels only",) if alpha else ()
         return Plan(kind, dtype, colour, False, notes)
     if len(shape) == 1:
-        raise FileError(message(path, f"{format_} holds no 1-D signal", "a picture (M, N) is", "write .npy"))
+        raise FileError(
+            message(path, f"{format_} cannot hold a 1-D signal", "a picture (M, N) is", "write .npy")
+        )
     if kind == "TIFF":
         return Plan(kind, dtype, colour, alpha)
     if dtype not in (np.uint8, np.uint16):
-        given, expected = f"{format_} holds no samples of type {dtype}", "uint8 or uint16 samples are"
+        given, expected = f"{format_} cannot hold samples of type {dtype}", "uint8 or uint16 samples are"
         raise FileError(message(path, given, expected, "write .tif or .npy, which keep them as they are"))
     if colour == "channels":
-        given, expected = f"{format_} holds no {channels_of(shape)} channels", "gray, RGB or CMYK is"
+        given, expected = f"{format_} cannot hold {channels_of(shape)} channels", "gray, RGB or CMYK is"
         raise FileError(message(path, given, expected, "write .tif or .npy, which keep them as they are"))
     if max(shape[:2]) > _LONGEST_SIDE[kind]:
         given = f"{shape[1]}x{shape[0]} pixels are too many for {format_}"

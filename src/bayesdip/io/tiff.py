@@ -7,8 +7,11 @@ package imagecodecs for, such as LZW compression.
 from __future__ import annotations
 
 import math
+import os
 import struct
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from io import BytesIO
 from typing import Any
 
@@ -104,6 +107,10 @@ def _checked_pages(path: FilePath, series: Any) -> int:
     samples, photometric = separate * contiguous, _name(page.photometric)
     if 0 in page.shaped:
         raise ValueError(f"it describes a picture of {columns}x{rows} pixels")
+    if math.prod(page.chunked) != len(page.dataoffsets):  # tifffile would fill the rest with zeros
+        raise ValueError(
+            f"{math.prod(page.chunked)} strips or tiles are announced, {len(page.dataoffsets)} there"
+        )
     pages: int = math.prod(series.shape) // math.prod(page.shaped)
     if photometric not in _COLOURS:
         expected = "gray, RGB, CMYK, YCbCr or a palette is"
@@ -126,8 +133,8 @@ def _decoded(path: FilePath, data: bytes, series: Any, pages: int, photometric: 
         if photometric == "ycbcr":  # its colours are subsampled: libtiff knows how to widen them
             raise NotImplementedError("imagecodecs")
         stored = np.asarray(series.asarray()).reshape(pages, separate, rows, columns, contiguous)
-    except (ValueError, NotImplementedError) as error:
-        if "imagecodecs" not in str(error):
+    except (ValueError, NotImplementedError, ImportError) as error:
+        if "imagecodecs" not in str(error) and not isinstance(error, ImportError):
             raise
         return _decoded_by_pillow(path, data, series.keyframe, pages)
     # One of pages, separate and contiguous is longer than 1 at most.
@@ -161,11 +168,12 @@ def _decoded_by_pillow(path: FilePath, data: bytes, page: Any, pages: int) -> tu
             return samples.reshape(*samples.shape[:2], -1)
 
     try:
-        if bits == 16 and wanted > 1 and page.shaped[0] == 1:
-            high, low = (decoded(0, half).astype(np.uint16) for half in halves)
-            stored: Array = high << 8 | low
-        else:
-            stored = np.concatenate([decoded(index) for index in range(pages)], axis=-1)
+        with _libtiff_silenced():
+            if bits == 16 and wanted > 1 and page.shaped[0] == 1:
+                high, low = (decoded(0, half).astype(np.uint16) for half in halves)
+                stored: Array = high << 8 | low
+            else:
+                stored = np.concatenate([decoded(index) for index in range(pages)], axis=-1)
         if stored.shape[2] == wanted * pages and 8 * stored.dtype.itemsize >= bits:
             return native(stored), now
         reason = "Pillow does not hold such samples"
@@ -177,6 +185,20 @@ def _decoded_by_pillow(path: FilePath, data: bytes, page: Any, pages: int) -> tu
     )
     advice = "convert it (if it is not damaged), or run: pip install imagecodecs"
     raise FileError(message(path, given, "an uncompressed or deflate file is", advice))
+
+
+@contextmanager
+def _libtiff_silenced() -> Iterator[None]:
+    """Keep libtiff, which writes to the standard error of the process, from adding to our one line."""
+    sys.stderr.flush()
+    saved = os.dup(2)
+    try:
+        with open(os.devnull, "wb") as nowhere:
+            os.dup2(nowhere.fileno(), 2)
+        yield
+    finally:
+        os.dup2(saved, 2)
+        os.close(saved)
 
 
 def _without_orientation(data: bytes) -> bytes:
@@ -198,7 +220,7 @@ def _meaning(stored: Array, photometric: str, extras: tuple[int, ...]) -> tuple[
     if len(extras) == 1 and extras[0] in (_ASSOCIATED, _PLAIN_ALPHA) and stored.shape[2] == count + 1:
         stored, alpha = stored[..., :-1].copy(), stored[..., -1].copy()
     if stored.shape[2] != count:
-        colour = "channels"
+        colour = "gray" if stored.shape[2] == 1 else "channels"
     return (stored[..., 0] if stored.shape[2] == 1 else stored), alpha, colour
 
 

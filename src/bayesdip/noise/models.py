@@ -181,9 +181,9 @@ class Poisson(Noise):
         Exact at rates from `RATE_FLOOR` up. A network's prediction may fall below the offset, where no
         Poisson distribution is: there the rate is replaced by its size and the logarithm by its
         tangent, so that value and gradient stay finite and point back up. With no count, the best
-        rate is 0, as it should be.
+        rate is 0, as it should be. Data below the offset are taken for no count.
         """
-        counts = (y - self.offset) / self.gain
+        counts = ((y - self.offset) / self.gain).clamp(min=0)
         rate = (prediction - self.offset) / self.gain
         return _rate(rate) - counts * _log_rate(rate)
 
@@ -289,26 +289,17 @@ def _local_rate(counts: Tensor, observed: Tensor | None) -> Tensor:
     seen = torch.ones_like(counts)
     if observed is not None:
         seen = seen * observed.to(counts.device)
-    total = _window_mean(torch.where(seen > 0, counts, 0.0))
-    share = _window_mean(seen)
-    entries = _window_entries(counts.ndim - 1)
-    return (total * entries).clamp(min=0).add(1) / (share * entries).clamp(min=1)
+    total = _window_sum(torch.where(seen > 0, counts, 0.0)).clamp(min=0)
+    return (total + 1) / _window_sum(seen).clamp(min=1)
 
 
-def _window_width(dims: int) -> int:
-    return 9 if dims == 1 else 3
-
-
-def _window_entries(dims: int) -> int:
-    return int(_window_width(dims) ** dims)
-
-
-def _window_mean(x: Tensor) -> Tensor:
-    """Sum over the window around each entry, zero beyond the border, over the window's size."""
+def _window_sum(x: Tensor) -> Tensor:
+    """Sum over the window around each entry, zero beyond the border."""
     dims = x.ndim - 1
+    width = 9 if dims == 1 else 3
     pool = {1: avg_pool1d, 2: avg_pool2d, 3: avg_pool3d}[dims]
-    width = _window_width(dims)
-    return pool(x, width, stride=1, padding=width // 2)
+    mean: Tensor = pool(x, width, stride=1, padding=width // 2)
+    return mean * float(width**dims)
 
 
 def _normal_like(x: Tensor, generator: torch.Generator | None) -> Tensor:

@@ -57,14 +57,18 @@ class Downsample(Operator):
         )
 
     def _forward(self, x: Tensor) -> Tensor:
-        for axis, matrix in zip(range(-len(self.matrices), 0), self.matrices, strict=True):
+        for axis, matrix in self._by_axis():
             x = matrix.apply(x, axis)
         return x
 
     def _adjoint(self, y: Tensor) -> Tensor:
-        for axis, matrix in zip(range(-len(self.matrices), 0), self.matrices, strict=True):
+        # The last axis first, while there is little of it: gathering along it is the slowest.
+        for axis, matrix in reversed(self._by_axis()):
             y = matrix.T.apply(y, axis)
         return y
+
+    def _by_axis(self) -> list[tuple[int, ShortRows]]:
+        return list(zip(range(-len(self.matrices), 0), self.matrices, strict=True))
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,72 @@
+"""The pictures to measure on, from the folder given with ``--data``, and how they are scored."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bayesdip.errors import FileError
+from bayesdip.io import read_mask, read_picture
+
+Array = NDArray[Any]
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A clean picture and what is given in its place: a noisy one, or which pixels are missing."""
+
+    name: str
+    clean: Array
+    noisy: Array | None = None
+    missing: NDArray[np.bool_] | None = None
+
+    @property
+    def channel_axis(self) -> int | None:
+        return -1 if self.clean.ndim == 3 else None
+
+
+def noisy_pairs(data: Path, only: tuple[str, ...] = ()) -> Iterator[Pair]:
+    """``denoise9``: published inputs with sigma 25, clipped to 8 bits."""
+    for path in _inputs(data / "denoise9", "_noisy25.png", only):
+        name = path.name.removesuffix("_noisy25.png")
+        yield Pair(name, read_picture(path.with_name(f"{name}.png")).pixels, noisy=read_picture(path).pixels)
+
+
+def masked_pairs(data: Path, only: tuple[str, ...] = ()) -> Iterator[Pair]:
+    """``inpaint11``: published masks, half of the pixels missing."""
+    for path in _inputs(data / "inpaint11", "_missing50.png", only):
+        name = path.name.removesuffix("_missing50.png")
+        clean = read_picture(path.with_name(f"{name}.png")).pixels
+        yield Pair(name, clean, missing=read_mask(path, clean.shape[:2]))
+
+
+def figure6(data: Path) -> Pair:
+    """The 64x64 picture of the paper's figure 6, floats in 0..1."""
+    path = data / "fig6" / "inpainting64.npz"
+    if not path.exists():
+        raise FileError(f"{path} is not there: give the folder that holds fig6/ with --data")
+    with np.load(path) as stored:
+        return Pair("fig6", stored["image"], missing=stored["missing"])
+
+
+def psnr(estimate: Array, clean: Array) -> float:
+    """Peak signal-to-noise ratio in dB; the peak is 255 for 8-bit pictures, else 1, and values are clipped to it."""
+    peak = 255.0 if clean.dtype == np.uint8 else 1.0
+    error = np.clip(estimate.astype(np.float64), 0, peak) - clean.astype(np.float64)
+    return float(10 * np.log10(peak**2 / np.mean(error**2)))
+
+
+def _inputs(folder: Path, suffix: str, only: tuple[str, ...]) -> list[Path]:
+    found = sorted(folder.glob(f"*{suffix}"))
+    if only:
+        found = [path for path in found if path.name.removesuffix(suffix) in only]
+    if not found:
+        raise FileError(
+            f"{folder} holds no picture *{suffix}{' of those names' if only else ''}: give the data folder with --data"
+        )
+    return found

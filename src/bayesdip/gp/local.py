@@ -1,0 +1,175 @@
+"""A sparse approximation of the inverse covariance of scattered pixels.
+
+Pixels are ordered from coarse to fine, and each is predicted from its nearest predecessors
+alone. This gives the sparse Cholesky factor of the inverse covariance that is closest to it in
+Kullback-Leibler divergence (Vecchia, J. R. Stat. Soc. B 50, 1988; Schaefer, Katzfuss and Owhadi,
+SIAM J. Sci. Comput. 43, 2021). Far pixels matter little once near ones are known, whatever the mask.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import product
+
+import torch
+from scipy.sparse import csr_matrix
+from torch import Tensor
+
+# Cells to each side in which predecessors are looked for, by the number of axes.
+WINDOW = {1: 8, 2: 2, 3: 1}
+# Pixels whose predecessors' covariances are factorised at a time: what a cache holds.
+CHUNK = 2**14
+
+
+@dataclass(frozen=True)
+class LocalInverse:
+    """``U U^T``, about the inverse of a covariance: (R, n) to (R, n).
+
+    Attributes
+    ----------
+    factor, transposed : Tensor, sparse CSR (n, n)
+        U and its transpose. Rows of pixels that are not observed are empty.
+    """
+
+    factor: Tensor
+    transposed: Tensor
+
+    def apply(self, r: Tensor) -> Tensor:
+        return (self.factor @ (self.transposed @ r.T)).T
+
+
+def local_inverse(seen: Tensor, table: Tensor, noise: Tensor, neighbours: int, like: Tensor) -> LocalInverse:
+    """The sparse inverse of ``K + N`` over the observed pixels.
+
+    Parameters
+    ----------
+    seen : Tensor of bool, shape (*grid)
+    table : Tensor, float64, shape (*grid)
+        Covariance at the lags 0, 1, ... of each axis.
+    noise : Tensor, shape broadcastable to (*grid)
+        Noise variance.
+    neighbours : int
+        How many predecessors predict a pixel.
+    like : Tensor
+        Gives the factor's dtype and device.
+    """
+    shape = seen.shape
+    variances = noise.to("cpu", torch.float64).expand(shape).flatten()
+    rows, columns, values = [], [], []
+    for own, before in _predecessors(seen.cpu(), neighbours):
+        for piece, near in zip(own.split(CHUNK), before.split(CHUNK), strict=True):
+            weights, deviation = _prediction(piece, near, table.cpu(), variances)
+            valid = near >= 0
+            rows += [piece, piece[:, None].expand_as(near)[valid]]
+            columns += [piece, near[valid]]
+            values += [1 / deviation, (-weights / deviation).T[valid]]
+    n = seen.numel()
+    entries = (torch.cat(values).numpy(), (torch.cat(rows).numpy(), torch.cat(columns).numpy()))
+    transposed = csr_matrix(entries, shape=(n, n))
+    return LocalInverse(_sparse(transposed.T.tocsr(), like), _sparse(transposed, like))
+
+
+def _predecessors(seen: Tensor, count: int) -> Iterator[tuple[Tensor, Tensor]]:
+    """Observed pixels level by level, (m,), and the nearest of their predecessors, (m, count), -1 for none.
+
+    A pyramid of cells: each cell of side ``2^level`` is stood for by one of its pixels, and a pixel
+    belongs to the last level at which it stands for a cell. Coarser levels come first.
+    """
+    shape, dims = seen.shape, seen.ndim
+    pixels = torch.arange(seen.numel()).reshape(shape)
+    coordinates = torch.stack(torch.unravel_index(pixels.flatten(), shape), -1).to(torch.int32)
+    # Within a level the order is random, but the same in every run.
+    priority = torch.rand(seen.numel(), generator=torch.Generator().manual_seed(0))
+    cells = torch.where(seen, pixels, -1)
+    levels = []
+    key = torch.zeros(seen.numel())
+    while cells.numel() > 1:
+        coarser = _coarsened(cells, priority)
+        stays = torch.zeros(seen.numel() + 1, dtype=torch.bool)
+        stays[coarser] = True  # -1, an empty cell, lands on the spare last entry
+        new = (cells >= 0) & ~stays[cells]
+        key[cells[new]] = len(levels) + priority[cells[new]]
+        levels.append((cells, new))
+        cells = coarser
+    key[cells[cells >= 0]] = len(levels) + 1.0
+    yield cells[cells >= 0].flatten(), torch.full((int((cells >= 0).sum()), count), -1)
+    reach = WINDOW[dims]
+    window = torch.tensor([o for o in product(range(-reach, reach + 1), repeat=dims) if any(o)])
+    for cells, new in reversed(levels):
+        own = cells[new]
+        if len(own) == 0:
+            continue
+        framed = torch.full([n + 2 * reach for n in cells.shape], -1)
+        framed[tuple(slice(reach, reach + n) for n in cells.shape)] = cells
+        strides = torch.tensor(framed.stride())
+        places = ((new.nonzero() + reach) * strides).sum(1)
+        near = framed.flatten()[places[:, None] + (window * strides).sum(1)]
+        lags = coordinates[near] - coordinates[own][:, None]
+        distance = lags.square().sum(-1).float()
+        distance[(near < 0) | (key[near] <= key[own][:, None])] = torch.inf
+        nearest = distance.topk(min(count, len(window)), dim=1, largest=False, sorted=False)
+        chosen = near.gather(1, nearest.indices).masked_fill(nearest.values.isinf(), -1)
+        if chosen.shape[1] < count:
+            chosen = torch.nn.functional.pad(chosen, (0, count - chosen.shape[1]), value=-1)
+        yield own, chosen
+
+
+def _coarsened(cells: Tensor, priority: Tensor) -> Tensor:
+    """One pixel for each 2 x ... x 2 block of cells: the one of highest priority; -1 where there is none."""
+    for axis in range(cells.ndim):
+        if cells.shape[axis] == 1:
+            continue
+        if cells.shape[axis] % 2:
+            edge = torch.full_like(cells.narrow(axis, 0, 1), -1)
+            cells = torch.cat((cells, edge), axis)
+        pairs = cells.unflatten(axis, (-1, 2))
+        first, second = pairs.select(axis + 1, 0), pairs.select(axis + 1, 1)
+        better = (second >= 0) & ((first < 0) | (priority[second] > priority[first]))
+        cells = torch.where(better, second, first)
+    return cells
+
+
+def _prediction(own: Tensor, near: Tensor, table: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
+    """Weights (k, m) that predict each pixel from its neighbours, and the deviation (m,) that is left.
+
+    A Cholesky factorisation of all the small covariances at once: the pixels are the last axis, so
+    every step is one long vector operation.
+    """
+    points = torch.cat((near.T, own[None]))
+    valid = points >= 0
+    points = points.clamp(min=0)
+    axes = torch.stack(torch.unravel_index(points, table.shape))
+    k = len(near.T)
+    strides = table.stride()
+    flat = table.flatten()
+    L = torch.zeros((k + 1, k + 1, len(own)), dtype=torch.float64)
+    for i in range(k + 1):
+        lags = (axes[:, : i + 1] - axes[:, i : i + 1]).abs()
+        place = sum(lag * stride for lag, stride in zip(lags, strides, strict=True))
+        L[i, : i + 1] = flat[place] * (valid[: i + 1] & valid[i])
+        # Neighbours that do not exist are independent of everything.
+        L[i, i] = torch.where(valid[i], flat[0] + noise[points[i]], 1)
+    for j in range(k + 1):
+        if j:
+            L[j:, j] -= (L[j:, :j] * L[j, :j]).sum(1)
+        L[j, j] = L[j, j].clamp(min=torch.finfo(torch.float64).eps).sqrt()
+        L[j + 1 :, j] /= L[j, j]
+    weights = L[k, :k].clone()
+    for j in reversed(range(k)):
+        weights[j] -= (L[j + 1 : k, j] * weights[j + 1 :]).sum(0)
+        weights[j] /= L[j, j]
+    return weights, L[k, k]
+
+
+def _sparse(matrix: csr_matrix, like: Tensor) -> Tensor:
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Sparse CSR")
+        return torch.sparse_csr_tensor(
+            torch.from_numpy(matrix.indptr),
+            torch.from_numpy(matrix.indices),
+            torch.from_numpy(matrix.data).to(like.dtype),
+            matrix.shape,
+            device=like.device,
+        )

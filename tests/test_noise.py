@@ -1,0 +1,397 @@
+"""Noise models are the distributions they name; the estimate finds the noise that was added."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+import torch
+from scipy import stats
+from skimage import data
+from torch import Tensor
+
+from bayesdip.errors import BayesDipError, ShapeError
+from bayesdip.noise import Gaussian, Noise, Poisson, PoissonGaussian, estimate_sigma
+
+
+def seeded(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def uniform(*shape: int, low: float = 0.0, high: float = 1.0, seed: int = 0) -> Tensor:
+    return low + (high - low) * torch.rand(shape, generator=seeded(seed), dtype=torch.float64)
+
+
+def everything(y: Tensor) -> Tensor:
+    return torch.ones(y.shape[1:], dtype=torch.bool)
+
+
+NOISES: dict[str, Noise] = {
+    "gaussian": Gaussian(3.0),
+    "gaussian by channel": Gaussian((2.0, 3.0, 5.0)),
+    "gaussian by pixel": Gaussian(uniform(6, 7, low=1.0, high=4.0)),
+    "poisson": Poisson(),
+    "poisson, gain and offset": Poisson(gain=2.5, offset=-7.0),
+    "poisson-gaussian": PoissonGaussian(gain=1.5, sigma=4.0, offset=10.0),
+}
+every_noise = pytest.mark.parametrize("noise", list(NOISES.values()), ids=list(NOISES))
+
+
+# --- likelihoods -----------------------------------------------------------------------------------
+
+
+def test_gaussian_likelihood_is_that_of_scipy_up_to_a_constant() -> None:
+    y, one, two = uniform(3, 6, 7, seed=1), uniform(3, 6, 7, seed=2), uniform(3, 6, 7, seed=3)
+    sigma = np.array([0.2, 0.3, 0.5])[:, None, None]
+    noise, seen = Gaussian((0.2, 0.3, 0.5)), everything(y)
+
+    def exact(mean: Tensor) -> float:
+        return float(-stats.norm.logpdf(y.numpy(), mean.numpy(), sigma).sum())
+
+    ours = noise.negative_log_likelihood(one, y, seen) - noise.negative_log_likelihood(two, y, seen)
+    assert float(ours) == pytest.approx(exact(one) - exact(two))
+
+
+def test_poisson_likelihood_is_that_of_scipy_up_to_a_constant() -> None:
+    counts = torch.poisson(uniform(2, 5, 5, high=6.0), generator=seeded())
+    one, two = uniform(2, 5, 5, low=0.02, high=9.0, seed=2), uniform(2, 5, 5, low=0.02, high=9.0, seed=3)
+    noise = Poisson(gain=2.5, offset=-7.0)
+    seen = everything(counts)
+
+    def ours(rate: Tensor) -> float:
+        return float(noise.negative_log_likelihood(2.5 * rate - 7.0, 2.5 * counts - 7.0, seen))
+
+    def exact(rate: Tensor) -> float:
+        return float(-stats.poisson.logpmf(counts.numpy(), rate.numpy()).sum())
+
+    assert bool((counts == 0).any())
+    assert ours(one) - ours(two) == pytest.approx(exact(one) - exact(two))
+
+
+def test_poisson_gaussian_likelihood_counts_the_variance_that_the_prediction_brings() -> None:
+    y, one, two = (uniform(1, 5, 5, low=10.0, high=90.0, seed=s) for s in (1, 2, 3))
+    noise, seen = PoissonGaussian(gain=1.5, sigma=4.0, offset=10.0), everything(y)
+
+    def exact(mean: Tensor) -> float:
+        spread = np.sqrt(1.5 * (mean.numpy() - 10.0) + 16.0)
+        return float(-stats.norm.logpdf(y.numpy(), mean.numpy(), spread).sum())
+
+    ours = noise.negative_log_likelihood(one, y, seen) - noise.negative_log_likelihood(two, y, seen)
+    assert float(ours) == pytest.approx(exact(one) - exact(two))
+
+
+@every_noise
+def test_unobserved_entries_play_no_part(noise: Noise) -> None:
+    y, prediction = uniform(3, 6, 7, high=30.0), uniform(3, 6, 7, high=30.0, seed=1).requires_grad_()
+    seen = uniform(6, 7, seed=2) < 0.6
+    hidden = torch.where(seen, y, torch.nan)
+    loss = noise.negative_log_likelihood(prediction, hidden, seen)
+    (gradient,) = torch.autograd.grad(loss, prediction)
+    assert float(loss.detach()) == pytest.approx(
+        float(noise.negative_log_likelihood(prediction.detach(), y, seen))
+    )
+    assert bool((gradient[:, ~seen] == 0).all())
+    assert bool((gradient[:, seen] != 0).all())
+    other = torch.where(seen, prediction.detach(), 5.0)
+    torch.testing.assert_close(noise.negative_log_likelihood(other, y, seen), loss.detach())
+
+
+@every_noise
+def test_likelihood_of_a_batch_is_the_sum_over_it(noise: Noise) -> None:
+    y, batch = uniform(3, 6, 7, high=30.0), uniform(4, 3, 6, 7, high=30.0, seed=1)
+    seen = everything(y)
+    single = torch.stack([noise.negative_log_likelihood(p, y, seen) for p in batch])
+    torch.testing.assert_close(noise.negative_log_likelihood(batch, y, seen), single.sum())
+
+
+@every_noise
+@pytest.mark.parametrize(("shift", "scale"), [(-20.0, 255.0), (5.0, 0.01)])
+def test_rescaled_noise_on_rescaled_data_has_the_same_likelihood(
+    noise: Noise, shift: float, scale: float
+) -> None:
+    y = uniform(3, 6, 7, low=-30.0, high=60.0)
+    one, two = uniform(3, 6, 7, low=-30.0, high=60.0, seed=1), uniform(3, 6, 7, low=-30.0, high=60.0, seed=2)
+    seen, other = everything(y), noise.rescaled(shift, scale)
+
+    def difference(noise: Noise, change: Callable[[Tensor], Tensor]) -> float:
+        losses = [noise.negative_log_likelihood(change(p), change(y), seen) for p in (one, two)]
+        return float(losses[0] - losses[1])
+
+    assert difference(other, lambda x: (x - shift) / scale) == pytest.approx(difference(noise, lambda x: x))
+    torch.testing.assert_close(
+        other.variance((y - shift) / scale).expand_as(y), noise.variance(y).expand_as(y) / scale**2
+    )
+
+
+@pytest.mark.parametrize("noise", [Poisson(2.0, 1.0), PoissonGaussian(2.0, 0.5, 1.0)])
+@pytest.mark.parametrize("count", [0.0, 1.0, 7.0])
+def test_gradient_below_the_offset_is_finite_and_points_back_up(noise: Noise, count: float) -> None:
+    y = torch.full((1, 9), 1.0 + 2.0 * count, dtype=torch.float64)
+    below = 1.0 - torch.tensor([[1e6, 1e4, 1e3, 50.0, 3.0, 1.0, 0.5, 0.2, 0.1]], dtype=torch.float64)
+    below.requires_grad_()
+    loss = noise.negative_log_likelihood(below, y, everything(y))
+    (gradient,) = torch.autograd.grad(loss, below)
+    assert bool(loss.isfinite()) and bool((gradient.isfinite() & (gradient < 0)).all())
+
+
+@pytest.mark.parametrize("noise", [Poisson(2.0, 1.0), PoissonGaussian(2.0, 0.5, 1.0)])
+@pytest.mark.parametrize("count", [0.0, 3.0])
+def test_likelihood_is_smooth_where_the_rate_reaches_its_floor(noise: Noise, count: float) -> None:
+    x = torch.linspace(0.9, 1.1, 20_001, dtype=torch.float64)[None].requires_grad_()
+    y = torch.full_like(x, 1.0 + 2.0 * count).detach()
+    (slope,) = torch.autograd.grad(noise.negative_log_likelihood(x, y, everything(y)), x)
+    steps = slope.diff().abs()
+    assert float(steps.max()) < 0.01 * float(slope.max() - slope.min())  # no jump
+
+
+def test_without_a_count_the_likeliest_rate_is_zero() -> None:
+    rates = torch.linspace(-2, 2, 4001, dtype=torch.float64)
+    y = torch.zeros(1, 1, dtype=torch.float64)
+    losses = [float(Poisson().negative_log_likelihood(r.view(1, 1), y, everything(y))) for r in rates]
+    assert float(rates[int(np.argmin(losses))]) == pytest.approx(0.0, abs=1e-9)
+
+
+def test_data_below_the_offset_count_as_no_photon() -> None:
+    y = torch.full((1, 4), -3.0)
+    losses = [float(Poisson().negative_log_likelihood(y * 0 + r, y, everything(y))) for r in (-1e3, 0.0, 1e3)]
+    assert losses[1] < losses[0] and losses[1] < losses[2]
+
+
+def test_prediction_of_another_shape_is_refused() -> None:
+    y = torch.zeros(3, 4, 4)
+    with pytest.raises(ShapeError, match="apply the operator"):
+        Gaussian(1.0).negative_log_likelihood(torch.zeros(1, 4, 4), y, everything(y))
+
+
+# --- draws and variances ---------------------------------------------------------------------------
+
+
+@every_noise
+def test_draws_have_the_mean_and_the_variance_of_the_model(noise: Noise) -> None:
+    mean = torch.full((3, 6, 7), 40.0, dtype=torch.float64)
+    generator = seeded(4)
+    draws = torch.stack([noise.sample(mean, generator) for _ in range(4000)])
+    if isinstance(noise, Gaussian):
+        expected = noise.variance(mean).expand_as(mean)
+    elif isinstance(noise, PoissonGaussian):
+        expected = torch.full_like(mean, 1.5 * (40.0 - 10.0) + 16.0)
+    else:
+        assert isinstance(noise, Poisson)
+        expected = torch.full_like(mean, noise.gain * (40.0 - noise.offset))
+    assert float(((draws.mean(0) - mean) / (expected / 4000).sqrt()).abs().max()) < 4.5
+    torch.testing.assert_close(draws.var(0), expected, rtol=0.12, atol=0)
+
+
+@every_noise
+def test_draws_repeat_with_their_generator(noise: Noise) -> None:
+    mean = torch.full((3, 6, 7), 40.0)
+    assert torch.equal(noise.sample(mean, seeded(1)), noise.sample(mean, seeded(1)))
+    assert not torch.equal(noise.sample(mean, seeded(1)), noise.sample(mean, seeded(2)))
+
+
+@pytest.mark.parametrize("noise", [Poisson(2.0, 5.0), PoissonGaussian(2.0, 3.0, 5.0)])
+@pytest.mark.parametrize("shape", [(1, 4000), (1, 64, 64), (1, 16, 16, 16)])
+@pytest.mark.parametrize("rate", [4.0, 100.0])
+def test_variance_from_data_is_that_of_the_model(noise: Noise, shape: tuple[int, ...], rate: float) -> None:
+    mean = torch.full(shape, 5.0 + 2.0 * rate, dtype=torch.float64)
+    y = noise.sample(mean, seeded())
+    variance = noise.variance(y)
+    expected = 4.0 * rate + (9.0 if isinstance(noise, PoissonGaussian) else 0.0)
+    assert variance.shape == y.shape
+    assert float(variance.mean()) == pytest.approx(expected, rel=0.1)
+
+
+def test_a_mean_weighted_by_the_variances_is_not_pulled_to_the_low_counts() -> None:
+    y = Poisson().sample(torch.full((1, 128, 128), 6.0, dtype=torch.float64), seeded())
+
+    def weighted(variance: Tensor) -> float:
+        return float((y / variance).sum() / (1 / variance).sum())
+
+    assert weighted(Poisson().variance(y)) == pytest.approx(6.0, abs=0.2)
+    assert weighted(y.clamp(min=1)) < 5.2  # each by its own count: one too low
+
+
+def test_variance_ignores_what_was_not_observed_and_is_never_zero() -> None:
+    y = torch.full((1, 20, 20), 50.0)
+    seen = torch.rand(20, 20, generator=seeded()) < 0.5
+    filled = torch.where(seen, y, torch.nan)
+    variance = Poisson().variance(filled, seen)
+    assert bool(variance.isfinite().all())
+    assert float(variance[:, seen].mean()) == pytest.approx(50.0, rel=0.1)
+    assert float(Poisson().variance(torch.zeros(1, 20, 20)).min()) > 0
+
+
+def test_gaussian_variance_broadcasts_to_the_data() -> None:
+    y = torch.zeros(3, 4, 5)
+    assert Gaussian(2.0).variance(y).expand_as(y).unique().tolist() == [4.0]
+    assert Gaussian((1.0, 2.0, 3.0)).variance(y).expand_as(y)[:, 0, 0].tolist() == [1.0, 4.0, 9.0]
+    assert torch.equal(Gaussian(torch.full((4, 5), 3.0)).variance(y).expand_as(y), torch.full_like(y, 9.0))
+    with pytest.raises(ShapeError, match="sigma has shape"):
+        Gaussian((1.0, 2.0)).variance(y)
+
+
+# --- arguments -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: Gaussian(-1.0),
+        lambda: Gaussian(float("nan")),
+        lambda: Gaussian((1.0, -2.0)),
+        lambda: Gaussian(torch.tensor([1.0, -1.0])),
+        lambda: Poisson(0.0),
+        lambda: Poisson(1.0, float("inf")),
+        lambda: PoissonGaussian(-1.0, 1.0),
+        lambda: PoissonGaussian(1.0, -1.0),
+        lambda: PoissonGaussian(1.0, 0.0),
+        lambda: Gaussian(1.0).rescaled(0.0, 0.0),
+    ],
+)
+def test_impossible_numbers_are_refused(make: Callable[[], Noise]) -> None:
+    with pytest.raises(BayesDipError, match="expected"):
+        make()
+
+
+def test_exact_data_have_a_variance_and_no_likelihood() -> None:
+    y = torch.zeros(1, 4)
+    assert float(Gaussian(0.0).variance(y)) == 0
+    with pytest.raises(BayesDipError, match="sigma is 0"):
+        Gaussian(0.0).negative_log_likelihood(y, y, everything(y))
+
+
+@pytest.mark.parametrize(
+    ("noise", "phrase"),
+    [
+        (Gaussian(0.1), "Gaussian noise, sigma 0.1"),
+        (Gaussian((0.1, 0.25)), "Gaussian noise, sigma 0.1, 0.25 by channel"),
+        (Gaussian(torch.tensor([1.0, 3.0])), "Gaussian noise, sigma per pixel, 1 to 3"),
+        (Poisson(2.0), "Poisson noise, gain 2, offset 0"),
+        (PoissonGaussian(2.0, 3.0, 1.0), "Poisson-Gaussian noise, gain 2, sigma 3, offset 1"),
+    ],
+)
+def test_a_noise_describes_itself(noise: Noise, phrase: str) -> None:
+    assert noise.describe() == phrase
+
+
+# --- the estimate ----------------------------------------------------------------------------------
+
+
+def picture(name: str) -> Tensor:
+    pixels = torch.from_numpy(getattr(data, name)()).double()
+    return pixels[None] if pixels.ndim == 2 else pixels.movedim(-1, 0)
+
+
+def noisy(clean: Tensor, sigma: float | Tensor, clipped: bool = False) -> Tensor:
+    y = clean + sigma * torch.randn(clean.shape, generator=seeded(7), dtype=torch.float64)
+    return y.round().clamp(0, 255) if clipped else y
+
+
+@pytest.mark.parametrize("clipped", [False, True], ids=["unclipped", "clipped to 8 bits"])
+@pytest.mark.parametrize("sigma", [10.0, 25.0, 50.0])
+@pytest.mark.parametrize(
+    "name", ["camera", "astronaut", "coffee", "chelsea", "moon", "coins", "brick", "rocket"]
+)
+def test_estimate_finds_the_noise_on_pictures(name: str, sigma: float, clipped: bool) -> None:
+    assert estimate_sigma(noisy(picture(name), sigma, clipped)) == pytest.approx(sigma, rel=0.15)
+
+
+@pytest.mark.parametrize("clipped", [False, True], ids=["unclipped", "clipped to 8 bits"])
+@pytest.mark.parametrize("name", ["grass", "gravel"])
+def test_estimate_is_not_taken_in_by_texture(name: str, clipped: bool) -> None:
+    y = noisy(picture(name), 25.0, clipped)
+    differences = (y[..., 1:] - y[..., :-1]).abs().median() / (2**0.5 * 0.6745)
+    assert float(differences) > 27.5  # what an estimate blind to texture finds
+    assert estimate_sigma(y) == pytest.approx(25.0, rel=0.1)
+
+
+def test_estimate_makes_up_for_heavy_clipping() -> None:
+    y = noisy(picture("astronaut"), 75.0, clipped=True)
+    assert float((y - picture("astronaut")).std()) < 62  # what an estimate blind to clipping would find
+    assert estimate_sigma(y) == pytest.approx(75.0, rel=0.1)
+
+
+def test_estimate_follows_the_pictures_own_scale() -> None:
+    y = noisy(picture("chelsea"), 25.0)
+    assert estimate_sigma(y / 255 - 3) == pytest.approx(estimate_sigma(y) / 255, rel=0.02)
+
+
+def test_estimate_tells_channels_apart() -> None:
+    sigmas = torch.tensor([10.0, 25.0, 15.0]).view(3, 1, 1)
+    y = noisy(picture("astronaut"), sigmas)
+    assert estimate_sigma(y, per_channel=True) == pytest.approx((10.0, 25.0, 15.0), rel=0.1)
+    assert estimate_sigma(y) == pytest.approx(float(sigmas.square().mean().sqrt()), rel=0.1)
+
+
+def test_estimate_of_a_gray_picture_stored_as_colour() -> None:
+    y = noisy(picture("camera"), 25.0)
+    assert estimate_sigma(y.expand(3, -1, -1)) == pytest.approx(25.0, rel=0.1)
+
+
+def test_estimate_is_not_diluted_by_an_empty_border() -> None:
+    y = torch.zeros(1, 900, 900)
+    y[:, 200:712, 200:712] = noisy(picture("camera"), 25.0, clipped=True)
+    assert estimate_sigma(y) == pytest.approx(25.0, rel=0.1)
+
+
+def test_estimate_passes_over_what_is_missing() -> None:
+    y = noisy(picture("astronaut"), 25.0)
+    seen = torch.rand(512, 512, generator=seeded()) < 0.5
+    assert estimate_sigma(torch.where(seen, y, 0.0), observed=seen) == pytest.approx(25.0, rel=0.15)
+    assert estimate_sigma(torch.where(seen, y, torch.nan)) == pytest.approx(25.0, rel=0.15)
+
+
+@pytest.mark.parametrize(
+    "shape",
+    [
+        (1, 5000),
+        (1, 1, 5000),
+        (2, 5000, 1),
+        (3, 64, 64),
+        (1, 24, 24, 24),
+        (7, 64, 64),
+        (1, 3, 900),
+        (1, 100_000),
+    ],
+)
+def test_estimate_on_pure_noise_of_any_shape(shape: tuple[int, ...]) -> None:
+    assert estimate_sigma(noisy(torch.zeros(shape), 0.1)) == pytest.approx(0.1, rel=0.06)
+
+
+def test_estimate_on_a_signal_with_jumps() -> None:
+    t = torch.linspace(0, 1, 2000)
+    signal = (torch.sin(20 * t) + (t > 0.5))[None]
+    assert estimate_sigma(noisy(signal, 0.05)) == pytest.approx(0.05, rel=0.15)
+
+
+@pytest.mark.parametrize("shape", [(1, 2), (1, 3, 3), (3, 2, 5), (1, 6, 6), (3, 8, 8)])
+def test_estimate_of_a_tiny_picture_is_of_the_right_size(shape: tuple[int, ...]) -> None:
+    estimates = [estimate_sigma(torch.randn(shape, generator=seeded(seed))) for seed in range(60)]
+    assert 0.5 < float(np.median(estimates)) < 1.5
+
+
+@pytest.mark.parametrize("shape", [(1, 1, 1), (3, 1, 1), (1, 1), (1, 20, 20), (3, 2, 2), (2, 50)])
+def test_a_constant_picture_has_no_noise(shape: tuple[int, ...]) -> None:
+    assert estimate_sigma(torch.full(shape, 0.3)) == 0.0
+    assert estimate_sigma(torch.full(shape, 0.3), per_channel=True) == (0.0,) * shape[0]
+
+
+def test_a_clean_drawing_has_no_noise() -> None:
+    assert estimate_sigma(255.0 * torch.from_numpy(data.horse())[None].double()) < 1.0
+
+
+def test_a_picture_without_a_channel_axis_is_refused() -> None:
+    with pytest.raises(ShapeError, match="add a channel axis"):
+        estimate_sigma(torch.zeros(5))
+
+
+def test_estimate_is_quick() -> None:
+    y = noisy(picture("astronaut"), 25.0)
+    took = []
+    for _ in range(3):
+        start = time.process_time()
+        estimate_sigma(y)
+        took.append(time.process_time() - start)
+    assert min(took) < 1.0  # 0.2 s on one core; the rest is for busy machines
