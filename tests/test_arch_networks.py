@@ -237,7 +237,7 @@ def test_build_width_overrides_the_description() -> None:
         lambda: arch.skip(filter_size=4),
         lambda: arch.skip(upsample="cubic"),
         lambda: arch.skip(downsample="max"),
-        lambda: arch.skip(input="mesh"),
+        lambda: arch.skip(input="mesh", input_smoothness=1.0),
         lambda: arch.skip(input_scale=0.0),
         lambda: arch.skip(output="tanh"),
         lambda: arch.skip(padding="mirror"),

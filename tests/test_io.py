@@ -220,6 +220,14 @@ def test_16_bit_planar_tiff_keeps_exif_too(tmp_path: Path) -> None:
     assert picture.orientation == 8 and picture.exif == again.exif
 
 
+def test_exif_starts_at_an_even_place_in_a_tiff(tmp_path: Path) -> None:
+    like = io.Picture(noise((5, 5)), exif=exif().tobytes())  # an odd number of bytes of pixels
+    io.write_picture(tmp_path / "a.tif", like.pixels, like)
+    with Image.open(tmp_path / "a.tif") as image:
+        assert image.tag_v2[EXIF_IFD] % 2 == image.tag_v2[GPS_IFD] % 2 == 0
+    assert io.read_picture(tmp_path / "a.tif").exif == like.exif
+
+
 def test_broken_exif_does_not_stop_a_picture(tmp_path: Path) -> None:
     for block in (b"Exif\0\0nonsense", exif().tobytes()[:40]):
         picture = io.read_picture(saved(tmp_path / "a.jpg", noise((8, 8)), exif=block))

@@ -41,6 +41,8 @@ def test_white_is_missing_in_any_mode(tmp_path: Path) -> None:
 def test_gray_mask_levels_count_from_half_white_on(tmp_path: Path) -> None:
     mask = io.read_mask(saved(tmp_path / "a.png", np.array([[0, 127, 128, 255]], np.uint8)), (1, 4))
     assert mask.tolist() == [[False, False, True, True]]
+    np.save(tmp_path / "a.npy", np.array([[0.49, 0.5], [0.51, 1.0]]))
+    assert io.read_mask(tmp_path / "a.npy", (2, 2)).tolist() == [[False, True], [True, True]]
 
 
 def test_a_mask_of_another_size_names_both_sizes(tmp_path: Path) -> None:

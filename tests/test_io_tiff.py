@@ -88,7 +88,7 @@ def test_imagej_and_shaped_stacks_are_channels(tmp_path: Path) -> None:
 def test_tiff_palette_white_is_zero_and_12_bits_show_alike(tmp_path: Path) -> None:
     ramp = np.arange(12, dtype=np.uint8).reshape(3, 4)
     palette = np.zeros((3, 256), np.uint16)
-    palette[:, :12] = np.arange(36).reshape(3, 12) * 257
+    palette[:, :12] = np.arange(36).reshape(3, 12) * 256
     tiff_file(tmp_path / "p.tif", ramp, photometric="palette", colormap=palette)
     expected = np.moveaxis(np.arange(36).reshape(3, 3, 4), 0, -1)
     np.testing.assert_array_equal(io.read_picture(tmp_path / "p.tif").pixels, expected)
@@ -102,10 +102,13 @@ def test_tiff_palette_white_is_zero_and_12_bits_show_alike(tmp_path: Path) -> No
 
 def test_a_thumbnail_beside_the_picture_is_passed_over(tmp_path: Path) -> None:
     pixels = noise((8, 8))
-    with tifffile.TiffWriter(tmp_path / "a.tif") as writer:
-        writer.write(pixels, metadata=None)
-        writer.write(pixels[::4, ::4], subfiletype=1, metadata=None)
+    tiff_file(tmp_path / "a.tif", pixels, subfiletype=1)  # a thumbnail of nothing is a picture
     np.testing.assert_array_equal(io.read_picture(tmp_path / "a.tif").pixels, pixels)
+    for pages in ([pixels, pixels[::4, ::4]], [pixels[::4, ::4], pixels]):
+        with tifffile.TiffWriter(tmp_path / "a.tif") as writer:
+            for page in pages:
+                writer.write(page, subfiletype=int(len(page) < 8), metadata=None)
+        np.testing.assert_array_equal(io.read_picture(tmp_path / "a.tif").pixels, pixels)
 
 
 def lzw(raw: bytes) -> bytes:
@@ -169,20 +172,26 @@ def test_the_tiff_layout_of_another_picture_is_not_forced(tmp_path: Path) -> Non
 def test_subsampled_and_fax_tiffs_are_read(tmp_path: Path) -> None:
     colour = np.full((40, 50, 3), (200, 30, 90), np.uint8)
     black_white = noise((40, 50)) // 128 * np.uint8(255)
-    picture = io.read_picture(saved(tmp_path / "jpeg.tif", colour, compression="jpeg", quality=100))
-    assert picture.colour == "rgb" and np.abs(picture.pixels.astype(int) - colour).max() <= 2
+    picture = io.read_picture(saved(tmp_path / "jpeg.tif", colour, "YCbCr", compression="jpeg", quality=100))
+    assert picture.mode == "ycbcr" and picture.colour == "rgb"
+    assert np.abs(picture.pixels.astype(int) - colour).max() <= 2
     picture = io.read_picture(saved(tmp_path / "fax.tif", black_white, "1", compression="group4"))
     np.testing.assert_array_equal(picture.pixels, black_white)
 
 
-def test_damage_in_a_tiff_is_told_once(tmp_path: Path, capfd) -> None:
-    data = saved(tmp_path / "a.tif", noise((40, 50, 3)), compression="jpeg").read_bytes()
+def test_damage_in_a_tiff_is_told_once(tmp_path: Path, capfd, caplog) -> None:
+    data = saved(tmp_path / "a.tif", noise((40, 50, 3)), "YCbCr", compression="jpeg").read_bytes()
     with tifffile.TiffFile(tmp_path / "a.tif") as file:
         start, length = file.pages[0].dataoffsets[0], file.pages[0].databytecounts[0]
-    middle = start + length // 3
-    (tmp_path / "a.tif").write_bytes(data[:middle] + b"\xff\xd8" * 40 + data[middle + 80 :])
+    (tmp_path / "a.tif").write_bytes(data[:start] + bytes(length) + data[start + length :])
     the_error(FileError, io.read_picture, tmp_path / "a.tif")
-    assert capfd.readouterr() == ("", "")
+    whole = tiff_file(
+        tmp_path / "b.tif", noise((40, 50, 3)), photometric="rgb", software="a name"
+    ).read_bytes()
+    for length in range(150, 260, 10):  # in the directory and what it points to
+        (tmp_path / "b.tif").write_bytes(whole[:length])
+        the_error(FileError, io.read_picture, tmp_path / "b.tif")
+    assert capfd.readouterr() == ("", "") and caplog.records == []
 
 
 def test_missing_strips_are_not_filled_with_black(tmp_path: Path) -> None:

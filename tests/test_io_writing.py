@@ -60,6 +60,12 @@ def test_transparency_follows_the_picture(tmp_path: Path) -> None:
     assert "transparency is left out" in note
 
 
+def test_exif_too_long_for_jpeg_is_left_out_with_a_note(tmp_path: Path) -> None:
+    like = io.Picture(noise((8, 8)), exif=b"Exif\0\0" + bytes(70_000))
+    (note,) = io.write_picture(tmp_path / "a.jpg", like.pixels, like)
+    assert "EXIF block is left out" in note and io.read_picture(tmp_path / "a.jpg").exif is None
+
+
 def test_standard_deviations_are_written_as_float_tiff(tmp_path: Path) -> None:
     for shape in ((6, 5), (6, 5, 3), (6, 5, 7), (1, 1)):
         std = noise(shape, "float64")
@@ -124,7 +130,9 @@ def test_an_existing_file_is_replaced_only_by_force(old: Path) -> None:
     assert_untouched(old)
     io.check_writable(old, True)
     assert_untouched(old)
-    io.write_picture(old, noise((4, 5)), force=True)
+    with open(old, "rb") as reader:
+        io.write_picture(old, noise((4, 5)), force=True)
+        assert reader.read() == b"what was there before"  # renamed over, not written over
     np.testing.assert_array_equal(io.read_picture(old).pixels, noise((4, 5)))
 
 

@@ -211,7 +211,15 @@ def test_saving_and_loading_is_a_round_trip(tmp_path):
 
 def test_importing_the_package_loads_neither_torch_nor_numpy():
     code = "import sys, bayesdip; assert not {'torch', 'numpy', 'scipy'} & set(sys.modules), 'heavy'; bayesdip.denoise"
-    done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True
-    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
+
+
+def test_samples_go_to_arviz_and_xarray():
+    image = (255 * smooth_picture((8, 9), 3)).astype(np.uint8)
+    r = bd.denoise(image, 10, channel_axis=-1, method="gp", samples=5)
+    assert r.to_arviz().posterior["picture"].shape == (1, 5, 8, 9, 3)
+    dataset = r.to_xarray()
+    assert dataset["mean"].dims == ("row", "column", "channel")
+    assert np.array_equal(dataset["std"].values, r.std)
+    assert dataset["samples"].dims == ("sample", "row", "column", "channel")

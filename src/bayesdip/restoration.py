@@ -176,7 +176,8 @@ class Restoration:
             import arviz
         except ImportError as error:
             raise BayesDipError("ArviZ is not installed: pip install 'bayesdip[arviz]'") from error
-        return arviz.from_dict(posterior={"picture": self.samples[None]})
+        data: arviz.InferenceData = arviz.from_dict(posterior={"picture": self.samples[None]})
+        return data
 
     def _axes(self) -> tuple[str, ...]:
         """Names of the axes: x; row, column; plane, row, column; and the channel's place."""

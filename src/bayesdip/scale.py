@@ -72,7 +72,7 @@ class Layout:
         if self.dtype.kind == "b":
             return array >= 0.5
         if self.dtype.kind in "ui":
-            ends = np.iinfo(self.dtype)
+            ends = np.iinfo(self.dtype.name)
             return np.clip(np.rint(array), ends.min, ends.max).astype(self.dtype)
         return array.astype(self.dtype)
 

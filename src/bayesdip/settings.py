@@ -43,6 +43,9 @@ class Settings:
         For ``"psgld"`` alone; 1 samples the posterior itself.
     samples : int
         Number of posterior samples to keep.
+    draws : int or None
+        For ``gp`` alone: posterior draws from which the standard deviation is estimated, at
+        least ``samples``; None goes by the effort, 0 leaves the standard deviation out.
     seed : int
         Seeds everything random; the same seed repeats a CPU run to the bit.
     device : str
@@ -56,6 +59,7 @@ class Settings:
     sampler: str = "psgld"
     temperature: float = 1.0
     samples: int = 16
+    draws: int | None = None
     seed: int = 0
     device: str = "auto"
 
@@ -69,6 +73,8 @@ class Settings:
             )
         if self.samples < 0:
             raise BayesDipError(f"samples is {self.samples}: expected zero or more")
+        if self.draws is not None and (self.draws < 0 or self.draws == 1):
+            raise BayesDipError(f"draws is {self.draws}: expected 0, or at least 2 for a standard deviation")
         if self.seed < 0:
             raise BayesDipError(f"seed is {self.seed}: expected zero or more")
 

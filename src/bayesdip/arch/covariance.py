@@ -157,8 +157,8 @@ def scale_quadrature(spread: Tensor, constant: float) -> tuple[Tensor, Tensor]:
     nodes, weights : Tensor, float64, shape (NODES,)
     """
     scale = constant + float(spread.sum())
-    u, w = np.polynomial.legendre.leggauss(NODES)
-    u, w = torch.from_numpy((u + 1) / 2), torch.from_numpy(w / 2)
+    abscissas, legendre = np.polynomial.legendre.leggauss(NODES)
+    u, w = torch.from_numpy((abscissas + 1) / 2), torch.from_numpy(legendre / 2)
     nodes = u / (1 - u) / scale
     log_density = -constant * nodes - 0.5 * (2 * nodes[:, None] * spread.flatten()).log1p().sum(1)
     return nodes, w / (1 - u).square() / scale * log_density.exp()

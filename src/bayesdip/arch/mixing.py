@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import prod
 
 import torch
@@ -41,7 +41,7 @@ class TokenMixer(Layer):
 
     grid: tuple[int, ...]
     hidden: int = 256
-    activation: Activation = LeakyReLU(0.2)
+    activation: Activation = field(default_factory=LeakyReLU)
 
     def module(self, features_in: int, dims: int, generator: torch.Generator | None = None) -> nn.Module:
         return TokenPerceptron(self, dims, generator)

@@ -88,7 +88,7 @@ class Results:
                 temporary.write_text(json.dumps(self.to_dict(), indent=1) + "\n", encoding="utf-8")
 
     def mean(self, column: str) -> float:
-        values = [row[column] for row in self.rows if row.get(column) is not None]
+        values = [float(row[column]) for row in self.rows if row.get(column) is not None]
         return sum(values) / len(values)
 
 

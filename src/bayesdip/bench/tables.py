@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from bayesdip import tasks
-from bayesdip.bench.pictures import figure6, masked_pairs, noisy_pairs, psnr
+from bayesdip.bench.pictures import Array, figure6, masked_pairs, noisy_pairs, psnr
 from bayesdip.bench.results import Results, Row
 from bayesdip.noise import estimate_sigma
 from bayesdip.pipeline import Options
@@ -70,7 +70,7 @@ def sigma_estimates(results: Results, data: Path, only: tuple[str, ...]) -> None
     results.conclude(pictures=len(results.rows), worst_relative_error=worst)
 
 
-def _row(name: str, r: Restoration, clean: np.ndarray) -> Row:  # type: ignore[type-arg]
+def _row(name: str, r: Restoration, clean: Array) -> Row:
     return {
         "picture": name,
         "psnr": psnr(r.mean, clean),
@@ -81,7 +81,7 @@ def _row(name: str, r: Restoration, clean: np.ndarray) -> Row:  # type: ignore[t
     }
 
 
-def _coverage(r: Restoration, clean: np.ndarray, where: np.ndarray | None = None) -> float | None:  # type: ignore[type-arg]
+def _coverage(r: Restoration, clean: Array, where: Array | None = None) -> float | None:
     """Share of true values inside the 90% intervals, over the pixels in ``where``; not calibrated."""
     if r.std is None:
         return None

@@ -139,3 +139,28 @@ def demo(
     from bayesdip.cli.showing import show_demo
 
     show_demo(output, quick=quick, seed=seed, as_json=json)
+
+
+@app.command()
+def bench(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Which one, or list.")],
+    data: Annotated[Path | None, typer.Option(metavar="DIR", help="The folder with the pictures.")] = None,
+    json: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Keep the rows here, and take a run up again.")
+    ] = None,
+    method: Annotated[str, typer.Option(metavar="gp|sgld|map", help="What restores the pictures.")] = "gp",
+    effort: Annotated[str, typer.Option(metavar="fast|balanced|best", help="How much work.")] = "fast",
+    pictures: Annotated[str, typer.Option(metavar="A,B", help="Only these pictures.")] = "",
+    sigma: Annotated[
+        float | None, typer.Option(metavar="S", help="For paper-denoise: tell the noise level.")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Seed of everything random.")] = 0,
+) -> None:
+    """Measure a quality or a speed, and say on which machine."""
+    from bayesdip.cli import benching
+
+    if name == "list":
+        benching.list_benchmarks()
+        return
+    options = {"method": method, "effort": effort, "seed": seed}
+    benching.run(name, data, json, options, pictures, sigma)

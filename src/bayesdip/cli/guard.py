@@ -76,7 +76,8 @@ def explanation(error: Exception) -> str | None:
     # A usage error of Typer: its class has another home in every version of Typer.
     format_message = getattr(error, "format_message", None)
     if callable(format_message):
-        return f"{format_message()} (bayesdip --help tells more)"
+        path = getattr(getattr(error, "ctx", None), "command_path", "bayesdip")
+        return f"{str(format_message()).rstrip('.')}: '{path} --help' tells what is expected"
     return None
 
 

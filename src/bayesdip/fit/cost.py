@@ -13,9 +13,9 @@ from bayesdip.errors import ResourceError
 
 # Side of the small picture on which the memory of a step is counted.
 PROBE_SIDE = 64
-# Besides what is kept for the backward pass, it holds gradients of the widest layers and
-# workspace; measured as resident memory at 256x256 to 1024x1024.
-BACKWARD_SHARE = 0.35
+# A step needs more than what it keeps for its backward pass: gradients, copies in other memory
+# layouts, workspace. Measured as resident memory of whole runs at 256x256 and 512x512.
+WORKSPACE = 2.1
 
 
 @lru_cache(maxsize=32)
@@ -43,7 +43,7 @@ def bytes_per_input_pixel(arch: Architecture, channels: int, dims: int) -> float
 def step_memory(arch: Architecture, channels: int, input_grid: tuple[int, ...]) -> int:
     """Estimate of the bytes that fitting needs beyond the program itself."""
     per_pixel = bytes_per_input_pixel(arch, channels, len(input_grid))
-    return round((1 + BACKWARD_SHARE) * per_pixel * prod(input_grid))
+    return round(WORKSPACE * per_pixel * prod(input_grid))
 
 
 def available_memory(device: str) -> int:

@@ -35,13 +35,12 @@ def dense_covariance(kernel: Kernel, shape: Sequence[int], *, constant: bool = T
     return table[tuple(lags.unbind(-1))]
 
 
-def dense_std(system: DataCovariance, kernel: Kernel, *, constant: bool, offset_unknown: bool) -> Tensor:
-    """Posterior standard deviation of every pixel at unit amplitude, (C, *grid).
+def dense_variance(system: DataCovariance, kernel: Kernel, *, constant: bool, offset_unknown: bool) -> Tensor:
+    """Posterior variance of every pixel at unit amplitude, (R, G, *grid).
 
     Parameters
     ----------
     system : DataCovariance
-        With independent channels.
     kernel : Kernel
         The one that the system was made from.
     constant : bool
@@ -49,30 +48,40 @@ def dense_std(system: DataCovariance, kernel: Kernel, *, constant: bool, offset_
     offset_unknown : bool
         Whether to add what a flat prior on each channel's mean adds (universal kriging).
     """
-    shape = system.grid.shape
+    shape, together = system.grid.shape, system.seen.shape[1]
     K = dense_covariance(kernel, shape, constant=constant).to(system.seen)
-    n = len(K)
-    pictures = torch.eye(n, dtype=K.dtype, device=K.device).reshape(n, 1, *shape)
+    pictures = torch.eye(len(K), dtype=K.dtype, device=K.device).reshape(-1, 1, *shape)
     A = pictures if system.operator is None else system.operator.forward(pictures)
     A = A.flatten(1).T
+    if system.mixing is not None:
+        if len(K) * together > LARGEST:
+            raise ResourceError(
+                f"{together} coupled channels have {len(K) * together} pixels: expected at most {LARGEST} for dense "
+                "algebra; ask for samples instead"
+            )
+        K, A = torch.kron(system.mixing, K), torch.kron(torch.eye(together).to(A), A)
+    means = torch.eye(together).to(K).repeat_interleave(len(pictures), 0)
     seen = system.seen.flatten(1) > 0
     noise = system.noise.expand(-1, *system.seen.shape[1:]).flatten(1)
     found: dict[tuple[int, int], Tensor] = {}
-    for c in range(len(system.channel)):
+    rows = []
+    for c in system.channel.tolist():
         # Channels that see the same with the same noise have the same variance.
         key = min(c, len(seen) - 1), min(c, len(noise) - 1)
         if key not in found:
-            found[key] = _variance(K, A[seen[key[0]]], noise[key[1]][seen[key[0]]], offset_unknown)
-    rows = [found[min(c, len(seen) - 1), min(c, len(noise) - 1)] for c in range(len(system.channel))]
-    return torch.stack(rows).clamp(min=0).sqrt().reshape(-1, *shape)
+            mine = seen[key[0]]
+            found[key] = _variance(K, A[mine], noise[key[1]][mine], means if offset_unknown else None)
+        rows.append(found[key])
+    return torch.stack(rows).clamp(min=0).reshape(-1, together, *shape)
 
 
-def _variance(K: Tensor, A: Tensor, noise: Tensor, offset_unknown: bool) -> Tensor:
+def _variance(K: Tensor, A: Tensor, noise: Tensor, means: Tensor | None) -> Tensor:
     cross = A @ K
     factor = torch.linalg.cholesky(cross @ A.T + noise.diag())
     half = torch.linalg.solve_triangular(factor, cross, upper=False)
     variance: Tensor = K.diagonal() - half.square().sum(0)
-    if offset_unknown:
-        ones = torch.linalg.solve_triangular(factor, A.sum(1, keepdim=True), upper=False)
-        variance = variance + (1 - (half.T @ ones)[:, 0]).square() / ones.square().sum()
+    if means is not None:
+        seen = torch.linalg.solve_triangular(factor, A @ means, upper=False)
+        rest = means - half.T @ seen
+        variance = variance + (rest * torch.linalg.solve(seen.T @ seen, rest.T).T).sum(1)
     return variance

@@ -200,3 +200,9 @@ def _all_modes(half: Tensor, torus: tuple[int, ...]) -> Tensor:
     """Undo the halving of rfftn for a spectrum that is even on every axis."""
     back = half.narrow(-1, 1, (torus[-1] - 1) // 2).flip(-1)
     return torch.cat((half, back), dim=-1)
+
+
+def empty_share(grid: GridCovariance, level: float) -> float:
+    """Share of the torus's frequencies whose eigenvalue is below `level` times the variance."""
+    empty = (_all_modes(grid.spectrum, grid.torus) < level * grid.variance).double()
+    return float(empty.mean())

@@ -8,6 +8,7 @@ SIAM J. Sci. Comput. 43, 2021). Far pixels matter little once near ones are know
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -16,9 +17,8 @@ from itertools import product
 import torch
 from scipy.sparse import csr_matrix
 from torch import Tensor
+from torch.nn.functional import pad
 
-# Cells to each side in which predecessors are looked for, by the number of axes.
-WINDOW = {1: 8, 2: 2, 3: 1}
 # Pixels whose predecessors' covariances are factorised at a time: what a cache holds.
 CHUNK = 2**14
 
@@ -40,51 +40,57 @@ class LocalInverse:
         return (self.factor @ (self.transposed @ r.T)).T
 
 
-def local_inverse(seen: Tensor, table: Tensor, noise: Tensor, neighbours: int, like: Tensor) -> LocalInverse:
-    """The sparse inverse of ``K + N`` over the observed pixels.
+def local_inverse(
+    seen: Tensor, table: Tensor, noise: Tensor, neighbours: int, like: Tensor, mixing: Tensor | None = None
+) -> LocalInverse:
+    """The sparse inverse of ``B x K + N`` over the observed entries.
 
     Parameters
     ----------
-    seen : Tensor of bool, shape (*grid)
+    seen : Tensor of bool, shape (G, *grid)
+        G channels that are treated together.
     table : Tensor, float64, shape (*grid)
-        Covariance at the lags 0, 1, ... of each axis.
-    noise : Tensor, shape broadcastable to (*grid)
+        K at the lags 0, 1, ... of each axis.
+    noise : Tensor, shape broadcastable to (G, *grid)
         Noise variance.
     neighbours : int
-        How many predecessors predict a pixel.
+        How many predecessors predict an entry.
     like : Tensor
         Gives the factor's dtype and device.
+    mixing : Tensor, shape (G, G), optional
+        B, the covariance between the channels; without it they are independent.
     """
-    shape = seen.shape
-    variances = noise.to("cpu", torch.float64).expand(shape).flatten()
+    n = seen.numel()
+    variances = noise.to("cpu", torch.float64).expand(seen.shape).flatten()
+    B = torch.eye(len(seen), dtype=torch.float64) if mixing is None else mixing.to("cpu", torch.float64)
     rows, columns, values = [], [], []
     for own, before in _predecessors(seen.cpu(), neighbours):
         for piece, near in zip(own.split(CHUNK), before.split(CHUNK), strict=True):
-            weights, deviation = _prediction(piece, near, table.cpu(), variances)
+            weights, deviation = _prediction(piece, near, table.cpu(), B, variances)
             valid = near >= 0
             rows += [piece, piece[:, None].expand_as(near)[valid]]
             columns += [piece, near[valid]]
             values += [1 / deviation, (-weights / deviation).T[valid]]
-    n = seen.numel()
     entries = (torch.cat(values).numpy(), (torch.cat(rows).numpy(), torch.cat(columns).numpy()))
     transposed = csr_matrix(entries, shape=(n, n))
     return LocalInverse(_sparse(transposed.T.tocsr(), like), _sparse(transposed, like))
 
 
 def _predecessors(seen: Tensor, count: int) -> Iterator[tuple[Tensor, Tensor]]:
-    """Observed pixels level by level, (m,), and the nearest of their predecessors, (m, count), -1 for none.
+    """Observed entries level by level, (m,), and the nearest of their predecessors, (m, count), -1 for none.
 
-    A pyramid of cells: each cell of side ``2^level`` is stood for by one of its pixels, and a pixel
-    belongs to the last level at which it stands for a cell. Coarser levels come first.
+    A pyramid of cells: each cell of side ``2^level`` is stood for by one of its entries, and an entry
+    belongs to the last level at which it stands for a cell. Coarser levels come first. Another
+    channel counts as one pixel away.
     """
-    shape, dims = seen.shape, seen.ndim
-    pixels = torch.arange(seen.numel()).reshape(shape)
-    coordinates = torch.stack(torch.unravel_index(pixels.flatten(), shape), -1).to(torch.int32)
+    shape = seen.shape
+    entries = torch.arange(seen.numel()).reshape(shape)
+    coordinates = torch.stack(torch.unravel_index(entries.flatten(), shape), -1).to(torch.int32)
     # Within a level the order is random, but the same in every run.
     priority = torch.rand(seen.numel(), generator=torch.Generator().manual_seed(0))
-    cells = torch.where(seen, pixels, -1)
-    levels = []
     key = torch.zeros(seen.numel())
+    cells = torch.where(seen, entries, -1)
+    levels = []
     while cells.numel() > 1:
         coarser = _coarsened(cells, priority)
         stays = torch.zeros(seen.numel() + 1, dtype=torch.bool)
@@ -93,27 +99,40 @@ def _predecessors(seen: Tensor, count: int) -> Iterator[tuple[Tensor, Tensor]]:
         key[cells[new]] = len(levels) + priority[cells[new]]
         levels.append((cells, new))
         cells = coarser
-    key[cells[cells >= 0]] = len(levels) + 1.0
-    yield cells[cells >= 0].flatten(), torch.full((int((cells >= 0).sum()), count), -1)
-    reach = WINDOW[dims]
-    window = torch.tensor([o for o in product(range(-reach, reach + 1), repeat=dims) if any(o)])
+    first = cells[cells >= 0].flatten()
+    key[first] = len(levels) + 1.0
+    yield first, torch.full((len(first), count), -1)
+    reach = _window(shape, count)
+    window = torch.tensor([o for o in product(*(range(-w, w + 1) for w in reach)) if any(o)]).reshape(
+        -1, len(shape)
+    )
+    frame = torch.tensor(reach)
     for cells, new in reversed(levels):
         own = cells[new]
         if len(own) == 0:
             continue
-        framed = torch.full([n + 2 * reach for n in cells.shape], -1)
-        framed[tuple(slice(reach, reach + n) for n in cells.shape)] = cells
+        framed = torch.full([n + 2 * w for n, w in zip(cells.shape, reach, strict=True)], -1)
+        framed[tuple(slice(w, w + n) for n, w in zip(cells.shape, reach, strict=True))] = cells
         strides = torch.tensor(framed.stride())
-        places = ((new.nonzero() + reach) * strides).sum(1)
-        near = framed.flatten()[places[:, None] + (window * strides).sum(1)]
-        lags = coordinates[near] - coordinates[own][:, None]
-        distance = lags.square().sum(-1).float()
-        distance[(near < 0) | (key[near] <= key[own][:, None])] = torch.inf
-        nearest = distance.topk(min(count, len(window)), dim=1, largest=False, sorted=False)
-        chosen = near.gather(1, nearest.indices).masked_fill(nearest.values.isinf(), -1)
-        if chosen.shape[1] < count:
-            chosen = torch.nn.functional.pad(chosen, (0, count - chosen.shape[1]), value=-1)
-        yield own, chosen
+        for piece, at in zip(own.split(CHUNK), new.nonzero().split(CHUNK), strict=True):
+            near = framed.flatten()[((at + frame) * strides).sum(1)[:, None] + (window * strides).sum(1)]
+            lags = coordinates[near] - coordinates[piece][:, None]
+            lags[..., 0].clamp_(-1, 1)
+            distance = lags.square().sum(-1).float()
+            distance[(near < 0) | (key[near] <= key[piece][:, None])] = torch.inf
+            nearest = distance.topk(min(count, len(window)), dim=1, largest=False, sorted=False)
+            chosen = near.gather(1, nearest.indices).masked_fill(nearest.values.isinf(), -1)
+            yield piece, pad(chosen, (0, count - chosen.shape[1]), value=-1)
+
+
+def _window(shape: torch.Size, count: int) -> tuple[int, ...]:
+    """Cells to each side in which predecessors are looked for.
+
+    A window of twice as many cells as are needed, for about half of them come later in the order.
+    """
+    axes = max(1, sum(n > 1 for n in shape[1:]))
+    reach = max(1, math.ceil(((2 * count) ** (1 / axes) - 1) / 2))
+    return (shape[0] - 1, *(min(reach, n - 1) for n in shape[1:]))
 
 
 def _coarsened(cells: Tensor, priority: Tensor) -> Tensor:
@@ -131,26 +150,30 @@ def _coarsened(cells: Tensor, priority: Tensor) -> Tensor:
     return cells
 
 
-def _prediction(own: Tensor, near: Tensor, table: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
-    """Weights (k, m) that predict each pixel from its neighbours, and the deviation (m,) that is left.
+def _prediction(
+    own: Tensor, near: Tensor, table: Tensor, mixing: Tensor, noise: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Weights (k, m) that predict each entry from its neighbours, and the deviation (m,) that is left.
 
-    A Cholesky factorisation of all the small covariances at once: the pixels are the last axis, so
+    A Cholesky factorisation of all the small covariances at once: the entries are the last axis, so
     every step is one long vector operation.
     """
     points = torch.cat((near.T, own[None]))
     valid = points >= 0
     points = points.clamp(min=0)
-    axes = torch.stack(torch.unravel_index(points, table.shape))
-    k = len(near.T)
-    strides = table.stride()
+    channel, *axes = torch.unravel_index(points, (len(mixing), *table.shape))
+    k = near.shape[1]
     flat = table.flatten()
     L = torch.zeros((k + 1, k + 1, len(own)), dtype=torch.float64)
     for i in range(k + 1):
-        lags = (axes[:, : i + 1] - axes[:, i : i + 1]).abs()
-        place = sum(lag * stride for lag, stride in zip(lags, strides, strict=True))
+        place = torch.zeros_like(points[: i + 1])
+        for axis, stride in zip(axes, table.stride(), strict=True):
+            place += (axis[: i + 1] - axis[i]).abs() * stride
         L[i, : i + 1] = flat[place] * (valid[: i + 1] & valid[i])
+        if len(mixing) > 1:
+            L[i, : i + 1] *= mixing[channel[: i + 1], channel[i]]
         # Neighbours that do not exist are independent of everything.
-        L[i, i] = torch.where(valid[i], flat[0] + noise[points[i]], 1)
+        L[i, i] = torch.where(valid[i], L[i, i] + noise[points[i]], 1)
     for j in range(k + 1):
         if j:
             L[j:, j] -= (L[j:, :j] * L[j, :j]).sum(1)
@@ -165,11 +188,12 @@ def _prediction(own: Tensor, near: Tensor, table: Tensor, noise: Tensor) -> tupl
 
 def _sparse(matrix: csr_matrix, like: Tensor) -> Tensor:
     with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="Sparse CSR")
+        warnings.filterwarnings("ignore", message="Sparse")
         return torch.sparse_csr_tensor(
             torch.from_numpy(matrix.indptr),
             torch.from_numpy(matrix.indices),
             torch.from_numpy(matrix.data).to(like.dtype),
             matrix.shape,
             device=like.device,
+            check_invariants=False,
         )

@@ -26,7 +26,7 @@ PICTURES_HELD = 60
 def run(measurement: Measurement, settings: Settings, monitor: Monitor) -> Posterior:
     """Mean by one solve, standard deviation and samples by solves for draws (Matheron's rule)."""
     kernel = settings.kernel or settings.arch.kernel(dims=len(measurement.grid))
-    draws = max(DRAWS[settings.effort], settings.samples)
+    draws = max(DRAWS[settings.effort] if settings.draws is None else settings.draws, settings.samples)
     trace: Trace = {"step": [], "seconds": [], "residual": []}
 
     def watch(iteration: int, residual: float) -> bool:

@@ -2,26 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from functools import partial
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
 from bayesdip.errors import BayesDipError, NonFiniteError, ShapeError
-from bayesdip.gp.dense import dense_std
-from bayesdip.gp.grid import embed
-from bayesdip.gp.precondition import Preconditioner, central_column, circulant
+from bayesdip.gp.dense import dense_variance
+from bayesdip.gp.model import Model, build
+from bayesdip.gp.precondition import Preconditioner, preconditioner
 from bayesdip.gp.sample import deviations
-from bayesdip.gp.solve import LinearMap, Monitor, Solution, conjugate_gradients, refined
-from bayesdip.gp.system import DataCovariance, without_masks
+from bayesdip.gp.solve import LinearMap, Monitor, Solution, refined
+from bayesdip.gp.system import DataCovariance
 from bayesdip.kernels.kernel import Kernel
 from bayesdip.noise import Noise
 from bayesdip.operators import Operator
 
-# Where there is no noise, a variance of this share of the picture's keeps the system
-# well-conditioned. 8-bit rounding alone has a share of about 3e-5 in a photograph.
-JITTER = 1e-5
 # Tolerances from here up are reached in single precision, with corrections in double precision.
 SINGLE_PRECISION_TOLERANCE = 1e-6
 
@@ -57,6 +53,8 @@ class GPPosterior:
         Largest relative residual of the samples' solves.
     clipped : float
         Error of the covariance on the grid, see `GridCovariance.clipped`.
+    colour : Tensor, shape (C, C)
+        The covariance between channels that multiplies the kernel; `amplitude` is its diagonal.
     """
 
     mean: Tensor
@@ -72,6 +70,7 @@ class GPPosterior:
     sample_iterations: int = 0
     sample_residual: float = 0.0
     clipped: float = 0.0
+    colour: Tensor | None = None
 
 
 def posterior(
@@ -87,11 +86,12 @@ def posterior(
     monitor: Monitor | None = None,
     mean: float | Tensor | None = None,
     amplitude: float | Tensor | None = None,
+    colour: bool | Tensor = True,
     exact: bool = False,
 ) -> GPPosterior:
     """Posterior of ``x ~ GP(mean, amplitude * kernel)`` given ``y = A x + noise``.
 
-    The channels share the kernel and are independent given their amplitudes.
+    The channels share the kernel, and a covariance between them multiplies it.
 
     Parameters
     ----------
@@ -100,8 +100,8 @@ def posterior(
     operator : Operator
     kernel : Kernel
     noise : Noise
-        Its plug-in variance counts, for each entry by itself. Where it is zero, `JITTER` times
-        the picture's variance stands in.
+        Its plug-in variance counts, for each entry by itself. Where it is zero, `model.JITTER`
+        times the picture's variance stands in.
     samples : int
         How many posterior draws to make; with at least two, `std` is estimated from them.
     generator : torch.Generator, optional
@@ -117,6 +117,9 @@ def posterior(
     amplitude : float or Tensor of shape (C,), optional
         By default estimated for each channel: with noise, from the data's variance less the
         noise's; without, as the maximum-likelihood value.
+    colour : bool or Tensor of shape (C, C)
+        The covariance between channels: True learns it from the data, False takes the channels for
+        independent, as an `amplitude` does.
     exact : bool
         Compute `std` by dense algebra (small grids only) instead of from draws.
 
@@ -133,90 +136,103 @@ def posterior(
     """
     seen = _observed(y, operator)
     _check_options(samples, tol, max_iterations)
-    channels, work = y.shape[0], torch.float64
-    data = torch.where(seen, y, 0).to(work)
-    variance = torch.where(seen, noise.variance(data, seen).to(data), 1)
-    noise_free = ~((variance > 0) & seen).flatten(1).any(1)
+    data = torch.where(seen, y, 0).to(torch.float64)
+    variance = torch.where(seen, noise.variance(data, seen).to(data), 0)
+    constant = mean is not None
+    model = build(
+        data, seen, variance, operator, kernel, constant=constant, amplitude=amplitude, colour=colour
+    )
+    system, rows = model.system, torch.arange(len(model.data), device=y.device)
+    dtype = torch.float64 if tol < SINGLE_PRECISION_TOLERANCE else torch.float32
+    precondition = preconditioner(system.to(dtype), kernel, constant=constant, smooth=model.smooth)
 
-    grid = embed(kernel, operator.input_shape, constant=mean is not None, like=data)
-    base = without_masks(operator)
-    alike = bool((seen == seen[:1]).all())
-    marks = (seen[:1] if alike else seen).to(data)[:, None]
-    rows = torch.arange(channels, device=y.device)
-    system = DataCovariance(grid, base, marks, torch.ones_like(marks), rows)
-    ones = system.predict(torch.ones((channels, 1, *grid.shape), dtype=work, device=y.device), rows)
-
-    scale = _amplitudes(amplitude, data, seen, variance, noise_free, float(central_column(system).max()))
-    ratio = _merged(variance / _column(scale, variance), seen).clamp(min=JITTER * grid.variance)[:, None]
-    system = DataCovariance(grid, base, marks, ratio, rows)
-    precondition, precondition_low = circulant(system), circulant(system.to(torch.float32))
-
-    if mean is None:
-        weights = precondition(ones, rows)
-        total = (weights * ones).flatten(1).sum(1)
-        offset = (weights[:, 0] * data).flatten(1).sum(1) / total
-        offset_variance: Tensor | None = 1 / total
-    else:
-        offset, offset_variance = torch.as_tensor(mean).to(data).expand(channels), None
-
-    def solve(which: DataCovariance, b: Tensor, tell: Monitor | None = None) -> Solution:
+    def solve(which: DataCovariance, b: Tensor) -> Solution:
+        approximate = _for_rows(precondition, which)
         if tol < SINGLE_PRECISION_TOLERANCE:
             return conjugate_gradients(
                 which.apply,
                 b,
-                precondition=_rows(precondition, which),
+                precondition=approximate,
                 tol=tol,
                 max_iterations=max_iterations,
-                monitor=tell,
+                monitor=monitor,
             )
-        low = which.to(torch.float32)
         return refined(
             which.apply,
-            low.apply,
+            which.to(torch.float32).apply,
             b,
             torch.float32,
-            precondition=_rows(precondition_low, which),
+            precondition=approximate,
             tol=tol,
             max_iterations=max_iterations,
-            monitor=tell,
+            monitor=monitor,
         )
 
-    residual = data[:, None] - _column(offset, ones) * ones
-    solution = solve(system, residual, monitor)
-    fitted = system.to_picture(solution.x, rows)[:, 0] + _column(offset, data)
-    likeliest = (residual * solution.x).flatten(1).sum(1) / seen.flatten(1).sum(1)
-    if amplitude is None:
-        scale = torch.where(noise_free, likeliest.clamp(min=0), scale)
-    drawn = torch.zeros((0, *fitted.shape), dtype=y.dtype, device=y.device)
+    ones = system.predict(torch.ones((*model.data.shape[:2], *system.grid.shape)).to(data), rows)
+    if mean is None:
+        offset, offset_covariance = _offsets(model, ones, precondition, dtype)
+    else:
+        offset, offset_covariance = model.to_model(torch.as_tensor(mean).to(data).expand(len(y))), None
+    residual = model.data - _inner(offset, ones) * ones
+    solution = solve(system, residual)
+    fitted = model.to_picture(system.to_picture(solution.x, rows) + _inner(offset, ones))
+    # The maximum-likelihood scale; for noisy data that of the moments stays.
+    count = system.seen.expand_as(residual).flatten(1).sum(1)
+    likeliest = ((residual * solution.x).flatten(1).sum(1) / count).clamp(min=0)
+    scale = torch.where(model.noise_free, likeliest * model.scale, model.scale)
+
+    drawn = fitted.new_zeros((0, *fitted.shape))
     std, error = None, 0.0
     told: list[Solution] = []
     if samples and solution.stopped not in ("monitor", "interrupt"):
-        spread, told = deviations(system, samples, partial(solve, tell=monitor), generator, offset_variance)
-        spread = spread * _column(scale, fitted).sqrt()
-        drawn = (fitted + spread).to(y.dtype)
+        spread, told = deviations(system, samples, solve, generator, offset_covariance)
+        spread = model.to_picture(spread * _inner(scale[:, None], ones).sqrt())
+        drawn = fitted + spread
         if samples > 1:
             std, error = spread.square().mean(0).sqrt(), (2 * len(spread)) ** -0.5
     if exact:
-        kept = mean is not None
-        std = (
-            dense_std(system, kernel, constant=kept, offset_unknown=not kept) * _column(scale, fitted).sqrt()
-        )
-        error = 0.0
+        unscaled = dense_variance(system, kernel, constant=constant, offset_unknown=mean is None)
+        scaled = unscaled * _inner(scale[:, None], ones)
+        squares = model if model.turn is None else replace(model, turn=model.turn.square())
+        std, error = squares.to_picture(scaled).sqrt(), 0.0
+    covariance = model.covariance(scale)
     return GPPosterior(
         fitted.to(y.dtype),
         None if std is None else std.to(y.dtype),
-        drawn,
+        drawn.to(y.dtype),
         solution.iterations,
         solution.residual,
-        scale.to(y.dtype),
-        offset.to(y.dtype),
+        covariance.diagonal().to(y.dtype),
+        model.to_picture(_inner(offset, ones)).flatten().to(y.dtype),
         solution.converged,
         solution.stopped,
         error,
         max((s.iterations for s in told), default=0),
         max((s.residual for s in told), default=0.0),
-        grid.clipped,
+        system.grid.clipped,
+        covariance.to(y.dtype),
     )
+
+
+def _offsets(
+    model: Model, ones: Tensor, precondition: Preconditioner, dtype: torch.dtype
+) -> tuple[Tensor, Tensor]:
+    """Each channel's mean by generalised least squares, (R, G), and its covariance, (R, G, G).
+
+    With the preconditioner in place of the exact inverse covariance: the estimate is unbiased all
+    the same, its variance larger by what the preconditioner misses, and no solve is needed.
+    """
+    rows, together = ones.shape[:2]
+    apart = (
+        torch.eye(together).to(ones).reshape(1, together, together, *[1] * (ones.ndim - 2)) * ones[:, None]
+    )
+    channel = model.system.channel.repeat_interleave(together)
+    weights = precondition(apart.flatten(0, 1).to(dtype), channel).to(ones).reshape(apart.shape).flatten(2)
+    total = weights @ apart.flatten(2).mT
+    total = (total + total.mT) / 2
+    seen = (weights @ model.data.flatten(1)[..., None])[..., 0]
+    covariance = torch.linalg.inv(total)
+    return (covariance @ seen[..., None])[..., 0], covariance
 
 
 def _observed(y: Tensor, operator: Operator) -> Tensor:
@@ -249,40 +265,11 @@ def _check_options(samples: int, tol: float, max_iterations: int) -> None:
         )
 
 
-def _amplitudes(
-    given: float | Tensor | None, data: Tensor, seen: Tensor, noise: Tensor, noise_free: Tensor, unit: float
-) -> Tensor:
-    """The amplitude of each channel, (C,): the given one, or by the method of moments.
-
-    `unit` is the variance of an entry of the data at unit amplitude, without noise. Without noise the
-    posterior mean does not depend on the amplitude, and one stands in.
-    """
-    if given is not None:
-        return torch.as_tensor(given).to(data).expand(data.shape[0])
-    count = seen.flatten(1).sum(1)
-    centred = torch.where(seen, data - _column(data.flatten(1).sum(1) / count, data), 0)
-    total = centred.square().flatten(1).sum(1) / count
-    noise_power = torch.where(seen, noise, 0).flatten(1).sum(1) / count
-    # A picture that hides below its noise still gets some amplitude: a tenth of the noise's deviation.
-    found = (total - noise_power).clamp(min=0) + 0.01 * torch.minimum(total, noise_power)
-    found = torch.where(found > 0, found, torch.where(noise_power > 0, 0.01 * noise_power, 1))
-    return torch.where(noise_free, 1.0, found / unit)
+def _inner(weights: Tensor, like: Tensor) -> Tensor:
+    """(R, G) as (R, G, 1, ..., 1)."""
+    return weights.reshape(*weights.shape, *[1] * (like.ndim - 2))
 
 
-def _merged(noise: Tensor, seen: Tensor) -> Tensor:
-    """The noise of each entry, (C, *output), in the smallest shape that says the same."""
-    low = torch.where(seen, noise, torch.inf).flatten(1).amin(1)
-    high = torch.where(seen, noise, -torch.inf).flatten(1).amax(1)
-    if bool((low == high).all()):
-        noise = _column(low, noise)
-    return noise[:1] if bool((noise == noise[:1]).all()) else noise
-
-
-def _column(weights: Tensor, like: Tensor) -> Tensor:
-    """(C,) as (C, 1, ..., 1)."""
-    return weights.reshape(-1, *[1] * (like.ndim - 1))
-
-
-def _rows(precondition: Preconditioner, system: DataCovariance) -> LinearMap:
+def _for_rows(precondition: Preconditioner, system: DataCovariance) -> LinearMap:
     """The preconditioner for the right-hand sides of `system`."""
     return lambda v, active: precondition(v, system.channel[active])

@@ -28,44 +28,42 @@ def deviations(
     count: int,
     solve: Solver,
     generator: torch.Generator | None = None,
-    offset_variance: Tensor | None = None,
+    offset_covariance: Tensor | None = None,
 ) -> tuple[Tensor, list[Solution]]:
     """Draws of the picture minus its posterior mean, at unit amplitude.
 
     Parameters
     ----------
     system : DataCovariance
-        For one right-hand side a channel (or one for all channels, where they are solved together).
+        R rows of G channels.
     count : int
     solve : callable
         ``(system, b) -> Solution`` of ``(A K A^T + N) a = b``.
-    offset_variance : Tensor, shape (C,), optional
-        Variance of the channels' unknown offsets given the data, at unit amplitude.
+    offset_covariance : Tensor, shape (R, G, G), optional
+        Covariance of the channels' unknown offsets given the data, at unit amplitude.
 
     Returns
     -------
-    Tensor, shape (count, C, *input), and the solutions, batch by batch.
+    Tensor, shape (count, R, G, *input), and the solutions, batch by batch.
     """
     groups = len(system.channel)
     each = max(1, BATCH_NUMBERS // (system.seen.shape[1] * groups * math.prod(system.grid.torus)))
+    factor = None if offset_covariance is None else torch.linalg.cholesky(offset_covariance)
     drawn, solutions = [], []
     for begin in range(0, count, each):
         n = min(each, count - begin)
         several = system.repeated(n)
         rows = torch.arange(n * groups, device=system.seen.device)
         f = several.draw(generator)
-        if offset_variance is not None:
-            spread = offset_variance.sqrt().reshape(groups, -1, *[1] * len(system.grid.shape))
-            f = f + spread.repeat(n, *[1] * (spread.ndim - 1)) * _normal(
-                (*f.shape[:2], *[1] * (f.ndim - 2)), f, generator
-            )
-        noise = several.noise_rows(rows)
+        if factor is not None:
+            shift = factor.repeat(n, 1, 1) @ _normal((*f.shape[:2], 1), f, generator)
+            f = f + shift.reshape(*f.shape[:2], *[1] * (f.ndim - 2))
         data = several.predict(f, rows)
-        e = _normal(data.shape, f, generator) * noise.sqrt() * several.seen_rows(rows)
+        e = _normal(data.shape, f, generator) * several.noise_rows(rows).sqrt() * several.seen_rows(rows)
         solution = solve(several, data + e)
         solutions.append(solution)
         f = f - several.to_picture(solution.x, rows)
-        drawn.append(f.reshape(n, -1, *f.shape[2:]))
+        drawn.append(f.reshape(n, groups, *f.shape[1:]))
         if solution.stopped in ("monitor", "interrupt"):
             break
     return torch.cat(drawn), solutions

@@ -14,8 +14,8 @@ Monitor = Callable[[int, float], "bool | None"]
 LinearMap = Callable[[Tensor, Tensor], Tensor]
 """``(v, active) -> M v``: v has shape (R, ...), and ``active`` (R,) says which right-hand sides those are."""
 
-# A single-precision run loses the true residual below this share of the right-hand side.
-SINGLE_PRECISION_FLOOR = 1e-4
+# Below this share of the right-hand side a run loses the true residual to rounding.
+FLOOR = {torch.float32: 1e-4, torch.float64: 1e-13}
 
 
 @dataclass(frozen=True)
@@ -146,7 +146,7 @@ def refined(
         todo = every[relative > tol]
         unit = r[todo] / _spread(sizes[todo], r)
         # A little below the tolerance, so that rounding does not call for another round.
-        target = max(0.9 * tol / residual, SINGLE_PRECISION_FLOOR)
+        target = max(0.9 * tol / residual, FLOOR[low])
         step = conjugate_gradients(
             _for_rows(apply_low, todo),
             unit.to(low),

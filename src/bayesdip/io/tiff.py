@@ -93,6 +93,7 @@ def _name(code: Any) -> str:
 def _only_series(path: FilePath, tiff: Any) -> Any:
     """Return the file's one picture, as tifffile's series of equal pages."""
     series = [s for s in tiff.series if not (s.keyframe.is_reduced or s.keyframe.is_mask)]
+    series = series or list(tiff.series)
     if len(series) != 1:
         sizes = ", ".join("x".join(map(str, s.shape)) for s in series[:4]) or "none"
         given = f"holds {len(series)} pictures of different sizes or types ({sizes})"
@@ -134,7 +135,8 @@ def _decoded(path: FilePath, data: bytes, series: Any, pages: int, photometric: 
             raise NotImplementedError("imagecodecs")
         stored = np.asarray(series.asarray()).reshape(pages, separate, rows, columns, contiguous)
     except (ValueError, NotImplementedError, ImportError) as error:
-        if "imagecodecs" not in str(error) and not isinstance(error, ImportError):
+        unknown = "imagecodecs" in str(error) or "not supported" in str(error)
+        if not unknown and not isinstance(error, ImportError):
             raise
         return _decoded_by_pillow(path, data, series.keyframe, pages)
     # One of pages, separate and contiguous is longer than 1 at most.

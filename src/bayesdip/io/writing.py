@@ -157,7 +157,6 @@ def write_picture(
     pixels = np.asarray(pixels)
     dtype = pixels.dtype if like is None else like.pixels.dtype
     target = plan(path, pixels.shape, dtype, like)
-    _target(path, force)
     source = like or Picture(pixels, colour=colour_of(pixels.shape))
     values = as_type(pixels, dtype, path)
     transparency = _transparency(target, source, values.shape, alpha)

@@ -1,0 +1,162 @@
+"""From data and a kernel to the linear system that the posterior is made of."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from bayesdip.gp.grid import GridCovariance, embed, empty_share
+from bayesdip.gp.moments import amplitudes, colour_covariance
+from bayesdip.gp.precondition import central_column
+from bayesdip.gp.system import DataCovariance, without_masks
+from bayesdip.kernels.kernel import Kernel
+from bayesdip.operators import Operator
+
+# Where there is no noise, a variance of this share of the picture's keeps the system
+# well-conditioned. 8-bit rounding alone has a share of about 3e-5 in a photograph.
+JITTER = 1e-5
+# A kernel without energy in part of the grid's frequencies (a smooth one, as RBF) explains no
+# texture: what it must leave to noise grows up to this factor, with the share of empty frequencies.
+JITTER_OF_SMOOTH = 1e3
+
+
+@dataclass(frozen=True)
+class Model:
+    """Rows of channels that are solved together, each row independent of the others.
+
+    Attributes
+    ----------
+    system : DataCovariance
+        R rows of G channels: C rows of one, or one row of all C.
+    data : Tensor, shape (R, G, *output)
+        The data in the model's channels, zero where not seen.
+    scale : Tensor, shape (R,)
+        What multiplies the system's covariance in each row.
+    noise_free : Tensor of bool, shape (R,)
+        Rows whose scale does not matter to the mean, and is still to be found.
+    turn : Tensor or None, shape (C, C)
+        The model's channels are ``turn @`` the picture's, which are correlated.
+    smooth : bool
+        Whether the kernel leaves a good part of the grid's frequencies empty.
+    """
+
+    system: DataCovariance
+    data: Tensor
+    scale: Tensor
+    noise_free: Tensor
+    turn: Tensor | None
+    smooth: bool
+
+    def to_model(self, offsets: Tensor) -> Tensor:
+        """One number for each channel, (C,), in the model's channels: (R, G)."""
+        turned = offsets if self.turn is None else self.turn @ offsets
+        return turned.reshape(self.data.shape[:2])
+
+    def to_picture(self, x: Tensor) -> Tensor:
+        """(..., R, G, *any) in the model's channels to (..., C, *any) in the picture's."""
+        lead = x.ndim - self.data.ndim
+        x = x.flatten(lead, lead + 1)
+        return (
+            x
+            if self.turn is None
+            else torch.einsum("ij,...i->...j", self.turn, x.movedim(lead, -1)).movedim(-1, lead)
+        )
+
+    def covariance(self, scale: Tensor) -> Tensor:
+        """The covariance between the picture's channels that multiplies the kernel, (C, C)."""
+        if self.system.mixing is not None:
+            return self.system.mixing * scale
+        return scale.diag() if self.turn is None else (self.turn.T * scale) @ self.turn
+
+
+def build(
+    data: Tensor,
+    seen: Tensor,
+    variance: Tensor,
+    operator: Operator,
+    kernel: Kernel,
+    *,
+    constant: bool,
+    amplitude: float | Tensor | None,
+    colour: bool | Tensor,
+) -> Model:
+    """Choose how the channels depend on each other, and how large everything is.
+
+    Channels that see the same with the same noise are turned into independent ones; others are
+    solved together. Without colour they are independent as they are.
+
+    Parameters
+    ----------
+    data, variance : Tensor, float64, shape (C, *output)
+        Data and variance of their noise, both zero where not seen.
+    seen : Tensor of bool, shape (C, *output)
+    constant : bool
+        Whether the kernel's value at infinite lag counts.
+    amplitude, colour
+        As `gp.posterior` takes them.
+    """
+    channels = len(data)
+    grid = embed(kernel, operator.input_shape, constant=constant, like=data)
+    base = without_masks(operator)
+    rows = torch.arange(channels, device=data.device)
+    shared = _alike(seen)
+    marks = (seen[:1] if shared else seen).to(data)[:, None]
+    probe = DataCovariance(grid, base, marks, torch.zeros_like(marks[:1, :1]), rows)
+    unit = grid.variance if base is None else float(central_column(probe).max())
+    empty = empty_share(grid, JITTER)
+    jitter = JITTER * JITTER_OF_SMOOTH**empty * grid.variance
+    silent = ~(variance.flatten(1) > 0).any(1)
+
+    B = _colour(colour, amplitude, data, seen, variance, unit)
+    turn: Tensor | None = None
+    if B is not None and shared and _alike(variance):
+        turn = torch.linalg.eigh(B).eigenvectors.T
+        data = torch.einsum("ij,j...->i...", turn, data)
+        scale = torch.where(silent, 1.0, (turn @ B @ turn.T).diagonal())
+    elif B is not None:
+        floor = jitter * _column(B.diagonal(), data)
+        noise = _merged(variance, seen).maximum(floor)[None]
+        system = DataCovariance(grid, base, seen.to(data)[None], noise, rows[:1] * 0, B)
+        return Model(system, data[None], data.new_ones(1), silent.all()[None], None, empty > 0.05)
+    elif amplitude is None:
+        scale = torch.where(silent, 1.0, amplitudes(data, seen, variance, unit))
+    else:
+        scale, silent = torch.as_tensor(amplitude).to(data).expand(channels), torch.zeros_like(silent)
+    noise = _merged(variance / _column(scale, variance), seen).clamp(min=jitter)[:, None]
+    system = DataCovariance(grid, base, marks, noise, rows)
+    return Model(system, data[:, None], scale, silent, turn, empty > 0.05)
+
+
+def _colour(
+    colour: bool | Tensor,
+    amplitude: float | Tensor | None,
+    data: Tensor,
+    seen: Tensor,
+    noise: Tensor,
+    unit: float,
+) -> Tensor | None:
+    if isinstance(colour, Tensor):
+        return colour.to(data)
+    if not colour or len(data) == 1 or amplitude is not None:
+        return None
+    return colour_covariance(data, seen, noise, unit)
+
+
+def _merged(noise: Tensor, seen: Tensor) -> Tensor:
+    """The noise of each entry, (C, *output), in the smallest shape that says the same where seen."""
+    low = torch.where(seen, noise, torch.inf).flatten(1).amin(1)
+    high = torch.where(seen, noise, -torch.inf).flatten(1).amax(1)
+    if bool((low == high).all()):
+        noise = _column(low, noise)
+    return noise[:1] if _alike(noise) else noise
+
+
+def _alike(channels: Tensor) -> bool:
+    return bool((channels == channels[:1]).all())
+
+
+def _column(weights: Tensor, like: Tensor) -> Tensor:
+    """(C,) as (C, 1, ..., 1)."""
+    return weights.reshape(-1, *[1] * (like.ndim - 1))

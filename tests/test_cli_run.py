@@ -1,0 +1,248 @@
+"""What a run of the command line writes, says and keeps."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from typer.testing import CliRunner
+
+from bayesdip import io
+from bayesdip.cli import app
+
+GP = ("--method", "gp", "--effort", "fast")
+PROGRAM = [sys.executable, "-c", "from bayesdip.cli import main; main()"]
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch):
+    """A folder with a small noisy picture, which is the current one."""
+    monkeypatch.chdir(tmp_path)
+    rng = np.random.default_rng(0)
+    ramp = np.linspace(40, 200, 24)[:, None] + np.linspace(0, 40, 20)
+    Image.fromarray(np.clip(ramp + 10 * rng.standard_normal((24, 20)), 0, 255).astype(np.uint8)).save("in.png")
+    return tmp_path
+
+
+def run(*words):
+    return CliRunner().invoke(app, [str(word) for word in words])
+
+
+def told_by(*words):
+    result = run(*words, "--json")
+    assert result.exit_code == 0, result.stderr
+    assert len(result.stdout.splitlines()) == 1
+    return json.loads(result.stdout)
+
+
+def test_json_is_one_object_with_the_documented_fields(here):
+    told = told_by("denoise", "in.png", "-o", "out.png", "--sigma", 10, "--std", "std.tif", *GP)
+    documented = (Path(__file__).parent.parent / "docs" / "command-line.md").read_text(encoding="utf-8")
+    table = documented.split("## `--json`")[1].split("`bayesdip demo --json`")[0]
+    named = {name.strip(" `") for line in table.splitlines() if line.startswith("| `") for name in line.split("|")[1].split(",")}
+    assert set(told) == named
+    assert told["schema"] == 1 and told["task"] == "denoise" and told["sigma"] == [10.0]
+    assert told["input"] == {
+        "path": "in.png", "format": "PNG", "shape": [24, 20], "dtype": "uint8", "bits": 8, "colour": "gray",
+    }  # fmt: skip
+    assert told["files"] == {"output": "out.png", "std": "std.tif", "report": None, "resume": None}
+    assert told["sigma_estimated"] is False and told["stopped"] in ("finished", "converged")
+
+
+def test_the_estimated_sigma_is_told(here):
+    told = told_by("denoise", "in.png", "-o", "out.png", *GP)
+    assert told["sigma_estimated"] is True and told["sigma"][0] == pytest.approx(10, rel=0.5)
+    assert "(estimated)" in run("denoise", "in.png", "-o", "two.png", *GP).stdout
+
+
+def test_the_summary_says_what_was_done_on_one_screen(here):
+    result = run("denoise", "in.png", "-o", "out.png", "--sigma", 10, "--std", "std.tif", "--report", "page", *GP)
+    lines = result.stdout.splitlines()
+    assert len(lines) <= 24 and max(map(len, lines)) <= 110
+    for words in ("20 x 24 pixels, 8-bit PNG", "sigma 10 (as given)", "gp", "mean std", "the noise alone is 10"):
+        assert words in result.stdout
+    for name in ("out.png", "std.tif", "page/report.html"):
+        assert name in result.stdout and Path(name).exists()
+    assert "\x1b" not in result.stdout + result.stderr
+
+
+def test_restoring_lowers_the_noise_in_the_written_file(here):
+    assert run("denoise", "in.png", "-o", "out.png", *GP).exit_code == 0
+    ramp = np.linspace(40, 200, 24)[:, None] + np.linspace(0, 40, 20)
+    error = {name: np.std(io.read_picture(name).pixels - ramp) for name in ("in.png", "out.png")}
+    assert error["out.png"] < 0.8 * error["in.png"]
+
+
+def test_one_sigma_for_each_channel_is_taken(here):
+    colour = np.random.default_rng(0).integers(0, 255, (9, 9, 3)).astype(np.uint8)
+    Image.fromarray(colour).save("colour.png")
+    told = told_by("denoise", "colour.png", "-o", "out.png", "--sigma", "5,6,7.5", *GP)
+    assert told["sigma"] == [5.0, 6.0, 7.5]
+
+
+def test_force_replaces_an_output(here):
+    Path("out.png").write_bytes(b"old")
+    assert run("denoise", "in.png", "-o", "out.png", "--force", *GP).exit_code == 0
+    assert io.read_picture("out.png").pixels.shape == (24, 20)
+
+
+def test_what_the_format_cannot_keep_is_said(here):
+    Image.fromarray(np.arange(600, dtype=np.uint16).reshape(20, 30) * 100).save("deep.png")
+    result = run("denoise", "deep.png", "-o", "out.webp", *GP)
+    assert "note: 16 bits became 8" in result.stderr
+    assert any("16 bits became 8" in note for note in told_by("denoise", "deep.png", "-o", "two.webp", *GP)["notes"])
+
+
+def test_resume_takes_the_same_request_from_the_folder(here, monkeypatch):
+    words = ("denoise", "in.png", "--sigma", 10, "--resume", "kept", *GP)
+    first = told_by(*words, "-o", "out.png")
+    assert not first["resumed"] and Path("kept/restoration.npz").exists()
+
+    from bayesdip import tasks
+
+    monkeypatch.setattr(tasks, "run_pipeline", lambda *a, **k: pytest.fail("it was computed again"))
+    again = told_by(*words, "-o", "again.png", "--std", "std.npy")
+    assert again["resumed"] and again["seconds"] == first["seconds"]
+    assert Path("again.png").read_bytes() == Path("out.png").read_bytes()
+    assert "taken from kept" in run(*words, "-o", "third.png").stdout
+
+
+@pytest.mark.parametrize(
+    ("source", "change", "said"),
+    [
+        ("in.png", ("--seed", 1), "seed is 0 there, 1 here"),
+        ("in.png", ("--sigma", 11), "sigma is 10.0 there, 11.0 here"),
+        ("other.png", (), "input is"),
+    ],
+)
+def test_resume_refuses_another_request_and_force_replaces_it(here, source, change, said):
+    assert run("denoise", "in.png", "-o", "a.png", "--sigma", 10, "--resume", "kept", *GP).exit_code == 0
+    Image.fromarray(255 - np.asarray(Image.open("in.png"))).save("other.png")
+    words = ("denoise", source, "-o", "b.png", "--sigma", 10, "--resume", "kept", *GP, *change)
+    kept = Path("kept/restoration.npz").read_bytes()
+    refused = run(*words)
+    assert refused.exit_code == 2 and said in refused.stderr
+    assert Path("kept/restoration.npz").read_bytes() == kept and not Path("b.png").exists()
+    assert run(*words, "--force").exit_code == 0
+    assert told_by(*words[:2], "-o", "c.png", *words[4:])["resumed"]
+
+
+def test_resume_refuses_a_damaged_folder(here):
+    words = ("denoise", "in.png", "--sigma", 10, "--resume", "kept", *GP)
+    assert run(*words, "-o", "a.png").exit_code == 0
+    Path("kept/restoration.npz").write_bytes(b"torn")
+    result = run(*words, "-o", "b.png")
+    assert result.exit_code == 2 and "holds no restoration that can be read" in result.stderr
+    assert not told_by(*words, "-o", "b.png", "--force")["resumed"]
+
+
+def test_an_interrupted_result_in_the_folder_is_computed_anew(here):
+    words = ("denoise", "in.png", "--sigma", 10, "--resume", "kept", *GP)
+    assert run(*words, "-o", "a.png").exit_code == 0
+    facts = json.loads(Path("kept/restoration.json").read_text())
+    Path("kept/restoration.json").write_text(json.dumps(facts | {"stopped": "interrupted"}))
+    assert not told_by(*words, "-o", "b.png")["resumed"]
+
+
+def test_the_report_repeats_the_command_as_it_was_typed(here):
+    Path("a b.png").write_bytes(Path("in.png").read_bytes())
+    words = ("denoise", "a b.png", "-o", "out.png", "--report", "page", "--seed", "7", *GP)
+    assert run(*words).exit_code == 0
+    page = Path("page/report.html").read_text(encoding="utf-8")
+    assert "bayesdip denoise &#39;a b.png&#39; -o out.png --report page --seed 7 --method gp" in page
+
+
+def test_a_run_without_two_samples_says_that_there_is_no_std(here, monkeypatch):
+    from bayesdip.cli import verbs
+
+    def without_std(picture, choice):
+        work = denoising(picture, choice)
+
+        def run_without(**options):
+            from dataclasses import replace
+
+            return replace(work.run(**options), std=None, stopped="interrupted")
+
+        return verbs.Work(run_without, work.shape, work.request)
+
+    denoising = verbs.denoising
+    monkeypatch.setattr(verbs, "denoising", without_std)
+    told = told_by("denoise", "in.png", "-o", "out.png", "--std", "std.tif", *GP)
+    assert told["files"]["std"] is None and told["stopped"] == "interrupted"
+    assert not Path("std.tif").exists() and any("std.tif" in note for note in told["notes"])
+    assert "interrupted" in run("denoise", "in.png", "-o", "two.png", *GP).stdout
+
+
+def test_version_and_help_answer():
+    from bayesdip import __version__
+
+    assert run("--version").stdout == f"bayesdip {__version__}\n"
+    assert run().exit_code == 0 and run("--help").exit_code == 0
+    for verb in ("denoise", "inpaint", "upscale", "deblur"):
+        said = run(verb, "--help")
+        assert said.exit_code == 0
+        for option in ("--method", "--time-budget", "--std", "--report", "--resume", "--json", "--force"):
+            assert option in said.stdout
+
+
+def test_help_loads_neither_torch_nor_numpy():
+    code = "import sys; from bayesdip.cli import app; print(*{'torch', 'numpy', 'PIL', 'rich'} & set(sys.modules))"
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert result.stdout.strip() == ""
+
+
+def test_the_program_itself_refuses_in_one_line(here):
+    result = subprocess.run([*PROGRAM, "denoise", "nowhere.png", "-o", "out.png"], capture_output=True, text=True)
+    assert result.returncode == 2 and result.stdout == ""
+    assert result.stderr.startswith("bayesdip: error: nowhere.png: no such file") and result.stderr.count("\n") == 1
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(os.name == "nt", reason="sends the signal of Ctrl-C")
+def test_ctrl_c_writes_the_best_result_so_far(here):
+    words = ["denoise", "in.png", "-o", "out.png", "--method", "map", "--effort", "best", "--sigma", "10"]
+    with subprocess.Popen([*PROGRAM, *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        for line in process.stderr:  # the estimate comes after a few steps
+            if line.startswith("estimate"):
+                break
+        time.sleep(0.2)
+        process.send_signal(signal.SIGINT)
+        said, _ = process.communicate(timeout=60)
+    assert process.returncode == 0
+    assert "interrupted" in said
+    assert io.read_picture("out.png").pixels.shape == (24, 20)
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), "no result"])
+def test_ctrl_c_before_there_is_a_result_is_130(here, monkeypatch, error):
+    from bayesdip import tasks
+    from bayesdip.errors import NoResultError
+
+    def interrupted(*args, **options):
+        raise NoResultError("nothing yet", "interrupted") if error == "no result" else error
+
+    monkeypatch.setattr(tasks, "run_pipeline", interrupted)
+    result = run("denoise", "in.png", "-o", "out.png", "--json")
+    assert result.exit_code == 130
+    assert result.stderr == "bayesdip: interrupted before there was a result\n"
+    assert "error" in json.loads(result.stdout) and not Path("out.png").exists()
+
+
+def test_a_budget_too_short_for_a_picture_is_an_error(here, monkeypatch):
+    from bayesdip import tasks
+    from bayesdip.errors import NoResultError
+
+    def too_short(*args, **options):
+        raise NoResultError("stopped before its first picture", "time budget")
+
+    monkeypatch.setattr(tasks, "run_pipeline", too_short)
+    assert run("denoise", "in.png", "-o", "out.png").exit_code == 2
