@@ -30,14 +30,14 @@ from bayesdip.arch.exact import Exact, of_picture, of_stationary
 from bayesdip.arch.stationary import white
 from bayesdip.errors import BayesDipError, ShapeError
 
-FEATURES = 64
+FEATURES = 48
 LINE, SQUARE = (8,), (4, 6)
 
 CASES: list[Layer] = [
-    Conv(64, 3),
-    Conv(64, 5, stride=2, bias=False),
-    Conv(64, 3, padding="zero"),
-    Conv(64, 3, stride=2, padding="circular"),
+    Conv(48, 3),
+    Conv(48, 5, stride=2, bias=False),
+    Conv(48, 3, padding="zero"),
+    Conv(48, 3, stride=2, padding="circular"),
     BatchNorm(),
     LeakyReLU(0.2),
     Erf(),
@@ -50,10 +50,10 @@ CASES: list[Layer] = [
     Upsample("bilinear"),
     Upsample("transposed"),
     PixelShuffle(2),
-    SkipConcat(Conv(48), Sequential((Downsample("average"), Upsample("nearest")))),
+    SkipConcat(Conv(24), Sequential((Downsample("average"), Upsample("nearest")))),
     Residual(Sequential((LeakyReLU(0.2), Conv(FEATURES)))),
     Sequential((BatchNorm(), LeakyReLU(0.0))),
-    Sequential((Upsample("transposed"), BatchNorm(), LeakyReLU(0.2), Conv(64, 3))),
+    Sequential((Upsample("transposed"), BatchNorm(), LeakyReLU(0.2), Conv(48, 3))),
     Sequential((PixelShuffle(2), BatchNorm(), LeakyReLU(0.2))),
 ]
 
@@ -92,10 +92,10 @@ def test_exact_rule_agrees_with_sampled_modules_at_every_pair_of_pixels(
 ) -> None:
     K = uneven_covariance(grid)
     out = layer.covariance(K)
-    mean, error = sampled(layer, K, draws=400)
+    mean, error = sampled(layer, K, draws=200)
     scale = float(out.variance.mean())
     assert mean.shape == out.matrix.shape
-    assert float(error.mean()) < 0.02 * scale, "the estimate is too coarse to test anything"
+    assert float(error.mean()) < 0.03 * scale, "the estimate is too coarse to test anything"
     deviation = (mean - out.matrix).abs() / (error + 1e-9 * scale)
     assert float(deviation.max()) < 5.5  # of up to 9216 numbers
     assert float(deviation.square().mean()) < 1.5
@@ -106,7 +106,7 @@ def test_token_mixing_agrees_with_sampled_modules_on_average(grid: tuple[int, ..
     layer = Residual(TokenMixer(grid, hidden=64))
     K = uneven_covariance(grid)
     out = layer.covariance(K)
-    mean, error = sampled(layer, K, draws=1500)
+    mean, error = sampled(layer, K, draws=800)
     assert float(((mean - out.matrix).abs() / error).max()) < 5.5
     assert float((out.matrix - K.matrix).diagonal().min()) > 0.05
 
@@ -116,7 +116,7 @@ def test_token_mixing_agrees_with_sampled_modules_on_average(grid: tuple[int, ..
 def test_exact_covariance_in_the_middle_averaged_over_phases_is_the_stationary_one(
     layer: Layer, dims: int
 ) -> None:
-    size = 40 if dims == 1 else 12
+    size = 40 if dims == 1 else 16
     smooth = white(dims, FEATURES).filtered(Filter((0.5, 0.7, 0.5))).added(white(dims, FEATURES, 0.0, 0.3))
     stationary = layer.covariance(smooth)
     exact = layer.covariance(of_stationary(smooth, (size,) * dims))
@@ -151,13 +151,13 @@ def test_filter_matrix_is_the_module_on_each_pixel(layer: Layer, size: int) -> N
 def test_batch_norm_averages_over_the_scale_of_each_picture() -> None:
     K = uneven_covariance((5,))
     norm = BatchNorm(epsilon=0.1)
-    x = torch.randn(400_000, 5, generator=seeded(), dtype=torch.float64) @ torch.linalg.cholesky(K.matrix).T
-    f = norm.module(1, 1)(x[:, None])[:, 0].detach()
+    x = torch.randn(200_000, 5, generator=seeded(), dtype=torch.float64) @ torch.linalg.cholesky(K.matrix).T
+    f = norm.module(1, 1).double()(x[:, None])[:, 0].detach()
     expected = norm.covariance(K)
-    assert expected.matrix.numpy() == pytest.approx((f.T @ f / len(f)).numpy(), abs=0.008)
+    assert expected.matrix.numpy() == pytest.approx((f.T @ f / len(f)).numpy(), abs=0.012)
     g = torch.relu(f)
     after = LeakyReLU(0.0).covariance(expected)
-    assert after.matrix.numpy() == pytest.approx((g.T @ g / len(g)).numpy(), abs=0.008)
+    assert after.matrix.numpy() == pytest.approx((g.T @ g / len(g)).numpy(), abs=0.012)
 
 
 def test_lag_average_is_the_mean_over_pairs() -> None:
@@ -196,17 +196,17 @@ def network_moment(description: Architecture, grid: tuple[int, ...], draws: int)
     return mean, ((squares / draws - mean.square()) / (draws - 1)).sqrt(), features.covariance(K)
 
 
-WIDE = {"width": 192, "input_depth": 192}
+WIDE = {"width": 128, "input_depth": 128}
 
 
 @pytest.mark.parametrize(
     ("description", "grid", "bias"),
     [
         (arch.skip(scales=1, **WIDE), (16,), 0.0),
-        (arch.skip(scales=1, **WIDE), (6, 6), 0.0),
+        (arch.skip(scales=1, **WIDE), (6, 6), 0.02),  # the skip's second norm comes after an activation
         (arch.skip(scales=2, upsample="transposed", downsample="average", **WIDE), (24,), 0.0),
         (arch.skip(scales=2, norm=False, padding="zero", **WIDE), (24,), 0.0),
-        (arch.shuffle(scales=1, shuffled=96, **WIDE), (12,), 0.0),
+        (arch.shuffle(scales=1, shuffled=64, **WIDE), (12,), 0.0),
         # Norms of upsampled activations, which are no Gaussians, come twice in a row here:
         (arch.skip(scales=2, downsample="lanczos", **WIDE), (24,), 0.05),
         (arch.decoder(scales=2, padding="circular", **WIDE), (6,), 0.05),
@@ -216,9 +216,9 @@ WIDE = {"width": 192, "input_depth": 192}
 def test_exact_covariance_agrees_with_sampled_networks(
     description: Architecture, grid: tuple[int, ...], bias: float
 ) -> None:
-    mean, error, K = network_moment(description, grid, draws=100)
+    mean, error, K = network_moment(description, grid, draws=80)
     scale = float(K.variance.mean())
-    assert float(error.max()) < 0.06 * scale
+    assert float(error.max()) < 0.07 * scale
     assert bool(((mean - K.matrix).abs() < 4.5 * error + bias * scale).all())
 
 

@@ -24,9 +24,16 @@ def instant(tmp_path, monkeypatch):
         mean[1:-1] = (mean[:-2].astype(int) + mean[2:]) // 2
         spread = np.ones(mean.shape, np.float32)
         axis = -1 if mean.ndim == 3 else None
-        settings = {"method": options["method"], "arch": {"name": "none"}, "noise": "none", "seed": options["seed"]}
+        settings = {
+            "method": options["method"],
+            "arch": {"name": "none"},
+            "noise": "none",
+            "seed": options["seed"],
+        }
         budgets.append((options["method"], options["time_budget"]))
-        return Restoration(mean, spread, mean[None], {"step": []}, (25.0,), 1.0, 9, 0.1, stopped[0], settings, {}, axis)
+        return Restoration(
+            mean, spread, mean[None], {"step": []}, (25.0,), 1.0, 9, 0.1, stopped[0], settings, {}, axis
+        )
 
     budgets, stopped = [], ["finished"]
     monkeypatch.setattr(demo.Scene, "restore", restore)

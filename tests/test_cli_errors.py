@@ -86,7 +86,10 @@ BAD = {
     "sigma that is no number": (["denoise", "good.png", "--sigma", "much"], "expected auto, a number"),
     "infinite sigma": (["denoise", "good.png", "--sigma", "inf"], "sigma is inf"),
     "sigma for other channels": (["denoise", "good.png", "--sigma", "5,6,7"], "1 channel"),
-    "auto where it is not known": (["inpaint", "good.png", "--mask", "mask.png", "--sigma", "auto"], "'auto'"),
+    "auto where it is not known": (
+        ["inpaint", "good.png", "--mask", "mask.png", "--sigma", "auto"],
+        "'auto'",
+    ),
     "unknown noise": (["denoise", "good.png", "--noise", "pink"], "noise is 'pink'"),
     "gain without counts": (["denoise", "good.png", "--gain", "2"], "--gain"),
     "gain of zero": (["denoise", "good.png", "--noise", "poisson", "--gain", "0"], "gain is 0"),
@@ -125,7 +128,10 @@ BAD_OUTPUTS = {
     "std exists": (["-o", "out.png", "--std", "kept.png"], "kept.png"),
     "std in 8 bits": (["-o", "out.png", "--std", "std.png"], "floating-point"),
     "std exists as .npy": (["-o", "out.png", "--std", "nan.npy"], "--force"),
-    "std of a single fit": (["-o", "out.png", "--std", "std.tif", "--method", "map"], "no standard deviation"),
+    "std of a single fit": (
+        ["-o", "out.png", "--std", "std.tif", "--method", "map"],
+        "no standard deviation",
+    ),
     "report in a file": (["-o", "out.png", "--report", "kept.png"], "is a file"),
     "report in no writable folder": (["-o", "out.png", "--report", "/proc/page"], "/proc/page"),
     "resume in a file": (["-o", "out.png", "--resume", "kept.png/there"], "is a file"),
@@ -155,7 +161,9 @@ def test_a_picture_that_does_not_fit_in_memory_is_told_before_the_run(here, monk
 def test_an_existing_report_is_kept(here):
     Path("page").mkdir()
     Path("page/report.html").write_text("precious")
-    assert_refused(here, ["denoise", "good.png", "-o", "out.png", "--report", "page"], "report.html: exists already")
+    assert_refused(
+        here, ["denoise", "good.png", "-o", "out.png", "--report", "page"], "report.html: exists already"
+    )
 
 
 def test_float_pictures_are_refused_for_png_before_the_run(here):
@@ -184,7 +192,9 @@ def test_a_failing_output_does_not_cost_the_others(here, monkeypatch):
         raise OSError(errno.ENOSPC, "No space left on device", "out.png")
 
     monkeypatch.setattr(restoring.io, "write_picture", full)
-    result = run("denoise", "good.png", "-o", "out.png", "--std", "std.npy", "--resume", "kept", "--sigma", "5", *GP)
+    result = run(
+        "denoise", "good.png", "-o", "out.png", "--std", "std.npy", "--resume", "kept", "--sigma", "5", *GP
+    )
     assert result.exit_code == 2
     assert result.stderr.splitlines()[-1].startswith("bayesdip: error: out.png: No space left on device")
     assert Path("std.npy").exists() and Path("kept/restoration.npz").exists()

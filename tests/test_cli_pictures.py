@@ -58,7 +58,9 @@ ODD = {
 def test_odd_pictures_come_back_in_their_own_type_and_size(tmp_path, name, make):
     source, out = tmp_path / name, tmp_path / f"out{name[-4:]}"
     make(source)
-    result = run("denoise", source, "-o", out, "--method", "gp", "--effort", "fast", "--report", tmp_path / "page")
+    result = run(
+        "denoise", source, "-o", out, "--method", "gp", "--effort", "fast", "--report", tmp_path / "page"
+    )
     assert result.exit_code == 0, result.stderr
     before, after = io.read_picture(source), io.read_picture(out)
     assert after.pixels.shape == before.pixels.shape
@@ -99,7 +101,18 @@ def test_deblurring_by_a_point_changes_nothing_that_is_exact(tmp_path):
     point = np.zeros((3, 3))
     point[1, 1] = 2.0  # its sum does not matter
     np.save(tmp_path / "psf.npy", point)
-    words = ("--psf", tmp_path / "psf.npy", "--sigma", 0, "--method", "gp", "--effort", "fast", "--samples", 0)
+    words = (
+        "--psf",
+        tmp_path / "psf.npy",
+        "--sigma",
+        0,
+        "--method",
+        "gp",
+        "--effort",
+        "fast",
+        "--samples",
+        0,
+    )
     result = run("deblur", tmp_path / "a.png", "-o", tmp_path / "out.png", *words)
     assert result.exit_code == 0, result.stderr
     after = io.read_picture(tmp_path / "out.png").pixels
@@ -126,7 +139,9 @@ def test_transparent_pixels_are_missing_in_inpaint_and_come_back_opaque(tmp_path
     picture[..., 3] = 255
     picture[5:8, 5:8] = (255, 0, 255, 0)
     save_picture(tmp_path / "a.png", picture)
-    result = run("inpaint", tmp_path / "a.png", "-o", tmp_path / "out.png", "--method", "gp", "--effort", "fast")
+    result = run(
+        "inpaint", tmp_path / "a.png", "-o", tmp_path / "out.png", "--method", "gp", "--effort", "fast"
+    )
     assert result.exit_code == 0, result.stderr
     after = io.read_picture(tmp_path / "out.png")
     assert (after.alpha == 255).all()

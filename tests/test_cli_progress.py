@@ -8,7 +8,15 @@ import math
 import pytest
 from rich.console import Console
 
-from bayesdip.cli.progress import AT_THE_NOISE, GAUGE_CELLS, LiveProgress, PlainProgress, gauge, line, watching
+from bayesdip.cli.progress import (
+    AT_THE_NOISE,
+    GAUGE_CELLS,
+    LiveProgress,
+    PlainProgress,
+    gauge,
+    line,
+    watching,
+)
 from bayesdip.monitor import Estimate, Progress
 
 
@@ -16,7 +24,9 @@ def at(step, fit=1.0, phase="burn-in", steps=100, remaining=75.0, estimate=None)
     return Progress(phase, step, steps, 1.0, remaining, fit, estimate)
 
 
-@pytest.mark.parametrize(("fit", "words"), [(1.04, "there"), (2.7, "above it"), (0.3, "the noise is being fitted")])
+@pytest.mark.parametrize(
+    ("fit", "words"), [(1.04, "there"), (2.7, "above it"), (0.3, "the noise is being fitted")]
+)
 def test_the_gauge_says_how_the_fit_stands_to_the_noise(fit, words):
     said = gauge(fit, "noise level").plain
     assert f"{fit:.2f} x noise level" in said and words in said

@@ -28,7 +28,9 @@ def here(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     rng = np.random.default_rng(0)
     ramp = np.linspace(40, 200, 24)[:, None] + np.linspace(0, 40, 20)
-    Image.fromarray(np.clip(ramp + 10 * rng.standard_normal((24, 20)), 0, 255).astype(np.uint8)).save("in.png")
+    Image.fromarray(np.clip(ramp + 10 * rng.standard_normal((24, 20)), 0, 255).astype(np.uint8)).save(
+        "in.png"
+    )
     return tmp_path
 
 
@@ -47,7 +49,12 @@ def test_json_is_one_object_with_the_documented_fields(here):
     told = told_by("denoise", "in.png", "-o", "out.png", "--sigma", 10, "--std", "std.tif", *GP)
     documented = (Path(__file__).parent.parent / "docs" / "command-line.md").read_text(encoding="utf-8")
     table = documented.split("## `--json`")[1].split("`bayesdip demo --json`")[0]
-    named = {name.strip(" `") for line in table.splitlines() if line.startswith("| `") for name in line.split("|")[1].split(",")}
+    named = {
+        name.strip(" `")
+        for line in table.splitlines()
+        if line.startswith("| `")
+        for name in line.split("|")[1].split(",")
+    }
     assert set(told) == named
     assert told["schema"] == 1 and told["task"] == "denoise" and told["sigma"] == [10.0]
     assert told["input"] == {
@@ -64,10 +71,18 @@ def test_the_estimated_sigma_is_told(here):
 
 
 def test_the_summary_says_what_was_done_on_one_screen(here):
-    result = run("denoise", "in.png", "-o", "out.png", "--sigma", 10, "--std", "std.tif", "--report", "page", *GP)
+    result = run(
+        "denoise", "in.png", "-o", "out.png", "--sigma", 10, "--std", "std.tif", "--report", "page", *GP
+    )
     lines = result.stdout.splitlines()
     assert len(lines) <= 24 and max(map(len, lines)) <= 110
-    for words in ("20 x 24 pixels, 8-bit PNG", "sigma 10 (as given)", "gp", "mean std", "the noise alone is 10"):
+    for words in (
+        "20 x 24 pixels, 8-bit PNG",
+        "sigma 10 (as given)",
+        "gp",
+        "mean std",
+        "the noise alone is 10",
+    ):
         assert words in result.stdout
     for name in ("out.png", "std.tif", "page/report.html"):
         assert name in result.stdout and Path(name).exists()
@@ -98,7 +113,9 @@ def test_what_the_format_cannot_keep_is_said(here):
     Image.fromarray(np.arange(600, dtype=np.uint16).reshape(20, 30) * 100).save("deep.png")
     result = run("denoise", "deep.png", "-o", "out.webp", *GP)
     assert "note: 16 bits became 8" in result.stderr
-    assert any("16 bits became 8" in note for note in told_by("denoise", "deep.png", "-o", "two.webp", *GP)["notes"])
+    assert any(
+        "16 bits became 8" in note for note in told_by("denoise", "deep.png", "-o", "two.webp", *GP)["notes"]
+    )
 
 
 def test_resume_takes_the_same_request_from_the_folder(here, monkeypatch):
@@ -200,16 +217,23 @@ def test_help_loads_neither_torch_nor_numpy():
 
 
 def test_the_program_itself_refuses_in_one_line(here):
-    result = subprocess.run([*PROGRAM, "denoise", "nowhere.png", "-o", "out.png"], capture_output=True, text=True)
+    result = subprocess.run(
+        [*PROGRAM, "denoise", "nowhere.png", "-o", "out.png"], capture_output=True, text=True
+    )
     assert result.returncode == 2 and result.stdout == ""
-    assert result.stderr.startswith("bayesdip: error: nowhere.png: no such file") and result.stderr.count("\n") == 1
+    assert (
+        result.stderr.startswith("bayesdip: error: nowhere.png: no such file")
+        and result.stderr.count("\n") == 1
+    )
 
 
 @pytest.mark.slow
 @pytest.mark.skipif(os.name == "nt", reason="sends the signal of Ctrl-C")
 def test_ctrl_c_writes_the_best_result_so_far(here):
     words = ["denoise", "in.png", "-o", "out.png", "--method", "map", "--effort", "best", "--sigma", "10"]
-    with subprocess.Popen([*PROGRAM, *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(
+        [*PROGRAM, *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
         assert process.stderr is not None
         for line in process.stderr:  # the estimate comes after a few steps
             if line.startswith("estimate"):

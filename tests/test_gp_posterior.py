@@ -168,17 +168,77 @@ def test_noise_that_differs_by_pixel_is_weighted_by_pixel() -> None:
 def test_each_channel_has_its_own_mask_noise_and_amplitude() -> None:
     missing = torch.stack([random_mask(14, 14), random_mask(14, 14, share=0.2)])
     y = torch.cat([picture(14, 14), 3 * picture(14, 14, seed=1)])
-    result = posterior(
-        y, Mask(missing, (14, 14)), Matern32(2.0), Gaussian((0.02, 0.3)), tol=1e-10, exact=True
-    )
+    options = {"tol": 1e-10, "exact": True, "colour": False}
+    result = posterior(y, Mask(missing, (14, 14)), Matern32(2.0), Gaussian((0.02, 0.3)), **options)  # type: ignore[arg-type]
     assert result.std is not None
     for c, sigma in enumerate((0.02, 0.3)):
-        alone = posterior(
-            y[c : c + 1], Mask(missing[c]), Matern32(2.0), Gaussian(sigma), tol=1e-10, exact=True
-        )
+        alone = posterior(y[c : c + 1], Mask(missing[c]), Matern32(2.0), Gaussian(sigma), **options)  # type: ignore[arg-type]
         torch.testing.assert_close(result.mean[c], alone.mean[0], atol=1e-7, rtol=0)
         assert alone.std is not None
         torch.testing.assert_close(result.std[c], alone.std[0], atol=1e-7, rtol=0)
+
+
+def coloured(*shape: int, seed: int = 0) -> tuple[Tensor, Tensor]:
+    """Two correlated channels, (2, *shape), and the covariance between them."""
+    from bayesdip.gp.grid import embed
+
+    B = torch.tensor([[0.04, 0.03], [0.03, 0.05]], dtype=torch.float64)
+    factor = torch.linalg.cholesky(B)
+    return torch.einsum("ij,j...->i...", factor, embed(Matern32(2.0), shape).draw((2,), seeded(seed))), B
+
+
+def dense_in_colour(
+    y: Tensor, seen: Tensor, B: Tensor, noise: Tensor, offset: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Posterior mean and variance of correlated channels; `noise` is absolute."""
+    K = torch.kron(B, dense_covariance(Matern32(2.0), y.shape[1:]))
+    s = seen.flatten()
+    m = offset.repeat_interleave(y[0].numel())
+    gain = torch.linalg.solve(K[s][:, s] + noise.expand_as(y).flatten()[s].diag(), K[s]).T
+    mean = m + gain @ (y.flatten() - m)[s]
+    return mean.reshape(y.shape), (K.diagonal() - (gain * K[:, s]).sum(1)).reshape(y.shape)
+
+
+@pytest.mark.parametrize("own", ["nothing of their own", "masks", "noise"])
+def test_correlated_channels_help_each_other_as_in_dense_algebra(own: str) -> None:
+    y, B = coloured(13, 12)
+    missing = random_mask(2, 13, 12) if own == "masks" else random_mask(13, 12)[None].expand(2, -1, -1)
+    sigma = (0.05, 0.2) if own == "noise" else (0.1, 0.1)
+    noise = torch.tensor(sigma, dtype=torch.float64).square()[:, None, None]
+    result = posterior(
+        y, Mask(missing, (13, 12)), Matern32(2.0), Gaussian(sigma), colour=B, mean=0.1, tol=1e-10, exact=True
+    )
+    mean, variance = dense_in_colour(y, ~missing, B, noise, torch.full((2,), 0.1, dtype=torch.float64))
+    assert result.std is not None and result.colour is not None
+    torch.testing.assert_close(result.mean, mean, atol=1e-7, rtol=0)
+    torch.testing.assert_close(result.std, variance.sqrt(), atol=1e-7, rtol=0)
+    torch.testing.assert_close(result.colour, B, atol=1e-12, rtol=0)
+
+
+@pytest.mark.parametrize("own", ["nothing of their own", "masks"])
+def test_samples_of_correlated_channels_have_the_exact_std(own: str) -> None:
+    y, B = coloured(9, 8)
+    missing = random_mask(2, 9, 8) if own == "masks" else random_mask(9, 8)
+    result, exact = (
+        posterior(y, Mask(missing, (9, 8)), Matern32(2.0), Gaussian(0.1), colour=B, tol=1e-5, **options)  # type: ignore[arg-type]
+        for options in ({"samples": 3000, "generator": seeded()}, {"exact": True})
+    )
+    assert result.std is not None and exact.std is not None
+    assert float((result.std / exact.std - 1).abs().max()) < 5 * result.std_error
+    # Between the channels, too: the mean product of the deviations where both are missing.
+    deviation = result.samples - result.mean
+    both = (random_mask(2, 9, 8)[0] & random_mask(2, 9, 8)[1]) if own == "masks" else missing
+    product = float((deviation[:, 0] * deviation[:, 1])[:, both].mean())
+    scale = float((exact.std[0] * exact.std[1])[both].mean())
+    assert 0.3 < product / scale < 0.9
+
+
+def test_the_colour_covariance_is_learnt_from_noisy_data() -> None:
+    y, B = coloured(96, 96)
+    noisy = y + 0.3 * torch.randn(y.shape, generator=seeded(3), dtype=y.dtype)
+    learnt = posterior(noisy, Identity((96, 96)), Matern32(2.0), Gaussian(0.3)).colour
+    assert learnt is not None
+    assert float((learnt - B).abs().max()) < 0.01
 
 
 @pytest.mark.parametrize("sigma", [0.0, 0.05])

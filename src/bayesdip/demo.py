@@ -70,7 +70,9 @@ class Scene:
     def command(self, folder: Path, options: dict[str, Any]) -> str:
         """The command line that does the same from the files of the demo."""
         words = ["bayesdip", self.task, str(folder / self.task / "damaged.png"), "-o", "restored.png"]
-        words += ["--sigma", "25"] if self.missing is None else ["--mask", str(folder / self.task / "mask.png")]
+        words += (
+            ["--sigma", "25"] if self.missing is None else ["--mask", str(folder / self.task / "mask.png")]
+        )
         for name, value in options.items():
             words += [f"--{name.replace('_', '-')}", f"{value:g}" if isinstance(value, float) else str(value)]
         return shlex.join(words)
@@ -94,9 +96,9 @@ def scenes(seed: int) -> list[Scene]:
     from skimage import data
 
     generator = np.random.default_rng(seed)
-    colour = data.chelsea()[20:276, 100:356]
+    colour: Pixels = data.chelsea()[20:276, 100:356]  # type: ignore[no-untyped-call]
     noisy = colour + SIGMA * generator.standard_normal(colour.shape)
-    gray = data.camera()
+    gray: Pixels = data.camera()  # type: ignore[no-untyped-call]
     missing = (generator.random(gray.shape) < MISSING_SHARE) | scratch(gray.shape)
     return [
         Scene("denoise", colour, np.clip(np.rint(noisy), 0, 255).astype(np.uint8)),

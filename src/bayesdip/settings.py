@@ -49,7 +49,7 @@ class Settings:
     seed : int
         Seeds everything random; the same seed repeats a CPU run to the bit.
     device : str
-        ``"auto"``, ``"cpu"``, ``"cuda"``, ``"cuda:1"``, ``"mps"``.
+        ``"cpu"``, ``"cuda"``, ``"cuda:1"``, ``"mps"``; what :func:`pick_device` gives.
     """
 
     arch: Architecture
@@ -61,7 +61,7 @@ class Settings:
     samples: int = 16
     draws: int | None = None
     seed: int = 0
-    device: str = "auto"
+    device: str = "cpu"
 
     def __post_init__(self) -> None:
         one_of("method", self.method, METHODS)

@@ -44,7 +44,9 @@ def denoise(
     shared: Shared,
     sigma: Annotated[
         str,
-        typer.Option(metavar="auto|S", help="Noise in the picture's own scale: one number, or S,S,S by channel."),
+        typer.Option(
+            metavar="auto|S", help="Noise in the picture's own scale: one number, or S,S,S by channel."
+        ),
     ] = "auto",
     noise: Annotated[
         str, typer.Option(metavar="gaussian|poisson|poisson-gaussian", help="Kind of noise.")
@@ -82,7 +84,7 @@ def inpaint(
     from bayesdip.cli import verbs
     from bayesdip.cli.restoring import carry_out
 
-    known_noise = verbs.parse_sigma(sigma, auto=False)
+    known_noise = verbs.parse_level(sigma)
     carry_out("inpaint", shared, lambda picture: verbs.inpainting(picture, mask, missing, known_noise))
 
 
@@ -100,7 +102,7 @@ def upscale(
     from bayesdip.cli import verbs
     from bayesdip.cli.restoring import carry_out
 
-    small_noise = verbs.parse_sigma(sigma, auto=False)
+    small_noise = verbs.parse_level(sigma)
     carry_out("upscale", shared, lambda picture: verbs.upscaling(picture, factor, kind, small_noise))
 
 
@@ -131,7 +133,9 @@ def demo(
     output: Annotated[
         Path, typer.Option("-o", "--output", metavar="DIR", help="Folder for the demo's files.")
     ] = Path("bayesdip-demo"),
-    quick: Annotated[bool, typer.Option("--quick", help="Take seconds instead of minutes; worse pictures.")] = False,
+    quick: Annotated[
+        bool, typer.Option("--quick", help="Take seconds instead of minutes; worse pictures.")
+    ] = False,
     seed: Annotated[int, typer.Option(help="Seed of the damage and of the methods.")] = 0,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of the table.")] = False,
 ) -> None:

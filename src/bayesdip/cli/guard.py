@@ -97,7 +97,9 @@ def _refuse(error: Exception, text: str, wants_json: bool) -> int:
 def _interrupted(wants_json: bool) -> int:
     print("bayesdip: interrupted before there was a result", file=sys.stderr)
     if wants_json:
-        print(json.dumps({"error": {"type": "Interrupted", "message": "interrupted before there was a result"}}))
+        print(
+            json.dumps({"error": {"type": "Interrupted", "message": "interrupted before there was a result"}})
+        )
     return INTERRUPTED
 
 

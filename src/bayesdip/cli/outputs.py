@@ -56,7 +56,9 @@ def check_outputs(shared: Shared, picture: Picture, shape: tuple[int, ...]) -> t
 def _check_std(shared: Shared, shape: tuple[int, ...]) -> None:
     assert shared.std is not None
     if shared.method == "map":
-        raise BayesDipError("--std was given with --method map, which has no standard deviation: use gp or sgld")
+        raise BayesDipError(
+            "--std was given with --method map, which has no standard deviation: use gp or sgld"
+        )
     if shared.std.suffix.lower() not in STD_SUFFIXES:
         raise FileError(
             f"{shared.std}: a file with the extension {shared.std.suffix!r} holds no floating-point numbers; "
@@ -77,7 +79,9 @@ def check_folder(folder: Path, names: tuple[str, ...], force: bool) -> None:
         raise FileError(f"{existing}: is a file; a folder is expected: choose another name than {folder}")
     for name in names:
         if (folder / name).is_dir():
-            raise FileError(f"{folder / name}: is a directory; a file is to be written there: choose another folder")
+            raise FileError(
+                f"{folder / name}: is a directory; a file is to be written there: choose another folder"
+            )
         if (folder / name).exists() and not force:
             raise FileError(
                 f"{folder / name}: exists already; a new name is expected: choose another folder, or replace it with --force"

@@ -57,18 +57,20 @@ def carry_out(task: str, shared: Shared, prepare: Callable[[io.Picture], Work]) 
             restoration = work.run(**options)
     else:
         restoration = kept
-    run = Run(task, shared, picture, work, restoration, places(shared, restoration), kept is not None, notes)
+    places = written(shared, restoration)
+    if places.std != shared.std:
+        notes = (*notes, f"{shared.std} is not written: the run ended before its second sample")
+        typer.echo(f"note: {notes[-1]}", err=True)
+    run = Run(task, shared, picture, work, restoration, places, kept is not None, notes)
     write(run, shelf)
     typer.echo(summary.as_json(run) if shared.json else summary.as_text(run))
 
 
-def places(shared: Shared, restoration: Restoration) -> Written:
-    """Where everything will be."""
-    std, report = shared.std, shared.report
-    if std is not None and restoration.std is None:
-        typer.echo(f"note: {std} is not written: the run ended before its second sample", err=True)
-        std = None
-    return Written(shared.output, std, None if report is None else report / PAGE, shared.resume)
+def written(shared: Shared, restoration: Restoration) -> Written:
+    """Where everything will be; the standard deviation nowhere if there is none."""
+    std = shared.std if restoration.std is not None else None
+    report = None if shared.report is None else shared.report / PAGE
+    return Written(shared.output, std, report, shared.resume)
 
 
 def write(run: Run, shelf: Shelf | None) -> None:
@@ -104,4 +106,3 @@ def report_on(run: Run, folder: Path, command: str) -> None:
         like=run.picture,
         missing=run.work.missing,
     )
-

@@ -34,7 +34,13 @@ def fingerprint(array: NDArray[Any]) -> str:
 def request_of(task: str, picture: Picture, asked: dict[str, Any], options: dict[str, Any]) -> dict[str, Any]:
     """All that decides the result, as plain JSON values; the device is only where it is computed."""
     decisive = {name: value for name, value in options.items() if name != "device"}
-    request = {"version": __version__, "task": task, "input": fingerprint(picture.pixels), **asked, **decisive}
+    request = {
+        "version": __version__,
+        "task": task,
+        "input": fingerprint(picture.pixels),
+        **asked,
+        **decisive,
+    }
     plain: dict[str, Any] = json.loads(json.dumps(request))
     return plain
 
@@ -61,12 +67,15 @@ class Shelf:
             there = json.loads((self.folder / REQUEST).read_text(encoding="utf-8"))
             differing = [key for key in {**there, **self.request} if there.get(key) != self.request.get(key)]
         except (OSError, ValueError, AttributeError, TypeError) as error:
-            return self._refuse(f"holds a restoration without a readable {REQUEST} ({type(error).__name__})")
+            self._refuse(f"holds a restoration without a readable {REQUEST} ({type(error).__name__})")
+            return None
         if differing:
             words = ", ".join(
-                f"{key} is {there.get(key)!r} there, {self.request.get(key)!r} here" for key in sorted(differing)[:3]
+                f"{key} is {there.get(key)!r} there, {self.request.get(key)!r} here"
+                for key in sorted(differing)[:3]
             )
-            return self._refuse(f"holds the result of another request ({words})")
+            self._refuse(f"holds the result of another request ({words})")
+            return None
         try:
             found = Restoration.load(self.folder)
         except BayesDipError:

@@ -27,7 +27,9 @@ def _where(*names: str, help: str, metavar: str | None = None) -> Any:
 class Shared:
     """What every restoring verb takes; the field's name is the option's unless it says otherwise."""
 
-    source: Annotated[Path, typer.Argument(metavar="IN", help="Picture: PNG, JPEG, TIFF, WebP, BMP, GIF or .npy.")]
+    source: Annotated[
+        Path, typer.Argument(metavar="IN", help="Picture: PNG, JPEG, TIFF, WebP, BMP, GIF or .npy.")
+    ]
     output: Annotated[
         Path, _where("-o", "--output", metavar="OUT", help="Restored picture: .png .jpg .tif .webp or .npy.")
     ]
@@ -49,9 +51,12 @@ class Shared:
     temperature: Annotated[float, _how(help="For psgld: 1 samples the posterior itself.")] = 1.0
     samples: Annotated[int, _how(help="Posterior samples to keep.")] = 16
     std: Annotated[
-        Path | None, _where(metavar="FILE", help="Write the standard deviation of every pixel (float .tif or .npy).")
+        Path | None,
+        _where(metavar="FILE", help="Write the standard deviation of every pixel (float .tif or .npy)."),
     ] = None
-    report: Annotated[Path | None, _where(metavar="DIR", help="Write report.html, a page about the run.")] = None
+    report: Annotated[Path | None, _where(metavar="DIR", help="Write report.html, a page about the run.")] = (
+        None
+    )
     resume: Annotated[
         Path | None, _where(metavar="DIR", help="Keep the result there; load it if it is there already.")
     ] = None
@@ -60,7 +65,17 @@ class Shared:
 
     def method_options(self) -> dict[str, Any]:
         """The options that decide what is computed, by the names of :class:`bayesdip.pipeline.Options`."""
-        names = ("method", "arch", "effort", "time_budget", "seed", "device", "sampler", "temperature", "samples")
+        names = (
+            "method",
+            "arch",
+            "effort",
+            "time_budget",
+            "seed",
+            "device",
+            "sampler",
+            "temperature",
+            "samples",
+        )
         return {name: getattr(self, name) for name in names}
 
 
@@ -86,7 +101,7 @@ def restoring(verb: Callable[..., None]) -> Callable[..., None]:
         shared = Shared(**{name: given.pop(name) for name in parameters})
         verb(**given, shared=shared)
 
-    del command.__wrapped__  # type: ignore[attr-defined]  # else its signature would be read instead
+    del command.__wrapped__  # else its signature would be read instead
     ordered = [p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in own]
     signature = inspect.Signature([*ordered, *parameters.values()])
     command.__signature__ = signature  # type: ignore[attr-defined]

@@ -28,7 +28,12 @@ def show_demo(folder: Path, *, quick: bool, seed: int, as_json: bool) -> None:
         outcomes.append(outcome)
         typer.echo(f"{outcome.method} {outcome.task}: {gain(outcome)}", err=True)
     if as_json:
-        told = {"schema": SCHEMA, "task": "demo", "folder": str(folder), "results": [demo.facts(o) for o in outcomes]}
+        told = {
+            "schema": SCHEMA,
+            "task": "demo",
+            "folder": str(folder),
+            "results": [demo.facts(o) for o in outcomes],
+        }
         typer.echo(json.dumps(plain(told), allow_nan=False))
         return
     typer.echo(table(outcomes))

@@ -149,7 +149,9 @@ def steps_of(run: Run) -> str:
 
 def time_of(run: Run) -> str:
     spent = clock(run.restoration.seconds)
-    return f"{spent} when it was computed; taken from {one_line(run.written.resume)}" if run.resumed else spent
+    return (
+        f"{spent} when it was computed; taken from {one_line(run.written.resume)}" if run.resumed else spent
+    )
 
 
 def held_out_of(run: Run) -> str:
@@ -157,7 +159,9 @@ def held_out_of(run: Run) -> str:
     if restoration.held_out is None:
         return ""
     noise = f"; the noise alone is {numbers(restoration.sigma)}" if any(restoration.sigma or ()) else ""
-    return f"{restoration.held_out:.4g} rms on {restoration.held_out_count} values kept from the method{noise}"
+    return (
+        f"{restoration.held_out:.4g} rms on {restoration.held_out_count} values kept from the method{noise}"
+    )
 
 
 def uncertainty_of(run: Run) -> str:

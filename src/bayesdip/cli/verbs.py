@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from bayesdip.noise import Noise
     from bayesdip.restoration import Restoration
 
-Sigma = float | tuple[float, ...] | None
+Level = float | tuple[float, ...]
+Sigma = Level | None
 NOISES = ("gaussian", "poisson", "poisson-gaussian")
 
 
@@ -79,9 +80,13 @@ class NoiseChoice:
                 f"--{next(iter(counts))} was given with --noise gaussian: it belongs to poisson and poisson-gaussian"
             )
         if kind == "poisson" and level is not None:
-            raise BayesDipError("--sigma was given with --noise poisson: use --noise poisson-gaussian for read-out noise")
+            raise BayesDipError(
+                "--sigma was given with --noise poisson: use --noise poisson-gaussian for read-out noise"
+            )
         if kind == "poisson-gaussian" and not isinstance(level, float):
-            raise BayesDipError(f"--sigma is {sigma!r}: --noise poisson-gaussian expects one number, the read-out noise")
+            raise BayesDipError(
+                f"--sigma is {sigma!r}: --noise poisson-gaussian expects one number, the read-out noise"
+            )
         return cls(kind, level, counts)
 
     def model(self) -> Noise | None:
@@ -95,20 +100,22 @@ class NoiseChoice:
         return None
 
 
-def parse_sigma(text: str, *, auto: bool = True) -> Sigma:
-    """``"auto"`` to None, ``"25"`` to 25.0, ``"25,20,30"`` to one for each channel."""
-    if auto and text.strip().lower() == "auto":
-        return None
+def parse_sigma(text: str) -> Sigma:
+    """``"auto"`` to None, else as :func:`parse_level`."""
+    return None if text.strip().lower() == "auto" else parse_level(text, "auto, a number")
+
+
+def parse_level(text: str, expected: str = "a number") -> Level:
+    """``"25"`` to 25.0, ``"25,20,30"`` to one for each channel."""
+    from bayesdip.noise import Gaussian
+
     try:
         values = tuple(float(part) for part in text.split(","))
     except ValueError:
-        expected = "auto, a number, or" if auto else "a number, or"
         raise BayesDipError(
-            f"sigma is {text!r}: expected {expected} numbers with commas, one for each channel"
+            f"sigma is {text!r}: expected {expected}, or numbers with commas, one for each channel"
         ) from None
-    from bayesdip.noise import Gaussian
-
-    level: float | tuple[float, ...] = values if len(values) > 1 else values[0]
+    level: Level = values if len(values) > 1 else values[0]
     Gaussian(level)  # refuses what is negative or not finite
     return level
 
@@ -142,7 +149,7 @@ def denoising(picture: Picture, choice: NoiseChoice) -> Work:
     )
 
 
-def inpainting(picture: Picture, mask_file: Path | None, missing: str | None, sigma: Sigma) -> Work:
+def inpainting(picture: Picture, mask_file: Path | None, missing: str | None, sigma: Level) -> Work:
     """``bayesdip inpaint``: white in the mask, and where the picture is transparent."""
     from bayesdip.tasks import inpaint
 
@@ -176,7 +183,7 @@ def inpainting(picture: Picture, mask_file: Path | None, missing: str | None, si
     )
 
 
-def upscaling(picture: Picture, factor: int, kind: str, sigma: Sigma) -> Work:
+def upscaling(picture: Picture, factor: int, kind: str, sigma: Level) -> Work:
     """``bayesdip upscale``."""
     from bayesdip.tasks import upscale
 
@@ -185,9 +192,7 @@ def upscaling(picture: Picture, factor: int, kind: str, sigma: Sigma) -> Work:
         raise BayesDipError(f"--factor is {factor}: expected a whole number of at least 1, such as 4")
     grid = tuple(n * factor for n in picture.grid)
     return Work(
-        partial(
-            upscale, picture.pixels, factor, kind=kind, sigma=sigma, channel_axis=channel_axis(picture)
-        ),
+        partial(upscale, picture.pixels, factor, kind=kind, sigma=sigma, channel_axis=channel_axis(picture)),
         grid + picture.pixels.shape[2:],
         {"factor": factor, "kind": kind, "sigma": sigma},
         exact=_is_zero(sigma),

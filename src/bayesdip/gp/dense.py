@@ -52,7 +52,7 @@ def dense_variance(system: DataCovariance, kernel: Kernel, *, constant: bool, of
     K = dense_covariance(kernel, shape, constant=constant).to(system.seen)
     pictures = torch.eye(len(K), dtype=K.dtype, device=K.device).reshape(-1, 1, *shape)
     A = pictures if system.operator is None else system.operator.forward(pictures)
-    A = A.flatten(1).T
+    A = A.flatten(1).T.contiguous()
     if system.mixing is not None:
         if len(K) * together > LARGEST:
             raise ResourceError(

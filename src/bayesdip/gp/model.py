@@ -18,8 +18,8 @@ from bayesdip.operators import Operator
 # well-conditioned. 8-bit rounding alone has a share of about 3e-5 in a photograph.
 JITTER = 1e-5
 # A kernel without energy in part of the grid's frequencies (a smooth one, as RBF) explains no
-# texture: what it must leave to noise grows up to this factor, with the share of empty frequencies.
-JITTER_OF_SMOOTH = 1e3
+# texture: what it must leave to noise grows by up to this factor, as the empty share grows to a third.
+JITTER_OF_SMOOTH = 300.0
 
 
 @dataclass(frozen=True)
@@ -106,7 +106,7 @@ def build(
     probe = DataCovariance(grid, base, marks, torch.zeros_like(marks[:1, :1]), rows)
     unit = grid.variance if base is None else float(central_column(probe).max())
     empty = empty_share(grid, JITTER)
-    jitter = JITTER * JITTER_OF_SMOOTH**empty * grid.variance
+    jitter = JITTER * JITTER_OF_SMOOTH ** min(1.0, 3 * empty) * grid.variance
     silent = ~(variance.flatten(1) > 0).any(1)
 
     B = _colour(colour, amplitude, data, seen, variance, unit)

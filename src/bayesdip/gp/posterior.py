@@ -147,22 +147,12 @@ def posterior(
     precondition = preconditioner(system.to(dtype), kernel, constant=constant, smooth=model.smooth)
 
     def solve(which: DataCovariance, b: Tensor) -> Solution:
-        approximate = _for_rows(precondition, which)
-        if tol < SINGLE_PRECISION_TOLERANCE:
-            return conjugate_gradients(
-                which.apply,
-                b,
-                precondition=approximate,
-                tol=tol,
-                max_iterations=max_iterations,
-                monitor=monitor,
-            )
         return refined(
             which.apply,
-            which.to(torch.float32).apply,
+            which.to(dtype).apply,
             b,
-            torch.float32,
-            precondition=approximate,
+            dtype,
+            precondition=_for_rows(precondition, which),
             tol=tol,
             max_iterations=max_iterations,
             monitor=monitor,

@@ -150,7 +150,9 @@ def picture_parts(case: Case) -> dict[str, Any]:
     mean = case.restoration.mean
     view = View.of(mean, case.channels_last, case.like)
     after, before = view.levels(mean), before_levels(case, view)
-    opacity = None if case.missing is not None else pictures.opacity(case.like, mean.shape[:2], view.orientation)
+    opacity = (
+        None if case.missing is not None else pictures.opacity(case.like, mean.shape[:2], view.orientation)
+    )
     word = before_word(case)
     grid = after.shape[:2]
     return {
@@ -191,7 +193,9 @@ def uncertainty_parts(case: Case, view: View, before: Levels, after: Levels) -> 
     detail = [] if place is None else [(before[place], before_word(case)), (after[place], "Restored")]
     parts: dict[str, Any] = {"uncertainty": None, "bar": "", "top": 0.0, "joined": False}
     if case.restoration.std is not None:
-        spread = pictures.upright(pictures.spread_of(case.restoration.std, case.channels_last), view.orientation)
+        spread = pictures.upright(
+            pictures.spread_of(case.restoration.std, case.channels_last), view.orientation
+        )
         top = pictures.top_of(spread)
         colours = pictures.coloured(spread / top)
         parts = {
@@ -224,13 +228,13 @@ def signal_parts(case: Case) -> dict[str, Any]:
 
     def first(array: NDArray[Any], lead: int = 0) -> NDArray[np.float64]:
         array = array[..., 0] if case.channels_last else array
-        return array.reshape(*array.shape[:lead], -1).astype(np.float64)
+        return np.asarray(array.reshape(*array.shape[:lead], -1), dtype=np.float64)
 
     mean, seen = first(restoration.mean), first(case.before)
     if case.missing is not None:
         seen = np.where(case.missing.ravel(), np.nan, seen)
     factor = len(mean) / len(seen)
-    places = (np.arange(len(seen)) + 0.5) * factor - 0.5
+    places = (np.arange(len(seen), dtype=np.float64) + 0.5) * factor - 0.5
     std = None if restoration.std is None else first(restoration.std)
     samples = first(some(restoration.samples), lead=1)
     return {
@@ -246,7 +250,7 @@ def some(samples: NDArray[Any]) -> NDArray[Any]:
     """A few of the samples, evenly spread from the first to the last."""
     if len(samples) <= MOST_SAMPLES:
         return samples
-    return samples[np.linspace(0, len(samples) - 1, MOST_SAMPLES).round().astype(int)]
+    return samples[[round(i * (len(samples) - 1) / (MOST_SAMPLES - 1)) for i in range(MOST_SAMPLES)]]
 
 
 def facts(case: Case) -> list[tuple[str, str, str]]:
@@ -259,16 +263,26 @@ def facts(case: Case) -> list[tuple[str, str, str]]:
         found.append(("Missing", f"{100 * case.missing.mean():.1f} %", f"{int(case.missing.sum())} pixels"))
     noise = ", ".join(f"{s:.4g}" for s in r.sigma or ())
     described = str(r.settings.get("noise", ""))
-    found.append(("Noise sigma", noise or "varies", described) if any(r.sigma or (1,)) else ("Noise", "none", "data taken as exact"))
+    found.append(
+        ("Noise sigma", noise or "varies", described)
+        if any(r.sigma or (1,))
+        else ("Noise", "none", "data taken as exact")
+    )
     arch = r.settings.get("arch", {})
     found.append(("Method", str(r.settings.get("method", "")), f"network {arch.get('name', '')!r}"))
     found.append(("Time", clock(r.seconds), r.stopped))
     if r.held_out is not None:
         found.append(
-            ("Held-out error", f"{r.held_out:.4g}", f"rms on {r.held_out_count} values kept from the method; it contains their noise")
+            (
+                "Held-out error",
+                f"{r.held_out:.4g}",
+                f"rms on {r.held_out_count} values kept from the method; it contains their noise",
+            )
         )
     if r.std is not None:
-        found.append(("Mean std", f"{float(r.std.mean()):.4g}", "of the noise-free picture, in its own scale"))
+        found.append(
+            ("Mean std", f"{float(r.std.mean()):.4g}", "of the noise-free picture, in its own scale")
+        )
     return found
 
 
@@ -279,7 +293,9 @@ def rows(settings: dict[str, Any], prefix: str = "") -> list[tuple[str, str]]:
         if isinstance(value, dict):
             found += rows(value, f"{prefix}{name}.")
         else:
-            found.append((f"{prefix}{name}", value if isinstance(value, str) else json.dumps(value, default=str)))
+            found.append(
+                (f"{prefix}{name}", value if isinstance(value, str) else json.dumps(value, default=str))
+            )
     return found
 
 

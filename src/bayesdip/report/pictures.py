@@ -148,7 +148,7 @@ def show(levels: Levels, alt: str, longest: int = LARGE, alpha: Levels | None = 
         size = tuple(max(round(n * longest / side), 1) for n in image.size)
         image = image.resize((size[0], size[1]), Image.Resampling.BOX)
     data = BytesIO()
-    image.save(data, "PNG", optimize=True)
+    image.save(data, "PNG")
     zoom = ceil(min(TINY, longest) / max(image.size)) if max(image.size) < min(TINY, longest) else 1
     width, height = (n * zoom if n * zoom >= THIN else THINNEST for n in image.size)
     return Shown(uri(data.getvalue()), width, height, alt, pixelated=zoom > 1)

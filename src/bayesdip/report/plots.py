@@ -91,7 +91,9 @@ def _plot_fit(steps: Floats, fit: Floats, sampling: Sequence[float]) -> str:
         begin = float(steps[int(np.argmax(np.asarray(sampling) > 0))])
         right = float(x.place(begin))
         height = HEIGHT - TOP - BOTTOM
-        under.append(f'<rect class="shade" x="{LEFT}" y="{TOP}" width="{right - LEFT:.1f}" height="{height}"/>')
+        under.append(
+            f'<rect class="shade" x="{LEFT}" y="{TOP}" width="{right - LEFT:.1f}" height="{height}"/>'
+        )
         parts += [
             _text(LEFT + 8, TOP + 16, "burn-in: not counted", "note"),
             _text(WIDTH - RIGHT - 8, TOP + 16, "sampling: counted", "note", anchor="end"),
@@ -140,7 +142,9 @@ def signal_plot(before: tuple[Floats, Floats], mean: Floats, std: Floats | None,
     parts.append(f'<path class="seen" d="{path(x, y, *before)}"/>')
     if len(before[0]) <= 200:
         dots = zip(x.place(before[0]), y.place(before[1]), strict=True)
-        parts += [f'<circle class="dot" cx="{a:.1f}" cy="{b:.1f}" r="2.5"/>' for a, b in dots if math.isfinite(b)]
+        parts += [
+            f'<circle class="dot" cx="{a:.1f}" cy="{b:.1f}" r="2.5"/>' for a, b in dots if math.isfinite(b)
+        ]
     parts.append(f'<path class="line" d="{path(x, y, places, mean)}"/>')
     title = f"A signal of {len(mean)} samples: data, posterior mean and 90 % interval."
     return _framed(x, y, parts, "sample", "value", title)
@@ -180,7 +184,8 @@ def colour_bar(top: float, text: Callable[[float], str] = "{:.4g}".format) -> st
         f'<stop offset="{i / 23:.3f}" stop-color="rgb({r},{g},{b})"/>' for i, (r, g, b) in enumerate(colours)
     )
     ticks = "".join(
-        f'<line class="tick" x1="{a:.1f}" x2="{a:.1f}" y1="16" y2="21"/>' + _text(a, 34, text(tick), "tick-text", anchor="middle")
+        f'<line class="tick" x1="{a:.1f}" x2="{a:.1f}" y1="16" y2="21"/>'
+        + _text(a, 34, text(tick), "tick-text", anchor="middle")
         for tick, a in ((tick, float(axis.place(tick))) for tick in axis.ticks())
     )
     return (
@@ -209,11 +214,15 @@ def _framed(
         grid.append(_text(LEFT - 8, b + 4, f"{tick:g}", "tick-text", anchor="end"))
     names = _text((LEFT + WIDTH - RIGHT) / 2, HEIGHT - 8, across, "axis-name", anchor="middle")
     middle = (TOP + floor) / 2
-    names += _text(14, middle, up, "axis-name", anchor="middle", extra=f' transform="rotate(-90 14 {middle:.1f})"')
+    names += _text(
+        14, middle, up, "axis-name", anchor="middle", extra=f' transform="rotate(-90 14 {middle:.1f})"'
+    )
     frame = f'<line class="axis" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{floor}" y2="{floor}"/>'
     body = "".join([*under, *grid, *parts, frame, names])
     return f'<svg class="plot" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{escape(title)}">{body}</svg>'
 
 
 def _text(x: float, y: float, text: str, style: str, anchor: str = "start", extra: str = "") -> str:
-    return f'<text class="{style}" x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}"{extra}>{escape(text)}</text>'
+    return (
+        f'<text class="{style}" x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}"{extra}>{escape(text)}</text>'
+    )
