@@ -65,7 +65,9 @@ def seeded(seed: int = 0) -> torch.Generator:
 def uneven_covariance(grid: tuple[int, ...]) -> Exact:
     """A covariance that is stationary in no way, with a variance that differs from pixel to pixel."""
     n = int(np.prod(grid))
-    factor = torch.eye(n, dtype=torch.float64) + 0.4 * torch.randn(n, n, generator=seeded(5), dtype=torch.float64)
+    factor = torch.eye(n, dtype=torch.float64) + 0.4 * torch.randn(
+        n, n, generator=seeded(5), dtype=torch.float64
+    )
     return Exact(factor @ factor.T / 2, grid, FEATURES)
 
 
@@ -92,13 +94,13 @@ def test_exact_rule_agrees_with_sampled_modules_at_every_pair_of_pixels(
 ) -> None:
     K = uneven_covariance(grid)
     out = layer.covariance(K)
-    mean, error = sampled(layer, K, draws=200)
+    mean, error = sampled(layer, K, draws=500)
     scale = float(out.variance.mean())
     assert mean.shape == out.matrix.shape
-    assert float(error.mean()) < 0.03 * scale, "the estimate is too coarse to test anything"
+    assert float(error.mean()) < 0.02 * scale, "the estimate is too coarse to test anything"
     deviation = (mean - out.matrix).abs() / (error + 1e-9 * scale)
     assert float(deviation.max()) < 5.5  # of up to 9216 numbers
-    assert float(deviation.square().mean()) < 1.5
+    assert float(deviation.square().mean()) < 2.5  # few of them are independent
 
 
 @pytest.mark.parametrize("grid", [LINE, SQUARE])
@@ -175,7 +177,9 @@ def test_lag_average_is_the_mean_over_pairs() -> None:
         assert float(table[s, t]) == pytest.approx(float(torch.stack(pairs).mean()))
 
 
-def network_moment(description: Architecture, grid: tuple[int, ...], draws: int) -> tuple[Tensor, Tensor, Exact]:
+def network_moment(
+    description: Architecture, grid: tuple[int, ...], draws: int
+) -> tuple[Tensor, Tensor, Exact]:
     """Second moment of the last features (those that the output mixes), its error, and what is claimed."""
     dims, generator = len(grid), seeded(2)
     layers = description.layers(1, dims)
@@ -203,11 +207,11 @@ WIDE = {"width": 128, "input_depth": 128}
     ("description", "grid", "bias"),
     [
         (arch.skip(scales=1, **WIDE), (16,), 0.0),
-        (arch.skip(scales=1, **WIDE), (6, 6), 0.02),  # the skip's second norm comes after an activation
         (arch.skip(scales=2, upsample="transposed", downsample="average", **WIDE), (24,), 0.0),
         (arch.skip(scales=2, norm=False, padding="zero", **WIDE), (24,), 0.0),
         (arch.shuffle(scales=1, shuffled=64, **WIDE), (12,), 0.0),
-        # Norms of upsampled activations, which are no Gaussians, come twice in a row here:
+        # Norms of upsampled activations, which are no Gaussians, matter where the coarsest grid is so small:
+        (arch.skip(scales=1, **WIDE), (6, 6), 0.05),
         (arch.skip(scales=2, downsample="lanczos", **WIDE), (24,), 0.05),
         (arch.decoder(scales=2, padding="circular", **WIDE), (6,), 0.05),
     ],
@@ -216,9 +220,9 @@ WIDE = {"width": 128, "input_depth": 128}
 def test_exact_covariance_agrees_with_sampled_networks(
     description: Architecture, grid: tuple[int, ...], bias: float
 ) -> None:
-    mean, error, K = network_moment(description, grid, draws=80)
+    mean, error, K = network_moment(description, grid, draws=300)
     scale = float(K.variance.mean())
-    assert float(error.max()) < 0.07 * scale
+    assert float(error.max()) < 0.04 * scale
     assert bool(((mean - K.matrix).abs() < 4.5 * error + bias * scale).all())
 
 

@@ -65,6 +65,11 @@ def test_the_demo_fits_into_three_minutes(instant):
     assert demo.TOTAL < 170
 
 
+def test_the_quick_demo_leaves_sgld_out(instant):
+    assert run("--quick").exit_code == 0
+    assert [method for method, _ in instant.budgets] == ["gp", "gp"]
+
+
 def test_the_demo_with_json_is_one_object(instant):
     told = json.loads(run("--json", "-o", "there").stdout)
     assert [(r["method"], r["task"]) for r in told["results"]] == [

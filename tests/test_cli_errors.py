@@ -158,6 +158,11 @@ def test_a_picture_that_does_not_fit_in_memory_is_told_before_the_run(here, monk
     assert_refused(here, ["denoise", "good.png", "-o", "out.png", "--sigma", "5"], "memory")
 
 
+def test_a_result_that_does_not_fit_in_memory_is_told_before_the_run(here):
+    words = ["upscale", "good.png", "-o", "out.npy", "--factor", "100000"]
+    assert_refused(here, words, "a result of 800000 x 1000000 with 16 samples needs about")
+
+
 def test_an_existing_report_is_kept(here):
     Path("page").mkdir()
     Path("page/report.html").write_text("precious")

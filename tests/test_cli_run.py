@@ -270,3 +270,15 @@ def test_a_budget_too_short_for_a_picture_is_an_error(here, monkeypatch):
 
     monkeypatch.setattr(tasks, "run_pipeline", too_short)
     assert run("denoise", "in.png", "-o", "out.png").exit_code == 2
+
+
+def test_sgld_ends_well_when_getting_ready_took_the_warm_ups_share_of_the_budget(here, monkeypatch):
+    from bayesdip.fit import effort
+    from bayesdip.monitor import Monitor
+
+    monkeypatch.setitem(effort.PLANS, "fast", effort.Plan(8))
+    monkeypatch.setattr(Monitor, "budget_spent", lambda self: 0.5)
+    told = told_by(
+        "denoise", "in.png", "-o", "out.png", "--sigma", 10, "--effort", "fast", "--time-budget", 99
+    )
+    assert told["info"]["steps"] == 8

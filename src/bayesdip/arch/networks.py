@@ -7,6 +7,7 @@ of Cheng et al. 2019 (arXiv 1904.07457).
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -197,9 +198,29 @@ def names() -> list[str]:
     return list(_NAMED)
 
 
-def named(name: str) -> Architecture:
-    """The architecture of that name, with its default settings."""
-    return from_dict({"name": name})
+def named(description: str) -> Architecture:
+    """The architecture of that name, with settings in parentheses where they are not the default.
+
+    ``"skip"``, or ``"skip(scales=2, width=64)"``: what :meth:`Architecture.describe` gives.
+
+    Raises
+    ------
+    BayesDipError
+        There is no such architecture, or it has no such setting.
+    """
+    name, parenthesis, settings = description.strip().partition("(")
+    given: dict[str, Any] = {}
+    if parenthesis:
+        try:
+            call = ast.parse(f"f({settings}", mode="eval").body
+            if not isinstance(call, ast.Call) or call.args:
+                raise ValueError("settings have names")
+            given = {str(word.arg): ast.literal_eval(word.value) for word in call.keywords}
+        except (SyntaxError, ValueError) as error:
+            raise BayesDipError(
+                f"Cannot read the architecture {description!r}; something like 'skip(scales=2, width=64)' was expected."
+            ) from error
+    return from_dict({"name": name.strip(), **given})
 
 
 def from_dict(settings: Mapping[str, Any]) -> Architecture:

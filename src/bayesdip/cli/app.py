@@ -134,7 +134,7 @@ def demo(
         Path, typer.Option("-o", "--output", metavar="DIR", help="Folder for the demo's files.")
     ] = Path("bayesdip-demo"),
     quick: Annotated[
-        bool, typer.Option("--quick", help="Take seconds instead of minutes; worse pictures.")
+        bool, typer.Option("--quick", help="With gp alone: seconds instead of minutes.")
     ] = False,
     seed: Annotated[int, typer.Option(help="Seed of the damage and of the methods.")] = 0,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of the table.")] = False,
@@ -168,3 +168,44 @@ def bench(
         return
     options = {"method": method, "effort": effort, "seed": seed}
     benching.run(name, data, json, options, pictures, sigma)
+
+
+ARCH_HELP = "A name, or one with settings: 'skip(scales=2, width=64)'."
+
+
+@app.command()
+def kernel(
+    arch: Annotated[str, typer.Argument(metavar="ARCH", help=ARCH_HELP)],
+    lags: Annotated[
+        int, typer.Option(metavar="N", help="Reach of the plot, and of the values in --json.")
+    ] = 16,
+    dims: Annotated[int, typer.Option(metavar="1|2", help="Signals or pictures.")] = 2,
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", metavar="FIGURE", help="Plot it here (.png, .svg, .pdf).")
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace an existing figure.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Show the kernel of an architecture, and how each layer changed it."""
+    from bayesdip.cli.kernels import show_kernel
+
+    show_kernel(arch, lags, dims, output, force=force, as_json=json)
+
+
+@app.command()
+def sample(
+    arch: Annotated[str, typer.Argument(metavar="ARCH", help=ARCH_HELP)],
+    count: Annotated[int, typer.Option(metavar="N", help="How many draws of each.")] = 8,
+    size: Annotated[int, typer.Option(metavar="PIXELS", help="Side of a draw.")] = 128,
+    dims: Annotated[int, typer.Option(metavar="1|2", help="Signals or pictures.")] = 2,
+    width: Annotated[int | None, typer.Option(metavar="N", help="Instead of the architecture's own.")] = None,
+    seed: Annotated[int, typer.Option(help="Seed of the draws.")] = 0,
+    output: Annotated[
+        Path, typer.Option("-o", "--output", metavar="FIGURE", help="The figure (.png, .svg, .pdf).")
+    ] = Path("samples.png"),
+    force: Annotated[bool, typer.Option("--force", help="Replace an existing figure.")] = False,
+) -> None:
+    """Draw from a network and from the Gaussian process of the same kernel, side by side."""
+    from bayesdip.cli.kernels import show_samples
+
+    show_samples(arch, count, size, dims, width, seed, output, force=force)

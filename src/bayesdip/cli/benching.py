@@ -18,7 +18,12 @@ def list_benchmarks() -> None:
 
 
 def run(
-    name: str, data: Path | None, file: Path | None, options: dict[str, Any], pictures: str, sigma: float | None
+    name: str,
+    data: Path | None,
+    file: Path | None,
+    options: dict[str, Any],
+    pictures: str,
+    sigma: float | None,
 ) -> None:
     """Rows go to standard output as they come, the whole result to ``file``."""
     only = tuple(part for part in pictures.split(",") if part)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Callable
 from dataclasses import dataclass
+from math import prod
 from pathlib import Path
 
 import typer
@@ -17,6 +18,7 @@ from bayesdip.cli.progress import watching
 from bayesdip.cli.resume import Shelf, request_of
 from bayesdip.cli.shared import Shared
 from bayesdip.cli.verbs import Work
+from bayesdip.fit import cost
 from bayesdip.report import PAGE, write_report
 from bayesdip.restoration import Restoration
 
@@ -43,6 +45,7 @@ def carry_out(task: str, shared: Shared, prepare: Callable[[io.Picture], Work]) 
     pipeline.settings_of(options)
     picture = io.read_picture(shared.source)
     work = prepare(picture)
+    check_room(work.shape, shared.samples)
     notes = (*picture.notes, *check_outputs(shared, picture, work.shape))
     shelf = None
     if shared.resume is not None:
@@ -64,6 +67,17 @@ def carry_out(task: str, shared: Shared, prepare: Callable[[io.Picture], Work]) 
     run = Run(task, shared, picture, work, restoration, places, kept is not None, notes)
     write(run, shelf)
     typer.echo(summary.as_json(run) if shared.json else summary.as_text(run))
+
+
+def check_room(shape: tuple[int, ...], samples: int) -> None:
+    """Refuse a result that would not fit in memory; the methods check their own work besides.
+
+    Mean, standard deviation, data and a copy each stand in double precision, and so do the samples.
+    """
+    what = f"a result of {' x '.join(map(str, shape))} with {samples} samples"
+    cost.check_memory(
+        8 * prod(shape) * (4 + samples), "cpu", what, "ask for fewer --samples, or a smaller picture"
+    )
 
 
 def written(shared: Shared, restoration: Restoration) -> Written:

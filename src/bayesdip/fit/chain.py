@@ -54,9 +54,12 @@ class Chain:
     def advance(
         self, stepper: Stepper, until: float, phase: str, on_picture: Callable[[Tensor], None]
     ) -> None:
-        """Step until that share of the run is done, or the monitor says stop."""
+        """Step until that share of the run is done, or the monitor says stop.
+
+        The first phase takes a step in any case: getting ready may have cost all of its share.
+        """
         self._good = None
-        while not self.monitor.should_stop() and self.share < until:
+        while not self.monitor.should_stop() and (self.share < until or self.step == 0):
             picture = stepper.step()
             self.step += 1
             if self.step == 1:

@@ -49,6 +49,9 @@ class Cosine(Activation):
         # A distance freed from noise can fall below zero.
         return (covariance - 0.5 * (variance_u + variance_v)).clamp_max(0.0).exp()
 
+    def dual_of_derivative(self, covariance: Tensor, variance_u: Tensor, variance_v: Tensor) -> Tensor:
+        return self.dual(covariance, variance_u, variance_v)  # a sine is a cosine of another phase
+
 
 @dataclass(frozen=True)
 class PatchKernel:
@@ -78,7 +81,7 @@ class PatchKernel:
     filter_size: int = 3
     depth: int = 2
     activation: Activation = field(default_factory=Cosine)
-    weight_variance: float = 10.0
+    weight_variance: float = 8.0
     window: int | None = 10
 
     def __post_init__(self) -> None:
@@ -90,7 +93,7 @@ class PatchKernel:
             raise BayesDipError(f"depth is {self.depth}: expected at least one convolution; take 2")
         if not self.weight_variance > 0:
             raise BayesDipError(
-                f"weight_variance is {self.weight_variance}: expected more than zero; take 10"
+                f"weight_variance is {self.weight_variance}: expected more than zero; take 8"
             )
         if self.window is not None and self.window < 0:
             raise BayesDipError(f"window is {self.window}: expected a lag of zero or more; None for every lag")
@@ -203,10 +206,15 @@ def shifted(lag: Lag, grid: tuple[int, ...]) -> tuple[tuple[slice, slice], tuple
 
 def box_mean(x: Tensor, size: int) -> Tensor:
     """Mean over squares of `size` x `size` pixels, (H, W) to (H - size + 1, W - size + 1)."""
-    for axis in (0, 1):
+    return box_sum(x, (size, size)) / size**2
+
+
+def box_sum(x: Tensor, shape: tuple[int, int]) -> Tensor:
+    """Sum over boxes of that shape, without borders."""
+    for axis, size in enumerate(shape):
         length = x.shape[axis] - size + 1
         total = x.narrow(axis, 0, length).clone()
         for start in range(1, size):
             total += x.narrow(axis, start, length)
         x = total
-    return x / size**2
+    return x

@@ -1,0 +1,349 @@
+"""A picture as Gaussian patches whose mean and covariance are learnt from patches alike.
+
+1. *Pilot*: the network's kernel on the observed picture (:mod:`bayesdip.kernels.patches`), freed
+   from the noise's share, averages the picture: ``x = K y / K 1``, a kernel regression. For the
+   default kernel it is non-local means with the averages taken over patches.
+2. *Passes*: every patch belongs to groups of patches that look alike in the last estimate. A
+   group's patches are draws of one Gaussian process, of covariance C learnt from the last
+   estimate and mean m learnt from the data, so that the posterior mean of a patch y is
+
+       y - v (C + v I)^{-1} (y - m),        v the noise's variance,
+
+   and its posterior covariance ``v I - v^2 (1 - 1/n) (C + v I)^{-1}``; the 1/n of a group of n is
+   what not knowing m adds. Each pixel averages over all patches and groups that hold it.
+
+The passes are the second step of NL-Bayes (Lebrun, Buades, Morel, *A nonlocal Bayesian image
+denoising algorithm*, SIAM J. Imaging Sciences 2013), all colours at once, with the network's
+kernel in the place of its first step.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn.functional import avg_pool2d
+
+from bayesdip.errors import BayesDipError, NonFiniteError, ShapeError
+from bayesdip.gp.groups import Patches, spread
+from bayesdip.kernels.patches import PatchKernel
+from bayesdip.noise import Noise
+from bayesdip.operators import Identity, Mask, Operator
+
+# Size of a patch, and how far others are looked for, in a picture and in a signal.
+PATCH, REACH = 5, 10
+SIGNAL_PATCH, SIGNAL_REACH = 15, 100
+GROUP = 64
+STEP = 4
+# Channels whose covariance is learnt jointly; more are taken apart along their principal axes.
+JOINT_CHANNELS = 3
+# Above this many noise variances in the picture's, single precision does not resolve the noise.
+SINGLE_PRECISION_RANGE = 1e4
+# Least noise of a channel or pixel, as a share of the largest channel's or of the mean.
+LEAST_NOISE = 1e-3
+# A missing pixel is estimated from its patches: where most are missing there is nothing to learn from.
+MOST_MISSING = 0.1
+# Groups whose systems are solved at a time, and rows of reference patches; they bound the memory.
+BATCH = 512
+STRIPE = 24
+
+Monitor = Callable[[int, float], bool]
+
+
+@dataclass(frozen=True)
+class PatchPosterior:
+    """Posterior of a picture from its patches.
+
+    Attributes
+    ----------
+    mean : Tensor, shape (C, *grid)
+    std : Tensor, shape (C, *grid)
+        Root of the mean, over the patches that hold a pixel, of their posterior variances. The
+        averaging over patches makes the mean better than each patch's and is not counted.
+    passes : int
+        Passes that were finished; 0 is the pilot alone.
+    """
+
+    mean: Tensor
+    std: Tensor
+    passes: int
+
+
+def patch_posterior(
+    y: Tensor,
+    operator: Operator,
+    kernel: PatchKernel,
+    noise: Noise,
+    *,
+    passes: int = 2,
+    monitor: Monitor | None = None,
+) -> PatchPosterior:
+    """Posterior of a signal or picture seen with noise.
+
+    Parameters
+    ----------
+    y : Tensor, shape (C, *grid)
+        One or two grid axes.
+    operator : Operator
+        The identity, or a mask with at most a tenth of the pixels missing.
+    kernel : PatchKernel
+        For the pilot.
+    noise : Noise
+        Its plug-in variance counts; within a patch, the mean over its pixels.
+    passes : int
+        How often the covariances are learnt anew; 0 gives the pilot, with the noise's std.
+    monitor : callable, optional
+        ``(pass, share of it done) -> bool``; True stops with the last finished estimate.
+
+    Raises
+    ------
+    BayesDipError
+        Another operator, or more pixels missing.
+    ShapeError
+        A grid of three axes.
+    NonFiniteError
+        NaN or infinity among the observed pixels.
+    """
+    missing = missing_pixels(y, operator)
+    if y.ndim > 3:
+        raise ShapeError(
+            f"the picture has a grid of {y.ndim - 1} axes: expected 1 or 2 for the non-local kernel; "
+            "take a stationary kernel such as 'matern32' for volumes"
+        )
+    seen = torch.where(missing, 0.0, y)
+    if not bool(seen.isfinite().all()):
+        raise NonFiniteError(
+            "the data hold NaN or infinity: expected finite values; declare such pixels missing"
+        )
+    variance = noise.variance(y, ~missing).to(y).expand(y.shape)
+    whitening = Whitening.of(seen, variance, missing)
+    if whitening is None:
+        return PatchPosterior(seen, torch.zeros_like(y), 0)
+    data = whitening.apply(seen, variance, missing)
+    estimate, std, done = pilot(data, kernel), data.noise.sqrt().expand(data.values.shape), 0
+    for number in range(passes):
+
+        def stop(share: float, number: int = number) -> bool:
+            return monitor is not None and monitor(number, share)
+
+        found = learnt_pass(data, estimate, stop)
+        if found is None:
+            break
+        (estimate, std), done = found, number + 1
+    return PatchPosterior(whitening.undo(estimate, y), whitening.undo_std(std, y), done)
+
+
+@dataclass(frozen=True)
+class UnitData:
+    """Data with noise of about variance one.
+
+    Attributes
+    ----------
+    values : Tensor, shape (C, H, W)
+        Missing pixels hold a guess from their neighbours.
+    noise : Tensor, shape (H, W)
+        Variance of the noise, one on average.
+    missing : Tensor of bool, shape (C, H, W), or None
+        None if there are none.
+    """
+
+    values: Tensor
+    noise: Tensor
+    missing: Tensor | None
+
+
+@dataclass(frozen=True)
+class Whitening:
+    """From channels to combinations of channels with unit noise, and back.
+
+    Attributes
+    ----------
+    scales : Tensor, shape (C,)
+        The noise's standard deviation in each channel.
+    basis : Tensor, shape (C, C)
+        Orthonormal columns: the combinations. The noise stays white.
+    dtype : torch.dtype
+        In which the noise is resolved.
+    """
+
+    scales: Tensor
+    basis: Tensor
+    dtype: torch.dtype
+
+    @classmethod
+    def of(cls, y: Tensor, variance: Tensor, missing: Tensor) -> Whitening | None:
+        """For data (C, *grid); None if there is no noise."""
+        scales = torch.where(missing, torch.nan, variance).flatten(1).nanmean(1).nan_to_num(0.0).sqrt()
+        if not bool(scales.any()):
+            return None
+        scales = scales.clamp_min(LEAST_NOISE * float(scales.amax()))
+        unit = (y / _column(scales, y)).flatten(1)
+        unit = unit - unit.mean(1, keepdim=True)
+        basis = torch.eye(len(y)).to(y)
+        if len(y) > JOINT_CHANNELS:  # white noise does not turn the principal axes
+            basis = torch.linalg.eigh(unit @ unit.T).eigenvectors.flip(1)
+        resolved = float(unit.square().amax()) < SINGLE_PRECISION_RANGE
+        return cls(scales, basis, torch.float32 if resolved else torch.float64)
+
+    def apply(self, y: Tensor, variance: Tensor, missing: Tensor) -> UnitData:
+        """Data (C, *grid); a signal becomes a picture of one row."""
+        scales = _column(self.scales, y)
+        noise = torch.where(missing, torch.nan, variance / scales.square()).nanmean(0).nan_to_num(1.0)
+        holes = bool(missing.any())
+        values = filled(y, missing) if holes else y
+        values = torch.tensordot(self.basis.T, values / scales, dims=1)
+        if len(y) > JOINT_CHANNELS:
+            missing = missing.any(0).expand(missing.shape)
+        shape = (1, *y.shape[1:]) if y.ndim == 2 else tuple(y.shape[1:])
+        return UnitData(
+            values=values.reshape(-1, *shape).to(self.dtype),
+            noise=noise.reshape(shape).clamp_min(LEAST_NOISE).to(self.dtype),
+            missing=missing.reshape(-1, *shape) if holes else None,
+        )
+
+    def undo(self, values: Tensor, like: Tensor) -> Tensor:
+        channels = torch.tensordot(self.basis, values.to(like), dims=1).reshape(like.shape)
+        return channels * _column(self.scales, like)
+
+    def undo_std(self, std: Tensor, like: Tensor) -> Tensor:
+        """The combinations count as independent."""
+        variance = torch.tensordot(self.basis.square(), std.to(like).square(), dims=1)
+        return variance.sqrt().reshape(like.shape) * _column(self.scales, like)
+
+
+def pilot(data: UnitData, kernel: PatchKernel) -> Tensor:
+    """The kernel regression ``K y / K 1``, (C, H, W), with the noise's share taken out of K."""
+    on_picture = kernel.on(data.values, data.noise)
+    if data.missing is None:
+        values, weights = data.values, torch.ones_like(data.noise)[None]
+    else:
+        weights = (~data.missing).to(data.values)
+        values = data.values * weights
+    both = on_picture.apply(torch.cat((values, weights)))
+    top, bottom = both[: len(values)], both[len(values) :]
+    return torch.where(bottom > 0, top / bottom, data.values)
+
+
+def learnt_pass(
+    data: UnitData, estimate: Tensor, stop: Callable[[float], bool]
+) -> tuple[Tensor, Tensor] | None:
+    """Mean and standard deviation, (C, H, W) each; None if `stop` said so.
+
+    The picture is worked through in stripes, so that the tables of patches stay small.
+    """
+    channels, height, width = estimate.shape
+    shape, reach = _shapes(height, width)
+    tops, lefts = (spread(n - m, min(STEP, m)).to(estimate.device) for n, m in zip((height, width), shape, strict=True))
+    values = data.values if data.missing is None else torch.where(data.missing, estimate, data.values)
+    total, total_variance = torch.zeros_like(estimate), torch.zeros_like(estimate)
+    count = torch.zeros_like(data.noise)
+    for start in range(0, len(tops), STRIPE):
+        if stop(start / len(tops)):
+            return None
+        inside = tops[start : start + STRIPE]
+        first = max(0, int(inside[0]) - reach[0])
+        rows = slice(first, min(height, int(inside[-1]) + reach[0] + shape[0]))
+        patches = Patches(rows.stop - first, width, *shape)
+        groups = patches.alike(estimate[:, rows], inside - first, lefts, reach, GROUP)
+        noise = patches.of(data.noise[None, rows]).mean(1)
+        weights = noise.new_zeros(len(noise)).index_add_(0, groups.flatten(), noise.new_ones(groups.numel()))
+        count[rows] += patches.coverage(weights)
+        for block in torch.arange(channels).split(JOINT_CHANNELS):
+            c = slice(int(block[0]), int(block[-1]) + 1)
+            holes = None if data.missing is None else patches.of(data.missing[c, rows])
+            tables = patches.of(values[c, rows]), patches.of(estimate[c, rows]), noise, holes
+            means, variances = _posterior_of_groups(groups, *tables)
+            total[c, rows] += patches.sums(means)
+            total_variance[c, rows] += patches.sums(variances)
+    return total / count, (total_variance / count).sqrt()
+
+
+def _posterior_of_groups(
+    groups: Tensor, y: Tensor, estimate: Tensor, noise: Tensor, holes: Tensor | None
+) -> tuple[Tensor, Tensor]:
+    """Sums over the groups, (G, n), of their patches' means and variances: two tables like `y`."""
+    means, variances = torch.zeros_like(y), torch.zeros_like(y)
+    for members in groups.split(BATCH):
+        hidden = None if holes is None else holes[members]
+        mean, variance = condition(y[members], estimate[members], noise[members].mean(1), hidden)
+        means.index_add_(0, members.flatten(), mean.flatten(0, 1))
+        variances.index_add_(0, members.flatten(), variance.flatten(0, 1))
+    return means, variances
+
+
+def condition(y: Tensor, estimate: Tensor, noise: Tensor, holes: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    """Posterior of groups of patches under the Gaussian learnt from each.
+
+    A missing pixel has its mean and variance given the others of its patch, by the identities of
+    leave-one-out cross-validation (Rasmussen and Williams 2006, equation 5.12).
+
+    Parameters
+    ----------
+    y, estimate : Tensor, shape (G, n, d)
+        G groups of n patches of d values: the data, and the estimate that the covariance is learnt from.
+    noise : Tensor, shape (G,)
+    holes : Tensor of bool, shape (G, n, d), optional
+
+    Returns
+    -------
+    mean, variance : Tensor, shape (G, n, d)
+    """
+    n, d = y.shape[1:]
+    v = noise[:, None, None]
+    centred = estimate - estimate.mean(1, keepdim=True)
+    covariance = centred.mT @ centred / max(n - 1, 1) + v * torch.eye(d).to(y)
+    precision = torch.cholesky_inverse(torch.linalg.cholesky(covariance))
+    diagonal = precision.diagonal(dim1=1, dim2=2)[:, None]
+    pulled = (y - y.mean(1, keepdim=True)) @ precision
+    mean = y - v * pulled
+    variance = (v - v.square() * (1 - 1 / n) * diagonal).clamp_min(0.0).expand(y.shape)
+    if holes is not None:
+        mean = torch.where(holes, y - pulled / diagonal, mean)
+        variance = torch.where(holes, (1 / diagonal - v).clamp_min(0.0) + v / n, variance)
+    return mean, variance
+
+
+def missing_pixels(y: Tensor, operator: Operator) -> Tensor:
+    """Bool, the shape of `y`; an error for operators under which patches are not seen."""
+    if not isinstance(operator, Identity | Mask):
+        raise BayesDipError(
+            f"the non-local kernel was given the operator {operator!r}: expected the identity or a mask, since it "
+            "compares patches of the data; take a stationary kernel such as 'matern32', or method='sgld'"
+        )
+    missing = (~operator.observed).to(y.device).expand(y.shape)
+    share = float(missing.double().mean())
+    if share > MOST_MISSING:
+        raise BayesDipError(
+            f"{100 * share:.0f}% of the pixels are missing: expected at most {100 * MOST_MISSING:.0f}% for the "
+            "non-local kernel, which compares patches of the data; take a stationary kernel such as 'matern32', "
+            "or method='sgld'"
+        )
+    return missing
+
+
+def filled(y: Tensor, missing: Tensor) -> Tensor:
+    """`y`, (C, *grid), with missing pixels as the mean of their neighbours, from the rim inwards."""
+    shape = y.shape
+    weights = (~missing).to(y).reshape(len(y), *[1] * (3 - y.ndim), *shape[1:])
+    values = torch.where(missing, 0.0, y).reshape(weights.shape)
+    while bool((weights == 0).any()) and bool(weights.any()):
+        around, known = (avg_pool2d(x, 3, stride=1, padding=1) for x in (values, weights))
+        new = (weights == 0) & (known > 0)
+        if not bool(new.any()):  # a channel of which nothing was seen
+            break
+        values = torch.where(new, around / known, values)
+        weights = torch.where(new, 1.0, weights)
+    return values.reshape(shape)
+
+
+def _shapes(height: int, width: int) -> tuple[tuple[int, int], tuple[int, int]]:
+    """Of patches, and the largest lag, in a picture of that size."""
+    patch, reach = (SIGNAL_PATCH, SIGNAL_REACH) if min(height, width) == 1 else (PATCH, REACH)
+    return (min(patch, height), min(patch, width)), (reach, reach)
+
+
+def _column(weights: Tensor, like: Tensor) -> Tensor:
+    """(C,) as (C, 1, ..., 1)."""
+    return weights.reshape(-1, *[1] * (like.ndim - 1))
