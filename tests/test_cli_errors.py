@@ -152,9 +152,9 @@ def test_outputs_are_refused_before_the_run(here, monkeypatch, words, said):
 
 
 def test_a_picture_that_does_not_fit_in_memory_is_told_before_the_run(here, monkeypatch):
-    from bayesdip.fit import cost
+    from bayesdip import memory
 
-    monkeypatch.setattr(cost, "available_memory", lambda device: 1000)
+    monkeypatch.setattr(memory, "available_memory", lambda device: 1000)
     assert_refused(here, ["denoise", "good.png", "-o", "out.png", "--sigma", "5"], "memory")
 
 

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from bayesdip import arch
+from bayesdip import arch, memory
 from bayesdip.errors import ResourceError
 from bayesdip.fit import cost
 
@@ -44,7 +44,7 @@ def test_the_estimate_holds_what_autograd_keeps(dims):
 
 
 def test_too_large_work_is_refused_with_what_to_do_instead(monkeypatch):
-    monkeypatch.setattr(cost, "available_memory", lambda device: 2**30)
-    cost.check_memory(2**29, "cpu", "this", "that")
+    monkeypatch.setattr(memory, "available_memory", lambda device: 2**30)
+    memory.check_memory(2**29, "cpu", "this", "that")
     with pytest.raises(ResourceError, match=r"this needs about 2.0 GiB .* 1.0 GiB are free: that"):
-        cost.check_memory(2**31, "cpu", "this", "that")
+        memory.check_memory(2**31, "cpu", "this", "that")

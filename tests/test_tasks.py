@@ -186,9 +186,9 @@ def test_bad_arguments_are_named():
 
 
 def test_work_that_cannot_fit_is_refused_before_it_starts(monkeypatch):
-    from bayesdip.fit import cost
+    from bayesdip import memory
 
-    monkeypatch.setattr(cost, "available_memory", lambda device: 10_000)
+    monkeypatch.setattr(memory, "available_memory", lambda device: 10_000)
     with pytest.raises(bd.ResourceError, match="GiB are free"):
         bd.denoise(np.zeros((64, 64)), 0.1, method="sgld")
 

@@ -172,6 +172,11 @@ class Exact(Covariance):
         ratio = Ratio(vectors, values.clamp_min(0.0), epsilon)
         return replace(self, matrix=ratio.second_moment(), ratio=ratio)
 
+    def mean_inverse_variance(self, epsilon: float) -> float:
+        """``E[1 / (s^2 + epsilon)]`` for the variance s^2 of a Gaussian picture over its pixels."""
+        values = torch.linalg.eigvalsh(self.centred().matrix).clamp_min(0.0)
+        return float(scale_quadrature(values / len(values), epsilon)[1].sum())
+
     def mixed(
         self, grid: Sequence[int], activation: Nonlinearity, gain: float, bias_in: float, bias_out: float
     ) -> Self:

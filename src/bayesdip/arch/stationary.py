@@ -110,9 +110,7 @@ class Stationary(Covariance):
         picture, and K' is the average over them.
         """
         centred = self.centred()
-        phases = torch.fft.fftn(centred.far).real.clamp_min(0.0) / centred.far.numel()
-        # The variance of one picture has a part that is the same for all, and that of its phases' means.
-        constant = float(centred.variance - centred.far[(0,) * self.dims]) + epsilon
+        phases, constant = centred._scale_of_one_picture(epsilon)
         if float(phases.sum()) < 1e-12 * constant:
             return centred.scaled(1 / float(centred.variance + epsilon))
         local = centred.table - centred.quadrant_of_far(centred.table.shape)
@@ -124,6 +122,15 @@ class Stationary(Covariance):
         table = torch.stack([part.table for part in parts]).sum(0)
         far = torch.stack([part.far for part in parts]).sum(0)
         return replace(self, table=table, far=far, mixture=tuple(parts))
+
+    def mean_inverse_variance(self, epsilon: float) -> float:
+        """``E[1 / (s^2 + epsilon)]`` for the variance s^2 of a picture over its pixels."""
+        return float(scale_quadrature(*self.centred()._scale_of_one_picture(epsilon))[1].sum())
+
+    def _scale_of_one_picture(self, epsilon: float) -> tuple[Tensor, float]:
+        """Its variance has a part of its phases' means (its eigenvalues), and one that is the same for all."""
+        phases = torch.fft.fftn(self.far).real.clamp_min(0.0) / self.far.numel()
+        return phases, float(self.variance - self.far[(0,) * self.dims]) + epsilon
 
     def quadrant_of_far(self, shape: Sequence[int]) -> Tensor:
         """The alternating part alone, at the lags ``0 .. shape[i] - 1``."""

@@ -40,10 +40,10 @@ class Tangent(Covariance, Generic[Form]):
         Theta' = conv(Theta) + K'                       (convolution; "ntk"),
         Theta' = conv(Theta) + fan_in mean_taps K + 1   (convolution; "standard"),
         Theta' = Theta E[phi'(u) phi'(v)]               (activation),
-        Theta' = (centred Theta) / (K(0) - K(inf))      (batch norm).
+        Theta' = (centred Theta) E[1 / s^2]             (batch norm).
 
-    Batch norm is taken as a fixed map: it subtracts the mean, and divides by a number that
-    training leaves as it is at the start. Its gain and bias are not counted as learnt.
+    Batch norm is taken as a fixed map: it subtracts the mean, and divides by the number s
+    that it has at the start and keeps. Its gain and bias are not counted as learnt.
     """
 
     K: Form
@@ -97,8 +97,7 @@ class Tangent(Covariance, Generic[Form]):
         return self._with(K, self._times(self.K.mapped(activation.dual_of_derivative)))
 
     def normalised(self, epsilon: float) -> Self:
-        centred = self.K.centred()
-        scale = 1 / (float(centred.variance.mean()) + epsilon)
+        scale = self.K.mean_inverse_variance(epsilon)
         return self._with(self.K.normalised(epsilon), self.theta.centred().scaled(scale))
 
     def mixed(

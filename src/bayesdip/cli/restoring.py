@@ -18,7 +18,7 @@ from bayesdip.cli.progress import watching
 from bayesdip.cli.resume import Shelf, request_of
 from bayesdip.cli.shared import Shared
 from bayesdip.cli.verbs import Work
-from bayesdip.fit import cost
+from bayesdip.memory import check_memory
 from bayesdip.report import PAGE, write_report
 from bayesdip.restoration import Restoration
 
@@ -75,7 +75,7 @@ def check_room(shape: tuple[int, ...], samples: int) -> None:
     Mean, standard deviation, data and a copy each stand in double precision, and so do the samples.
     """
     what = f"a result of {' x '.join(map(str, shape))} with {samples} samples"
-    cost.check_memory(
+    check_memory(
         8 * prod(shape) * (4 + samples), "cpu", what, "ask for fewer --samples, or a smaller picture"
     )
 

@@ -9,7 +9,6 @@ import torch
 from torch import Tensor
 
 from bayesdip.arch.architecture import Architecture
-from bayesdip.errors import ResourceError
 
 # Side of the small picture on which the memory of a step is counted.
 PROBE_SIDE = 64
@@ -45,26 +44,3 @@ def step_memory(arch: Architecture, channels: int, input_grid: tuple[int, ...]) 
     per_pixel = bytes_per_input_pixel(arch, channels, len(input_grid))
     return round(WORKSPACE * per_pixel * prod(input_grid))
 
-
-def available_memory(device: str) -> int:
-    """Bytes that are free on the device (for the CPU: that the system could give)."""
-    if torch.device(device).type == "cuda":
-        return int(torch.cuda.mem_get_info(device)[0])
-    import psutil
-
-    return int(psutil.virtual_memory().available)
-
-
-def check_memory(needed: int, device: str, what: str, instead: str) -> None:
-    """Refuse work that cannot fit, before it starts.
-
-    Raises
-    ------
-    ResourceError
-        More is needed than the device has free.
-    """
-    free = available_memory(device)
-    if needed > free:
-        raise ResourceError(
-            f"{what} needs about {needed / 2**30:.1f} GiB of memory and {free / 2**30:.1f} GiB are free: {instead}"
-        )

@@ -6,12 +6,13 @@ import torch
 from torch import Tensor
 
 from bayesdip.fit.chain import Chain, picture_or_raise
-from bayesdip.fit.cost import check_memory, step_memory
+from bayesdip.fit.cost import step_memory
 from bayesdip.fit.effort import PLANS
 from bayesdip.fit.moments import ExponentialAverage
 from bayesdip.fit.problem import Problem
 from bayesdip.fit.steppers import AdamStepper
 from bayesdip.measurement import Measurement
+from bayesdip.memory import check_memory
 from bayesdip.monitor import Monitor
 from bayesdip.posterior import Posterior
 from bayesdip.settings import Settings

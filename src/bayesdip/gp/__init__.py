@@ -1,7 +1,15 @@
-"""Exact Gaussian-process inference on pixel grids: no matrix of pixels by pixels is ever made."""
+"""Exact Gaussian-process inference on pixel grids: no matrix of pixels by pixels is ever made.
+
+::
+
+    r = posterior(y, operator, kernel, noise, samples=32)       # mean, std, draws
+    best = choose(y, operator, noise).best                      # the kernel with the largest evidence
+    r = posterior(y, operator, best.kernel, best.noise, colour=best.colour)
+"""
 
 from __future__ import annotations
 
+from bayesdip.gp.learn import Choice, Learnt, choose, learn
 from bayesdip.gp.posterior import GPPosterior, posterior
 
-__all__ = ["GPPosterior", "posterior"]
+__all__ = ["Choice", "GPPosterior", "Learnt", "choose", "learn", "posterior"]

@@ -11,6 +11,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -19,7 +20,8 @@ from torch import Tensor
 from bayesdip.gp.local import LocalInverse, local_inverse, predecessors, prediction
 from bayesdip.gp.model import Model
 from bayesdip.gp.precondition import NEIGHBOURS
-from bayesdip.gp.solve import conjugate_gradients
+from bayesdip.gp.solve import LinearMap, conjugate_gradients
+from bayesdip.gp.system import DataCovariance
 
 # Pixels that are predicted for one evaluation of the local evidence.
 TARGETS = 6000
@@ -73,33 +75,41 @@ class LocalEvidence:
         for row, data in enumerate(self.model.data.cpu()):
             own, near = self.targets[min(row, len(self.targets) - 1)]
             variances = noise[min(row, len(noise) - 1)].cpu().expand(data.shape).flatten()
-            weights, deviation = prediction(own, near, table, torch.ones((1, 1), dtype=table.dtype), variances)
+            weights, deviation = prediction(
+                own, near, table, torch.ones((1, 1), dtype=table.dtype), variances
+            )
             values, valid = data.flatten(), near >= 0
             expected = (weights.T * values[near.clamp(min=0)] * valid).sum(1)
             error = (values[own] - expected) / deviation
             ones = (1 - (weights.T * valid).sum(1)) / deviation
             error = error - ones * (error @ ones) / (ones @ ones)
-            density, s = _density(error.square().mean(), deviation.log().mean(), scale[row], self.model.noise_free[row])
+            density, s = _density(
+                error.square().mean(), deviation.log().mean(), scale[row], self.model.noise_free[row]
+            )
             total += density / len(self.model.data)
             found.append(s)
         return Evidence(total, torch.stack(found).to(scale))
 
 
 class WhittleEvidence:
-    """The debiased Whittle likelihood of complete data on a grid."""
+    """The debiased Whittle likelihood of data on a grid, of the entries that all channels see."""
 
     def __init__(self, model: Model) -> None:
         self.model = model
-        self.taper = _taper(model.data.shape[2:]) * model.system.seen[0, 0].cpu()
+        self.taper = _taper(model.data.shape[2:]) * model.system.seen.cpu().amin((0, 1))
         self.double = tuple(2 * n for n in self.taper.shape)
         # How often the window meets itself at each lag.
         overlap = torch.fft.irfftn(torch.fft.rfftn(self.taper, self.double).abs().square(), self.double)
         self.overlap = overlap / self.taper.square().sum()
+        # The taper stands for the mask, too: entries that are not seen have weight zero.
         centred = model.data.cpu() * self.taper
         mean = centred.flatten(2).sum(2) / self.taper.sum()
         centred = centred - mean.reshape(*mean.shape, *[1] * self.taper.ndim) * self.taper
         axes = tuple(range(2, centred.ndim))
         self.periodogram = torch.fft.fftn(centred, dim=axes).abs().square() / self.taper.square().sum()
+        white = torch.zeros(self.taper.shape, dtype=torch.float64)
+        white[(0,) * white.ndim] = 1
+        self.white = self._expectation(white)
 
     def __call__(self, table: Tensor, noise: Tensor, scale: Tensor) -> Evidence:
         """Evidence for the data's covariance `table` (*output) and one `noise` a row, (R or 1, 1, ...)."""
@@ -107,7 +117,7 @@ class WhittleEvidence:
         found, total = [], 0.0
         for row, seen in enumerate(self.periodogram[:, 0]):
             floor = noise[min(row, len(noise) - 1)].mean().cpu()
-            E = (expected + floor).flatten()[1:]  # the mean is unknown
+            E = (expected + floor * self.white).flatten()[1:]  # the mean is unknown
             ratio = seen.flatten()[1:] / E
             density, s = _density(ratio.mean(), 0.5 * E.log().mean(), scale[row], self.model.noise_free[row])
             total += density / len(self.periodogram)
@@ -115,15 +125,25 @@ class WhittleEvidence:
         return Evidence(total, torch.stack(found).to(scale))
 
     def _expectation(self, table: Tensor) -> Tensor:
-        """What the periodogram is on average: the transform of covariance times overlap, folded onto the grid."""
-        for axis, n in enumerate(self.taper.shape):
+        """What the periodogram is on average, for data of covariance `table` less their weighted mean.
+
+        Without the mean, the transform of covariance times overlap, folded onto the grid.
+        """
+        g = self.taper
+        for axis, n in enumerate(g.shape):
             # Lag n never meets itself: its covariance does not matter.
             edge = torch.zeros_like(table.narrow(axis, 0, 1))
             table = torch.cat((table, edge, table.narrow(axis, 1, n - 1).flip(axis)), axis)
         product = table * self.overlap
-        for axis, n in enumerate(self.taper.shape):
+        near = torch.fft.irfftn(torch.fft.rfftn(table) * torch.fft.rfftn(g, self.double), self.double)
+        for axis, n in enumerate(g.shape):
             product = product.narrow(axis, 0, n) + product.narrow(axis, n, n)
-        expected = torch.fft.fftn(product).real
+            near = near.narrow(axis, 0, n)
+        # Of the mean u = sum(g x) / sum(g): its covariance with each frequency, and its variance.
+        window, near = torch.fft.fftn(g), near * g
+        along = (window.conj() * torch.fft.fftn(near)).real / g.sum()
+        mean = window.abs().square() * near.sum() / g.sum().square()
+        expected: Tensor = torch.fft.fftn(product).real + (mean - 2 * along) / g.square().sum()
         return expected.clamp(min=1e-9 * float(expected.max()))
 
 
@@ -165,42 +185,74 @@ def lanczos_evidence(
         Random vectors, and Lanczos steps for each.
     """
     system = model.system
-    seen = system.seen > 0
-    inverses: list[LocalInverse | None] = [
-        None
-        if table is None
-        else local_inverse(seen[m], table, system.noise[min(m, len(system.noise) - 1)], 2 * NEIGHBOURS, system.seen)
-        for m in range(max(len(seen), len(system.noise)) if len(seen) > 1 else 1)
-    ]
     found, total, entries = [], 0.0, 0
-    for row in range(len(model.data)):
-        inverse = inverses[min(row, len(inverses) - 1)]
-        marks = seen[min(row, len(seen) - 1)]
+    for row, error in enumerate(model.data):
+        which = torch.full((max(2, probes),), row, device=error.device)
+        marks = system.seen_rows(which[:1])
         count = int(marks.sum())
-        which = torch.full((probes,), row, device=system.seen.device)
-
-        def whitened(v: Tensor, which: Tensor = which, inverse: LocalInverse | None = inverse) -> Tensor:
-            u = v if inverse is None else inverse.up(v.flatten(1)).reshape(v.shape)
-            c = system.apply(u, which[: len(v)])
-            return c if inverse is None else inverse.down(c.flatten(1)).reshape(v.shape)
-
-        z = torch.randint(0, 2, (probes, *marks.shape), generator=generator).to(system.seen) * 2 - 1
-        log_determinant = count * _quadrature(whitened, z * marks, min(steps, count))
+        inverse: LocalInverse | None = None
+        if table is not None:
+            noise = system.noise_rows(which[:1])[0]
+            inverse = local_inverse(marks[0] > 0, table, noise, 2 * NEIGHBOURS, error)
+        z = torch.randint(0, 2, (probes, *error.shape), generator=generator).to(error) * 2 - 1
+        log_determinant = count * _quadrature(_whitened(system, which, inverse), z * marks, min(steps, count))
         if inverse is not None:
             log_determinant -= inverse.log_determinant
-        error = model.data[row : row + 1]
-        ones = system.predict(torch.ones_like(error[:, :, :1].expand(1, 1, *error.shape[2:]))
-                              if system.operator is None
-                              else torch.ones((1, 1, *system.grid.shape)).to(error), which[:1])
-        pair = torch.cat((error, ones))
-        precondition = None if inverse is None else _inverse_map(inverse)
+        ones = system.predict(torch.ones((1, 1, *system.grid.shape)).to(error), which[:1])
+        pair = torch.cat((error[None], ones))
         solved = conjugate_gradients(
-            lambda v, active, which=which: system.apply(v, which[active]), pair, precondition=precondition, tol=1e-6, max_iterations=2000
+            _for_row(system, which), pair, precondition=_as_map(inverse), tol=1e-6, max_iterations=2000
         ).x
-        gram = (solved.flatten(1) @ pair.flatten(1).T).cpu()
+        gram = solved.flatten(1) @ pair.flatten(1).T
         power = (gram[0, 0] - gram[0, 1] ** 2 / gram[1, 1]) / count
-        half = torch.tensor(0.5 * log_determinant / count, dtype=torch.float64)
+        half = torch.tensor(0.5 * log_determinant / count)
         density, s = _density(power, half, model.scale[row], model.noise_free[row])
         total, entries = total + density * count, entries + count
         found.append(s)
     return Evidence(total / entries, torch.stack(found).to(model.scale))
+
+
+def _for_row(system: DataCovariance, which: Tensor) -> LinearMap:
+    """The covariance of one row, for any number of right-hand sides."""
+    return lambda v, active: system.apply(v, which[: len(v)])
+
+
+def _as_map(inverse: LocalInverse | None) -> LinearMap | None:
+    return None if inverse is None else lambda v, active: inverse.apply(v.flatten(1)).reshape(v.shape)
+
+
+def _whitened(
+    system: DataCovariance, which: Tensor, inverse: LocalInverse | None
+) -> Callable[[Tensor], Tensor]:
+    """``U^T C U``, or C where there is no local inverse."""
+    if inverse is None:
+        return lambda v: system.apply(v, which[: len(v)])
+    return lambda v: inverse.down(
+        system.apply(inverse.up(v.flatten(1)).reshape(v.shape), which[: len(v)]).flatten(1)
+    ).reshape(v.shape)
+
+
+def _quadrature(apply: Callable[[Tensor], Tensor], z: Tensor, steps: int) -> float:
+    """Estimate of ``trace(log M) / n`` from probes z, (P, ...), each of squared norm n."""
+    norm = z.flatten(1).square().sum(1).sqrt()
+    q = z / norm.reshape(-1, *[1] * (z.ndim - 1))
+    basis, diagonal, beside = [q], [], []
+    for step in range(steps):
+        v = apply(basis[-1])
+        diagonal.append((v * basis[-1]).flatten(1).sum(1))
+        # Full reorthogonalisation, twice: Lanczos vectors drift apart within a few steps otherwise.
+        for _ in range(2):
+            for b in basis:
+                v = v - b * (v * b).flatten(1).sum(1).reshape(-1, *[1] * (v.ndim - 1))
+        size = v.flatten(1).square().sum(1).sqrt()
+        if step == steps - 1 or float(size.min()) < 1e-10 * float(diagonal[0].abs().max()):
+            break
+        beside.append(size)
+        basis.append(v / size.reshape(-1, *[1] * (v.ndim - 1)))
+    T = torch.diag_embed(torch.stack(diagonal, -1))
+    if beside:
+        off = torch.stack(beside, -1)
+        T = T + torch.diag_embed(off, 1) + torch.diag_embed(off, -1)
+    values, vectors = torch.linalg.eigh(T)
+    floor = 1e-14 * float(values.max())
+    return float((vectors[:, 0].square() * values.clamp(min=floor).log()).sum(1).mean())

@@ -50,7 +50,9 @@ FAMILIES: dict[str, Family] = {
         Family("matern32", lambda dims, **p: kernels.Matern32(**p), LENGTHSCALE),
         Family("matern52", lambda dims, **p: kernels.Matern52(**p), LENGTHSCALE),
         Family(
-            "rq", lambda dims, **p: kernels.RationalQuadratic(**p), {**LENGTHSCALE, "alpha": (0.05, 1.0, 20.0)}
+            "rq",
+            lambda dims, **p: kernels.RationalQuadratic(**p),
+            {**LENGTHSCALE, "alpha": (0.05, 1.0, 20.0)},
         ),
         Family("skip2", _skip(2), NETWORK),
         Family("skip5", _skip(5), NETWORK),
@@ -67,5 +69,7 @@ def named(name: str) -> Family:
         There is no such family.
     """
     if name not in FAMILIES:
-        raise BayesDipError(f"the kernel family is {name!r}: expected one of {', '.join(FAMILIES)}; choose one of these")
+        raise BayesDipError(
+            f"the kernel family is {name!r}: expected one of {', '.join(FAMILIES)}; choose one of these"
+        )
     return FAMILIES[name]

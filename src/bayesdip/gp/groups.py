@@ -79,7 +79,9 @@ class Patches:
                 offsets.append(dy * self.columns + dx)
         # A corner sees the fewest candidates.
         fewest = (reach[0] + 1) * (reach[1] + 1)
-        nearest = torch.stack(distances, 1).topk(min(count, fewest), dim=1, largest=False, sorted=False).indices
+        nearest = (
+            torch.stack(distances, 1).topk(min(count, fewest), dim=1, largest=False, sorted=False).indices
+        )
         references = (tops[:, None] * self.columns + lefts).reshape(-1, 1)
         return references + torch.tensor(offsets, device=guide.device)[nearest]
 

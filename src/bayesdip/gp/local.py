@@ -31,13 +31,24 @@ class LocalInverse:
     ----------
     factor, transposed : Tensor, sparse CSR (n, n)
         U and its transpose. Rows of pixels that are not observed are empty.
+    log_determinant : float
+        Of ``U U^T``.
     """
 
     factor: Tensor
     transposed: Tensor
+    log_determinant: float
 
     def apply(self, r: Tensor) -> Tensor:
-        return (self.factor @ (self.transposed @ r.T)).T
+        return self.up(self.down(r))
+
+    def up(self, v: Tensor) -> Tensor:
+        """``U v`` for each row of v."""
+        return (self.factor @ v.T).T
+
+    def down(self, v: Tensor) -> Tensor:
+        """``U^T v`` for each row of v."""
+        return (self.transposed @ v.T).T
 
 
 def local_inverse(
@@ -64,19 +75,21 @@ def local_inverse(
     variances = noise.to("cpu", torch.float64).expand(seen.shape).flatten()
     B = torch.eye(len(seen), dtype=torch.float64) if mixing is None else mixing.to("cpu", torch.float64)
     rows, columns, values = [], [], []
-    for own, before in _predecessors(seen.cpu(), neighbours):
-        for piece, near in zip(own.split(CHUNK), before.split(CHUNK), strict=True):
-            weights, deviation = _prediction(piece, near, table.cpu(), B, variances)
+    log_determinant = 0.0
+    for own, before in predecessors(seen.cpu(), neighbours):
+        for piece, near in zip(torch.split(own, CHUNK), torch.split(before, CHUNK), strict=True):
+            weights, deviation = prediction(piece, near, table.cpu(), B, variances)
+            log_determinant -= 2 * float(deviation.log().sum())
             valid = near >= 0
             rows += [piece, piece[:, None].expand_as(near)[valid]]
             columns += [piece, near[valid]]
             values += [1 / deviation, (-weights / deviation).T[valid]]
     entries = (torch.cat(values).numpy(), (torch.cat(rows).numpy(), torch.cat(columns).numpy()))
     transposed = csr_matrix(entries, shape=(n, n))
-    return LocalInverse(_sparse(transposed.T.tocsr(), like), _sparse(transposed, like))
+    return LocalInverse(_sparse(transposed.T.tocsr(), like), _sparse(transposed, like), log_determinant)
 
 
-def _predecessors(seen: Tensor, count: int) -> Iterator[tuple[Tensor, Tensor]]:
+def predecessors(seen: Tensor, count: int) -> Iterator[tuple[Tensor, Tensor]]:
     """Observed entries level by level, (m,), and the nearest of their predecessors, (m, count), -1 for none.
 
     A pyramid of cells: each cell of side ``2^level`` is stood for by one of its entries, and an entry
@@ -90,7 +103,7 @@ def _predecessors(seen: Tensor, count: int) -> Iterator[tuple[Tensor, Tensor]]:
     priority = torch.rand(seen.numel(), generator=torch.Generator().manual_seed(0))
     key = torch.zeros(seen.numel())
     cells = torch.where(seen, entries, -1)
-    levels = []
+    levels: list[tuple[Tensor, Tensor]] = []
     while cells.numel() > 1:
         coarser = _coarsened(cells, priority)
         stays = torch.zeros(seen.numel() + 1, dtype=torch.bool)
@@ -114,7 +127,7 @@ def _predecessors(seen: Tensor, count: int) -> Iterator[tuple[Tensor, Tensor]]:
         framed = torch.full([n + 2 * w for n, w in zip(cells.shape, reach, strict=True)], -1)
         framed[tuple(slice(w, w + n) for n, w in zip(cells.shape, reach, strict=True))] = cells
         strides = torch.tensor(framed.stride())
-        for piece, at in zip(own.split(CHUNK), new.nonzero().split(CHUNK), strict=True):
+        for piece, at in zip(torch.split(own, CHUNK), torch.split(new.nonzero(), CHUNK), strict=True):
             near = framed.flatten()[((at + frame) * strides).sum(1)[:, None] + (window * strides).sum(1)]
             lags = coordinates[near] - coordinates[piece][:, None]
             lags[..., 0].clamp_(-1, 1)
@@ -143,14 +156,14 @@ def _coarsened(cells: Tensor, priority: Tensor) -> Tensor:
         if cells.shape[axis] % 2:
             edge = torch.full_like(cells.narrow(axis, 0, 1), -1)
             cells = torch.cat((cells, edge), axis)
-        pairs = cells.unflatten(axis, (-1, 2))
+        pairs = cells.reshape(*cells.shape[:axis], -1, 2, *cells.shape[axis + 1 :])
         first, second = pairs.select(axis + 1, 0), pairs.select(axis + 1, 1)
         better = (second >= 0) & ((first < 0) | (priority[second] > priority[first]))
         cells = torch.where(better, second, first)
     return cells
 
 
-def _prediction(
+def prediction(
     own: Tensor, near: Tensor, table: Tensor, mixing: Tensor, noise: Tensor
 ) -> tuple[Tensor, Tensor]:
     """Weights (k, m) that predict each entry from its neighbours, and the deviation (m,) that is left.

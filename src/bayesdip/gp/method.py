@@ -8,6 +8,7 @@ import torch
 
 from bayesdip.gp.posterior import posterior
 from bayesdip.measurement import Measurement
+from bayesdip.memory import check_memory
 from bayesdip.monitor import Estimate, Monitor, Progress
 from bayesdip.posterior import Posterior, Trace
 from bayesdip.settings import Settings
@@ -17,16 +18,20 @@ DRAWS = {"fast": 16, "balanced": 32, "best": 128}
 TOLERANCE = {"fast": 1e-3, "balanced": 1e-3, "best": 1e-5}
 MOST_ITERATIONS = 2000
 # Iterations after which the cost of a run is told, and how many a solve takes as a rule.
-MEASURED_ITERATIONS = 5
-USUAL_ITERATIONS = 60
-# Double-precision pictures that a solve holds, on a padded grid of four times the pixels.
-PICTURES_HELD = 60
+MEASURED_ITERATIONS = 3
+USUAL_ITERATIONS = 12
+# Double-precision pictures that a run holds besides its draws; measured as resident memory at
+# 256x256 and 512x512.
+PICTURES_HELD = 280
 
 
 def run(measurement: Measurement, settings: Settings, monitor: Monitor) -> Posterior:
     """Mean by one solve, standard deviation and samples by solves for draws (Matheron's rule)."""
     kernel = settings.kernel or settings.arch.kernel(dims=len(measurement.grid))
     draws = max(DRAWS[settings.effort] if settings.draws is None else settings.draws, settings.samples)
+    memory = 8 * (PICTURES_HELD + 2 * draws) * measurement.channels * prod(measurement.grid)
+    what = f"the Gaussian process on {' x '.join(map(str, measurement.grid))} pixels"
+    check_memory(memory, settings.device, what, "use effort='fast' and fewer samples, or a smaller picture")
     trace: Trace = {"step": [], "seconds": [], "residual": []}
 
     def watch(iteration: int, residual: float) -> bool:
@@ -34,7 +39,7 @@ def run(measurement: Measurement, settings: Settings, monitor: Monitor) -> Poste
         for key, value in (("step", step), ("seconds", monitor.elapsed), ("residual", residual)):
             trace[key].append(value)
         if step == MEASURED_ITERATIONS:
-            _tell_cost(measurement, monitor, draws)
+            _tell_cost(memory, monitor, draws, trace)
         monitor.report(Progress("solve", step, 0, monitor.elapsed, float("nan")))
         return monitor.should_stop()
 
@@ -66,12 +71,12 @@ def run(measurement: Measurement, settings: Settings, monitor: Monitor) -> Poste
     )
 
 
-def _tell_cost(measurement: Measurement, monitor: Monitor, draws: int) -> None:
+def _tell_cost(memory: int, monitor: Monitor, draws: int, trace: Trace) -> None:
     """Show what the run will cost, from its first iterations."""
-    per_iteration = monitor.elapsed / MEASURED_ITERATIONS
+    first, *_, last = trace["seconds"]
     steps = USUAL_ITERATIONS * (1 + draws)
-    memory = 8 * PICTURES_HELD * measurement.channels * prod(measurement.grid)
-    estimate = Estimate(per_iteration * steps, memory, steps)
+    seconds = first + (last - first) / (MEASURED_ITERATIONS - 1) * steps
+    estimate = Estimate(seconds, memory, steps)
     monitor.report(
-        Progress("estimate", MEASURED_ITERATIONS, steps, monitor.elapsed, estimate.seconds, estimate=estimate)
+        Progress("estimate", MEASURED_ITERATIONS, steps, last, seconds - last, estimate=estimate)
     )

@@ -105,8 +105,7 @@ def build(
     marks = (seen[:1] if shared else seen).to(data)[:, None]
     probe = DataCovariance(grid, base, marks, torch.zeros_like(marks[:1, :1]), rows)
     unit = grid.variance if base is None else float(central_column(probe).max())
-    empty = empty_share(grid, JITTER)
-    jitter = JITTER * JITTER_OF_SMOOTH ** min(1.0, 3 * empty) * grid.variance
+    empty, jitter = jitter_for(grid)
     silent = ~(variance.flatten(1) > 0).any(1)
 
     B = _colour(colour, amplitude, data, seen, variance, unit)
@@ -127,6 +126,12 @@ def build(
     noise = _merged(variance / _column(scale, variance), seen).clamp(min=jitter)[:, None]
     system = DataCovariance(grid, base, marks, noise, rows)
     return Model(system, data[:, None], scale, silent, turn, empty > 0.05)
+
+
+def jitter_for(grid: GridCovariance) -> tuple[float, float]:
+    """Share of the grid's frequencies that the kernel leaves empty, and the noise that stands in for none."""
+    empty = empty_share(grid, JITTER)
+    return empty, JITTER * JITTER_OF_SMOOTH ** min(1.0, 3 * empty) * grid.variance
 
 
 def _colour(

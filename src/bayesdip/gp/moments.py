@@ -30,7 +30,8 @@ def colour_covariance(data: Tensor, seen: Tensor, noise: Tensor, unit: float) ->
     values, vectors = torch.linalg.eigh((signal + signal.T) / 2)
     # Pairs of channels that share no pixel can make it indefinite; no direction may vanish either.
     values = values.clamp(min=1e-4 * float(values.max()))
-    return (vectors * values) @ vectors.T / unit
+    B: Tensor = (vectors * values) @ vectors.T / unit
+    return B
 
 
 def amplitudes(data: Tensor, seen: Tensor, noise: Tensor, unit: float) -> Tensor:

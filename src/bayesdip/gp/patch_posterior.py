@@ -9,8 +9,9 @@
 
        y - v (C + v I)^{-1} (y - m),        v the noise's variance,
 
-   and its posterior covariance ``v I - v^2 (1 - 1/n) (C + v I)^{-1}``; the 1/n of a group of n is
-   what not knowing m adds. Each pixel averages over all patches and groups that hold it.
+   and its posterior covariance ``V = v I - v^2 (1 - 1/n) (C + v I)^{-1}``; the 1/n of a group of n
+   is what not knowing m adds. The estimate varies less than the picture does; for the standard
+   deviations, C + V stands for C. Each pixel averages over all patches and groups that hold it.
 
 The passes are the second step of NL-Bayes (Lebrun, Buades, Morel, *A nonlocal Bayesian image
 denoising algorithm*, SIAM J. Imaging Sciences 2013), all colours at once, with the network's
@@ -32,9 +33,8 @@ from bayesdip.kernels.patches import PatchKernel
 from bayesdip.noise import Noise
 from bayesdip.operators import Identity, Mask, Operator
 
-# Size of a patch, and how far others are looked for, in a picture and in a signal.
-PATCH, REACH = 5, 10
-SIGNAL_PATCH, SIGNAL_REACH = 15, 100
+# Pixels of a patch per axis, and how far others are looked for.
+PATCH, REACH = 5, 12
 GROUP = 64
 STEP = 4
 # Channels whose covariance is learnt jointly; more are taken apart along their principal axes.
@@ -215,6 +215,8 @@ class Whitening:
 
 def pilot(data: UnitData, kernel: PatchKernel) -> Tensor:
     """The kernel regression ``K y / K 1``, (C, H, W), with the noise's share taken out of K."""
+    if 1 in data.noise.shape:
+        kernel = kernel.unrolled()
     on_picture = kernel.on(data.values, data.noise)
     if data.missing is None:
         values, weights = data.values, torch.ones_like(data.noise)[None]
@@ -235,7 +237,9 @@ def learnt_pass(
     """
     channels, height, width = estimate.shape
     shape, reach = _shapes(height, width)
-    tops, lefts = (spread(n - m, min(STEP, m)).to(estimate.device) for n, m in zip((height, width), shape, strict=True))
+    tops, lefts = (
+        spread(n - m, min(STEP, m)).to(estimate.device) for n, m in zip((height, width), shape, strict=True)
+    )
     values = data.values if data.missing is None else torch.where(data.missing, estimate, data.values)
     total, total_variance = torch.zeros_like(estimate), torch.zeros_like(estimate)
     count = torch.zeros_like(data.noise)
@@ -273,7 +277,9 @@ def _posterior_of_groups(
     return means, variances
 
 
-def condition(y: Tensor, estimate: Tensor, noise: Tensor, holes: Tensor | None = None) -> tuple[Tensor, Tensor]:
+def condition(
+    y: Tensor, estimate: Tensor, noise: Tensor, holes: Tensor | None = None
+) -> tuple[Tensor, Tensor]:
     """Posterior of groups of patches under the Gaussian learnt from each.
 
     A missing pixel has its mean and variance given the others of its patch, by the identities of
@@ -293,14 +299,20 @@ def condition(y: Tensor, estimate: Tensor, noise: Tensor, holes: Tensor | None =
     n, d = y.shape[1:]
     v = noise[:, None, None]
     centred = estimate - estimate.mean(1, keepdim=True)
-    covariance = centred.mT @ centred / max(n - 1, 1) + v * torch.eye(d).to(y)
+    identity = torch.eye(d).to(y)
+    covariance = centred.mT @ centred / max(n - 1, 1) + v * identity
     precision = torch.cholesky_inverse(torch.linalg.cholesky(covariance))
     diagonal = precision.diagonal(dim1=1, dim2=2)[:, None]
     pulled = (y - y.mean(1, keepdim=True)) @ precision
     mean = y - v * pulled
-    variance = (v - v.square() * (1 - 1 / n) * diagonal).clamp_min(0.0).expand(y.shape)
     if holes is not None:
         mean = torch.where(holes, y - pulled / diagonal, mean)
+    # E[x x'] = E[x] E[x]' + V: what the posterior leaves open, the estimate's covariance lacks.
+    left_open = v * identity - v.square() * precision
+    precision = torch.cholesky_inverse(torch.linalg.cholesky(covariance + left_open))
+    diagonal = precision.diagonal(dim1=1, dim2=2)[:, None]
+    variance = (v - v.square() * (1 - 1 / n) * diagonal).clamp_min(0.0).expand(y.shape)
+    if holes is not None:
         variance = torch.where(holes, (1 / diagonal - v).clamp_min(0.0) + v / n, variance)
     return mean, variance
 
@@ -339,8 +351,9 @@ def filled(y: Tensor, missing: Tensor) -> Tensor:
 
 
 def _shapes(height: int, width: int) -> tuple[tuple[int, int], tuple[int, int]]:
-    """Of patches, and the largest lag, in a picture of that size."""
-    patch, reach = (SIGNAL_PATCH, SIGNAL_REACH) if min(height, width) == 1 else (PATCH, REACH)
+    """Of patches, and the largest lag, in a picture of that size; a signal has as many of both in its one axis."""
+    signal = min(height, width) == 1
+    patch, reach = (PATCH**2, ((2 * REACH + 1) ** 2 - 1) // 2) if signal else (PATCH, REACH)
     return (min(patch, height), min(patch, width)), (reach, reach)
 
 

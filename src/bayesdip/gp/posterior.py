@@ -212,7 +212,7 @@ def _offsets(
     With the preconditioner in place of the exact inverse covariance: the estimate is unbiased all
     the same, its variance larger by what the preconditioner misses, and no solve is needed.
     """
-    rows, together = ones.shape[:2]
+    together = ones.shape[1]
     apart = (
         torch.eye(together).to(ones).reshape(1, together, together, *[1] * (ones.ndim - 2)) * ones[:, None]
     )

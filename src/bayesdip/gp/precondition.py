@@ -8,7 +8,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from bayesdip.gp.grid import GridCovariance, embed
+from bayesdip.gp.grid import embed, empty_share
 from bayesdip.gp.local import local_inverse
 from bayesdip.gp.system import DataCovariance
 from bayesdip.kernels.kernel import Kernel, Tabulated
@@ -21,13 +21,15 @@ NEIGHBOURS = 12
 NEIGHBOURS_OF_SMOOTH = 24
 # From this noise on, in units of the picture's variance, complete data need no local inverse.
 NOISE_THAT_LEVELS = 0.01
+# Frequencies with less than this share of the variance make blurred data smooth.
+NEARLY_EMPTY = 1e-3
 
 
 def preconditioner(system: DataCovariance, kernel: Kernel, *, constant: bool, smooth: bool) -> Preconditioner:
     """The approximate inverse that suits the data.
 
-    Pixels, whatever the mask: the local inverse. All pixels with the same clear noise, and data that
-    are not pixels: the inverse on the torus.
+    The local inverse, whatever the mask; for complete data with the same clear noise everywhere the one
+    on the torus, which costs nothing to make.
 
     Parameters
     ----------
@@ -42,9 +44,13 @@ def preconditioner(system: DataCovariance, kernel: Kernel, *, constant: bool, sm
     """
     level = bool((system.noise == system.noise.flatten()[0]).all()) and bool((system.seen > 0).all())
     noisy = float(system.noise.min()) >= NOISE_THAT_LEVELS * system.grid.variance
-    if system.operator is not None or (level and noisy and system.mixing is None):
-        return circulant(system)
-    table = kernel.quadrant(system.grid.shape) - (0.0 if constant else kernel.limit)
+    pixels = kernel.quadrant(system.grid.shape) - (0.0 if constant else kernel.limit)
+    table = pixels if system.operator is None else output_table(system, pixels)
+    if level and noisy and system.mixing is None:
+        return circulant(system, table)
+    if system.operator is not None:
+        # What an operator blurs is smooth, whatever the kernel.
+        smooth = smooth or empty_share(embed(Tabulated(table), table.shape), NEARLY_EMPTY) > 0.05
     return local(system, table, NEIGHBOURS_OF_SMOOTH if smooth else NEIGHBOURS)
 
 
@@ -71,21 +77,14 @@ def local(system: DataCovariance, table: Tensor, neighbours: int) -> Preconditio
     return apply
 
 
-def circulant(system: DataCovariance) -> Preconditioner:
-    """The inverse on the torus, with the mean noise everywhere, restricted to what is observed.
-
-    For data that are not pixels (blurred, downsampled) the torus is the data's own: there the
-    covariance is nearly stationary as well, and one column of it says what it is.
-    """
-    grid = system.grid if system.operator is None else _output_covariance(system)
-    like = system.seen
+def circulant(system: DataCovariance, table: Tensor) -> Preconditioner:
+    """The inverse on the torus, with the mean noise everywhere, restricted to what is observed."""
+    shape = system.seen.shape[2:]
+    grid = system.grid if system.operator is None else embed(Tabulated(table), shape, like=system.seen)
     noise = system.noise * system.seen
     inner = tuple(range(2, noise.ndim))
     mean = noise.sum(inner, keepdim=True) / system.seen.expand_as(noise).sum(inner, keepdim=True).clamp(min=1)
-    scale = torch.ones_like(mean)
-    if system.mixing is not None:
-        scale = scale * system.mixing.diagonal().reshape(1, -1, *[1] * len(inner))
-    response = 1 / (scale * grid.spectrum.to(like) + mean)
+    response = 1 / (grid.spectrum.to(system.seen) + mean)
 
     def apply(r: Tensor, channel: Tensor) -> Tensor:
         rows = response if response.shape[0] == 1 else response[channel]
@@ -95,17 +94,25 @@ def circulant(system: DataCovariance) -> Preconditioner:
     return apply
 
 
-def _output_covariance(system: DataCovariance) -> GridCovariance:
-    """``A K A^T`` as a stationary covariance on the output grid, from its central column."""
-    column = central_column(system).to(torch.float64)
-    for axis, n in enumerate(column.shape):
-        centre = n // 2
-        right = column.narrow(axis, centre, n - centre)
-        left = column.narrow(axis, 0, centre + 1).flip(axis)
-        both = min(n - centre, centre + 1)
-        mean = (right.narrow(axis, 0, both) + left.narrow(axis, 0, both)) / 2
-        column = torch.cat((mean, left.narrow(axis, both, centre + 1 - both)), dim=axis)
-    return embed(Tabulated(column), system.seen.shape[2:], like=system.seen)
+def output_table(system: DataCovariance, table: Tensor) -> Tensor:
+    """``A K A^T`` at the lags 0, 1, ... of each axis of the output, as if it were stationary: it nearly is.
+
+    Its central column says it for the near lags. At far ones, where the covariance is smooth, an
+    operator only scales it.
+    """
+    column = central_column(system).to(table)
+    shape = column.shape
+    centre = [n // 2 for n in shape]
+    ones = torch.ones((1, 1, *system.grid.shape)).to(system.seen)
+    gain = float(system.predict(ones, system.channel[:1])[(0, 0, *centre)]) if system.operator is not None else 1.0
+    steps = [m / n for m, n in zip(table.shape, shape, strict=True)]
+    far = table
+    for axis, (n, step) in enumerate(zip(shape, steps, strict=True)):
+        far = far.index_select(axis, (torch.arange(n) * step).round().long().clamp(max=far.shape[axis] - 1))
+    out = gain**2 * far
+    inside = tuple(slice(0, n - c) for n, c in zip(shape, centre, strict=True))
+    out[inside] = column[tuple(slice(c, n) for n, c in zip(shape, centre, strict=True))]
+    return out
 
 
 def central_column(system: DataCovariance) -> Tensor:

@@ -9,6 +9,7 @@
 from __future__ import annotations
 
 from bayesdip.errors import BayesDipError
+from bayesdip.kernels.empirical import EmpiricalKernel, empirical
 from bayesdip.kernels.kernel import Kernel, Product, Scaled, Sum, Tabulated
 from bayesdip.kernels.stationary import (
     RBF,
@@ -50,6 +51,7 @@ def named(name: str) -> Kernel:
 
 __all__ = [
     "RBF",
+    "EmpiricalKernel",
     "Isotropic",
     "Kernel",
     "Matern12",
@@ -61,6 +63,7 @@ __all__ = [
     "SpectralMixture",
     "Sum",
     "Tabulated",
+    "empirical",
     "named",
     "names",
 ]

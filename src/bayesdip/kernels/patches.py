@@ -18,7 +18,7 @@ by lag with products and means of whole pictures.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
@@ -92,16 +92,21 @@ class PatchKernel:
         if self.depth < 1:
             raise BayesDipError(f"depth is {self.depth}: expected at least one convolution; take 2")
         if not self.weight_variance > 0:
-            raise BayesDipError(
-                f"weight_variance is {self.weight_variance}: expected more than zero; take 8"
-            )
+            raise BayesDipError(f"weight_variance is {self.weight_variance}: expected more than zero; take 8")
         if self.window is not None and self.window < 0:
-            raise BayesDipError(f"window is {self.window}: expected a lag of zero or more; None for every lag")
+            raise BayesDipError(
+                f"window is {self.window}: expected a lag of zero or more; None for every lag"
+            )
 
     @property
     def reach(self) -> int:
         """Pixels on each side of a pixel that its features see."""
         return self.depth * (self.filter_size // 2)
+
+    def unrolled(self) -> PatchKernel:
+        """For signals: as many taps and lags in one axis as this kernel has in two."""
+        window = None if self.window is None else ((2 * self.window + 1) ** 2 - 1) // 2
+        return replace(self, filter_size=self.filter_size**2, window=window)
 
     def on(self, picture: Tensor, noise_variance: float | Tensor = 0.0) -> KernelOnPicture:
         """The kernel between the pixels of `picture`, (C, H, W), repeated beyond its borders.

@@ -154,15 +154,15 @@ def picture_parts(case: Case) -> dict[str, Any]:
         None if case.missing is not None else pictures.opacity(case.like, mean.shape[:2], view.orientation)
     )
     word = before_word(case)
-    grid = after.shape[:2]
+    shown = pictures.show(after, "Restored picture: the posterior mean", alpha=opacity)
     return {
         "signal": None,
         "before": pictures.show(before, f"{word} picture", alpha=opacity),
-        "after": pictures.show(after, "Restored picture: the posterior mean", alpha=opacity),
+        "after": shown,
         "before_word": word,
         "painted": case.missing is not None,
-        "shrunk": max(grid) > pictures.LARGE,
-        "stretched": min(grid) < pictures.THIN and min(grid) < max(grid) / pictures.THINNEST,
+        "shrunk": max(case.grid) > pictures.LARGE,
+        "stretched": shown.stretched,
         "shown_range": (view.low, view.high),
         "channels_said": view.channels_said,
         "samples": [

@@ -36,6 +36,7 @@ class Shown:
     height: int
     alt: str
     pixelated: bool = False
+    stretched: bool = False
 
 
 @dataclass(frozen=True)
@@ -150,8 +151,9 @@ def show(levels: Levels, alt: str, longest: int = LARGE, alpha: Levels | None = 
     data = BytesIO()
     image.save(data, "PNG")
     zoom = ceil(min(TINY, longest) / max(image.size)) if max(image.size) < min(TINY, longest) else 1
-    width, height = (n * zoom if n * zoom >= THIN else THINNEST for n in image.size)
-    return Shown(uri(data.getvalue()), width, height, alt, pixelated=zoom > 1)
+    sides = [n * zoom for n in image.size]
+    width, height = (n if n >= THIN else THINNEST for n in sides)
+    return Shown(uri(data.getvalue()), width, height, alt, zoom > 1, stretched=min(sides) < THIN)
 
 
 def uri(png: bytes) -> str:

@@ -1,0 +1,31 @@
+"""How much memory there is, and a refusal of work that cannot fit in it."""
+
+from __future__ import annotations
+
+import torch
+
+from bayesdip.errors import ResourceError
+
+
+def available_memory(device: str) -> int:
+    """Bytes that are free on the device (for the CPU: that the system could give)."""
+    if torch.device(device).type == "cuda":
+        return int(torch.cuda.mem_get_info(device)[0])
+    import psutil
+
+    return int(psutil.virtual_memory().available)
+
+
+def check_memory(needed: int, device: str, what: str, instead: str) -> None:
+    """Refuse work that cannot fit, before it starts.
+
+    Raises
+    ------
+    ResourceError
+        More is needed than the device has free.
+    """
+    free = available_memory(device)
+    if needed > free:
+        raise ResourceError(
+            f"{what} needs about {needed / 2**30:.1f} GiB of memory and {free / 2**30:.1f} GiB are free: {instead}"
+        )
