@@ -5,6 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 
+
 @pytest.fixture
 def quick(monkeypatch):
     """Every effort in a few steps, for tests of behaviour rather than of quality."""

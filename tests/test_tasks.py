@@ -223,3 +223,19 @@ def test_samples_go_to_arviz_and_xarray():
     assert dataset["mean"].dims == ("row", "column", "channel")
     assert np.array_equal(dataset["std"].values, r.std)
     assert dataset["samples"].dims == ("sample", "row", "column", "channel")
+
+
+def test_auto_kernel_says_which_and_why():
+    rng = np.random.default_rng(0)
+    image = smooth_picture((32, 32)) + rng.normal(0, 0.05, (32, 32))
+    r = bd.denoise(image, 0.05, method="gp", kernel="auto")
+    assert r.settings["kernel"] == "auto" and r.info["kernel"] and r.info["why"] and r.info["parameters"]
+    plain = bd.denoise(image, 0.05, method="gp", kernel="matern12")
+    assert psnr(r.mean, smooth_picture((32, 32))) >= psnr(plain.mean, smooth_picture((32, 32)))
+
+
+def test_every_named_kernel_restores():
+    image = smooth_picture((24, 24)) + np.random.default_rng(0).normal(0, 0.1, (24, 24))
+    for name in bd.kernels.names():
+        r = bd.denoise(image, 0.1, method="gp", kernel=name, samples=0)
+        assert psnr(r.mean, smooth_picture((24, 24))) > psnr(image, smooth_picture((24, 24))) + 2, name

@@ -75,7 +75,14 @@ __all__ = [
 
 if TYPE_CHECKING:
     from bayesdip import arch, errors, gp, io, kernels, noise, operators
-    from bayesdip.errors import BayesDipError, FileError, NoResultError, NonFiniteError, ResourceError, ShapeError
+    from bayesdip.errors import (
+        BayesDipError,
+        FileError,
+        NoResultError,
+        NonFiniteError,
+        ResourceError,
+        ShapeError,
+    )
     from bayesdip.monitor import Estimate, Progress
     from bayesdip.noise import Gaussian, Poisson, PoissonGaussian, estimate_sigma
     from bayesdip.operators import Blur, Downsample, Identity, Mask

@@ -36,7 +36,8 @@ class Options(TypedDict, total=False):
     arch : Architecture or str
         A description, or the name of one. By default the method's own choice.
     kernel : Kernel or str
-        For ``gp``: a kernel, or the name of one. By default the architecture's own.
+        For ``gp``: a kernel, the name of one, or ``"auto"`` for the one with the largest evidence.
+        By default the architecture's own.
     effort : {"fast", "balanced", "best"}
         How much work.
     time_budget : float
@@ -120,7 +121,7 @@ def settings_of(options: Options) -> Settings:
     chosen["arch"] = chosen.get("arch") or methods.default_architecture(chosen["method"])
     if isinstance(chosen["arch"], str):
         chosen["arch"] = archs.named(chosen["arch"])
-    if isinstance(chosen.get("kernel"), str):
+    if isinstance(chosen.get("kernel"), str) and chosen["kernel"] != "auto":
         chosen["kernel"] = kernels.named(chosen["kernel"])
     chosen["device"] = pick_device(chosen.get("device", "auto"))
     return Settings(**chosen)

@@ -10,6 +10,7 @@ from bayesdip.errors import BayesDipError
 if TYPE_CHECKING:
     from bayesdip.arch.architecture import Architecture
     from bayesdip.kernels.kernel import Kernel
+    from bayesdip.kernels.patches import PatchKernel
 
 METHODS = ("gp", "sgld", "map")
 EFFORTS = ("fast", "balanced", "best")
@@ -33,8 +34,9 @@ class Settings:
         Gaussian process, posterior sampling of a network, or one fitted network.
     arch : Architecture
         The network, or for ``gp`` the one whose kernel is used.
-    kernel : Kernel or None
-        For ``gp`` alone; None takes the architecture's own kernel.
+    kernel : Kernel, PatchKernel, "auto" or None
+        For ``gp`` alone; None takes the architecture's own kernel, ``"auto"`` the one with the
+        largest evidence.
     effort : {"fast", "balanced", "best"}
         How much work, on a scale that each method fills in.
     sampler : {"psgld", "adam-noise"}
@@ -54,7 +56,7 @@ class Settings:
 
     arch: Architecture
     method: str = "sgld"
-    kernel: Kernel | None = None
+    kernel: Kernel | PatchKernel | str | None = None
     effort: str = "balanced"
     sampler: str = "psgld"
     temperature: float = 1.0
@@ -82,7 +84,7 @@ class Settings:
         """Everything needed to repeat the run, as plain JSON values."""
         plain = {k: v for k, v in self.__dict__.items() if k not in ("arch", "kernel")}
         plain["arch"] = self.arch.to_dict()
-        plain["kernel"] = repr(self.kernel) if self.kernel else None
+        plain["kernel"] = self.kernel if isinstance(self.kernel, str) else self.kernel and repr(self.kernel)
         return plain
 
 

@@ -164,6 +164,7 @@ class Shuffle(Skip):
 
     scales: int = 4
     width: int = 64
+    skip: int = 32  # finest details come this way
     shuffled: int = 16
 
     name: ClassVar[str] = "shuffle"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import typer
 
@@ -27,7 +27,7 @@ def run(
 ) -> None:
     """Rows go to standard output as they come, the whole result to ``file``."""
     only = tuple(part for part in pictures.split(",") if part)
-    results = run_benchmark(name, Request(data, Options(**options), only, sigma), file, typer.echo)
+    results = run_benchmark(name, Request(data, cast(Options, options), only, sigma), file, typer.echo)
     typer.echo(json.dumps(results.environment))
     if file is not None:
         typer.echo(f"kept in {file}")

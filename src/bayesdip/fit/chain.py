@@ -124,6 +124,10 @@ class Chain:
 def picture_or_raise(picture: Tensor | None, reason: str = "") -> Tensor:
     """The picture, if there is one; ``reason`` is why the run was stopped."""
     if picture is None:
-        stopped = f"the run was stopped ({reason}) before its first picture" if reason else "there is no picture yet"
+        stopped = (
+            f"the run was stopped ({reason}) before its first picture"
+            if reason
+            else "there is no picture yet"
+        )
         raise NoResultError(f"{stopped}: expected a few steps at least; give it more time", reason)
     return picture

@@ -43,4 +43,3 @@ def step_memory(arch: Architecture, channels: int, input_grid: tuple[int, ...]) 
     """Estimate of the bytes that fitting needs beyond the program itself."""
     per_pixel = bytes_per_input_pixel(arch, channels, len(input_grid))
     return round(WORKSPACE * per_pixel * prod(input_grid))
-

@@ -131,7 +131,7 @@ def flow(
     basis, diagonal, off, size = _lanczos(theta, residual, seen, tuple(times), steps, tol)
     means = []
     for t in times:
-        weights = size[:, None] * _phi(diagonal, off, t)
+        weights = size[:, None] * _phi(diagonal, off, t).to(y)
         means.append(centre + theta.apply(torch.einsum("kc,kc...->c...", weights.T, basis)))
     return Flow(tuple(times), torch.stack(means), len(basis), _error(diagonal, off, max(times)))
 
@@ -212,7 +212,8 @@ def _lanczos(
     floor = torch.finfo(residual.dtype).tiny
 
     def norm(v: Tensor) -> Tensor:
-        return v.flatten(1).norm(dim=1).reshape(-1, *(1,) * (v.ndim - 1))
+        lengths: Tensor = torch.linalg.vector_norm(v.flatten(1), dim=1)
+        return lengths.reshape(-1, *(1,) * (v.ndim - 1))
 
     def normalised(v: Tensor, size: Tensor) -> Tensor:
         return v / size.clamp_min(floor)

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from math import prod
+from typing import Any
 
 import torch
+from torch import Tensor
 
+from bayesdip.gp import patch_method
+from bayesdip.gp.learn import choose
 from bayesdip.gp.posterior import posterior
+from bayesdip.kernels.kernel import Kernel
+from bayesdip.kernels.patches import PatchKernel
 from bayesdip.measurement import Measurement
 from bayesdip.memory import check_memory
 from bayesdip.monitor import Estimate, Monitor, Progress
+from bayesdip.noise import Noise
 from bayesdip.posterior import Posterior, Trace
 from bayesdip.settings import Settings
 
@@ -27,7 +35,9 @@ PICTURES_HELD = 280
 
 def run(measurement: Measurement, settings: Settings, monitor: Monitor) -> Posterior:
     """Mean by one solve, standard deviation and samples by solves for draws (Matheron's rule)."""
-    kernel = settings.kernel or settings.arch.kernel(dims=len(measurement.grid))
+    if isinstance(settings.kernel, PatchKernel):
+        return patch_method.run(measurement, settings.kernel, settings, monitor)
+    model = _model(measurement, settings)
     draws = max(DRAWS[settings.effort] if settings.draws is None else settings.draws, settings.samples)
     memory = 8 * (PICTURES_HELD + 2 * draws) * measurement.channels * prod(measurement.grid)
     what = f"the Gaussian process on {' x '.join(map(str, measurement.grid))} pixels"
@@ -46,13 +56,14 @@ def run(measurement: Measurement, settings: Settings, monitor: Monitor) -> Poste
     found = posterior(
         measurement.y.to(settings.device),
         measurement.operator,
-        kernel,
-        measurement.noise,
+        model.kernel,
+        model.noise,
         samples=draws,
         generator=torch.Generator(settings.device).manual_seed(settings.seed),
         tol=TOLERANCE[settings.effort],
         max_iterations=MOST_ITERATIONS,
         monitor=watch,
+        colour=model.colour,
     )
     return Posterior(
         mean=found.mean,
@@ -61,6 +72,7 @@ def run(measurement: Measurement, settings: Settings, monitor: Monitor) -> Poste
         trace=trace,
         stopped=monitor.stop_reason or ("finished" if found.converged else "not converged"),
         info={
+            **model.facts,
             "iterations": found.iterations,
             "residual": found.residual,
             "draws": draws,
@@ -71,12 +83,32 @@ def run(measurement: Measurement, settings: Settings, monitor: Monitor) -> Poste
     )
 
 
+@dataclass(frozen=True)
+class _Model:
+    """The prior and the noise to infer with, and what to say of them."""
+
+    kernel: Kernel
+    noise: Noise
+    colour: bool | Tensor = True
+    facts: dict[str, Any] = field(default_factory=dict)
+
+
+def _model(measurement: Measurement, settings: Settings) -> _Model:
+    """The kernel that was asked for: the architecture's own, a given one, or with ``"auto"`` the likeliest."""
+    if settings.kernel == "auto":
+        choice = choose(measurement.y, measurement.operator, measurement.noise)
+        best = choice.best
+        facts = {"kernel": best.name, "parameters": dict(best.parameters), "why": choice.why}
+        return _Model(best.kernel, best.noise, best.colour.to(settings.device), facts)
+    if isinstance(settings.kernel, Kernel):
+        return _Model(settings.kernel, measurement.noise)
+    return _Model(settings.arch.kernel(dims=len(measurement.grid)), measurement.noise)
+
+
 def _tell_cost(memory: int, monitor: Monitor, draws: int, trace: Trace) -> None:
     """Show what the run will cost, from its first iterations."""
     first, *_, last = trace["seconds"]
     steps = USUAL_ITERATIONS * (1 + draws)
     seconds = first + (last - first) / (MEASURED_ITERATIONS - 1) * steps
     estimate = Estimate(seconds, memory, steps)
-    monitor.report(
-        Progress("estimate", MEASURED_ITERATIONS, steps, last, seconds - last, estimate=estimate)
-    )
+    monitor.report(Progress("estimate", MEASURED_ITERATIONS, steps, last, seconds - last, estimate=estimate))

@@ -104,7 +104,11 @@ def output_table(system: DataCovariance, table: Tensor) -> Tensor:
     shape = column.shape
     centre = [n // 2 for n in shape]
     ones = torch.ones((1, 1, *system.grid.shape)).to(system.seen)
-    gain = float(system.predict(ones, system.channel[:1])[(0, 0, *centre)]) if system.operator is not None else 1.0
+    gain = (
+        float(system.predict(ones, system.channel[:1])[(0, 0, *centre)])
+        if system.operator is not None
+        else 1.0
+    )
     steps = [m / n for m, n in zip(table.shape, shape, strict=True)]
     far = table
     for axis, (n, step) in enumerate(zip(shape, steps, strict=True)):

@@ -4,6 +4,8 @@
 
     k = 0.8 * Matern32(2.0) + 0.2 * RBF(20.0)
     k.window(lags=8)               # the covariance around lag zero
+
+One kernel is not stationary: :class:`PatchKernel`, between the patches of the observed picture.
 """
 
 from __future__ import annotations
@@ -11,6 +13,7 @@ from __future__ import annotations
 from bayesdip.errors import BayesDipError
 from bayesdip.kernels.empirical import EmpiricalKernel, empirical
 from bayesdip.kernels.kernel import Kernel, Product, Scaled, Sum, Tabulated
+from bayesdip.kernels.patches import Cosine, PatchKernel
 from bayesdip.kernels.stationary import (
     RBF,
     Isotropic,
@@ -22,12 +25,13 @@ from bayesdip.kernels.stationary import (
 )
 
 # Lengthscales in pixels that suit photographs before anything is learnt from the data.
-DEFAULTS: dict[str, Kernel] = {
+DEFAULTS: dict[str, Kernel | PatchKernel] = {
     "rbf": RBF(1.5),
     "matern12": Matern12(8.0),
     "matern32": Matern32(2.0),
     "matern52": Matern52(2.0),
     "rq": RationalQuadratic(2.0),
+    "nonlocal": PatchKernel(),
 }
 
 
@@ -36,7 +40,7 @@ def names() -> list[str]:
     return list(DEFAULTS)
 
 
-def named(name: str) -> Kernel:
+def named(name: str) -> Kernel | PatchKernel:
     """The kernel of that name, at its default lengthscale.
 
     Raises
@@ -51,12 +55,14 @@ def named(name: str) -> Kernel:
 
 __all__ = [
     "RBF",
+    "Cosine",
     "EmpiricalKernel",
     "Isotropic",
     "Kernel",
     "Matern12",
     "Matern32",
     "Matern52",
+    "PatchKernel",
     "Product",
     "RationalQuadratic",
     "Scaled",
