@@ -94,7 +94,9 @@ def values(layers: list[list[object]], x: np.ndarray) -> dict[str, list[float]]:
     """Both kernels between all pixels of ``x`` (*grid, features), row by row."""
     dims = x.ndim - 1
     (_, _, kernel_fn), _ = build(layers, x.shape[-1], dims)
-    both = kernel_fn(x[None], None, ("nngp", "ntk"), diagonal_spatial=False)
+    both = kernel_fn(x[None], None, None, diagonal_spatial=False)
+    if both.is_reversed:  # every convolution turns the order of the spatial axes around
+        both = both.reverse()
     out = {}
     for name in ("nngp", "ntk"):
         table = np.asarray(getattr(both, name))[0, 0]  # (H, H, W, W): each axis beside its twin
@@ -112,7 +114,9 @@ def main(path: Path) -> None:
         # Strides and pooling need the length for which the two libraries begin at the same pixel.
         grids = ["line"] if '3, 2, "zero"' in kinds else ["line of even length", "picture"]
         for grid in grids:
-            cases.append({"network": network, "layers": layers, "input": grid, **values(layers, inputs[grid])})
+            cases.append(
+                {"network": network, "layers": layers, "input": grid, **values(layers, inputs[grid])}
+            )
     versions = {
         "neural-tangents": nt.__version__,
         "jax": jax.__version__,

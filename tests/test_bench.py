@@ -4,12 +4,12 @@ import json
 
 import numpy as np
 import pytest
-from conftest import smooth_picture
 from PIL import Image
 
 from bayesdip.bench.catalogue import BENCHMARKS, Request, run_benchmark
 from bayesdip.bench.pictures import psnr
 from bayesdip.errors import BayesDipError
+from conftest import smooth_picture
 
 GP = {"method": "gp", "effort": "fast", "seed": 0}
 

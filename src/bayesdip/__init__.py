@@ -78,8 +78,8 @@ if TYPE_CHECKING:
     from bayesdip.errors import (
         BayesDipError,
         FileError,
-        NoResultError,
         NonFiniteError,
+        NoResultError,
         ResourceError,
         ShapeError,
     )

@@ -34,6 +34,11 @@ class Activation(Layer):
     def covariance(self, K: C) -> C:
         return K.pointwise(self)
 
+    def apply(self, u: Tensor) -> Tensor:
+        """``phi(u)``."""
+        out: Tensor = self.module(1, 1)(u)
+        return out
+
     @abstractmethod
     def dual(self, covariance: Tensor, variance_u: Tensor, variance_v: Tensor) -> Tensor:
         """``E[phi(u) phi(v)]`` for zero-mean Gaussian u and v."""

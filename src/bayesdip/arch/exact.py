@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from bayesdip.arch.covariance import Covariance, Filter, Nonlinearity, along, scale_quadrature
+from bayesdip.arch.history import History
 from bayesdip.arch.padding import continued
 from bayesdip.arch.stationary import Stationary
 from bayesdip.errors import ShapeError
@@ -68,13 +69,17 @@ class Exact(Covariance):
     features : int
         How many features (channels) the layer has.
     ratio : Ratio, optional
-        Right after a batch norm: what a homogeneous activation needs to be exact.
+        Right after a batch norm of Gaussian features: what a homogeneous activation needs to be
+        exact.
+    history : History, optional
+        How the features came from Gaussian ones, where they are not Gaussian themselves.
     """
 
     matrix: Tensor
     grid: tuple[int, ...]
     features: int
     ratio: Ratio | None = None
+    history: History | None = None
 
     @property
     def dims(self) -> int:
@@ -136,9 +141,13 @@ class Exact(Covariance):
 
     def filtered(self, filter: Filter) -> Self:
         table = self.table
-        for axis, n in enumerate(self.grid * 2):
-            table = along(table, filter.matrix(n).to(table.device), axis)
-        return self._with(table, tuple(table.shape[: self.dims]))
+        matrices = [filter.matrix(n).to(table.device) for n in self.grid]
+        for axis, matrix in enumerate(matrices * 2):
+            table = along(table, matrix, axis)
+        out = self._with(table, tuple(table.shape[: self.dims]))
+        if self.history is None:
+            return out
+        return replace(out, history=self.history.then(lambda f: _filtered(f, self.grid, matrices)))
 
     def shuffled(self, factor: int, features: int) -> Self:
         grid = tuple(factor * n for n in self.grid)
@@ -149,8 +158,11 @@ class Exact(Covariance):
 
     def pointwise(self, activation: Nonlinearity) -> Self:
         if self.ratio is not None and activation.homogeneous:
-            return self._with(self.ratio.average(lambda K: _mapped(K, activation.dual)))
-        return self.mapped(activation.dual)
+            out = self._with(self.ratio.average(lambda K: _mapped(K, activation.dual)))
+        else:
+            out = self.mapped(activation.dual)
+        history = self.history if self.history is not None else History(self.matrix)
+        return replace(out, history=history.then(activation.apply))
 
     def mapped(self, dual: Dual) -> Self:
         """``dual(K(x, x'), K(x, x), K(x', x'))`` at every pair."""
@@ -164,13 +176,19 @@ class Exact(Covariance):
     def normalised(self, epsilon: float) -> Self:
         """The average of ``(f - m) (f - m)^T / (s^2 + epsilon)`` over pictures, each with its own m and s.
 
-        Exact where f is Gaussian, as it is after a convolution; s varies from picture to
-        picture, the more so the coarser the grid. Elsewhere (after upsampled activations) f
-        is taken as Gaussian with the same covariance, which m and s^2's mean do not notice.
+        In closed form where f is Gaussian, as it is after a convolution; s differs from
+        picture to picture, the more so the coarser the grid. Elsewhere (after an upsampled
+        activation) how much it differs is estimated from draws of the very process.
         """
+        if self.history is not None:
+            matrix = self.history.ratio_moment(self.centred().matrix, epsilon)
+            return replace(
+                self._with(matrix), history=self.history.then(lambda f: _divided_by_its_scale(f, epsilon))
+            )
         values, vectors = torch.linalg.eigh(self.centred().matrix)
         ratio = Ratio(vectors, values.clamp_min(0.0), epsilon)
-        return replace(self, matrix=ratio.second_moment(), ratio=ratio)
+        history = History(self.matrix).then(lambda f: _divided_by_its_scale(f, epsilon))
+        return replace(self, matrix=ratio.second_moment(), ratio=ratio, history=history)
 
     def mean_inverse_variance(self, epsilon: float) -> float:
         """``E[1 / (s^2 + epsilon)]`` for the variance s^2 of a Gaussian picture over its pixels."""
@@ -203,7 +221,9 @@ class Exact(Covariance):
 
     def _with(self, table: Tensor, grid: tuple[int, ...] | None = None) -> Self:
         grid = self.grid if grid is None else grid
-        return replace(self, matrix=table.reshape(prod(grid), prod(grid)), grid=grid, ratio=None)
+        return replace(
+            self, matrix=table.reshape(prod(grid), prod(grid)), grid=grid, ratio=None, history=None
+        )
 
 
 def of_stationary(K: Stationary, grid: Sequence[int]) -> Exact:
@@ -228,6 +248,19 @@ def of_picture(picture: Tensor) -> Exact:
 def _mapped(matrix: Tensor, dual: Dual) -> Tensor:
     variance = matrix.diagonal()
     return dual(matrix, variance[:, None], variance[None, :])
+
+
+def _filtered(f: Tensor, grid: tuple[int, ...], matrices: Sequence[Tensor]) -> Tensor:
+    """Pictures (draws, N), filtered along each axis of their grid."""
+    f = f.reshape(-1, *grid)
+    for axis, matrix in enumerate(matrices):
+        f = along(f, matrix, axis + 1)
+    return f.flatten(1)
+
+
+def _divided_by_its_scale(f: Tensor, epsilon: float) -> Tensor:
+    centred = f - f.mean(1, keepdim=True)
+    return centred * (centred.square().mean(1, keepdim=True) + epsilon).rsqrt()
 
 
 def _sum_of_taps(table: Tensor, size: int, stride: int, grid: tuple[int, ...]) -> Tensor:

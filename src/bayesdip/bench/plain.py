@@ -44,21 +44,21 @@ def plain_solve(
     inverse = 1 / (spectrum + jitter)
 
     def filtered(v: Tensor, response: Tensor) -> Tensor:
-        full = torch.fft.irfftn(torch.fft.rfftn(v, torus) * response, torus)
+        full: Tensor = torch.fft.irfftn(torch.fft.rfftn(v, torus) * response, torus)
         return full[tuple(slice(n) for n in v.shape)] * seen
 
     x, r = torch.zeros_like(b), b.clone()
     z = filtered(r, inverse)
     p, rz = z.clone(), (r * z).sum()
     size = b.norm()
-    for iteration in range(1, most + 1):
+    iterations = 0
+    while iterations < most and r.norm() > tol * size:
         q = filtered(p, spectrum) + jitter * p
         step = rz / (p * q).sum()
         x += step * p
         r -= step * q
-        if r.norm() <= tol * size:
-            break
+        iterations += 1
         z = filtered(r, inverse)
         rz, before = (r * z).sum(), rz
         p = z + (rz / before) * p
-    return PlainSolution(x, iteration, float(r.norm() / size))
+    return PlainSolution(x, iterations, float(r.norm() / size))

@@ -25,6 +25,8 @@ from bayesdip.gp.system import DataCovariance
 
 # Pixels that are predicted for one evaluation of the local evidence.
 TARGETS = 6000
+# The share of them that is kept: those whose neighbours are not exceptionally far, in pixels.
+SHARE_OF_TARGETS, NEAR = 0.97, 32
 # Share of each axis, at both ends together, over which the data fade before a periodogram.
 TAPER = 0.2
 
@@ -63,21 +65,40 @@ class LocalEvidence:
         self.seen = model.system.seen > 0
         generator = torch.Generator().manual_seed(1)
         self.targets = []
+        each = max(1000, targets // len(model.data))
+        extent = torch.ones(model.data.ndim - 2, dtype=torch.long)
         for marks in self.seen:
             own, near = (torch.cat(part) for part in zip(*predecessors(marks.cpu(), neighbours), strict=True))
-            chosen = torch.randperm(len(own), generator=generator)[: max(500, targets // len(self.seen))]
-            self.targets.append((own[chosen], near[chosen]))
+            chosen = torch.randperm(len(own), generator=generator)[:each]
+            own, near = own[chosen], near[chosen]
+            lags = self._lags(own, near)
+            # The few pixels of the coarsest levels would ask for the covariance at all lags.
+            usual = max(NEAR, float(lags.amax(1).double().quantile(SHARE_OF_TARGETS)))
+            close = lags.amax(1) <= usual
+            self.targets.append((own[close], near[close]))
+            extent = torch.maximum(extent, 2 * lags[close].amax(0) + 1)
+        # Two neighbours lie on two sides at most.
+        self.extent = tuple(int(min(a, b)) for a, b in zip(extent, model.data.shape[2:], strict=True))
+
+    def _lags(self, own: Tensor, near: Tensor) -> Tensor:
+        """The farthest neighbour of each pixel on each axis, (m, axes)."""
+        here, there = (
+            torch.stack(torch.unravel_index(p, self.model.data.shape[1:])[1:], -1)
+            for p in (own[:, None], near.clamp(min=0))
+        )
+        return ((here - there).abs() * (near >= 0)[..., None]).amax(1)
 
     def __call__(self, table: Tensor, noise: Tensor, scale: Tensor) -> Evidence:
-        """Evidence for the covariance `table` (*grid) and `noise`, (R or 1, 1, *grid or ones), at unit scale."""
-        table = table.cpu()
+        """Evidence for the covariance `table` and `noise`, (R or 1, 1, *grid or ones), at unit scale.
+
+        The table holds the lags 0, 1, ... of each axis, `extent` of them at least.
+        """
+        table, one = table.cpu(), torch.ones((1, 1), dtype=torch.float64)
         found, total = [], 0.0
         for row, data in enumerate(self.model.data.cpu()):
             own, near = self.targets[min(row, len(self.targets) - 1)]
             variances = noise[min(row, len(noise) - 1)].cpu().expand(data.shape).flatten()
-            weights, deviation = prediction(
-                own, near, table, torch.ones((1, 1), dtype=table.dtype), variances
-            )
+            weights, deviation = prediction(own, near, data.shape, table, one, variances)
             values, valid = data.flatten(), near >= 0
             expected = (weights.T * values[near.clamp(min=0)] * valid).sum(1)
             error = (values[own] - expected) / deviation

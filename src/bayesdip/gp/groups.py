@@ -10,6 +10,9 @@ from torch.nn.functional import pad
 
 from bayesdip.kernels.patches import box_sum
 
+# Squared differences held at a time while patches are compared; a few megabytes suit the cache.
+BLOCK = 2**19
+
 
 @dataclass(frozen=True)
 class Patches:
@@ -62,28 +65,29 @@ class Patches:
         Returns
         -------
         Tensor of int, shape (references, count)
-            Numbers of patches, the nearest (the reference itself) first.
+            Numbers of patches, in no order; the reference itself is one of them.
         """
         reach = (min(reach[0], self.rows - 1), min(reach[1], self.columns - 1))
         first, last = int(tops[0]), int(tops[-1]) + self.h
-        around = pad(guide, (reach[1], reach[1], reach[0], reach[0]), value=float("inf"))
         here = guide[:, first:last]
-        distances, offsets = [], []
-        for dy in range(-reach[0], reach[0] + 1):
-            for dx in range(-reach[1], reach[1] + 1):
-                start = (first + reach[0] + dy, reach[1] + dx)
-                there = around[:, start[0] : start[0] + here.shape[1], start[1] : start[1] + self.width]
-                squared = (here - there).square().sum(0)
+        around = pad(guide, (reach[1], reach[1], reach[0], reach[0]), value=float("inf"))
+        distances = []
+        for top in range(first, first + 2 * reach[0] + 1):
+            # (channels, rows, lags, width): the rows at every horizontal lag
+            there = around[:, top : top + here.shape[1]].unfold(2, self.width, 1)
+            for lags in there.split(max(1, BLOCK // here[0].numel()), dim=2):  # type: ignore[no-untyped-call]
+                squared = here.new_zeros(lags.shape[1:])
+                for ours, theirs in zip(here, lags, strict=True):
+                    squared += (theirs - ours[:, None]).square_()
                 rows = sum_from(squared, tops - first, self.h, axis=0)
-                distances.append(sum_from(rows, lefts, self.w, axis=1).flatten())
-                offsets.append(dy * self.columns + dx)
+                distances.append(sum_from(rows, lefts, self.w, axis=2).transpose(1, 2).flatten(0, 1))
         # A corner sees the fewest candidates.
         fewest = (reach[0] + 1) * (reach[1] + 1)
-        nearest = (
-            torch.stack(distances, 1).topk(min(count, fewest), dim=1, largest=False, sorted=False).indices
-        )
+        nearest = torch.cat(distances, 1).topk(min(count, fewest), dim=1, largest=False, sorted=False).indices
+        vertical, horizontal = (torch.arange(-r, r + 1, device=guide.device) for r in reach)
+        offsets = (vertical[:, None] * self.columns + horizontal).flatten()
         references = (tops[:, None] * self.columns + lefts).reshape(-1, 1)
-        return references + torch.tensor(offsets, device=guide.device)[nearest]
+        return references + offsets[nearest]
 
 
 def sum_from(x: Tensor, starts: Tensor, length: int, axis: int) -> Tensor:

@@ -25,7 +25,7 @@ from bayesdip.noise import Gaussian, Noise
 from bayesdip.operators import Mask, Operator
 
 # Pixels that a kernel is learnt from: more add nothing but time.
-LARGEST_CROP = 2**16
+LARGEST_CROP = 2**20
 # How far the scale of noisy data may be from its first guess, and the noise from its own where it is learnt.
 SCALE = (0.02, 1.0, 50.0)
 NOISE = (1e-5, 1e-2, 10.0)
@@ -196,7 +196,8 @@ class _Problem:
         limit = kernel.limit
         small = embed(kernel, tuple(min(n, 48) for n in shape), constant=False)
         jitter = jitter_for(small)[1] / small.variance
-        table = (kernel.quadrant(shape) - limit) / small.variance
+        lags = self.evidence.extent if isinstance(self.evidence, LocalEvidence) else shape
+        table = (kernel.quadrant(lags) - limit) / small.variance
         system = self.model.system
         if not self.pixels:
             like = system.seen

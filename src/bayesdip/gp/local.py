@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import product
 
@@ -78,7 +78,7 @@ def local_inverse(
     log_determinant = 0.0
     for own, before in predecessors(seen.cpu(), neighbours):
         for piece, near in zip(torch.split(own, CHUNK), torch.split(before, CHUNK), strict=True):
-            weights, deviation = prediction(piece, near, table.cpu(), B, variances)
+            weights, deviation = prediction(piece, near, seen.shape, table.cpu(), B, variances)
             log_determinant -= 2 * float(deviation.log().sum())
             valid = near >= 0
             rows += [piece, piece[:, None].expand_as(near)[valid]]
@@ -164,17 +164,17 @@ def _coarsened(cells: Tensor, priority: Tensor) -> Tensor:
 
 
 def prediction(
-    own: Tensor, near: Tensor, table: Tensor, mixing: Tensor, noise: Tensor
+    own: Tensor, near: Tensor, shape: Sequence[int], table: Tensor, mixing: Tensor, noise: Tensor
 ) -> tuple[Tensor, Tensor]:
     """Weights (k, m) that predict each entry from its neighbours, and the deviation (m,) that is left.
 
     A Cholesky factorisation of all the small covariances at once: the entries are the last axis, so
-    every step is one long vector operation.
+    every step is one long vector operation. `shape` is (G, *grid); the table holds the lags that occur.
     """
     points = torch.cat((near.T, own[None]))
     valid = points >= 0
     points = points.clamp(min=0)
-    channel, *axes = torch.unravel_index(points, (len(mixing), *table.shape))
+    channel, *axes = torch.unravel_index(points, tuple(shape))
     k = near.shape[1]
     flat = table.flatten()
     L = torch.zeros((k + 1, k + 1, len(own)), dtype=torch.float64)
@@ -182,7 +182,8 @@ def prediction(
         place = torch.zeros_like(points[: i + 1])
         for axis, stride in zip(axes, table.stride(), strict=True):
             place += (axis[: i + 1] - axis[i]).abs() * stride
-        L[i, : i + 1] = flat[place] * (valid[: i + 1] & valid[i])
+        both = valid[: i + 1] & valid[i]
+        L[i, : i + 1] = flat[place * both] * both
         if len(mixing) > 1:
             L[i, : i + 1] *= mixing[channel[: i + 1], channel[i]]
         # Neighbours that do not exist are independent of everything.

@@ -45,9 +45,10 @@ SINGLE_PRECISION_RANGE = 1e4
 LEAST_NOISE = 1e-3
 # A missing pixel is estimated from its patches: where most are missing there is nothing to learn from.
 MOST_MISSING = 0.1
-# Groups whose systems are solved at a time, and rows of reference patches; they bound the memory.
+# They bound the memory: groups whose systems are solved at a time, and for a stripe of the picture
+# the least number of reference patches and of rows of these.
 BATCH = 512
-STRIPE = 24
+STRIPE, STRIPE_ROWS = 4096, 24
 
 Monitor = Callable[[int, float], bool]
 
@@ -188,7 +189,7 @@ class Whitening:
         return cls(scales, basis, torch.float32 if resolved else torch.float64)
 
     def apply(self, y: Tensor, variance: Tensor, missing: Tensor) -> UnitData:
-        """Data (C, *grid); a signal becomes a picture of one row."""
+        """Data (C, *grid); a signal becomes a picture of one column."""
         scales = _column(self.scales, y)
         noise = torch.where(missing, torch.nan, variance / scales.square()).nanmean(0).nan_to_num(1.0)
         holes = bool(missing.any())
@@ -196,7 +197,7 @@ class Whitening:
         values = torch.tensordot(self.basis.T, values / scales, dims=1)
         if len(y) > JOINT_CHANNELS:
             missing = missing.any(0).expand(missing.shape)
-        shape = (1, *y.shape[1:]) if y.ndim == 2 else tuple(y.shape[1:])
+        shape = (*y.shape[1:], 1) if y.ndim == 2 else tuple(y.shape[1:])
         return UnitData(
             values=values.reshape(-1, *shape).to(self.dtype),
             noise=noise.reshape(shape).clamp_min(LEAST_NOISE).to(self.dtype),
@@ -204,12 +205,12 @@ class Whitening:
         )
 
     def undo(self, values: Tensor, like: Tensor) -> Tensor:
-        channels = torch.tensordot(self.basis, values.to(like), dims=1).reshape(like.shape)
+        channels: Tensor = torch.tensordot(self.basis, values.to(like), dims=1).reshape(like.shape)
         return channels * _column(self.scales, like)
 
     def undo_std(self, std: Tensor, like: Tensor) -> Tensor:
         """The combinations count as independent."""
-        variance = torch.tensordot(self.basis.square(), std.to(like).square(), dims=1)
+        variance: Tensor = torch.tensordot(self.basis.square(), std.to(like).square(), dims=1)
         return variance.sqrt().reshape(like.shape) * _column(self.scales, like)
 
 
@@ -243,10 +244,11 @@ def learnt_pass(
     values = data.values if data.missing is None else torch.where(data.missing, estimate, data.values)
     total, total_variance = torch.zeros_like(estimate), torch.zeros_like(estimate)
     count = torch.zeros_like(data.noise)
-    for start in range(0, len(tops), STRIPE):
+    step = max(STRIPE_ROWS, STRIPE // len(lefts))
+    for start in range(0, len(tops), step):
         if stop(start / len(tops)):
             return None
-        inside = tops[start : start + STRIPE]
+        inside = tops[start : start + step]
         first = max(0, int(inside[0]) - reach[0])
         rows = slice(first, min(height, int(inside[-1]) + reach[0] + shape[0]))
         patches = Patches(rows.stop - first, width, *shape)
@@ -254,8 +256,8 @@ def learnt_pass(
         noise = patches.of(data.noise[None, rows]).mean(1)
         weights = noise.new_zeros(len(noise)).index_add_(0, groups.flatten(), noise.new_ones(groups.numel()))
         count[rows] += patches.coverage(weights)
-        for block in torch.arange(channels).split(JOINT_CHANNELS):
-            c = slice(int(block[0]), int(block[-1]) + 1)
+        for channel in range(0, channels, JOINT_CHANNELS):
+            c = slice(channel, channel + JOINT_CHANNELS)
             holes = None if data.missing is None else patches.of(data.missing[c, rows])
             tables = patches.of(values[c, rows]), patches.of(estimate[c, rows]), noise, holes
             means, variances = _posterior_of_groups(groups, *tables)
@@ -269,7 +271,8 @@ def _posterior_of_groups(
 ) -> tuple[Tensor, Tensor]:
     """Sums over the groups, (G, n), of their patches' means and variances: two tables like `y`."""
     means, variances = torch.zeros_like(y), torch.zeros_like(y)
-    for members in groups.split(BATCH):
+    for start in range(0, len(groups), BATCH):
+        members = groups[start : start + BATCH]
         hidden = None if holes is None else holes[members]
         mean, variance = condition(y[members], estimate[members], noise[members].mean(1), hidden)
         means.index_add_(0, members.flatten(), mean.flatten(0, 1))
@@ -338,7 +341,7 @@ def missing_pixels(y: Tensor, operator: Operator) -> Tensor:
 def filled(y: Tensor, missing: Tensor) -> Tensor:
     """`y`, (C, *grid), with missing pixels as the mean of their neighbours, from the rim inwards."""
     shape = y.shape
-    weights = (~missing).to(y).reshape(len(y), *[1] * (3 - y.ndim), *shape[1:])
+    weights = (~missing).to(y).reshape(*shape, *[1] * (3 - y.ndim))
     values = torch.where(missing, 0.0, y).reshape(weights.shape)
     while bool((weights == 0).any()) and bool(weights.any()):
         around, known = (avg_pool2d(x, 3, stride=1, padding=1) for x in (values, weights))

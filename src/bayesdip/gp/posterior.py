@@ -12,6 +12,7 @@ from bayesdip.gp.dense import dense_variance
 from bayesdip.gp.model import Model, build
 from bayesdip.gp.precondition import Preconditioner, preconditioner
 from bayesdip.gp.sample import deviations
+from bayesdip.gp.scale import rescaled
 from bayesdip.gp.solve import LinearMap, Monitor, Solution, refined
 from bayesdip.gp.system import DataCovariance
 from bayesdip.kernels.kernel import Kernel
@@ -115,8 +116,8 @@ def posterior(
         generalised least squares; the kernel's constant part then has no effect and is dropped,
         and draws carry the offset's uncertainty.
     amplitude : float or Tensor of shape (C,), optional
-        By default estimated for each channel: with noise, from the data's variance less the
-        noise's; without, as the maximum-likelihood value.
+        By default estimated. Without noise: for each channel the maximum-likelihood value. With noise: the
+        data's variance less the noise's, times the factor of largest evidence.
     colour : bool or Tensor of shape (C, C)
         The covariance between channels: True learns it from the data, False takes the channels for
         independent, as an `amplitude` does.
@@ -142,6 +143,8 @@ def posterior(
     model = build(
         data, seen, variance, operator, kernel, constant=constant, amplitude=amplitude, colour=colour
     )
+    if amplitude is None and not isinstance(colour, Tensor):
+        model = rescaled(model, kernel, constant=constant)
     system, rows = model.system, torch.arange(len(model.data), device=y.device)
     dtype = torch.float64 if tol < SINGLE_PRECISION_TOLERANCE else torch.float32
     precondition = preconditioner(system.to(dtype), kernel, constant=constant, smooth=model.smooth)

@@ -16,20 +16,25 @@ from bayesdip.kernels.kernel import Kernel, Tabulated
 Preconditioner = Callable[[Tensor, Tensor], Tensor]
 """``(r, channel) -> C^-1 r``, about: r has shape (R, G, *output); each row belongs to a channel (R,)."""
 
+Part = Callable[[Tensor], Tensor]
+"""The same for rows that all belong to one channel, or to alike ones."""
+
 # Predecessors by which a pixel is predicted; more where the kernel is so smooth that far ones count.
 NEIGHBOURS = 12
 NEIGHBOURS_OF_SMOOTH = 24
 # From this noise on, in units of the picture's variance, complete data need no local inverse.
-NOISE_THAT_LEVELS = 0.01
+NOISE_THAT_LEVELS = 0.1
+# And from this one on, incomplete data neither.
+NOISE_THAT_DROWNS = 3.0
 # Frequencies with less than this share of the variance make blurred data smooth.
 NEARLY_EMPTY = 1e-3
 
 
 def preconditioner(system: DataCovariance, kernel: Kernel, *, constant: bool, smooth: bool) -> Preconditioner:
-    """The approximate inverse that suits the data.
+    """The approximate inverse that suits the data, each row of the system by itself.
 
-    The local inverse, whatever the mask; for complete data with the same clear noise everywhere the one
-    on the torus, which costs nothing to make.
+    The local inverse, whatever the mask. Where noise is strong, far pixels count as much as near ones:
+    there the inverse on the torus is better, and it costs nothing to make.
 
     Parameters
     ----------
@@ -42,56 +47,55 @@ def preconditioner(system: DataCovariance, kernel: Kernel, *, constant: bool, sm
     smooth : bool
         Whether the kernel leaves a good part of the grid's frequencies empty.
     """
-    level = bool((system.noise == system.noise.flatten()[0]).all()) and bool((system.seen > 0).all())
-    noisy = float(system.noise.min()) >= NOISE_THAT_LEVELS * system.grid.variance
     pixels = kernel.quadrant(system.grid.shape) - (0.0 if constant else kernel.limit)
     table = pixels if system.operator is None else output_table(system, pixels)
-    if level and noisy and system.mixing is None:
-        return circulant(system, table)
     if system.operator is not None:
         # What an operator blurs is smooth, whatever the kernel.
         smooth = smooth or empty_share(embed(Tabulated(table), table.shape), NEARLY_EMPTY) > 0.05
-    return local(system, table, NEIGHBOURS_OF_SMOOTH if smooth else NEIGHBOURS)
-
-
-def local(system: DataCovariance, table: Tensor, neighbours: int) -> Preconditioner:
-    """Each observed pixel predicted from its nearest predecessors, see `gp.local`."""
-    seen = system.seen > 0
-    # Channels that see the same share one inverse, for the mean of their noises.
-    shared = len(seen) == 1
-    noises = system.noise.mean(0, keepdim=True) if shared else system.noise
-    inverses = [
-        local_inverse(seen[m], table, noises[min(m, len(noises) - 1)], neighbours, system.seen, system.mixing)
-        for m in range(len(seen))
-    ]
+    neighbours = NEIGHBOURS_OF_SMOOTH if smooth else NEIGHBOURS
+    parts: dict[tuple[int, int], Part] = {}
+    keys = [(min(c, len(system.seen) - 1), min(c, len(system.noise) - 1)) for c in system.channel.tolist()]
+    for key in dict.fromkeys(keys):
+        seen, noise = system.seen[key[0]], system.noise[key[1]]
+        if system.mixing is None and _drowned(seen, noise, system.grid.variance):
+            parts[key] = circulant(system, table, seen, noise)
+        else:
+            parts[key] = local(table, seen, noise, neighbours, system.mixing)
 
     def apply(r: Tensor, channel: Tensor) -> Tensor:
-        if shared:
-            return inverses[0].apply(r.flatten(1)).reshape(r.shape)
+        if len(parts) == 1:
+            return parts[keys[0]](r)
         out = torch.empty_like(r)
-        for m, inverse in enumerate(inverses):
-            mine = channel == m
-            out[mine] = inverse.apply(r[mine].flatten(1)).reshape(-1, *r.shape[1:])
+        for key, part in parts.items():
+            mine = torch.tensor([keys[c] == key for c in channel.tolist()], device=r.device)
+            if bool(mine.any()):
+                out[mine] = part(r[mine])
         return out
 
     return apply
 
 
-def circulant(system: DataCovariance, table: Tensor) -> Preconditioner:
+def _drowned(seen: Tensor, noise: Tensor, variance: float) -> bool:
+    """Whether noise is so strong that the torus serves better; with pixels missing it takes more."""
+    complete = bool((seen > 0).all()) and float(noise.max()) <= 1.1 * float(noise.min())
+    return float(noise.min()) >= (NOISE_THAT_LEVELS if complete else NOISE_THAT_DROWNS) * variance
+
+
+def local(table: Tensor, seen: Tensor, noise: Tensor, neighbours: int, mixing: Tensor | None = None) -> Part:
+    """Each observed entry predicted from its nearest predecessors, see `gp.local`.
+
+    `seen` has shape (G, *output), `noise` one that broadcasts to it.
+    """
+    inverse = local_inverse(seen > 0, table, noise, neighbours, seen, mixing)
+    return lambda r: inverse.apply(r.flatten(1)).reshape(r.shape)
+
+
+def circulant(system: DataCovariance, table: Tensor, seen: Tensor, noise: Tensor) -> Part:
     """The inverse on the torus, with the mean noise everywhere, restricted to what is observed."""
-    shape = system.seen.shape[2:]
-    grid = system.grid if system.operator is None else embed(Tabulated(table), shape, like=system.seen)
-    noise = system.noise * system.seen
-    inner = tuple(range(2, noise.ndim))
-    mean = noise.sum(inner, keepdim=True) / system.seen.expand_as(noise).sum(inner, keepdim=True).clamp(min=1)
-    response = 1 / (grid.spectrum.to(system.seen) + mean)
-
-    def apply(r: Tensor, channel: Tensor) -> Tensor:
-        rows = response if response.shape[0] == 1 else response[channel]
-        seen = system.seen if system.seen.shape[0] == 1 else system.seen[channel]
-        return grid.filtered(r, rows) * seen
-
-    return apply
+    grid = system.grid if system.operator is None else embed(Tabulated(table), table.shape, like=seen)
+    mean = (noise * seen).sum() / seen.sum()
+    response = 1 / (grid.spectrum.to(seen) + mean)
+    return lambda r: grid.filtered(r, response) * seen
 
 
 def output_table(system: DataCovariance, table: Tensor) -> Tensor:
