@@ -162,6 +162,16 @@ def test_batch_norm_averages_over_the_scale_of_each_picture() -> None:
     assert after.matrix.numpy() == pytest.approx((g.T @ g / len(g)).numpy(), abs=0.012)
 
 
+def test_batch_norm_of_an_upsampled_activation_knows_that_it_is_no_gaussian() -> None:
+    layers = Sequential((LeakyReLU(0.0), Upsample("bilinear"), BatchNorm()))
+    K = uneven_covariance((4,))
+    x = torch.randn(200_000, 4, generator=seeded(), dtype=torch.float64) @ torch.linalg.cholesky(K.matrix).T
+    f = layers.module(1, 1).double()(x[:, None])[:, 0].detach()
+    got = layers.covariance(K).matrix
+    assert got.numpy() == pytest.approx((f.T @ f / len(f)).numpy(), abs=0.012)
+    assert torch.equal(got, layers.covariance(K).matrix), "its quadrature is the same at every call"
+
+
 def test_lag_average_is_the_mean_over_pairs() -> None:
     K = uneven_covariance((4, 5))
     table = K.averaged((3, 4))
@@ -204,26 +214,25 @@ WIDE = {"width": 128, "input_depth": 128}
 
 
 @pytest.mark.parametrize(
-    ("description", "grid", "bias"),
+    ("description", "grid"),
     [
-        (arch.skip(scales=1, **WIDE), (16,), 0.0),
-        (arch.skip(scales=2, upsample="transposed", downsample="average", **WIDE), (24,), 0.0),
-        (arch.skip(scales=2, norm=False, padding="zero", **WIDE), (24,), 0.0),
-        (arch.shuffle(scales=1, shuffled=64, **WIDE), (12,), 0.0),
-        # Norms of upsampled activations, which are no Gaussians, matter where the coarsest grid is so small:
-        (arch.skip(scales=1, **WIDE), (6, 6), 0.05),
-        (arch.skip(scales=2, downsample="lanczos", **WIDE), (24,), 0.05),
-        (arch.decoder(scales=2, padding="circular", **WIDE), (6,), 0.05),
+        (arch.skip(scales=1, **WIDE), (16,)),
+        (arch.skip(scales=1, **WIDE), (6, 6)),
+        (arch.skip(scales=2, upsample="transposed", downsample="average", **WIDE), (24,)),
+        (arch.skip(scales=2, norm=False, padding="zero", **WIDE), (24,)),
+        (arch.skip(scales=2, downsample="lanczos", input_smoothness=1.0, **WIDE), (24,)),
+        (arch.shuffle(scales=1, shuffled=64, **WIDE), (12,)),
+        (arch.decoder(scales=2, padding="circular", **WIDE), (6,)),
     ],
     ids=lambda v: v.describe() if isinstance(v, Architecture) else None,
 )
 def test_exact_covariance_agrees_with_sampled_networks(
-    description: Architecture, grid: tuple[int, ...], bias: float
+    description: Architecture, grid: tuple[int, ...]
 ) -> None:
     mean, error, K = network_moment(description, grid, draws=300)
     scale = float(K.variance.mean())
     assert float(error.max()) < 0.04 * scale
-    assert bool(((mean - K.matrix).abs() < 4.5 * error + bias * scale).all())
+    assert bool(((mean - K.matrix).abs() < 4.5 * error + 0.003 * scale).all())
 
 
 def test_exact_covariance_is_of_the_padded_network_and_cut_from_its_middle() -> None:

@@ -30,9 +30,9 @@ class History:
         values, vectors = torch.linalg.eigh(self.root)
         # Sobol points are best in their first axes: those take the largest eigenvalues.
         factor = (vectors * values.clamp_min(0.0).sqrt()).flip(1)
-        sobol = torch.quasirandom.SobolEngine(len(values), scramble=True, seed=0)
+        sobol = torch.quasirandom.SobolEngine(len(values), scramble=True, seed=0)  # type: ignore[no-untyped-call]
         uniform = sobol.draw(count, dtype=torch.float64).clamp(1e-12, 1 - 1e-12)
-        f = torch.special.ndtri(uniform) @ factor.T
+        f: Tensor = torch.special.ndtri(uniform) @ factor.T
         for step in self.steps:
             f = step(f)
         return f

@@ -7,6 +7,7 @@ chance, and a rule that is wrong goes on growing with the number of draws.
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import product
 from typing import Any
@@ -22,6 +23,8 @@ from bayesdip.arch.exact import Exact, of_stationary
 from bayesdip.arch.stationary import white
 from bayesdip.bench.environment import environment
 from bayesdip.kernels.empirical import autocovariance, empirical
+
+Row = dict[str, Any]
 
 WIDTH = 512
 MEAN_VARIANCE = 0.2  # of the input features' own means, beside a fluctuation of variance 1
@@ -81,47 +84,53 @@ def bench_kernel(full: bool = True, seed: int = 0) -> dict[str, Any]:
     Parameters
     ----------
     full : bool
-        All draws (minutes on one core), or a quarter of them.
+        All draws (two minutes on one core), or a quarter of them.
     seed : int
         Of all weights and inputs.
 
     Returns
     -------
     dict
-        Plain JSON values: ``rules`` and ``networks`` (lists of rows), a summary, and where
-        and how it was measured.
+        Plain JSON values: ``rows`` (one for each rule, form and number of axes, then one for
+        each network), a ``summary``, and where and how it was measured.
     """
-    generator = torch.Generator().manual_seed(seed)
-    draws = 96 if full else 24
-    rules = [
-        row
-        for (name, rule), dims in product(RULES.items(), (1, 2))
-        for row in _rule_rows(name, rule, dims, draws, generator)
-    ]
-    share = 1 if full else 4
-    networks = [_network_row(a, grid, n // share, generator) for a, grid, n in NETWORKS]
+    where = environment()
+    rows = list(measure(full, seed))
     return {
-        "benchmark": "kernel",
-        "width": WIDTH,
-        "seed": seed,
-        "environment": environment(),
-        "summary": {
-            "rules_measured": len(rules),
-            "rules_largest_deviation": max(row["deviation"] for row in rules),
-            "rules_beyond_3": [
-                f"{row['rule']} ({row['form']}, {row['dims']}-D)" for row in rules if row["deviation"] > 3
-            ],
-            "networks_largest_deviation": max(row["deviation"] for row in networks),
-            "networks_largest_difference": max(row["difference"] for row in networks),
-        },
-        "rules": rules,
-        "networks": networks,
+        "name": "kernel",
+        "options": {"width": WIDTH, "seed": seed, "full": full},
+        "environment": where,
+        "summary": summary(rows),
+        "rows": rows,
     }
 
 
-def _rule_rows(
-    name: str, rule: Layer, dims: int, draws: int, generator: torch.Generator
-) -> list[dict[str, Any]]:
+def measure(full: bool = True, seed: int = 0) -> Iterator[Row]:
+    """The rows of :func:`bench_kernel`, one by one."""
+    generator = torch.Generator().manual_seed(seed)
+    for (name, rule), dims in product(RULES.items(), (1, 2)):
+        yield from _rule_rows(name, rule, dims, 96 if full else 24, generator)
+    for description, grid, draws in NETWORKS:
+        yield _network_row(description, grid, draws if full else draws // 4, generator)
+
+
+def summary(rows: Sequence[Row]) -> Row:
+    """The largest deviations, and the rules beyond 3 standard errors, by name."""
+    rules = [row for row in rows if "rule" in row]
+    networks = [row for row in rows if "network" in row]
+    return {
+        "rules_measured": len(rules),
+        "rules_largest_deviation": max(row["deviation"] for row in rules),
+        "rules_beyond_3": [
+            f"{row['rule']} ({row['form']}, {row['dims']}-D)" for row in rules if not row["deviation"] <= 3
+        ],
+        "networks_measured": len(networks),
+        "networks_largest_deviation": max(row["deviation"] for row in networks),
+        "networks_largest_difference": max(row["difference"] for row in networks),
+    }
+
+
+def _rule_rows(name: str, rule: Layer, dims: int, draws: int, generator: torch.Generator) -> list[Row]:
     fluctuation = white(dims, WIDTH).filtered(Filter(SMOOTHING)).scaled(1 / 1.0086)
     K = fluctuation.added(white(dims, WIDTH, 0.0, MEAN_VARIANCE**0.5))
     rows = []
@@ -164,7 +173,7 @@ def _window_moments(y: Tensor, lags: tuple[int, ...], margin: int) -> Tensor:
     return table
 
 
-def _row(name: str, form: str, dims: int, sampled: Tensor, expected: Tensor) -> dict[str, Any]:
+def _row(name: str, form: str, dims: int, sampled: Tensor, expected: Tensor) -> Row:
     scale = float(expected.flatten()[0])
     error = sampled.std(0) / len(sampled) ** 0.5
     difference = (sampled.mean(0) - expected).abs()
@@ -183,7 +192,7 @@ def _row(name: str, form: str, dims: int, sampled: Tensor, expected: Tensor) -> 
 
 def _network_row(
     description: Architecture, grid: tuple[int, ...], draws: int, generator: torch.Generator
-) -> dict[str, Any]:
+) -> Row:
     """An architecture's kernels, each of unit variance, against its empirical one on the same grid."""
     description = replace(description, width=WIDTH, input_depth=WIDTH)
     K = empirical(description, WIDTH, draws, grid=grid, lags=12 if len(grid) == 1 else 7, generator=generator)

@@ -37,7 +37,11 @@ class Shared:
         str, _how(metavar="gp|sgld|map", help="Gaussian process (instant), posterior samples, or one fit.")
     ] = "sgld"
     arch: Annotated[
-        str | None, _how(metavar="NAME", help="Network: skip, decoder or shuffle; else the method's own.")
+        str | None,
+        _how(metavar="NAME", help="Network: skip, decoder, shuffle, 'skip(scales=2)'; else the method's own."),
+    ] = None
+    kernel: Annotated[
+        str | None, _how(metavar="NAME", help="For gp: auto (by evidence), nonlocal, matern32, rbf, ...")
     ] = None
     effort: Annotated[str, _how(metavar="fast|balanced|best", help="How much work.")] = "balanced"
     time_budget: Annotated[
@@ -68,6 +72,7 @@ class Shared:
         names = (
             "method",
             "arch",
+            "kernel",
             "effort",
             "time_budget",
             "seed",

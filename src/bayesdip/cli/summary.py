@@ -132,7 +132,9 @@ def method_of(run: Run) -> str:
     if name == "sgld":
         tempered = f" at temperature {settings['temperature']:g}" if settings["sampler"] == "psgld" else ""
         name += f" ({settings['sampler']}{tempered})"
-    network = f"kernel of {arch!r}" if settings["method"] == "gp" else f"network {arch!r}"
+    network = f"network {arch!r}" if settings["method"] != "gp" else f"kernel of {arch!r}"
+    if settings["kernel"] is not None:
+        network = f"kernel {run.restoration.info.get('kernel', settings['kernel'])}"
     return f"{name}, {network}, effort {settings['effort']}, seed {settings['seed']}, on {settings['device']}"
 
 

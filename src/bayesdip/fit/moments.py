@@ -10,14 +10,14 @@ from torch import Tensor
 
 @dataclass
 class Moments:
-    """Mean and variance by Welford's recurrence (Technometrics 1962), in float64."""
+    """Mean and variance by Welford's recurrence (Technometrics 1962), in float64 where there is one."""
 
     count: int = 0
     mean: Tensor | None = None
     squares: Tensor | None = None
 
     def add(self, picture: Tensor) -> None:
-        x = picture.detach().double()
+        x = picture.detach().to(torch.float32 if picture.device.type == "mps" else torch.float64)
         if self.mean is None or self.squares is None:
             self.count, self.mean, self.squares = 1, x.clone(), torch.zeros_like(x)
             return

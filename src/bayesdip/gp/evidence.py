@@ -42,10 +42,13 @@ class Evidence:
     scale : Tensor, shape (R,)
         What multiplies the covariance in each of the model's rows: the most likely value where the
         row is noise-free, else as given.
+    rows : tuple of float
+        The same as `per_entry`, for each row alone.
     """
 
     per_entry: float
     scale: Tensor
+    rows: tuple[float, ...]
 
 
 class LocalEvidence:
@@ -94,7 +97,7 @@ class LocalEvidence:
         The table holds the lags 0, 1, ... of each axis, `extent` of them at least.
         """
         table, one = table.cpu(), torch.ones((1, 1), dtype=torch.float64)
-        found, total = [], 0.0
+        found, densities = [], []
         for row, data in enumerate(self.model.data.cpu()):
             own, near = self.targets[min(row, len(self.targets) - 1)]
             variances = noise[min(row, len(noise) - 1)].cpu().expand(data.shape).flatten()
@@ -107,9 +110,9 @@ class LocalEvidence:
             density, s = _density(
                 error.square().mean(), deviation.log().mean(), scale[row], self.model.noise_free[row]
             )
-            total += density / len(self.model.data)
+            densities.append(density)
             found.append(s)
-        return Evidence(total, torch.stack(found).to(scale))
+        return Evidence(sum(densities) / len(densities), torch.stack(found).to(scale), tuple(densities))
 
 
 class WhittleEvidence:
@@ -135,15 +138,15 @@ class WhittleEvidence:
     def __call__(self, table: Tensor, noise: Tensor, scale: Tensor) -> Evidence:
         """Evidence for the data's covariance `table` (*output) and one `noise` a row, (R or 1, 1, ...)."""
         expected = self._expectation(table.cpu())
-        found, total = [], 0.0
+        found, densities = [], []
         for row, seen in enumerate(self.periodogram[:, 0]):
             floor = noise[min(row, len(noise) - 1)].mean().cpu()
             E = (expected + floor * self.white).flatten()[1:]  # the mean is unknown
             ratio = seen.flatten()[1:] / E
             density, s = _density(ratio.mean(), 0.5 * E.log().mean(), scale[row], self.model.noise_free[row])
-            total += density / len(self.periodogram)
+            densities.append(density)
             found.append(s)
-        return Evidence(total, torch.stack(found).to(scale))
+        return Evidence(sum(densities) / len(densities), torch.stack(found).to(scale), tuple(densities))
 
     def _expectation(self, table: Tensor) -> Tensor:
         """What the periodogram is on average, for data of covariance `table` less their weighted mean.
@@ -206,7 +209,7 @@ def lanczos_evidence(
         Random vectors, and Lanczos steps for each.
     """
     system = model.system
-    found, total, entries = [], 0.0, 0
+    found, densities, counts = [], [], []
     for row, error in enumerate(model.data):
         which = torch.full((max(2, probes),), row, device=error.device)
         marks = system.seen_rows(which[:1])
@@ -228,9 +231,11 @@ def lanczos_evidence(
         power = (gram[0, 0] - gram[0, 1] ** 2 / gram[1, 1]) / count
         half = torch.tensor(0.5 * log_determinant / count)
         density, s = _density(power, half, model.scale[row], model.noise_free[row])
-        total, entries = total + density * count, entries + count
+        densities.append(density)
+        counts.append(count)
         found.append(s)
-    return Evidence(total / entries, torch.stack(found).to(model.scale))
+    total = sum(d * n for d, n in zip(densities, counts, strict=True)) / sum(counts)
+    return Evidence(total, torch.stack(found).to(model.scale), tuple(densities))
 
 
 def _for_row(system: DataCovariance, which: Tensor) -> LinearMap:

@@ -20,6 +20,7 @@ kernel in the place of its first step.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -33,8 +34,11 @@ from bayesdip.kernels.patches import PatchKernel
 from bayesdip.noise import Noise
 from bayesdip.operators import Identity, Mask, Operator
 
-# Pixels of a patch per axis, and how far others are looked for.
-PATCH, REACH = 5, 12
+# The most values in a patch, all channels counted, and how far others are looked for: 5 x 5 pixels
+# of a colour picture, 7 x 7 of a gray one.
+PATCH_VALUES, REACH = 75, 12
+# The same for a signal, in samples.
+SIGNAL_PATCH, SIGNAL_REACH = 9, 300
 GROUP = 64
 STEP = 4
 # Channels whose covariance is learnt jointly; more are taken apart along their principal axes.
@@ -237,7 +241,7 @@ def learnt_pass(
     The picture is worked through in stripes, so that the tables of patches stay small.
     """
     channels, height, width = estimate.shape
-    shape, reach = _shapes(height, width)
+    shape, reach = _shapes(height, width, min(channels, JOINT_CHANNELS))
     tops, lefts = (
         spread(n - m, min(STEP, m)).to(estimate.device) for n, m in zip((height, width), shape, strict=True)
     )
@@ -353,10 +357,12 @@ def filled(y: Tensor, missing: Tensor) -> Tensor:
     return values.reshape(shape)
 
 
-def _shapes(height: int, width: int) -> tuple[tuple[int, int], tuple[int, int]]:
-    """Of patches, and the largest lag, in a picture of that size; a signal has as many of both in its one axis."""
-    signal = min(height, width) == 1
-    patch, reach = (PATCH**2, ((2 * REACH + 1) ** 2 - 1) // 2) if signal else (PATCH, REACH)
+def _shapes(height: int, width: int, channels: int) -> tuple[tuple[int, int], tuple[int, int]]:
+    """Of patches, and the largest lag, in a picture of that size; sides are odd unless cut short."""
+    patch, reach = SIGNAL_PATCH, SIGNAL_REACH
+    if min(height, width) > 1:
+        side = math.isqrt(PATCH_VALUES // channels)
+        patch, reach = side - (side % 2 == 0), REACH
     return (min(patch, height), min(patch, width)), (reach, reach)
 
 

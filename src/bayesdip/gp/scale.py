@@ -5,22 +5,23 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 
-from scipy.optimize import minimize_scalar
+import torch
+from torch import Tensor
 
 from bayesdip.gp.evidence import LocalEvidence, WhittleEvidence
 from bayesdip.gp.model import Model, jitter_for
 from bayesdip.gp.precondition import output_table
 from bayesdip.kernels.kernel import Kernel
 
-# How far the amplitude may be from its first guess.
-LEAST, MOST = 0.01, 100.0
+# How far the amplitude may be from its first guess, and how many values are tried.
+LEAST, MOST, TRIALS = 0.01, 100.0, 13
 TARGETS = 3000
 # Pixels on which it is estimated: more add nothing but time.
 LARGEST = 2**20
 
 
 def rescaled(model: Model, kernel: Kernel, *, constant: bool) -> Model:
-    """The model with the scale of its noisy rows multiplied by the most likely common factor.
+    """The model with the scale of each noisy row at its most likely value.
 
     The variance of the data, from which the first guess comes, is that of all structures together. What
     counts beside noise is the variance at the scales that the kernel describes.
@@ -39,20 +40,29 @@ def rescaled(model: Model, kernel: Kernel, *, constant: bool) -> Model:
         table = output_table(model.system, kernel.quadrant(model.system.grid.shape) - limit)
     jitter = jitter_for(model.system.grid)[1]
 
-    def loss(log: float) -> float:
-        factor = math.exp(log)
-        noise = (part.system.noise / factor).clamp(min=jitter)
-        return -evidence(table, noise, part.scale * factor).per_entry
-
-    found = minimize_scalar(
-        loss, bounds=(math.log(LEAST), math.log(MOST)), method="bounded", options={"xatol": 0.03}
+    steps = torch.linspace(math.log(LEAST), math.log(MOST), TRIALS, dtype=torch.float64)
+    density = torch.tensor(
+        [
+            evidence(table, (part.system.noise / f).clamp(min=jitter), part.scale * f).rows
+            for f in steps.exp().tolist()
+        ]
     )
-    factor = math.exp(float(found.x))
-    scale = model.scale.where(model.noise_free, model.scale * factor)
-    ratio = model.system.noise * (model.scale / scale).reshape(-1, *[1] * (model.system.noise.ndim - 1))
-    if bool(noisy.all()):
-        ratio = model.system.noise / factor
-    return replace(model, system=replace(model.system, noise=ratio.clamp(min=jitter), _low={}), scale=scale)
+    if not bool(density.isfinite().all()):
+        return model
+    factor = torch.stack([_peak(steps, row) for row in density.T]).exp().to(model.scale)
+    factor = torch.where(model.noise_free, 1.0, factor)
+    column = factor.reshape(-1, *[1] * (model.data.ndim - 1))
+    noise = (model.system.noise / column).clamp(min=jitter)
+    return replace(model, system=replace(model.system, noise=noise, _low={}), scale=model.scale * factor)
+
+
+def _peak(at: Tensor, values: Tensor) -> Tensor:
+    """Where the parabola through the largest value and its neighbours has its top."""
+    best = int(values.argmax())
+    if best in (0, len(at) - 1):
+        return at[best]
+    left, top, right = values[best - 1 : best + 2]
+    return at[best] + 0.5 * (at[1] - at[0]) * (left - right) / (left - 2 * top + right)
 
 
 def _cropped(model: Model) -> Model:

@@ -140,7 +140,8 @@ def refined(
         before, residual = residual, float(relative.max())
         if residual <= tol:
             return Solution(x, iterations, residual, True, "converged")
-        stalled = iterations > 0 and residual > 0.5 * before
+        # Not less than half also when it is no number any more.
+        stalled = iterations > 0 and not residual <= 0.5 * before
         if stopped in ("monitor", "interrupt") or stalled or iterations >= max_iterations:
             return Solution(x, iterations, residual, False, stopped)
         todo = every[relative > tol]

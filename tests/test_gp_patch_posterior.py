@@ -1,0 +1,205 @@
+"""Patches as draws of Gaussian processes learnt from the picture itself."""
+
+from functools import cache
+
+import numpy as np
+import pytest
+import torch
+from skimage import data
+from skimage.filters import gaussian
+
+import bayesdip as bd
+from bayesdip.errors import BayesDipError, NonFiniteError, ShapeError
+from bayesdip.gp.groups import Patches, spread
+from bayesdip.gp.patch_posterior import condition, patch_posterior
+from bayesdip.kernels import PatchKernel
+from bayesdip.noise import Gaussian
+from bayesdip.operators import Blur, Identity, Mask
+
+
+@cache
+def photograph(channels=3):
+    """96 x 96 pixels of a picture that scikit-image ships."""
+    crop = torch.from_numpy(data.astronaut()[20:116, 170:266].copy()).permute(2, 0, 1).double() / 255
+    return crop[:channels]
+
+
+def noisy(picture, sigma=0.1, seed=0):
+    generator = torch.Generator().manual_seed(seed)
+    return picture + sigma * torch.randn(picture.shape, dtype=picture.dtype, generator=generator)
+
+
+def restored(y, sigma=0.1, operator=None, **options):
+    return patch_posterior(y, operator or Identity(y.shape[1:]), PatchKernel(), Gaussian(sigma), **options)
+
+
+def psnr(a, b):
+    return float(-10 * (a - b).square().mean().log10())
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("sigma", [0.03, 0.1, 0.3])
+def test_posterior_mean_beats_every_gaussian_filter(channels, sigma):
+    clean = photograph(channels)
+    y = noisy(clean, sigma)
+    filtered = (gaussian(y.numpy(), s, channel_axis=0) for s in (0.4, 0.6, 0.8, 1.1, 1.5, 2.0, 3.0))
+    best = max(psnr(torch.from_numpy(f), clean) for f in filtered)
+    assert psnr(restored(y, sigma).mean, clean) > best + (1.0 if sigma < 0.2 else 0.4)
+
+
+def test_every_pass_improves_on_the_kernel_regression():
+    clean = photograph()
+    y = noisy(clean)
+    found = [psnr(restored(y, passes=passes).mean, clean) for passes in (0, 1, 2)]
+    assert found[0] > psnr(y, clean) + 6
+    assert found[1] > found[0] + 0.5
+    assert found[2] > found[1]
+
+
+def test_standard_deviation_is_near_the_error():
+    clean = photograph()
+    found = restored(noisy(clean))
+    ratio = ((found.mean - clean) / found.std).square().mean().sqrt()
+    assert 0.8 < ratio < 1.5
+
+
+def test_shift_and_scale_pass_through():
+    y = noisy(photograph())[:, :40, :40]
+    found, moved = restored(y), restored(3 * y + 5, 0.3)
+    assert torch.allclose(moved.mean, 3 * found.mean + 5, atol=5e-3)
+    assert torch.allclose(moved.std, 3 * found.std, atol=5e-3)
+
+
+def test_the_same_data_give_the_same_bits():
+    y = noisy(photograph())[:, :40, :40]
+    assert torch.equal(restored(y).mean, restored(y).mean)
+
+
+@pytest.mark.parametrize(
+    "shape", [(1, 1), (3, 1), (1, 40), (2, 1, 1), (1, 1, 9), (2, 9, 1), (3, 5, 5), (3, 13, 38)]
+)
+def test_every_shape_has_a_posterior(shape):
+    found = restored(torch.rand(shape, dtype=torch.float64, generator=torch.Generator().manual_seed(0)))
+    assert found.mean.shape == found.std.shape == shape
+    assert found.mean.isfinite().all()
+    assert (found.std > 0).all() and (found.std <= 0.1 + 1e-6).all()
+
+
+def test_a_single_pixel_keeps_its_value_and_its_noise():
+    found = restored(torch.full((1, 1, 1), 0.7, dtype=torch.float64))
+    assert found.mean.item() == pytest.approx(0.7)
+    assert found.std.item() == pytest.approx(0.1)
+
+
+def test_many_channels_help_each_other():
+    clean = photograph(1)[:, :32, :32] * torch.linspace(0.4, 1.2, 16)[:, None, None].double()
+    y = noisy(clean)
+    together = restored(y).mean[8]
+    alone = restored(y[8:9]).mean[0]
+    assert psnr(together, clean[8]) > psnr(alone, clean[8]) + 2
+
+
+def test_channels_of_their_own_noise_are_weighed_by_it():
+    clean = photograph()
+    sigmas = (0.02, 0.1, 0.3)
+    y = torch.cat([noisy(clean[c : c + 1], s, seed=c) for c, s in enumerate(sigmas)])
+    found = patch_posterior(y, Identity(y.shape[1:]), PatchKernel(), Gaussian(sigmas))
+    errors = (found.mean - clean).flatten(1).square().mean(1).sqrt()
+    assert (errors < torch.tensor([0.017, 0.05, 0.12])).all()
+    assert (found.std.flatten(1).mean(1).diff() > 0).all()
+
+
+def test_noise_free_data_come_back():
+    y = photograph()
+    found = restored(y, 0.0)
+    assert torch.equal(found.mean, y)
+    assert not found.std.any()
+
+
+def test_group_posterior_equals_the_dense_formula():
+    generator = torch.Generator().manual_seed(0)
+    y, estimate = torch.randn(2, 1, 12, 5, dtype=torch.float64, generator=generator)
+    mean, _ = condition(y, estimate, torch.tensor([0.3], dtype=torch.float64))
+    C = torch.from_numpy(np.cov(estimate[0].numpy().T))
+    m = y[0].mean(0)
+    expected = m + (y[0] - m) @ torch.linalg.inv(C + 0.3 * torch.eye(5)) @ C
+    assert torch.allclose(mean[0], expected)
+
+
+def test_a_hole_is_predicted_from_its_patch_alone():
+    generator = torch.Generator().manual_seed(0)
+    y, estimate = torch.randn(2, 1, 50, 4, dtype=torch.float64, generator=generator)
+    holes = torch.zeros(1, 50, 4, dtype=torch.bool)
+    holes[0, 7, 2] = True
+    noise = torch.tensor([0.3], dtype=torch.float64)
+    mean, _ = condition(y, estimate, noise, holes)
+    C = torch.from_numpy(np.cov(estimate[0].numpy().T)) + 0.3 * torch.eye(4)
+    others, m = [0, 1, 3], y[0].mean(0)
+    weights = torch.linalg.solve(C[others][:, others], C[others, 2])
+    assert mean[0, 7, 2] == pytest.approx(float(m[2] + (y[0, 7] - m)[others] @ weights))
+
+
+def test_a_few_missing_pixels_are_filled_from_their_patches():
+    clean = photograph()
+    missing = torch.rand(96, 96, generator=torch.Generator().manual_seed(1)) < 0.03
+    y = torch.where(missing, torch.nan, noisy(clean))
+    found = restored(y, operator=Mask(missing))
+    error = found.mean - clean
+    assert error[:, missing].square().mean().sqrt() < 1.6 * error[:, ~missing].square().mean().sqrt()
+    assert found.std[:, missing].mean() > found.std[:, ~missing].mean()
+
+
+def test_stopping_gives_the_last_finished_estimate():
+    y = noisy(photograph())[:, :40, :40]
+    stopped = restored(y, monitor=lambda number, share: number == 1)
+    assert stopped.passes == 1
+    assert torch.equal(stopped.mean, restored(y, passes=1).mean)
+
+
+def test_other_operators_are_refused_by_name():
+    y = photograph()
+    blur = Blur(y.shape[1:], torch.ones(3, 3) / 9)
+    with pytest.raises(BayesDipError, match="matern32"):
+        restored(y, operator=blur)
+    with pytest.raises(BayesDipError, match="50% of the pixels are missing"):
+        restored(y, operator=Mask(torch.arange(96 * 96).reshape(96, 96) % 2 == 0))
+
+
+def test_volumes_and_infinite_data_are_refused():
+    with pytest.raises(ShapeError, match="1 or 2"):
+        restored(torch.zeros(1, 3, 4, 5))
+    with pytest.raises(NonFiniteError, match="declare"):
+        restored(torch.tensor([[1.0, float("inf"), 2.0]]))
+
+
+def test_denoise_takes_the_kernel_by_its_name():
+    image = noisy(photograph(1))[0, :48, :48].numpy()
+    result = bd.denoise(image, sigma=0.1, method="gp", kernel="nonlocal")
+    assert result.mean.shape == result.std.shape == image.shape
+    assert psnr(torch.from_numpy(result.mean), photograph(1)[0, :48, :48]) > 25
+
+
+def test_patches_and_their_sums_are_adjoint():
+    patches = Patches(6, 9, 3, 2)
+    generator = torch.Generator().manual_seed(0)
+    picture = torch.randn(2, 6, 9, generator=generator, dtype=torch.float64)
+    table = torch.randn(patches.of(picture).shape, generator=generator, dtype=torch.float64)
+    assert torch.allclose((patches.of(picture) * table).sum(), (picture * patches.sums(table)).sum())
+
+
+def test_alike_patches_are_the_nearest_in_the_window():
+    guide = torch.rand(2, 9, 11, generator=torch.Generator().manual_seed(0))
+    patches = Patches(9, 11, 3, 3)
+    found = patches.alike(guide, spread(6, 2), spread(8, 3), (2, 3), 5)
+    table = patches.of(guide)
+    references = [(top, left) for top in (0, 2, 4, 6) for left in (0, 3, 6, 8)]
+    assert len(found) == len(references)
+    for (top, left), members in zip(references, found, strict=True):
+        window = [
+            row * patches.columns + column
+            for row in range(max(0, top - 2), min(6, top + 2) + 1)
+            for column in range(max(0, left - 3), min(8, left + 3) + 1)
+        ]
+        distances = (table[window] - table[top * patches.columns + left]).square().sum(1)
+        expected = {window[i] for i in distances.topk(5, largest=False).indices.tolist()}
+        assert set(members.tolist()) == expected
