@@ -18,6 +18,7 @@ from bayesdip.arch.padding import pad_reflecting
 from bayesdip.arch.resampling import Downsample, PixelShuffle, Upsample
 from bayesdip.arch.stationary import Stationary, white
 from bayesdip.errors import BayesDipError
+from bayesdip.kernels.patches import Cosine
 
 FEATURES = 16
 TAPS = [1 / 6**0.5, 2 / 6**0.5, 1 / 6**0.5]  # smooths the input; unit norm keeps its variance
@@ -35,6 +36,7 @@ CASES: list[Layer] = [
     Erf(),
     Sigmoid(),
     GELU(),
+    Cosine(),
     Downsample("stride"),
     Downsample("average"),
     Downsample("lanczos"),
@@ -124,19 +126,23 @@ def test_covariance_rule_agrees_with_sampled_modules(layer: Layer, dims: int) ->
     assert bool(((table.mean(0) - expected).abs() < 4 * error + finite_grid + 1e-9).all())
 
 
-@pytest.mark.parametrize("layer", [LeakyReLU(0.2), LeakyReLU(0.0), Erf(), Sigmoid(), GELU()], ids=str)
+@pytest.mark.parametrize(
+    "layer", [LeakyReLU(0.2), LeakyReLU(0.0), Erf(), Sigmoid(), GELU(), Cosine()], ids=str
+)
 def test_dual_of_the_derivative_is_the_derivative_of_the_dual(layer: LeakyReLU) -> None:
     # d/dc E[phi(u) phi(v)] = E[phi'(u) phi'(v)] at a covariance c (Price's theorem).
     c = torch.tensor([-0.8, -0.2, 0.0, 0.5, 1.2], dtype=torch.float64, requires_grad=True)
     variances = torch.full_like(c, 0.9), torch.full_like(c, 2.3)
     layer.dual(c, *variances).sum().backward()
     assert c.grad is not None
-    accuracy = 1e-9 if isinstance(layer, LeakyReLU | Erf) else 1e-6
+    accuracy = 1e-9 if isinstance(layer, LeakyReLU | Erf | Cosine) else 1e-6
     got = layer.dual_of_derivative(c.detach(), *variances)
     assert got.numpy() == pytest.approx(c.grad.numpy(), abs=accuracy)
 
 
-@pytest.mark.parametrize("layer", [LeakyReLU(0.2), LeakyReLU(0.0), Erf(), Sigmoid(), GELU()], ids=str)
+@pytest.mark.parametrize(
+    "layer", [LeakyReLU(0.2), LeakyReLU(0.0), Erf(), Sigmoid(), GELU(), Cosine()], ids=str
+)
 def test_dual_equals_two_dimensional_quadrature(layer: LeakyReLU) -> None:
     nodes, weights = np.polynomial.hermite_e.hermegauss(300)
     nodes, weights = torch.from_numpy(nodes), torch.from_numpy(weights / weights.sum())

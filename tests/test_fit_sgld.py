@@ -101,7 +101,7 @@ def test_missing_pixels_have_no_influence(quick):
     assert torch.equal(results[0], results[1])
 
 
-def test_exact_data_are_asked_for_to_one_gray_level(quick):
+def test_exact_data_are_asked_for_within_the_smallest_sigma(quick):
     measurement, _ = noisy()
     exact = Measurement(measurement.y, measurement.operator, Gaussian(0.0))
     problem = Problem.pose(exact, settings().arch, torch.Generator().manual_seed(0), "cpu")

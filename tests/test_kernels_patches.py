@@ -46,10 +46,10 @@ def network_outputs(kernel, seen, width, draws, seed=0):
 def test_kernel_is_the_covariance_of_a_wide_random_network(kernel):
     seen = picture()
     exact = kernel.on(seen).dense()
-    outputs = network_outputs(kernel, seen, width=256, draws=600)
+    outputs = network_outputs(kernel, seen, width=160, draws=400)
     estimated = outputs.T @ outputs / len(outputs)
     correlations = [k / (k.diagonal()[:, None] * k.diagonal()).sqrt() for k in (exact, estimated)]
-    # 2400 outputs, of which those of one network share its features
+    # 1600 outputs, of which those of one network share its features
     assert (correlations[1] - correlations[0]).abs().max() < 0.05
     assert estimated.trace() == pytest.approx(float(exact.trace()), rel=0.12)
     assert correlations[0].min() < 0.9  # else there were nothing to see

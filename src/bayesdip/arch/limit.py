@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -26,9 +27,9 @@ class _LimitKernel(Kernel):
     lags: int = 64
     dims: int = 2
 
+    @abstractmethod
     def covariance(self, dims: int) -> Stationary:
         """Its stationary form on grids of ``dims`` axes, not scaled to unit variance."""
-        raise NotImplementedError
 
     def quadrant(self, shape: Sequence[int]) -> Tensor:
         K = self.covariance(len(shape))

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from bayesdip.bench import tables
+from bayesdip.bench import gp, kernels, tables
 from bayesdip.bench.results import Results
 from bayesdip.errors import BayesDipError
 from bayesdip.pipeline import Options
@@ -49,6 +49,25 @@ class Benchmark:
     run: Callable[[Results, Request], None]
 
 
+def _gp(*parts: str) -> Callable[[Results, Request], None]:
+    """The benchmark of the exact Gaussian process, or some of its parts."""
+
+    def run(results: Results, ask: Request) -> None:
+        chosen = parts or tuple(gp.PARTS)
+        gp.bench_gp(results, ask.data, ask.options.get("effort", "fast"), ask.options.get("seed", 0), chosen)
+
+    return run
+
+
+def _kernel(results: Results, ask: Request) -> None:
+    """Closed-form kernels against sampled networks; kept as a whole, for one generator draws all rows."""
+    if not results.rows:
+        full = ask.options.get("effort", "fast") != "fast"
+        for row in list(kernels.measure(full, ask.options.get("seed", 0))):
+            results.add(row)
+    results.conclude(**kernels.summary(results.rows))
+
+
 BENCHMARKS = {
     "paper-denoise": Benchmark(
         "the 9 colour pictures of the paper's denoising table, sigma 25",
@@ -66,6 +85,9 @@ BENCHMARKS = {
         "the estimate of the noise level on the 9 noisy pictures",
         lambda results, ask: tables.sigma_estimates(results, ask.folder, ask.pictures),
     ),
+    "gp": Benchmark("the exact Gaussian process: all of the following, figure 6 with --data alone", _gp()),
+    **{f"gp-{name}": Benchmark(part.shows, _gp(name)) for name, part in gp.PARTS.items()},
+    "kernel": Benchmark("closed-form kernels against sampled networks of width 512", _kernel),
 }
 
 

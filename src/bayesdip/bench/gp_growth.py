@@ -162,7 +162,9 @@ def plot(results: Results) -> None:
         axes.minorticks_off()
         axes.grid(alpha=0.3)
         axes.legend(fontsize=8)
-    figure.suptitle("One posterior mean, half of the pixels missing (dotted: the size at which a method ends)")
+    figure.suptitle(
+        "One posterior mean, half of the pixels missing (dotted: the size at which a method ends)"
+    )
     path = results.file.with_name(f"{results.file.stem}-growth.svg")
     with (
         atomic_write(path, force=True) as temporary,

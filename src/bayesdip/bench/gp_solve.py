@@ -108,9 +108,10 @@ def iterations(
     seed: int = 0,
 ) -> None:
     """Every shipped kernel, from 1% to 99% of the pixels missing, and one large hole; no noise."""
+    masks: tuple[float | str, ...] = (*shares, HOLE)
     for name in names or shipped():
-        for missing in (*shares, HOLE):
-            key = {"part": "iterations", "kernel": name, "missing": missing}
+        for missing in masks:
+            key: Row = {"part": "iterations", "kernel": name, "missing": missing}
             if results.has(**key):
                 continue
             n = hole_side if missing == HOLE else side

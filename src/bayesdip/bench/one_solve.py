@@ -80,7 +80,10 @@ def gpytorch_grid(noisy: Tensor, gone: Tensor) -> Tensor:
     inner = gpytorch.kernels.RBFKernel()
     bounds = [(0.0, side - 1.0)] * 2
     return _gpytorch(
-        noisy, gone, gpytorch.kernels.GridInterpolationKernel(inner, side, num_dims=2, grid_bounds=bounds), inner
+        noisy,
+        gone,
+        gpytorch.kernels.GridInterpolationKernel(inner, side, num_dims=2, grid_bounds=bounds),
+        inner,
     )
 
 
@@ -90,7 +93,7 @@ def _gpytorch(noisy: Tensor, gone: Tensor, covariance: Any, inner: Any = None) -
     places = torch.cartesian_prod(*(torch.arange(n) for n in gone.shape)).float()
     known = ~gone.flatten()
 
-    class Model(gpytorch.models.ExactGP):
+    class Model(gpytorch.models.ExactGP):  # type: ignore[misc]
         def __init__(self, likelihood: Any) -> None:
             super().__init__(places[known], noisy.flatten()[known], likelihood)
             self.mean = gpytorch.means.ConstantMean()
@@ -140,7 +143,8 @@ def measure(method: str, side: int, seed: int = 0) -> dict[str, Any]:
     if method != "network":
         data = picture + SIGMA * torch.randn(picture.shape, generator=torch.Generator().manual_seed(seed))
     METHODS[method](data[:, :24, :24].contiguous(), missing_pixels(0.5, 24))
-    before, seconds = peak_bytes(), []
+    before = peak_bytes()
+    seconds: list[float] = []
     while len(seconds) < REPEATS and sum(seconds) < SECONDS:
         with timed() as clock:
             mean = METHODS[method](data, gone)

@@ -31,7 +31,8 @@ def camera(side: int) -> Tensor:
     """scikit-image's ``camera`` (512x512) in 0..1, cropped or mirrored to that side: (1, side, side), float32."""
     from skimage import data
 
-    picture = torch.from_numpy(np.asarray(data.camera(), dtype=np.float32) / 255)
+    gray: Array = data.camera()  # type: ignore[no-untyped-call]
+    picture = torch.from_numpy(gray.astype(np.float32) / 255)
     again = -(-side // len(picture))
     for axis in (0, 1):
         turned = [picture if i % 2 == 0 else picture.flip(axis) for i in range(again)]

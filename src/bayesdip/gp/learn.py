@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -18,7 +18,8 @@ from bayesdip.gp.evidence import Evidence, LocalEvidence, WhittleEvidence
 from bayesdip.gp.families import FAMILIES, Family
 from bayesdip.gp.grid import embed
 from bayesdip.gp.model import build, jitter_for
-from bayesdip.gp.precondition import central_column
+from bayesdip.gp.precondition import output_table
+from bayesdip.gp.scale import row_factors
 from bayesdip.gp.system import without_masks
 from bayesdip.kernels import Kernel, Matern32
 from bayesdip.noise import Gaussian, Noise
@@ -178,7 +179,8 @@ class _Problem:
         evidence = self._ask(family, parameters)
         kernel = self._kernel(family, parameters)
         unit = float(kernel.quadrant((1,) * len(self.operator.input_shape))) - kernel.limit
-        colour = self.model.covariance(evidence.scale / unit)
+        scale = self._row_scales(family, parameters) if noisy else evidence.scale
+        colour = self.model.covariance(torch.where(self.model.noise_free, evidence.scale, scale) / unit)
         noise = self.given
         if noise is None:
             sigma = math.sqrt(parameters["noise"] * float(evidence.scale.mean()))
@@ -191,33 +193,31 @@ class _Problem:
         return family.build(len(self.operator.input_shape), **own)
 
     def _ask(self, family: Family, parameters: Mapping[str, float]) -> Evidence:
+        table, noise, scale, jitter = self._setting(family, parameters)
+        return self.evidence(table, noise.clamp(min=jitter), scale)
+
+    def _row_scales(self, family: Family, parameters: Mapping[str, float]) -> Tensor:
+        """The most likely scale of each row by itself."""
+        table, noise, scale, jitter = self._setting(family, parameters)
+        return scale * row_factors(self.evidence, table, noise, scale, jitter)
+
+    def _setting(
+        self, family: Family, parameters: Mapping[str, float]
+    ) -> tuple[Tensor, Tensor, Tensor, float]:
+        """Covariances at unit variance, noise in units of each row's scale, the scales, the least noise."""
         kernel = self._kernel(family, parameters)
         shape = self.operator.input_shape
-        limit = kernel.limit
         small = embed(kernel, tuple(min(n, 48) for n in shape), constant=False)
         jitter = jitter_for(small)[1] / small.variance
         lags = self.evidence.extent if isinstance(self.evidence, LocalEvidence) else shape
-        table = (kernel.quadrant(lags) - limit) / small.variance
+        table = (kernel.quadrant(lags) - kernel.limit) / small.variance
         system = self.model.system
         if not self.pixels:
-            like = system.seen
-            grid = embed(kernel, shape, constant=False, like=like)
-            table = _lags(
-                central_column(type(system)(grid, system.operator, system.seen, system.noise, system.channel))
-            )
-            table = table / small.variance
-        # In the model the noise is in units of each row's scale, and the kernel has unit variance.
+            grid = embed(kernel, shape, constant=False, like=system.seen)
+            table = output_table(replace(system, grid=grid, _low={}), table * small.variance) / small.variance
         factor = parameters.get("scale", 1.0)
         ratio = system.noise / factor + parameters.get("noise", 0.0)
-        return self.evidence(table, ratio.clamp(min=jitter), self.model.scale * factor)
-
-
-def _lags(column: Tensor) -> Tensor:
-    """The central column of a nearly stationary covariance as covariances at the lags 0, 1, ..., 0 beyond."""
-    out = torch.zeros_like(column)
-    half = tuple(slice(n // 2, n) for n in column.shape)
-    out[tuple(slice(0, n - n // 2) for n in column.shape)] = column[half]
-    return out
+        return table, ratio, self.model.scale * factor, jitter
 
 
 def _alike(*tables: Tensor) -> bool:

@@ -176,7 +176,7 @@ def prediction(
     points = points.clamp(min=0)
     channel, *axes = torch.unravel_index(points, tuple(shape))
     k = near.shape[1]
-    flat = table.flatten()
+    flat, eps = table.flatten(), torch.finfo(torch.float64).eps
     L = torch.zeros((k + 1, k + 1, len(own)), dtype=torch.float64)
     for i in range(k + 1):
         place = torch.zeros_like(points[: i + 1])
@@ -191,7 +191,8 @@ def prediction(
     for j in range(k + 1):
         if j:
             L[j:, j] -= (L[j:, :j] * L[j, :j]).sum(1)
-        L[j, j] = L[j, j].clamp(min=torch.finfo(torch.float64).eps).sqrt()
+        # What the others cannot tell about an entry is its noise at least.
+        L[j, j] = L[j, j].maximum(noise[points[j]]).clamp(min=eps * float(flat[0])).sqrt()
         L[j + 1 :, j] /= L[j, j]
     weights = L[k, :k].clone()
     for j in reversed(range(k)):

@@ -26,6 +26,8 @@ NEIGHBOURS_OF_SMOOTH = 24
 NOISE_THAT_LEVELS = 0.1
 # And from this one on, incomplete data neither.
 NOISE_THAT_DROWNS = 3.0
+# Clipping, see `GridCovariance.clipped`, from which on a table is no covariance.
+MISFIT = 0.05
 # Frequencies with less than this share of the variance make blurred data smooth.
 NEARLY_EMPTY = 1e-3
 
@@ -120,7 +122,12 @@ def output_table(system: DataCovariance, table: Tensor) -> Tensor:
     out = gain**2 * far
     inside = tuple(slice(0, n - c) for n, c in zip(shape, centre, strict=True))
     out[inside] = column[tuple(slice(c, n) for n, c in zip(shape, centre, strict=True))]
-    return out
+    fitted = embed(Tabulated(out), shape)
+    if fitted.clipped < MISFIT:
+        return out
+    # The two parts do not fit, and no process has this covariance: the nearest one on a torus is taken.
+    whole: Tensor = torch.fft.irfftn(fitted.spectrum, fitted.torus)
+    return whole[tuple(slice(0, n) for n in shape)].contiguous()
 
 
 def central_column(system: DataCovariance) -> Tensor:

@@ -40,20 +40,22 @@ def rescaled(model: Model, kernel: Kernel, *, constant: bool) -> Model:
         table = output_table(model.system, kernel.quadrant(model.system.grid.shape) - limit)
     jitter = jitter_for(model.system.grid)[1]
 
-    steps = torch.linspace(math.log(LEAST), math.log(MOST), TRIALS, dtype=torch.float64)
-    density = torch.tensor(
-        [
-            evidence(table, (part.system.noise / f).clamp(min=jitter), part.scale * f).rows
-            for f in steps.exp().tolist()
-        ]
-    )
-    if not bool(density.isfinite().all()):
-        return model
-    factor = torch.stack([_peak(steps, row) for row in density.T]).exp().to(model.scale)
+    factor = row_factors(evidence, table, part.system.noise, part.scale, jitter)
     factor = torch.where(model.noise_free, 1.0, factor)
     column = factor.reshape(-1, *[1] * (model.data.ndim - 1))
     noise = (model.system.noise / column).clamp(min=jitter)
     return replace(model, system=replace(model.system, noise=noise, _low={}), scale=model.scale * factor)
+
+
+def row_factors(
+    evidence: LocalEvidence | WhittleEvidence, table: Tensor, noise: Tensor, scale: Tensor, jitter: float
+) -> Tensor:
+    """By what to multiply the scale of each row for the largest evidence, (R,)."""
+    steps = torch.linspace(math.log(LEAST), math.log(MOST), TRIALS, dtype=torch.float64)
+    trials = [evidence(table, (noise / f).clamp(min=jitter), scale * f).rows for f in steps.exp().tolist()]
+    density = torch.tensor(trials, dtype=torch.float64).nan_to_num(-torch.inf)
+    peaks: Tensor = torch.stack([_peak(steps, row) for row in density.T])
+    return peaks.exp().to(scale)
 
 
 def _peak(at: Tensor, values: Tensor) -> Tensor:
@@ -62,7 +64,11 @@ def _peak(at: Tensor, values: Tensor) -> Tensor:
     if best in (0, len(at) - 1):
         return at[best]
     left, top, right = values[best - 1 : best + 2]
-    return at[best] + 0.5 * (at[1] - at[0]) * (left - right) / (left - 2 * top + right)
+    bend = left - 2 * top + right
+    if not bool(bend < 0) or not bool(bend.isfinite()):
+        return at[best]
+    top_at: Tensor = at[best] + 0.5 * (at[1] - at[0]) * (left - right) / bend
+    return top_at
 
 
 def _cropped(model: Model) -> Model:

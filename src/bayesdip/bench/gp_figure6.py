@@ -1,0 +1,111 @@
+"""Figure 6 of Cheng et al. 2019 (arXiv 1904.07457): one 64x64 inpainting by kernels, and by trained networks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from bayesdip import arch, tasks
+from bayesdip.bench.checks import Check, of_part
+from bayesdip.bench.pictures import Array, Pair, figure6, psnr
+from bayesdip.bench.problems import timed
+from bayesdip.bench.results import Results, Row
+from bayesdip.gp import learn, posterior
+from bayesdip.operators import Mask
+
+# In dB, the paper's figures.
+PAPER = {"skip2": 26.34, "rbf": 25.78}
+WIDTHS = (16, 32, 64, 128, 256, 512)
+
+
+def kernels(results: Results, data: Path, seed: int = 0) -> None:
+    """The closed-form kernel, RBF learnt on the known pixels, and the likeliest kernel.
+
+    Values are clipped to 0..1 and known pixels put back.
+    """
+    pair = figure6(data)
+    assert pair.missing is not None
+    for name in ("skip2", "rbf", "auto"):
+        if results.has(part="figure6", kernel=name):
+            continue
+        with timed() as clock:
+            if name == "rbf":
+                mean, how = _learnt_rbf(pair)
+            else:
+                kernel = {"kernel": "auto"} if name == "auto" else {}
+                r = tasks.inpaint(
+                    pair.clean,
+                    pair.missing,
+                    method="gp",
+                    arch=arch.skip(scales=2, width=1024, skip=4),
+                    seed=seed,
+                    draws=0,
+                    **kernel,  # type: ignore[arg-type]
+                )
+                mean, how = r.mean, r.info.get("why", "2 scales, 1024 channels, 4 skip: in closed form")
+        results.add(
+            {
+                "part": "figure6",
+                "kernel": name,
+                "psnr": psnr(mean, pair.clean),
+                "paper": PAPER.get(name),
+                "seconds": clock.seconds,
+                "how": how,
+            }
+        )
+
+
+def networks(
+    results: Results, data: Path, *, widths: Sequence[int] = WIDTHS, effort: str = "balanced", seed: int = 0
+) -> None:
+    """The same network trained (``method="map"``) with ever more channels; 4 skip channels throughout."""
+    pair = figure6(data)
+    assert pair.missing is not None
+    for width in widths:
+        if results.has(part="figure6", width=width):
+            continue
+        description = arch.skip(scales=2, width=width, skip=4)
+        r = tasks.inpaint(pair.clean, pair.missing, method="map", arch=description, effort=effort, seed=seed)
+        results.add(
+            {
+                "part": "figure6",
+                "width": width,
+                "psnr": psnr(r.mean, pair.clean),
+                "steps": r.info.get("steps"),
+                "seconds": r.seconds,
+                "stopped": r.stopped,
+                "how": f"{description.describe()} fitted, effort {effort}",
+            }
+        )
+
+
+def figure6_checks(rows: list[Row]) -> list[Check]:
+    mine = of_part(rows, "figure6")
+    found = {row.get("kernel", row.get("width")): row["psnr"] for row in mine}
+    checks = []
+    for name, off in (("skip2", 0.15), ("rbf", 0.3)):
+        if name in found:
+            what = f"figure 6, {name}, dB (the paper: {PAPER[name]})"
+            checks.append(Check(what, found[name], least=PAPER[name] - off, most=PAPER[name] + off))
+    if "auto" in found:
+        checks.append(Check("figure 6, kernel auto, dB", found["auto"], least=26.6))
+    widths = sorted(row["width"] for row in mine if "width" in row)
+    if len(widths) > 1 and "skip2" in found:
+        narrow, wide = (abs(found[w] - found["skip2"]) for w in (widths[0], widths[-1]))
+        what = f"figure 6, distance to the kernel's dB at {widths[-1]} channels over that at {widths[0]}"
+        checks.append(Check(what, wide / narrow, most=1.0))
+    return checks
+
+
+def _learnt_rbf(pair: Pair) -> tuple[Array, str]:
+    """RBF with lengthscale, amplitude and noise by our evidence on the known pixels."""
+    assert pair.missing is not None
+    y = torch.from_numpy(np.where(pair.missing, 0, pair.clean).astype(np.float64))[None]
+    operator = Mask(torch.from_numpy(pair.missing))
+    best = learn(y, operator, "rbf")
+    found = posterior(y, operator, best.kernel, best.noise, colour=best.colour)
+    mean = np.where(pair.missing, found.mean[0].numpy(), pair.clean)
+    return mean, f"lengthscale {best.parameters['lengthscale']:.3g}, {best.noise.describe()}"
