@@ -29,6 +29,7 @@ from bayesdip.arch.covariance import Filter
 from bayesdip.arch.exact import Exact, of_picture, of_stationary
 from bayesdip.arch.stationary import white
 from bayesdip.errors import BayesDipError, ShapeError
+from bayesdip.kernels.patches import Cosine
 
 FEATURES = 48
 LINE, SQUARE = (8,), (4, 6)
@@ -43,6 +44,8 @@ CASES: list[Layer] = [
     Erf(),
     Sigmoid(),
     GELU(),
+    Cosine(),
+    Sequential((Cosine(), BatchNorm())),  # no Gaussian, and a phase of its own for each feature
     Downsample("stride"),
     Downsample("average"),
     Downsample("lanczos"),

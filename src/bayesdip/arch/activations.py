@@ -35,8 +35,8 @@ class Activation(Layer):
         return K.pointwise(self)
 
     def apply(self, u: Tensor) -> Tensor:
-        """``phi(u)``."""
-        out: Tensor = self.module(1, 1)(u)
+        """``phi(u)`` for features (features, pixels); what a feature draws for itself is always the same."""
+        out: Tensor = self.module(len(u), 1, torch.Generator().manual_seed(0))(u[None])[0]
         return out
 
     @abstractmethod

@@ -28,14 +28,14 @@ NODES = 24  # of the quadrature over a picture's own scale, in batch norm
 
 
 class Nonlinearity(Protocol):
-    """What the forms ask of an activation phi; all functions act elementwise."""
+    """What the forms ask of an activation phi; they act elementwise."""
 
     @property
     def homogeneous(self) -> bool:
         """Whether ``phi(s u) = s phi(u)`` for all positive s."""
 
     def apply(self, u: Tensor) -> Tensor:
-        """``phi(u)``."""
+        """``phi(u)`` for features (features, pixels)."""
 
     def dual(self, covariance: Tensor, variance_u: Tensor, variance_v: Tensor) -> Tensor:
         """``E[phi(u) phi(v)]`` for zero-mean Gaussian u and v."""

@@ -11,12 +11,15 @@ import time
 from collections.abc import Sequence
 from importlib.util import find_spec
 from itertools import pairwise
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from bayesdip.bench.checks import Check, of_part
 from bayesdip.bench.one_solve import METHODS
 from bayesdip.bench.results import Results, Row
 from bayesdip.io import atomic_write
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 OURS = ("network", "smooth")
 LABELS = {
@@ -29,6 +32,8 @@ LABELS = {
 # Share of the free memory that one process may take.
 MEMORY_SHARE = 0.7
 POLL_SECONDS = 0.05
+# Sides from which on ours is asked to grow as N log N; below, fixed costs rule.
+ASKED_FROM = 256
 
 
 def growth(
@@ -50,7 +55,8 @@ def growth(
             results.tell("growth: GPyTorch is not installed (pip install bayesdip[gpytorch]): left out")
             continue
         mine = method in OURS
-        for side in sides if mine else other_sides:
+        smaller = [side for side in other_sides if side < min(sides)]
+        for side in {"network": sides, "smooth": (*smaller, *sides)}.get(method, other_sides):
             key = {"part": "growth", "method": method, "side": side}
             if not results.has(**key):
                 spec = {"method": method, "side": side, "seed": seed}
@@ -66,7 +72,7 @@ def growth(
 def growth_checks(rows: list[Row]) -> list[Check]:
     checks = []
     for method in OURS:
-        line = _line(rows, method)
+        line = [row for row in _line(rows, method) if row["side"] >= ASKED_FROM]
         if len(line) < 2:
             continue
         first, last = line[0], line[-1]
@@ -127,50 +133,61 @@ def in_own_process(spec: dict[str, Any], limit_seconds: float) -> Row:
 
 def plot(results: Results) -> None:
     """Time and memory by size, every method a line, in an SVG file beside the JSON file."""
-    if results.file is None or not of_part(results.rows, "growth"):
+    rows = of_part(results.rows, "growth")
+    if results.file is None or not any(_line(rows, method) for method in LABELS):
         return
     import matplotlib
-    from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(11, 4.6), layout="constrained")
-    by_time, by_memory = figure.subplots(1, 2)
-    for method, label in LABELS.items():
-        line = _line(results.rows, method)
-        if not line:
-            continue
-        sides = [row["side"] for row in line]
-        style = "o-" if method in OURS else "s--"
-        (drawn,) = by_time.plot(sides, [row["seconds"] for row in line], style, label=label)
-        by_memory.plot(sides, [row["peak_bytes"] / 2**20 for row in line], style, color=drawn.get_color())
-        for row in of_part(results.rows, "growth"):
-            if row["method"] == method and row.get("failed"):
-                for axes in (by_time, by_memory):
-                    axes.axvline(row["side"], color=drawn.get_color(), linewidth=0.8, linestyle=":")
-    line = _line(results.rows, OURS[0])
-    if line:
-        n = [row["side"] ** 2 for row in line]
-        unit = line[0]["seconds"] / (n[0] * math.log(n[0]))
-        sides = [row["side"] for row in line]
-        by_time.plot(sides, [unit * m * math.log(m) for m in n], color="gray", linewidth=0.8, label="N log N")
-        by_memory.plot(
-            sides, [25 * 4 * m / 2**20 for m in n], color="gray", linewidth=0.8, label="25 float32 copies"
-        )
-    for axes, what in ((by_time, "seconds"), (by_memory, "peak memory (MiB)")):
-        axes.set(xscale="log", yscale="log", xlabel="side of the picture (pixels)", ylabel=what)
-        every = sorted({row["side"] for row in of_part(results.rows, "growth")})
-        axes.set_xticks(every, [str(side) for side in every])
-        axes.minorticks_off()
-        axes.grid(alpha=0.3)
-        axes.legend(fontsize=8)
-    figure.suptitle(
-        "One posterior mean, half of the pixels missing (dotted: the size at which a method ends)"
-    )
     path = results.file.with_name(f"{results.file.stem}-growth.svg")
     with (
         atomic_write(path, force=True) as temporary,
         matplotlib.rc_context({"svg.hashsalt": "bayesdip", "svg.fonttype": "none"}),
     ):
-        figure.savefig(temporary, format="svg", metadata={"Date": None})
+        growth_figure(rows).savefig(temporary, format="svg", metadata={"Date": None})
+    results.tell(f"growth: plotted in {path}")
+
+
+def growth_figure(rows: list[Row]) -> Figure:
+    """Seconds and peak memory over the side of the picture, from the rows of `growth`."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(11, 4.8), layout="constrained")
+    by_time, by_memory = figure.subplots(1, 2)
+    for method, label in LABELS.items():
+        line = _line(rows, method)
+        if not line:
+            continue
+        sides = [row["side"] for row in line]
+        style = "o-" if method in OURS else "s--"
+        (drawn,) = by_time.plot(sides, [row["seconds"] for row in line], style, label=label)
+        # A process that fits into what the tiny solve left has no peak to show.
+        mebibytes = [max(row["peak_bytes"], 2**18) / 2**20 for row in line]
+        by_memory.plot(sides, mebibytes, style, color=drawn.get_color())
+        for row in rows:
+            if row["method"] == method and row.get("failed"):
+                for axes in (by_time, by_memory):
+                    top = axes.get_xaxis_transform()
+                    axes.plot(row["side"], 0.97, "x", color=drawn.get_color(), markersize=9, transform=top)
+    for line in filter(None, [_line(rows, OURS[0])]):
+        sides, n = [row["side"] for row in line], [row["side"] ** 2 for row in line]
+        unit = line[0]["seconds"] / (n[0] * math.log(n[0]))
+        thin = {"color": "gray", "linewidth": 0.8}
+        by_time.plot(sides, [unit * m * math.log(m) for m in n], label="N log N", **thin)
+        by_memory.plot(
+            sides, [25 * 4 * m / 2**20 for m in n], label="25 float32 copies of the picture", **thin
+        )
+        by_memory.legend(fontsize=8)
+    every = sorted({row["side"] for row in rows})
+    for axes, what in ((by_time, "seconds"), (by_memory, "peak memory (MiB)")):
+        axes.set(xscale="log", yscale="log", xlabel="side of the picture (pixels)", ylabel=what)
+        axes.set_xticks(every, [str(side) for side in every])
+        axes.minorticks_off()
+        axes.grid(alpha=0.3)
+    by_time.legend(fontsize=8)
+    figure.suptitle(
+        "One posterior mean, half of the pixels missing (cross at the top: a size at which a method failed)"
+    )
+    return figure
 
 
 def _line(rows: list[Row], method: str) -> list[Row]:

@@ -83,6 +83,7 @@ def solve(
         row["ratio"] = row["seconds"] / row["plain_seconds"]
         row["cpu_ratio"] = row["cpu_seconds"] / row["plain_cpu_seconds"]
         row["draws_ratio"] = row["draws_seconds"] / row["seconds"]
+        row["draws_cpu_ratio"] = row["draws_cpu_seconds"] / row["cpu_seconds"]
         results.add(row)
 
 

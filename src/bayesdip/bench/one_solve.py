@@ -142,7 +142,8 @@ def measure(method: str, side: int, seed: int = 0) -> dict[str, Any]:
     data = picture
     if method != "network":
         data = picture + SIGMA * torch.randn(picture.shape, generator=torch.Generator().manual_seed(seed))
-    METHODS[method](data[:, :24, :24].contiguous(), missing_pixels(0.5, 24))
+    small = min(side, 24)
+    METHODS[method](data[:, :small, :small].contiguous(), missing_pixels(0.5, small))
     before = peak_bytes()
     seconds: list[float] = []
     while len(seconds) < REPEATS and sum(seconds) < SECONDS:

@@ -9,7 +9,17 @@
 
 from __future__ import annotations
 
+from bayesdip.gp.blocks import BlockPosterior, posterior_in_blocks
 from bayesdip.gp.learn import Choice, Learnt, choose, learn
 from bayesdip.gp.posterior import GPPosterior, posterior
 
-__all__ = ["Choice", "GPPosterior", "Learnt", "choose", "learn", "posterior"]
+__all__ = [
+    "BlockPosterior",
+    "Choice",
+    "GPPosterior",
+    "Learnt",
+    "choose",
+    "learn",
+    "posterior",
+    "posterior_in_blocks",
+]

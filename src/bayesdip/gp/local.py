@@ -81,9 +81,13 @@ def local_inverse(
             weights, deviation = prediction(piece, near, seen.shape, table.cpu(), B, variances)
             log_determinant -= 2 * float(deviation.log().sum())
             valid = near >= 0
-            rows += [piece, piece[:, None].expand_as(near)[valid]]
-            columns += [piece, near[valid]]
-            values += [1 / deviation, (-weights / deviation).T[valid]]
+            # In the narrowest types: these lists are the largest thing that inference holds.
+            rows += [piece.int(), piece[:, None].expand_as(near)[valid].int()]
+            columns += [piece.int(), near[valid].int()]
+            values += [
+                (1 / deviation).to("cpu", like.dtype),
+                (-weights / deviation).T[valid].to("cpu", like.dtype),
+            ]
     entries = (torch.cat(values).numpy(), (torch.cat(rows).numpy(), torch.cat(columns).numpy()))
     transposed = csr_matrix(entries, shape=(n, n))
     return LocalInverse(_sparse(transposed.T.tocsr(), like), _sparse(transposed, like), log_determinant)

@@ -316,20 +316,29 @@ def condition(
     centred = estimate - estimate.mean(1, keepdim=True)
     identity = torch.eye(d).to(y)
     covariance = centred.mT @ centred / max(n - 1, 1) + v * identity
-    precision = torch.cholesky_inverse(torch.linalg.cholesky(covariance))
-    diagonal = precision.diagonal(dim1=1, dim2=2)[:, None]
+    root = _inverse_factor(covariance)
+    precision, diagonal = root.mT @ root, root.square().sum(1, keepdim=True)
     pulled = (y - y.mean(1, keepdim=True)) @ precision
     mean = y - v * pulled
     if holes is not None:
         mean = torch.where(holes, y - pulled / diagonal, mean)
     # E[x x'] = E[x] E[x]' + V: what the posterior leaves open, the estimate's covariance lacks.
     left_open = v * identity - v.square() * precision
-    precision = torch.cholesky_inverse(torch.linalg.cholesky(covariance + left_open))
-    diagonal = precision.diagonal(dim1=1, dim2=2)[:, None]
+    diagonal = _inverse_factor(covariance + left_open).square().sum(1, keepdim=True)
     variance = (v - v.square() * (1 - 1 / n) * diagonal).clamp_min(0.0).expand(y.shape)
     if holes is not None:
         variance = torch.where(holes, (1 / diagonal - v).clamp_min(0.0) + v / n, variance)
     return mean, variance
+
+
+def _inverse_factor(covariance: Tensor) -> Tensor:
+    """R with ``R' R`` the inverse of each matrix.
+
+    Not ``torch.cholesky_inverse``: its threads wait for each other after every small matrix.
+    """
+    factor = torch.linalg.cholesky(covariance)
+    identity = torch.eye(factor.shape[-1]).to(factor)
+    return torch.linalg.solve_triangular(factor, identity.expand_as(factor), upper=False)
 
 
 def missing_pixels(y: Tensor, operator: Operator) -> Tensor:
