@@ -239,3 +239,16 @@ def test_every_named_kernel_restores():
     for name in bd.kernels.names():
         r = bd.denoise(image, 0.1, method="gp", kernel=name, samples=0)
         assert psnr(r.mean, smooth_picture((24, 24))) > psnr(image, smooth_picture((24, 24))) + 2, name
+
+
+def test_a_picture_over_memory_is_restored_in_blocks(monkeypatch):
+    from bayesdip.gp import method
+
+    image = smooth_picture((96, 80))
+    mask = np.random.default_rng(0).random(image.shape) < 0.5
+    whole = bd.inpaint(image, mask, method="gp", samples=0, draws=0)
+    monkeypatch.setattr(method, "BLOCK", 40)
+    monkeypatch.setattr(method, "available_memory", lambda device: 10_000)  # too little for the whole
+    blocks = bd.inpaint(image, mask, method="gp", samples=0, draws=0)
+    assert blocks.info["blocks"] == 6 and blocks.info["error_at_seams"] < 0.01
+    assert np.sqrt(np.mean((blocks.mean - whole.mean) ** 2)) < 0.01

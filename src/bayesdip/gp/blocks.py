@@ -134,7 +134,13 @@ def posterior_in_blocks(
 
     richest = max(cores, key=lambda core: int(seen[(slice(None), *core)].flatten(1).sum(1).min()))
     colour = solve(_grown(richest, around, shape), 0).colour
-    out, std = torch.empty_like(y), torch.empty_like(y) if samples > 1 else None
+    # What an interrupted run does not reach keeps the mean, and the spread of the data.
+    by_channel = (-1, *[1] * len(shape))
+    out = mean.to(y.dtype).reshape(by_channel).expand(y.shape).clone()
+    spread = (
+        colour.diagonal().sqrt().to(y.dtype) if colour is not None else torch.zeros_like(mean, dtype=y.dtype)
+    )
+    std = spread.reshape(by_channel).expand(y.shape).clone() if samples > 1 else None
     last: GPPosterior | None = None
     for core in cores:
         part = _grown(core, around, shape)

@@ -10,12 +10,14 @@ import torch
 from torch import Tensor
 
 from bayesdip.gp import patch_method
+from bayesdip.gp.blocks import posterior_in_blocks
 from bayesdip.gp.learn import choose
 from bayesdip.gp.posterior import posterior
+from bayesdip.gp.system import without_masks
 from bayesdip.kernels.kernel import Kernel
 from bayesdip.kernels.patches import PatchKernel
 from bayesdip.measurement import Measurement
-from bayesdip.memory import check_memory
+from bayesdip.memory import available_memory, check_memory
 from bayesdip.monitor import Estimate, Monitor, Progress
 from bayesdip.noise import Noise
 from bayesdip.posterior import Posterior, Trace
@@ -31,6 +33,8 @@ USUAL_ITERATIONS = 12
 # Double-precision pictures that a run holds besides its draws; measured as resident memory at
 # 256x256 and 512x512.
 PICTURES_HELD = 280
+# Side of the blocks of a picture that does not fit in memory whole.
+BLOCK = 512
 
 
 def run(measurement: Measurement, settings: Settings, monitor: Monitor) -> Posterior:
@@ -39,9 +43,7 @@ def run(measurement: Measurement, settings: Settings, monitor: Monitor) -> Poste
         return patch_method.run(measurement, settings.kernel, settings, monitor)
     model = _model(measurement, settings)
     draws = max(DRAWS[settings.effort] if settings.draws is None else settings.draws, settings.samples)
-    memory = 8 * (PICTURES_HELD + 2 * draws) * measurement.channels * prod(measurement.grid)
-    what = f"the Gaussian process on {' x '.join(map(str, measurement.grid))} pixels"
-    check_memory(memory, settings.device, what, "use effort='fast' and fewer samples, or a smaller picture")
+    in_blocks, memory = _room(measurement, draws, settings.device)
     trace: Trace = {"step": [], "seconds": [], "residual": []}
 
     def watch(iteration: int, residual: float) -> bool:
@@ -53,18 +55,38 @@ def run(measurement: Measurement, settings: Settings, monitor: Monitor) -> Poste
         monitor.report(Progress("solve", step, 0, monitor.elapsed, float("nan")))
         return monitor.should_stop()
 
-    found = posterior(
-        measurement.y.to(settings.device),
-        measurement.operator,
-        model.kernel,
-        model.noise,
-        samples=draws,
-        generator=torch.Generator(settings.device).manual_seed(settings.seed),
-        tol=TOLERANCE[settings.effort],
-        max_iterations=MOST_ITERATIONS,
-        monitor=watch,
-        colour=model.colour,
-    )
+    y = measurement.y.to(settings.device)
+    generator = torch.Generator(settings.device).manual_seed(settings.seed)
+    tol = TOLERANCE[settings.effort]
+    facts = dict(model.facts)
+    if in_blocks:
+        parts = posterior_in_blocks(
+            y,
+            measurement.operator,
+            model.kernel,
+            model.noise,
+            block=BLOCK,
+            samples=draws,
+            generator=generator,
+            tol=tol,
+            max_iterations=MOST_ITERATIONS,
+            monitor=watch,
+        )
+        found = parts.posterior
+        facts |= {"blocks": parts.blocks, "error_at_seams": parts.error}
+    else:
+        found = posterior(
+            y,
+            measurement.operator,
+            model.kernel,
+            model.noise,
+            samples=draws,
+            generator=generator,
+            tol=tol,
+            max_iterations=MOST_ITERATIONS,
+            monitor=watch,
+            colour=model.colour,
+        )
     return Posterior(
         mean=found.mean,
         std=found.std,
@@ -72,7 +94,7 @@ def run(measurement: Measurement, settings: Settings, monitor: Monitor) -> Poste
         trace=trace,
         stopped=monitor.stop_reason or ("finished" if found.converged else "not converged"),
         info={
-            **model.facts,
+            **facts,
             "iterations": found.iterations,
             "residual": found.residual,
             "draws": draws,
@@ -81,6 +103,26 @@ def run(measurement: Measurement, settings: Settings, monitor: Monitor) -> Poste
             "offset": found.offset.tolist(),
         },
     )
+
+
+def _room(measurement: Measurement, draws: int, device: str) -> tuple[bool, int]:
+    """Whether to work in blocks, and the bytes that the work needs.
+
+    Raises
+    ------
+    ResourceError
+        It fits in memory neither whole nor in blocks.
+    """
+    per_pixel = 8 * (PICTURES_HELD + 2 * draws) * measurement.channels
+    whole = per_pixel * prod(measurement.grid)
+    if whole <= available_memory(device) or without_masks(measurement.operator) is not None:
+        in_blocks, needed = False, whole
+    else:
+        block = prod(min(n, 2 * BLOCK) for n in measurement.grid)  # with its margin
+        in_blocks, needed = True, per_pixel * block + 8 * 8 * measurement.channels * prod(measurement.grid)
+    what = f"the Gaussian process on {' x '.join(map(str, measurement.grid))} pixels"
+    check_memory(needed, device, what, "use effort='fast' and fewer samples, or a smaller picture")
+    return in_blocks, needed
 
 
 @dataclass(frozen=True)

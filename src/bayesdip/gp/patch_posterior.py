@@ -338,7 +338,8 @@ def _inverse_factor(covariance: Tensor) -> Tensor:
     """
     factor = torch.linalg.cholesky(covariance)
     identity = torch.eye(factor.shape[-1]).to(factor)
-    return torch.linalg.solve_triangular(factor, identity.expand_as(factor), upper=False)
+    inverse: Tensor = torch.linalg.solve_triangular(factor, identity.expand_as(factor), upper=False)
+    return inverse
 
 
 def missing_pixels(y: Tensor, operator: Operator) -> Tensor:
