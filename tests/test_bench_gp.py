@@ -128,6 +128,20 @@ def test_all_methods_of_the_growth_plot_solve_the_same_problem(method):
     assert float((mean - exact).square().mean().sqrt()) < near
 
 
+def test_the_growth_plot_measures_blocks_above_one_block_alone(monkeypatch):
+    asked = []
+    monkeypatch.setattr(
+        gp_growth, "in_own_process", lambda spec, limit: asked.append(spec["side"]) or {"x": 1}
+    )
+    results = memory()
+    gp_growth.growth(results, sides=(512, 1024, 2048), methods=("blocks",))
+    assert asked == [2048]
+    picture, gone = camera(512)[:, 200:224, 200:224], missing_pixels(0.5, 24)
+    torch.testing.assert_close(
+        one_solve.blocks(picture, gone), one_solve.network(picture, gone), atol=0.01, rtol=0
+    )
+
+
 def test_dense_comparison_is_the_posterior_mean_of_the_common_problem():
     picture, gone = camera(512)[:, 200:212, 200:212], missing_pixels(0.5, 12)
     K = one_solve.VARIANCE * dense_covariance(RBF(one_solve.LENGTHSCALE), (12, 12))
