@@ -33,7 +33,7 @@ PLANS = {
     "fast": Plan(
         solve={"repeats": 3},
         iterations={"side": 256},
-        growth={"sides": (256, 512, 1024), "other_sides": (64, 128, 256), "limit_seconds": 10.0},
+        growth={"sides": (256, 512, 1024), "other_sides": (64, 128, 256), "limit_seconds": 12.0},
         coverage={"repetitions": 100, "draws": 400},
         ranks={"repetitions": 256},
     ),

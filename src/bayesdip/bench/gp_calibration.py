@@ -13,7 +13,7 @@ from scipy.stats import chisquare, norm
 from torch import Tensor
 
 from bayesdip.bench.checks import Check, of_part
-from bayesdip.bench.problems import kernel_named, missing_pixels
+from bayesdip.bench.problems import kernel_named, missing_pixels, one_thread
 from bayesdip.bench.results import Results, Row
 from bayesdip.gp import GPPosterior, posterior
 from bayesdip.gp.dense import dense_covariance
@@ -33,6 +33,7 @@ BATCH = 64
 FEWEST_IN_A_BIN = 16
 
 
+@one_thread()
 def coverage(
     results: Results,
     *,
@@ -92,6 +93,7 @@ def coverage_checks(rows: list[Row]) -> list[Check]:
     return checks
 
 
+@one_thread()
 def ranks(
     results: Results,
     *,

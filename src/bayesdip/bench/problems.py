@@ -136,3 +136,14 @@ def timed() -> Iterator[Clock]:
     wall, cpu = time.perf_counter(), time.process_time()
     yield clock
     clock.seconds, clock.cpu = time.perf_counter() - wall, time.process_time() - cpu
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Where there are many small operations, threads only wait for each other."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
