@@ -153,6 +153,9 @@ def bench(
         Path | None, typer.Option(metavar="FILE", help="Keep the rows here, and take a run up again.")
     ] = None,
     method: Annotated[str, typer.Option(metavar="gp|sgld|map", help="What restores the pictures.")] = "gp",
+    kernel: Annotated[
+        str | None, typer.Option(metavar="NAME", help="For gp: auto, nonlocal, matern32, ...")
+    ] = None,
     effort: Annotated[str, typer.Option(metavar="fast|balanced|best", help="How much work.")] = "fast",
     pictures: Annotated[str, typer.Option(metavar="A,B", help="Only these pictures.")] = "",
     sigma: Annotated[
@@ -166,7 +169,7 @@ def bench(
     if name == "list":
         benching.list_benchmarks()
         return
-    options = {"method": method, "effort": effort, "seed": seed}
+    options = {"method": method, "kernel": kernel, "effort": effort, "seed": seed}
     benching.run(name, data, json, options, pictures, sigma)
 
 

@@ -30,4 +30,4 @@ class Plan:
 
 
 # A short run pays for larger steps with a slightly worse fit; a long one need not.
-PLANS = {"fast": Plan(1200, step_size=0.04), "balanced": Plan(4000), "best": Plan(12000)}
+PLANS = {"fast": Plan(1100, step_size=0.04), "balanced": Plan(4000), "best": Plan(12000)}

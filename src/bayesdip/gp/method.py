@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from math import prod
-from typing import Any
+from typing import Any, TypedDict
 
 import torch
 from torch import Tensor
@@ -55,38 +56,21 @@ def run(measurement: Measurement, settings: Settings, monitor: Monitor) -> Poste
         monitor.report(Progress("solve", step, 0, monitor.elapsed, float("nan")))
         return monitor.should_stop()
 
-    y = measurement.y.to(settings.device)
-    generator = torch.Generator(settings.device).manual_seed(settings.seed)
-    tol = TOLERANCE[settings.effort]
+    y, operator = measurement.y.to(settings.device), measurement.operator
+    limits: _Limits = {
+        "samples": draws,
+        "generator": torch.Generator(settings.device).manual_seed(settings.seed),
+        "tol": TOLERANCE[settings.effort],
+        "max_iterations": MOST_ITERATIONS,
+        "monitor": watch,
+    }
     facts = dict(model.facts)
     if in_blocks:
-        parts = posterior_in_blocks(
-            y,
-            measurement.operator,
-            model.kernel,
-            model.noise,
-            block=BLOCK,
-            samples=draws,
-            generator=generator,
-            tol=tol,
-            max_iterations=MOST_ITERATIONS,
-            monitor=watch,
-        )
+        parts = posterior_in_blocks(y, operator, model.kernel, model.noise, block=BLOCK, **limits)
         found = parts.posterior
         facts |= {"blocks": parts.blocks, "error_at_seams": parts.error}
     else:
-        found = posterior(
-            y,
-            measurement.operator,
-            model.kernel,
-            model.noise,
-            samples=draws,
-            generator=generator,
-            tol=tol,
-            max_iterations=MOST_ITERATIONS,
-            monitor=watch,
-            colour=model.colour,
-        )
+        found = posterior(y, operator, model.kernel, model.noise, colour=model.colour, **limits)
     return Posterior(
         mean=found.mean,
         std=found.std,
@@ -103,6 +87,16 @@ def run(measurement: Measurement, settings: Settings, monitor: Monitor) -> Poste
             "offset": found.offset.tolist(),
         },
     )
+
+
+class _Limits(TypedDict):
+    """What `posterior` and `posterior_in_blocks` both take."""
+
+    samples: int
+    generator: torch.Generator
+    tol: float
+    max_iterations: int
+    monitor: Callable[[int, float], bool]
 
 
 def _room(measurement: Measurement, draws: int, device: str) -> tuple[bool, int]:
