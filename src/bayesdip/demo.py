@@ -33,7 +33,7 @@ METHODS = ("gp", "sgld")
 SIGMA = 25.0
 # Seconds for everything, so that it ends within three minutes; how many of them gp may take at most
 # for each picture; and the share of what is then left that sgld gets for each, in their order.
-TOTAL, GP_AT_MOST = 165.0, 25.0
+TOTAL, GP_AT_MOST = 155.0, 25.0
 SGLD_SHARE = {"denoise": 0.6, "inpaint": 1.0}
 MISSING_SHARE = 0.5
 SCRATCH_WIDTH = 5
