@@ -38,7 +38,9 @@ class Shared:
     ] = "sgld"
     arch: Annotated[
         str | None,
-        _how(metavar="NAME", help="Network: skip, decoder, shuffle, 'skip(scales=2)'; else the method's own."),
+        _how(
+            metavar="NAME", help="Network: skip, decoder, shuffle, 'skip(scales=2)'; else the method's own."
+        ),
     ] = None
     kernel: Annotated[
         str | None, _how(metavar="NAME", help="For gp: auto (by evidence), nonlocal, matern32, rbf, ...")
