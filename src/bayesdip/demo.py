@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bayesdip import __version__, tasks
+from bayesdip.bench.pictures import psnr
 from bayesdip.errors import FileError
 from bayesdip.io import atomic_write, write_float_tiff, write_picture
 from bayesdip.monitor import Callback
@@ -116,12 +117,6 @@ def scratch(shape: tuple[int, int]) -> NDArray[np.bool_]:
     centre = shape[0] * (0.25 + 0.3 * columns / shape[1] + 0.05 * np.sin(7 * columns / shape[1]))
     across: NDArray[np.bool_] = np.abs(rows - centre) <= SCRATCH_WIDTH / 2
     return across
-
-
-def psnr(picture: Pixels, original: Pixels) -> float:
-    """Peak signal-to-noise ratio in dB, the peak being 255."""
-    error = np.mean((picture.astype(np.float64) - original.astype(np.float64)) ** 2)
-    return float("inf") if error == 0 else float(10 * np.log10(255**2 / error))
 
 
 def claim(folder: Path) -> None:

@@ -57,8 +57,8 @@ def figure6(data: Path) -> Pair:
 def psnr(estimate: Array, clean: Array) -> float:
     """Peak signal-to-noise ratio in dB; the peak is 255 for 8-bit pictures, else 1, and values are clipped to it."""
     peak = 255.0 if clean.dtype == np.uint8 else 1.0
-    error = np.clip(estimate.astype(np.float64), 0, peak) - clean.astype(np.float64)
-    return float(10 * np.log10(peak**2 / np.mean(error**2)))
+    error = np.mean((np.clip(estimate.astype(np.float64), 0, peak) - clean.astype(np.float64)) ** 2)
+    return float("inf") if error == 0 else float(10 * np.log10(peak**2 / error))
 
 
 def _inputs(folder: Path, suffix: str, only: tuple[str, ...]) -> list[Path]:

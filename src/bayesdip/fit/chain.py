@@ -99,12 +99,13 @@ class Chain:
         ):
             self.trace[key].append(value)
         remaining = elapsed * (1 - self.share) / self.share
-        mean = self.best_picture()
         self.monitor.report(
-            Progress(
-                phase, self.step, self.steps, elapsed, remaining, fit, mean=lambda: picture_or_raise(mean)
-            )
+            Progress(phase, self.step, self.steps, elapsed, remaining, fit, mean=self._picture_so_far)
         )
+
+    def _picture_so_far(self) -> Tensor:
+        """Made only where a callback asks for it."""
+        return picture_or_raise(self.best_picture())
 
     def _tell_cost(self) -> None:
         """Show what the run will cost, once a few steps were measured."""

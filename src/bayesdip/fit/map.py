@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import torch
-from torch import Tensor
 
 from bayesdip.fit.chain import Chain, picture_or_raise
 from bayesdip.fit.cost import step_memory
@@ -55,8 +54,3 @@ def pose(measurement: Measurement, settings: Settings) -> tuple[Problem, torch.G
     weights = torch.Generator().manual_seed(settings.seed)
     problem = Problem.pose(measurement, arch, weights, settings.device)
     return problem, torch.Generator(settings.device).manual_seed(settings.seed)
-
-
-def best_so_far(*candidates: Tensor | None) -> Tensor | None:
-    """The first that there is."""
-    return next((c for c in candidates if c is not None), None)

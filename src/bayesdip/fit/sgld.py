@@ -9,7 +9,7 @@ from torch import Tensor
 
 from bayesdip.fit.chain import Chain, picture_or_raise
 from bayesdip.fit.effort import PLANS, Plan
-from bayesdip.fit.map import best_so_far, pose
+from bayesdip.fit.map import pose
 from bayesdip.fit.moments import ExponentialAverage, Moments, Thinned
 from bayesdip.fit.problem import Problem
 from bayesdip.fit.steppers import AdamStepper, LangevinStepper
@@ -42,7 +42,7 @@ class Summary:
         self.pictures += 1
 
     def mean(self) -> Tensor | None:
-        return best_so_far(self.moments.mean, self.average.mean)
+        return self.average.mean if self.moments.mean is None else self.moments.mean
 
 
 def run(measurement: Measurement, settings: Settings, monitor: Monitor) -> Posterior:
