@@ -13,7 +13,7 @@ from skimage import data
 from torch import Tensor
 
 from bayesdip.errors import BayesDipError, ShapeError
-from bayesdip.noise import Gaussian, Noise, Poisson, PoissonGaussian, estimate_sigma
+from bayesdip.noise import Gaussian, Laplace, Noise, Poisson, PoissonGaussian, Speckle, estimate_sigma
 
 
 def seeded(seed: int = 0) -> torch.Generator:
@@ -32,6 +32,9 @@ NOISES: dict[str, Noise] = {
     "gaussian": Gaussian(3.0),
     "gaussian by channel": Gaussian((2.0, 3.0, 5.0)),
     "gaussian by pixel": Gaussian(uniform(6, 7, low=1.0, high=4.0)),
+    "gaussian, clipped": Gaussian(3.0, clipped=(4.0, 90.0)),
+    "laplace": Laplace(3.0),
+    "speckle": Speckle(looks=4.0, offset=-35.0),
     "poisson": Poisson(),
     "poisson, gain and offset": Poisson(gain=2.5, offset=-7.0),
     "poisson-gaussian": PoissonGaussian(gain=1.5, sigma=4.0, offset=10.0),
@@ -177,11 +180,16 @@ def test_draws_have_the_mean_and_the_variance_of_the_model(noise: Noise) -> None
         expected = noise.variance(mean).expand_as(mean)
     elif isinstance(noise, PoissonGaussian):
         expected = torch.full_like(mean, 1.5 * (40.0 - 10.0) + 16.0)
-    else:
-        assert isinstance(noise, Poisson)
+    elif isinstance(noise, Poisson):
         expected = torch.full_like(mean, noise.gain * (40.0 - noise.offset))
+    elif isinstance(noise, Laplace):
+        expected = torch.full_like(mean, 2 * 3.0**2)
+    else:
+        assert isinstance(noise, Speckle)
+        expected = torch.full_like(mean, (40.0 + 35.0) ** 2 / 4)
     assert float(((draws.mean(0) - mean) / (expected / 4000).sqrt()).abs().max()) < 4.5
-    torch.testing.assert_close(draws.var(0), expected, rtol=0.12, atol=0)
+    torch.testing.assert_close(draws.var(0), expected, rtol=0.2, atol=0)
+    assert float((draws.var(0) / expected).mean()) == pytest.approx(1, rel=0.02)
 
 
 @every_noise
@@ -248,6 +256,11 @@ def test_gaussian_variance_broadcasts_to_the_data() -> None:
         lambda: PoissonGaussian(1.0, -1.0),
         lambda: PoissonGaussian(1.0, 0.0),
         lambda: Gaussian(1.0).rescaled(0.0, 0.0),
+        lambda: Gaussian(1.0, clipped=(255.0, 0.0)),
+        lambda: Laplace(0.0),
+        lambda: Laplace(float("nan")),
+        lambda: Speckle(0.0),
+        lambda: Speckle(1.0, float("nan")),
     ],
 )
 def test_impossible_numbers_are_refused(make: Callable[[], Noise]) -> None:
@@ -268,6 +281,11 @@ def test_exact_data_have_a_variance_and_no_likelihood() -> None:
         (Gaussian(0.1), "Gaussian noise, sigma 0.1"),
         (Gaussian((0.1, 0.25)), "Gaussian noise, sigma 0.1, 0.25 by channel"),
         (Gaussian(torch.tensor([1.0, 3.0])), "Gaussian noise, sigma per pixel, 1 to 3"),
+        (Gaussian(0.1, clipped=(0.0, float("inf"))), "Gaussian noise, sigma 0.1, clipped at 0"),
+        (Gaussian(0.1, clipped=(0.0, 1.0)), "Gaussian noise, sigma 0.1, clipped at 0 and 1"),
+        (Laplace(0.2), "Laplace noise, scale 0.2"),
+        (Speckle(1.0), "speckle, 1 look, offset 0"),
+        (Speckle(4.0, 2.0), "speckle, 4 looks, offset 2"),
         (Poisson(2.0), "Poisson noise, gain 2, offset 0"),
         (PoissonGaussian(2.0, 3.0, 1.0), "Poisson-Gaussian noise, gain 2, sigma 3, offset 1"),
     ],

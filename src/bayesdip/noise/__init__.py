@@ -2,7 +2,22 @@
 
 from __future__ import annotations
 
+from bayesdip.noise.clipping import detect_clipping
 from bayesdip.noise.estimate import estimate_sigma
-from bayesdip.noise.models import Gaussian, Noise, Poisson, PoissonGaussian
+from bayesdip.noise.gaussian import Gaussian
+from bayesdip.noise.laplace import Laplace
+from bayesdip.noise.noise import Noise
+from bayesdip.noise.photons import Poisson, PoissonGaussian
+from bayesdip.noise.speckle import Speckle, estimate_looks
 
-__all__ = ["Gaussian", "Noise", "Poisson", "PoissonGaussian", "estimate_sigma"]
+__all__ = [
+    "Gaussian",
+    "Laplace",
+    "Noise",
+    "Poisson",
+    "PoissonGaussian",
+    "Speckle",
+    "detect_clipping",
+    "estimate_looks",
+    "estimate_sigma",
+]

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from bayesdip.errors import ShapeError
+from bayesdip.noise.gaussian import clipped_moments
 
 Array = NDArray[np.float64]
 
@@ -33,7 +34,6 @@ CLEAR_OF_CLIPPING = 3.0  # standard deviations
 PILE = 2e-4  # the share of entries at an end of the range from which on it was clipped there
 BLANK = 0.1  # the least share of windows that must not be blank for the blank ones to be left out
 CHI_SQUARE_MEDIAN = 0.4549  # of one degree of freedom
-SQRT_2PI = 2.5066282746310002
 LEAST_SHARE = 0.2  # of the variance; where clipping left less, it cannot be told how much there was
 CORRELATED = 0.6  # channels that together show less noise than this, relative to each alone, share theirs
 
@@ -211,12 +211,7 @@ def _clipped_variance(means: Array, sigma: float, low: float, high: float) -> Ar
     start = (low if np.isfinite(low) else means.min()) - 3 * sigma
     stop = (high if np.isfinite(high) else means.max()) + 3 * sigma
     centre = torch.linspace(start, stop, 801, dtype=torch.float64)
-    a = ((low - centre) / sigma).clamp(-30, 30)
-    b = ((high - centre) / sigma).clamp(-30, 30)
-    below, above = torch.special.ndtr(a), torch.special.ndtr(-b)
-    at_a, at_b = torch.exp(-a * a / 2) / SQRT_2PI, torch.exp(-b * b / 2) / SQRT_2PI
-    first = a * below + b * above + at_a - at_b  # moments about the centre, in sigmas
-    second = a * a * below + b * b * above + (1 - below - above) + a * at_a - b * at_b
+    first, second = clipped_moments(centre, torch.as_tensor(sigma, dtype=torch.float64), low, high)
     return np.asarray(np.interp(means, (centre + sigma * first).numpy(), (second - first**2).numpy()))
 
 
