@@ -52,7 +52,7 @@ def test_a_larger_margin_makes_a_smaller_error() -> None:
 
 def test_one_block_is_the_global_solve() -> None:
     y, operator = masked_picture(1, 60)
-    blocks = posterior_in_blocks(y, operator, Matern32(2.0), Gaussian(0.05), samples=8, generator=seeded())
+    blocks = posterior_in_blocks(y, operator, Matern32(2.0), Gaussian(0.05), draws=8, generator=seeded())
     assert blocks.blocks == 1 and blocks.error == 0.0
     assert blocks.posterior.std is not None and blocks.posterior.std.shape == y.shape
 
@@ -60,7 +60,7 @@ def test_one_block_is_the_global_solve() -> None:
 def test_standard_deviations_do_not_jump_at_seams() -> None:
     y, operator = masked_picture(64, 64)
     kernel, noise = Matern32(2.0), Gaussian(0.05)
-    blocks = posterior_in_blocks(y, operator, kernel, noise, block=32, samples=200, generator=seeded())
+    blocks = posterior_in_blocks(y, operator, kernel, noise, block=32, draws=200, generator=seeded())
     whole = posterior(y, operator, kernel, noise, colour=blocks.posterior.colour, exact=True)
     assert blocks.posterior.std is not None and whole.std is not None
     ratio = blocks.posterior.std / whole.std

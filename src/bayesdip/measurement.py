@@ -23,11 +23,14 @@ class Measurement:
         The linear map ``A`` from the picture's grid to the data's grid.
     noise : Noise
         The noise model, in working units.
+    hidden : Tensor of bool or None, shape operator.output_shape
+        Observed entries that a method which can do so predicts without them too: ``Posterior.without``.
     """
 
     y: Tensor
     operator: Operator
     noise: Noise
+    hidden: Tensor | None = None
 
     @property
     def channels(self) -> int:

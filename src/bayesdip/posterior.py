@@ -25,7 +25,12 @@ class Posterior:
     trace : dict of lists
         What happened, step by step: one list for each quantity, all as long as ``trace["step"]``.
     stopped : str
-        Why it ended: ``"finished"``, ``"converged"``, ``"time budget"`` or ``"interrupted"``.
+        Why it ended: ``"finished"``, ``"stopping rule"``, ``"converged"``, ``"time budget"`` or ``"interrupted"``.
+    chain : Tensor of int or None, shape (S,)
+        From which chain each sample comes, 0, 1, ...; the samples of a chain follow each other in
+        time. None where samples are independent draws.
+    without : Posterior or None
+        The posterior without the measurement's hidden entries: mean and standard deviation alone.
     info : dict
         Facts about the run that belong to the method alone (iterations, temperature, ...).
     """
@@ -35,4 +40,6 @@ class Posterior:
     samples: Tensor
     trace: Trace
     stopped: str = "finished"
+    chain: Tensor | None = None
+    without: Posterior | None = None
     info: dict[str, Any] = field(default_factory=dict)

@@ -57,7 +57,7 @@ def solve(
             with timed() as clock:
                 other = plain_solve(kernel, ~gone, _centred(picture, gone)[0], RESIDUAL)
             plain.append(clock)
-        with Transforms() as counted:
+        with Transforms(side * side) as counted:
             ours(picture, gone, kernel)
         with timed() as sampling:
             drawn = ours(picture, gone, kernel, draws=draws, seed=seed)
@@ -117,7 +117,7 @@ def iterations(
                 continue
             n = hole_side if missing == HOLE else side
             picture, gone = camera(n), missing_pixels(missing, n, seed)
-            with Transforms() as counted, timed() as clock:
+            with Transforms(n * n) as counted, timed() as clock:
                 found = ours(picture, gone, kernel_named(name))
             results.add(
                 {

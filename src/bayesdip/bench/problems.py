@@ -85,7 +85,16 @@ def kernel_named(name: str) -> Kernel:
 def shipped() -> list[str]:
     """Names for `kernel_named`: all stationary kernels of the package."""
     classic = [name for name in kernels.names() if isinstance(kernels.named(name), Kernel)]
-    return [*NETWORKS, *(n for n in arch.names() if n != "skip"), *classic, "mixture"]
+    networks = [name for name in arch.names() if name != "skip" and _in_closed_form(name)]
+    return [*NETWORKS, *networks, *classic, "mixture"]
+
+
+def _in_closed_form(name: str) -> bool:
+    try:
+        arch.named(name).kernel().quadrant((1, 1))
+    except BayesDipError:
+        return False
+    return True
 
 
 def psnr_missing(mean: Tensor | Array, picture: Tensor, gone: Tensor) -> float:
@@ -99,9 +108,11 @@ def psnr_missing(mean: Tensor | Array, picture: Tensor, gone: Tensor) -> float:
 class Transforms(TorchFunctionMode):
     """Counts Fourier transforms of whole pictures while it is entered: two are a pair.
 
-    A batch of n transforms counts n times. It slows torch down: count in one run, time another.
+    A batch of n transforms counts n times; one of fewer pixels than `pixels` does not count. It slows
+    torch down: count in one run, time another.
     """
 
+    pixels: int = 0
     count: int = 0
     _names: tuple[str, ...] = field(default=("fft_rfftn", "fft_irfftn"), repr=False)
 
@@ -118,6 +129,9 @@ class Transforms(TorchFunctionMode):
         result = function(*args, **(kwargs or {}))
         if getattr(function, "__name__", "") in self._names:
             axes = len(args[1]) if len(args) > 1 else args[0].ndim
+            size = args[1] if len(args) > 1 else args[0].shape
+            if np.prod(size, dtype=int) < self.pixels:
+                return result
             self.count += int(np.prod(args[0].shape[: args[0].ndim - axes], dtype=int))
         return result
 

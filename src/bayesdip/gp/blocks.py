@@ -72,7 +72,7 @@ def posterior_in_blocks(
     *,
     block: int = 1024,
     margin: int | None = None,
-    samples: int = 0,
+    draws: int = 0,
     generator: torch.Generator | None = None,
     tol: float = 1e-3,
     max_iterations: int = 500,
@@ -85,7 +85,7 @@ def posterior_in_blocks(
 
     Parameters
     ----------
-    y, operator, kernel, noise, samples, generator, tol, max_iterations, monitor
+    y, operator, kernel, noise, draws, generator, tol, max_iterations, monitor
         As `gp.posterior` takes them.
     block : int
         Side of a core in pixels.
@@ -115,7 +115,7 @@ def posterior_in_blocks(
     cores = list(_cores(shape, block))
     colour: Tensor | None = None
 
-    def solve(part: tuple[slice, ...], samples: int) -> GPPosterior:
+    def solve(part: tuple[slice, ...], draws: int) -> GPPosterior:
         here = (slice(None), *part)
         local = Mask(~seen[here], tuple(seen[here].shape[1:]))
         return posterior(
@@ -123,7 +123,7 @@ def posterior_in_blocks(
             local,
             _Centred(kernel),
             Gaussian(variance[here].clamp(min=0).sqrt()),
-            samples=samples,
+            draws=draws,
             generator=generator,
             tol=tol,
             max_iterations=max_iterations,
@@ -140,7 +140,7 @@ def posterior_in_blocks(
     spread = (
         colour.diagonal().sqrt().to(y.dtype) if colour is not None else torch.zeros_like(mean, dtype=y.dtype)
     )
-    std = spread.reshape(by_channel).expand(y.shape).clone() if samples > 1 else None
+    std = spread.reshape(by_channel).expand(y.shape).clone() if draws > 1 else None
     last: GPPosterior | None = None
     for core in cores:
         part = _grown(core, around, shape)
@@ -149,7 +149,7 @@ def posterior_in_blocks(
                 f"the block at {tuple(s.start for s in core)} has a channel without any observed pixel: expected some "
                 "in each block and its margin; take larger blocks"
             )
-        found = solve(part, samples)
+        found = solve(part, draws)
         inner = (slice(None), *_within(core, part))
         out[(slice(None), *core)] = found.mean[inner]
         if std is not None and found.std is not None:

@@ -49,7 +49,7 @@ def dense_variance(system: DataCovariance, kernel: Kernel, *, constant: bool, of
         Whether to add what a flat prior on each channel's mean adds (universal kriging).
     """
     shape, together = system.grid.shape, system.seen.shape[1]
-    K = dense_covariance(kernel, shape, constant=constant).to(system.seen)
+    K = dense_covariance(kernel, shape, constant=constant).to(system.grid.spectrum)
     pictures = torch.eye(len(K), dtype=K.dtype, device=K.device).reshape(-1, 1, *shape)
     A = pictures if system.operator is None else system.operator.forward(pictures)
     A = A.flatten(1).T.contiguous()
@@ -61,7 +61,7 @@ def dense_variance(system: DataCovariance, kernel: Kernel, *, constant: bool, of
             )
         K, A = torch.kron(system.mixing, K), torch.kron(torch.eye(together).to(A), A)
     means = torch.eye(together).to(K).repeat_interleave(len(pictures), 0)
-    seen = system.seen.flatten(1) > 0
+    seen = system.seen.flatten(1)
     noise = system.noise.expand(-1, *system.seen.shape[1:]).flatten(1)
     found: dict[tuple[int, int], Tensor] = {}
     rows = []

@@ -17,12 +17,13 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from bayesdip.gp.local import LocalInverse, local_inverse, predecessors, prediction
+from bayesdip.gp.local import LocalInverse, local_inverse, predecessors, prediction, unravelled
 from bayesdip.gp.model import Model
-from bayesdip.gp.precondition import NEIGHBOURS
 from bayesdip.gp.solve import LinearMap, conjugate_gradients
 from bayesdip.gp.system import DataCovariance
 
+# Predecessors by which a pixel is predicted.
+NEIGHBOURS = 12
 # Pixels that are predicted for one evaluation of the local evidence.
 TARGETS = 6000
 # The share of them that is kept: those whose neighbours are not exceptionally far, in pixels.
@@ -65,7 +66,7 @@ class LocalEvidence:
 
     def __init__(self, model: Model, neighbours: int = NEIGHBOURS, targets: int = TARGETS) -> None:
         self.model = model
-        self.seen = model.system.seen > 0
+        self.seen = model.system.seen
         generator = torch.Generator().manual_seed(1)
         self.targets = []
         each = max(1000, targets // len(model.data))
@@ -86,7 +87,7 @@ class LocalEvidence:
     def _lags(self, own: Tensor, near: Tensor) -> Tensor:
         """The farthest neighbour of each pixel on each axis, (m, axes)."""
         here, there = (
-            torch.stack(torch.unravel_index(p, self.model.data.shape[1:])[1:], -1)
+            torch.stack(unravelled(p, self.model.data.shape[1:])[1:], -1)
             for p in (own[:, None], near.clamp(min=0))
         )
         return ((here - there).abs() * (near >= 0)[..., None]).amax(1)
@@ -120,7 +121,7 @@ class WhittleEvidence:
 
     def __init__(self, model: Model) -> None:
         self.model = model
-        self.taper = _taper(model.data.shape[2:]) * model.system.seen.cpu().amin((0, 1))
+        self.taper = _taper(model.data.shape[2:]) * model.system.seen.cpu().all(0).all(0)
         self.double = tuple(2 * n for n in self.taper.shape)
         # How often the window meets itself at each lag.
         overlap = torch.fft.irfftn(torch.fft.rfftn(self.taper, self.double).abs().square(), self.double)
@@ -217,7 +218,7 @@ def lanczos_evidence(
         inverse: LocalInverse | None = None
         if table is not None:
             noise = system.noise_rows(which[:1])[0]
-            inverse = local_inverse(marks[0] > 0, table, noise, 2 * NEIGHBOURS, error)
+            inverse = local_inverse(marks[0], table, noise, 2 * NEIGHBOURS, error)
         z = torch.randint(0, 2, (probes, *error.shape), generator=generator).to(error) * 2 - 1
         log_determinant = count * _quadrature(_whitened(system, which, inverse), z * marks, min(steps, count))
         if inverse is not None:

@@ -66,7 +66,9 @@ class GridCovariance:
         """``v``, zero around the grid, times `response` in Fourier space, cropped to the grid."""
         modes = torch.fft.rfftn(v, self.torus, self.axes)
         modes *= response
-        return self._cropped(torch.fft.irfftn(modes, self.torus, self.axes))
+        wrapped = torch.fft.irfftn(modes, self.torus, self.axes)
+        del modes  # on a large picture every vector less counts
+        return self._cropped(wrapped)
 
     def draw(self, count: Sequence[int], generator: torch.Generator | None = None) -> Tensor:
         """Draws of the Gaussian process with mean zero, shape (*count, *shape).
@@ -128,7 +130,7 @@ def embed(
     best: GridCovariance | None = None
     for torus in _tori(kernel, shape, limit, variance):
         table = _wrapped(kernel, shape, torus, limit)
-        spectrum = torch.fft.rfftn(table).real
+        spectrum = torch.fft.rfftn(table).real.clone()
         lowest = float(spectrum.min())
         clipped = 0.0
         if lowest < -ROUNDING * float(spectrum.max()):

@@ -9,7 +9,6 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.optimize import minimize
 from torch import Tensor
 
 from bayesdip.errors import BayesDipError
@@ -168,6 +167,8 @@ class _Problem:
             # Outside, a slope that leads back.
             return (value if math.isfinite(value) else 1e6) + float(np.square(at - inside).sum())
 
+        from scipy.optimize import minimize  # a tenth of a second that a run without learning does not need
+
         simplex = np.vstack([start, *(start + 0.7 * step for step in np.eye(len(names)))])
         found = minimize(
             loss,
@@ -208,12 +209,12 @@ class _Problem:
         kernel = self._kernel(family, parameters)
         shape = self.operator.input_shape
         small = embed(kernel, tuple(min(n, 48) for n in shape), constant=False)
-        jitter = jitter_for(small)[1] / small.variance
+        jitter = jitter_for(small) / small.variance
         lags = self.evidence.extent if isinstance(self.evidence, LocalEvidence) else shape
         table = (kernel.quadrant(lags) - kernel.limit) / small.variance
         system = self.model.system
         if not self.pixels:
-            grid = embed(kernel, shape, constant=False, like=system.seen)
+            grid = embed(kernel, shape, constant=False, like=system.grid.spectrum)
             table = output_table(replace(system, grid=grid, _low={}), table * small.variance) / small.variance
         factor = parameters.get("scale", 1.0)
         ratio = system.noise / factor + parameters.get("noise", 0.0)

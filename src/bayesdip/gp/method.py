@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import prod
 from typing import Any, TypedDict
 
@@ -13,7 +14,7 @@ from torch import Tensor
 from bayesdip.gp import patch_method
 from bayesdip.gp.blocks import posterior_in_blocks
 from bayesdip.gp.learn import choose
-from bayesdip.gp.posterior import posterior
+from bayesdip.gp.posterior import LOOSER, GPPosterior, posterior
 from bayesdip.gp.system import without_masks
 from bayesdip.kernels.kernel import Kernel
 from bayesdip.kernels.patches import PatchKernel
@@ -25,15 +26,17 @@ from bayesdip.posterior import Posterior, Trace
 from bayesdip.settings import Settings
 
 # By effort: draws from which the standard deviation is estimated, and the relative residual of a solve.
-DRAWS = {"fast": 16, "balanced": 32, "best": 128}
+DRAWS = {"fast": 8, "balanced": 16, "best": 128}
 TOLERANCE = {"fast": 1e-3, "balanced": 1e-3, "best": 1e-5}
 MOST_ITERATIONS = 2000
-# Iterations after which the cost of a run is told, and how many a solve takes as a rule.
-MEASURED_ITERATIONS = 3
-USUAL_ITERATIONS = 12
-# Double-precision pictures that a run holds besides its draws; measured as resident memory at
-# 256x256 and 512x512.
-PICTURES_HELD = 280
+# Iterations after which the cost of a run is told.
+MEASURED_ITERATIONS = 5
+# What a draw costs besides its solve, and the solve with all pixels after the one without the held-out
+# ones, in iterations and in solves.
+STEPS_OF_A_DRAW, SECOND_PASS = 3, 0.8
+# Resident memory of a run, measured from 256x256 to 1024x1024: at least, for each pixel, for each of its
+# channels, for each sample of these. Channels that are not alike each have a factor of their own.
+BYTES_OF_ALIKE, BYTES_OF_OTHERS, BYTES_OF_A_SAMPLE = (40 * 2**20, 150, 130), (120 * 2**20, 0, 210), 12
 # Side of the blocks of a picture that does not fit in memory whole.
 BLOCK = 512
 
@@ -41,10 +44,11 @@ BLOCK = 512
 def run(measurement: Measurement, settings: Settings, monitor: Monitor) -> Posterior:
     """Mean by one solve, standard deviation and samples by solves for draws (Matheron's rule)."""
     if isinstance(settings.kernel, PatchKernel):
-        return patch_method.run(measurement, settings.kernel, settings, monitor)
+        kernel = settings.kernel
+        return _twice(measurement, monitor, lambda m: patch_method.run(m, kernel, settings, monitor))
     model = _model(measurement, settings)
-    draws = max(DRAWS[settings.effort] if settings.draws is None else settings.draws, settings.samples)
-    in_blocks, memory = _room(measurement, draws, settings.device)
+    draws = DRAWS[settings.effort] if settings.draws is None else settings.draws
+    plan = _plan(measurement, draws, settings)
     trace: Trace = {"step": [], "seconds": [], "residual": []}
 
     def watch(iteration: int, residual: float) -> bool:
@@ -52,71 +56,136 @@ def run(measurement: Measurement, settings: Settings, monitor: Monitor) -> Poste
         for key, value in (("step", step), ("seconds", monitor.elapsed), ("residual", residual)):
             trace[key].append(value)
         if step == MEASURED_ITERATIONS:
-            _tell_cost(memory, monitor, draws, trace)
+            _tell_cost(plan, monitor, trace, TOLERANCE[settings.effort])
         monitor.report(Progress("solve", step, 0, monitor.elapsed, float("nan")))
         return monitor.should_stop()
 
-    y, operator = measurement.y.to(settings.device), measurement.operator
     limits: _Limits = {
-        "samples": draws,
+        "draws": draws,
         "generator": torch.Generator(settings.device).manual_seed(settings.seed),
         "tol": TOLERANCE[settings.effort],
         "max_iterations": MOST_ITERATIONS,
         "monitor": watch,
     }
-    facts = dict(model.facts)
-    if in_blocks:
-        parts = posterior_in_blocks(y, operator, model.kernel, model.noise, block=BLOCK, **limits)
-        found = parts.posterior
-        facts |= {"blocks": parts.blocks, "error_at_seams": parts.error}
-    else:
-        found = posterior(y, operator, model.kernel, model.noise, colour=model.colour, **limits)
-    return Posterior(
-        mean=found.mean,
-        std=found.std,
-        samples=found.samples[: settings.samples],
-        trace=trace,
-        stopped=monitor.stop_reason or ("finished" if found.converged else "not converged"),
-        info={
-            **facts,
-            "iterations": found.iterations,
-            "residual": found.residual,
-            "draws": draws,
-            "std_error": found.std_error,
-            "amplitude": found.amplitude.tolist(),
-            "offset": found.offset.tolist(),
-        },
-    )
+
+    def whole() -> tuple[GPPosterior, dict[str, Any]]:
+        found = posterior(
+            measurement.y.to(settings.device),
+            measurement.operator,
+            model.kernel,
+            model.noise,
+            colour=model.colour,
+            samples=settings.samples,
+            hidden=measurement.hidden,
+            **limits,
+        )
+        return found, {}
+
+    def in_blocks(part: Measurement) -> tuple[GPPosterior, dict[str, Any]]:
+        y = part.y.to(settings.device)
+        found = posterior_in_blocks(y, part.operator, model.kernel, model.noise, block=BLOCK, **limits)
+        return found.posterior, {"blocks": found.blocks, "error_at_seams": found.error}
+
+    def told(found: GPPosterior, facts: dict[str, Any]) -> Posterior:
+        return Posterior(
+            mean=found.mean,
+            std=found.std,
+            samples=found.samples,
+            trace=trace,
+            stopped=monitor.stop_reason or ("finished" if found.converged else "not converged"),
+            without=None if found.mean_without is None else _bare(found.mean_without, found.std_without),
+            info={
+                **model.facts,
+                **facts,
+                "iterations": found.iterations,
+                "residual": found.residual,
+                "draws": draws,
+                "std_error": found.std_error,
+                "amplitude": found.amplitude.tolist(),
+                "offset": found.offset.tolist(),
+            },
+        )
+
+    if plan.blocks > 1:
+        return _twice(measurement, monitor, lambda part: told(*in_blocks(part)))
+    return told(*whole())
+
+
+def _twice(measurement: Measurement, monitor: Monitor, once: Callable[[Measurement], Posterior]) -> Posterior:
+    """Without the hidden entries, where there are some, and then with all."""
+    if measurement.hidden is None:
+        return once(measurement)
+    operator = measurement.operator.with_hidden(measurement.hidden)
+    first = once(replace(measurement, operator=operator, hidden=None))
+    if monitor.should_stop():
+        return replace(first, without=first)
+    return replace(once(replace(measurement, hidden=None)), without=first)
+
+
+def _bare(mean: Tensor, std: Tensor | None) -> Posterior:
+    return Posterior(mean, std, mean.new_zeros((0, *mean.shape)), {})
 
 
 class _Limits(TypedDict):
     """What `posterior` and `posterior_in_blocks` both take."""
 
-    samples: int
+    draws: int
     generator: torch.Generator
     tol: float
     max_iterations: int
     monitor: Callable[[int, float], bool]
 
 
-def _room(measurement: Measurement, draws: int, device: str) -> tuple[bool, int]:
-    """Whether to work in blocks, and the bytes that the work needs.
+@dataclass(frozen=True)
+class _Plan:
+    """The size of a run: blocks, bytes, and how many pictures are solved for tightly and loosely."""
+
+    blocks: int
+    memory: int
+    tight: float
+    loose: int
+
+
+def _plan(measurement: Measurement, draws: int, settings: Settings) -> _Plan:
+    shared = _alike(measurement)
+    blocks, memory = _room(measurement, settings.samples, settings.device, shared)
+    pictures = -(-draws // measurement.channels) if shared else draws
+    passes = 1 if measurement.hidden is None else 2
+    if blocks > 1:
+        return _Plan(blocks, memory, passes, passes * draws)
+    tight = (SECOND_PASS if passes == 2 else 0.0) + 1 + settings.samples
+    loose = pictures if passes == 2 else max(0, pictures - settings.samples)
+    return _Plan(1, memory, tight, loose)
+
+
+def _alike(measurement: Measurement) -> bool:
+    """Whether the channels' uncertainty differs by nothing but its scale, so that they share draws."""
+    seen = measurement.operator.observed.expand(measurement.y.shape)
+    variance = measurement.noise.variance(torch.where(seen, measurement.y, 0), seen)
+    return bool((seen == seen[:1]).all()) and not bool((variance * seen).any())
+
+
+def _room(measurement: Measurement, samples: int, device: str, shared: bool) -> tuple[int, int]:
+    """In how many blocks to work, and the bytes that the work needs.
 
     Raises
     ------
     ResourceError
         It fits in memory neither whole nor in blocks.
     """
-    per_pixel = 8 * (PICTURES_HELD + 2 * draws) * measurement.channels
-    whole = per_pixel * prod(measurement.grid)
+    least, by_pixel, by_channel = BYTES_OF_ALIKE if shared else BYTES_OF_OTHERS
+    pixels = prod(measurement.grid)
+    each = by_pixel + by_channel * measurement.channels
+    whole = least + pixels * (each + BYTES_OF_A_SAMPLE * samples * measurement.channels)
     if whole <= available_memory(device) or without_masks(measurement.operator) is not None:
-        in_blocks, needed = False, whole
+        blocks, needed = 1, whole
     else:
-        block = prod(min(n, 2 * BLOCK) for n in measurement.grid)  # with its margin
-        in_blocks, needed = True, per_pixel * block + 8 * 8 * measurement.channels * prod(measurement.grid)
+        blocks = prod(-(-n // BLOCK) for n in measurement.grid)
+        with_margin = prod(min(n, 2 * BLOCK) for n in measurement.grid)
+        needed = least + each * with_margin + 64 * measurement.channels * pixels
     what = f"the Gaussian process on {' x '.join(map(str, measurement.grid))} pixels"
     check_memory(needed, device, what, "use effort='fast' and fewer samples, or a smaller picture")
-    return in_blocks, needed
+    return blocks, needed
 
 
 @dataclass(frozen=True)
@@ -141,10 +210,16 @@ def _model(measurement: Measurement, settings: Settings) -> _Model:
     return _Model(settings.arch.kernel(dims=len(measurement.grid)), measurement.noise)
 
 
-def _tell_cost(memory: int, monitor: Monitor, draws: int, trace: Trace) -> None:
-    """Show what the run will cost, from its first iterations."""
+def _tell_cost(plan: _Plan, monitor: Monitor, trace: Trace, tol: float) -> None:
+    """Show what the run will cost, from the pace and the residuals of its first iterations."""
     first, *_, last = trace["seconds"]
-    steps = USUAL_ITERATIONS * (1 + draws)
-    seconds = first + (last - first) / (MEASURED_ITERATIONS - 1) * steps
-    estimate = Estimate(seconds, memory, steps)
-    monitor.report(Progress("estimate", MEASURED_ITERATIONS, steps, last, seconds - last, estimate=estimate))
+    pace = (last - first) / (MEASURED_ITERATIONS - 1)
+    # Conjugate gradients lose about the same factor at every step.
+    factor = min(0.9, trace["residual"][-1] ** (1 / MEASURED_ITERATIONS))
+    tight, loose = (math.log(t) / math.log(factor) for t in (tol, LOOSER * tol))
+    steps = plan.blocks * (plan.tight * tight + plan.loose * (loose + STEPS_OF_A_DRAW))
+    seconds = first + pace * steps
+    estimate = Estimate(seconds, plan.memory, round(steps))
+    monitor.report(
+        Progress("estimate", MEASURED_ITERATIONS, round(steps), last, seconds - last, estimate=estimate)
+    )

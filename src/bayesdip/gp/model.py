@@ -38,8 +38,6 @@ class Model:
         Rows whose scale does not matter to the mean, and is still to be found.
     turn : Tensor or None, shape (C, C)
         The model's channels are ``turn @`` the picture's, which are correlated.
-    smooth : bool
-        Whether the kernel leaves a good part of the grid's frequencies empty.
     """
 
     system: DataCovariance
@@ -47,7 +45,6 @@ class Model:
     scale: Tensor
     noise_free: Tensor
     turn: Tensor | None
-    smooth: bool
 
     def to_model(self, offsets: Tensor) -> Tensor:
         """One number for each channel, (C,), in the model's channels: (R, G)."""
@@ -61,7 +58,7 @@ class Model:
         return (
             x
             if self.turn is None
-            else torch.einsum("ij,...i->...j", self.turn, x.movedim(lead, -1)).movedim(-1, lead)
+            else torch.einsum("ij,...i->...j", self.turn.to(x), x.movedim(lead, -1)).movedim(-1, lead)
         )
 
     def covariance(self, scale: Tensor) -> Tensor:
@@ -102,10 +99,10 @@ def build(
     base = without_masks(operator)
     rows = torch.arange(channels, device=data.device)
     shared = _alike(seen)
-    marks = (seen[:1] if shared else seen).to(data)[:, None]
-    probe = DataCovariance(grid, base, marks, torch.zeros_like(marks[:1, :1]), rows)
+    marks = (seen[:1] if shared else seen)[:, None]
+    probe = DataCovariance(grid, base, marks, torch.zeros_like(data[:1, None]), rows)
     unit = grid.variance if base is None else float(central_column(probe).max())
-    empty, jitter = jitter_for(grid)
+    jitter = jitter_for(grid)
     silent = ~(variance.flatten(1) > 0).any(1)
 
     B = _colour(colour, amplitude, data, seen, variance, unit)
@@ -117,21 +114,22 @@ def build(
     elif B is not None:
         floor = jitter * _column(B.diagonal(), data)
         noise = _merged(variance, seen).maximum(floor)[None]
-        system = DataCovariance(grid, base, seen.to(data)[None], noise, rows[:1] * 0, B)
-        return Model(system, data[None], data.new_ones(1), silent.all()[None], None, empty > 0.05)
+        system = DataCovariance(grid, base, seen[None], noise, rows[:1] * 0, B)
+        return Model(system, data[None], data.new_ones(1), silent.all()[None], None)
     elif amplitude is None:
         scale = torch.where(silent, 1.0, amplitudes(data, seen, variance, unit))
     else:
         scale, silent = torch.as_tensor(amplitude).to(data).expand(channels), torch.zeros_like(silent)
     noise = _merged(variance / _column(scale, variance), seen).clamp(min=jitter)[:, None]
     system = DataCovariance(grid, base, marks, noise, rows)
-    return Model(system, data[:, None], scale, silent, turn, empty > 0.05)
+    return Model(system, data[:, None], scale, silent, turn)
 
 
-def jitter_for(grid: GridCovariance) -> tuple[float, float]:
-    """Share of the grid's frequencies that the kernel leaves empty, and the noise that stands in for none."""
+def jitter_for(grid: GridCovariance) -> float:
+    """The variance that stands in for no noise."""
     empty = empty_share(grid, JITTER)
-    return empty, JITTER * JITTER_OF_SMOOTH ** min(1.0, 3 * empty) * grid.variance
+    least: float = JITTER * JITTER_OF_SMOOTH ** min(1.0, 3 * empty) * grid.variance
+    return least
 
 
 def _colour(

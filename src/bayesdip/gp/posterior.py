@@ -9,11 +9,13 @@ from torch import Tensor
 
 from bayesdip.errors import BayesDipError, NonFiniteError, ShapeError
 from bayesdip.gp.dense import dense_variance
+from bayesdip.gp.hidden import with_own_value, without_hidden
 from bayesdip.gp.model import Model, build
-from bayesdip.gp.precondition import Preconditioner, preconditioner
+from bayesdip.gp.precondition import Preconditioner, preconditioners
 from bayesdip.gp.sample import deviations
 from bayesdip.gp.scale import rescaled
-from bayesdip.gp.solve import LinearMap, Monitor, Solution, refined
+from bayesdip.gp.solve import FLOOR, Monitor, Solution
+from bayesdip.gp.solver import Solver
 from bayesdip.gp.system import DataCovariance
 from bayesdip.kernels.kernel import Kernel
 from bayesdip.noise import Noise
@@ -21,6 +23,8 @@ from bayesdip.operators import Operator
 
 # Tolerances from here up are reached in single precision, with corrections in double precision.
 SINGLE_PRECISION_TOLERANCE = 1e-6
+# A standard deviation from a few draws is known to some ten percent; this tolerance changes it by one.
+LOOSER = 10
 
 
 @dataclass(frozen=True)
@@ -35,7 +39,7 @@ class GPPosterior:
     samples : Tensor, shape (S, C, *grid)
         Posterior draws; S may be 0.
     iterations : int
-        Conjugate-gradient steps of the mean's solve.
+        Conjugate-gradient steps of the mean's solve, and of the one without hidden entries.
     residual : float
         Largest relative residual of the mean's solve over the channels.
     amplitude : Tensor, shape (C,)
@@ -56,6 +60,8 @@ class GPPosterior:
         Error of the covariance on the grid, see `GridCovariance.clipped`.
     colour : Tensor, shape (C, C)
         The covariance between channels that multiplies the kernel; `amplitude` is its diagonal.
+    mean_without, std_without : Tensor or None, shape (C, *grid)
+        The same without the hidden entries.
     """
 
     mean: Tensor
@@ -72,6 +78,8 @@ class GPPosterior:
     sample_residual: float = 0.0
     clipped: float = 0.0
     colour: Tensor | None = None
+    mean_without: Tensor | None = None
+    std_without: Tensor | None = None
 
 
 def posterior(
@@ -81,6 +89,8 @@ def posterior(
     noise: Noise,
     *,
     samples: int = 0,
+    draws: int = 0,
+    hidden: Tensor | None = None,
     generator: torch.Generator | None = None,
     tol: float = 1e-3,
     max_iterations: int = 500,
@@ -104,7 +114,14 @@ def posterior(
         Its plug-in variance counts, for each entry by itself. Where it is zero, `model.JITTER`
         times the picture's variance stands in.
     samples : int
-        How many posterior draws to make; with at least two, `std` is estimated from them.
+        How many posterior draws to give.
+    draws : int
+        From how many `std` is estimated in each channel; the samples count. Channels that have the same
+        uncertainty but for its scale share them. Those that are not given as samples are solved for to
+        `LOOSER` times `tol`.
+    hidden : Tensor of bool, shape (*output), optional
+        Entries that are also predicted from all others: `mean_without` and `std_without`, for which
+        offset and amplitude are not estimated anew.
     generator : torch.Generator, optional
     tol : float
         Relative residual at which the solves stop.
@@ -145,66 +162,132 @@ def posterior(
     )
     if amplitude is None and not isinstance(colour, Tensor):
         model = rescaled(model, kernel, constant=constant)
+    del data, variance
     system, rows = model.system, torch.arange(len(model.data), device=y.device)
     dtype = torch.float64 if tol < SINGLE_PRECISION_TOLERANCE else torch.float32
-    precondition = preconditioner(system.to(dtype), kernel, constant=constant, smooth=model.smooth)
+    hidden = None if hidden is None else hidden.to(y.device)
+    precondition, without = preconditioners(system.to(dtype), kernel, constant=constant, hidden=hidden)
+    solver = Solver(precondition, dtype, tol, max_iterations, monitor)
 
-    def solve(which: DataCovariance, b: Tensor) -> Solution:
-        return refined(
-            which.apply,
-            which.to(dtype).apply,
-            b,
-            dtype,
-            precondition=_for_rows(precondition, which),
-            tol=tol,
-            max_iterations=max_iterations,
-            monitor=monitor,
-        )
-
-    ones = system.predict(torch.ones((*model.data.shape[:2], *system.grid.shape)).to(data), rows)
+    ones = system.ones()
     if mean is None:
         offset, offset_covariance = _offsets(model, ones, precondition, dtype)
     else:
-        offset, offset_covariance = model.to_model(torch.as_tensor(mean).to(data).expand(len(y))), None
+        offset, offset_covariance = model.to_model(torch.as_tensor(mean).to(model.data).expand(len(y))), None
     residual = model.data - _inner(offset, ones) * ones
-    solution = solve(system, residual)
-    fitted = model.to_picture(system.to_picture(solution.x, rows) + _inner(offset, ones))
+    start: Tensor | None = None
+    mean_without: Tensor | None = None
+    others, other_solver, iterations = system, solver, 0
+    if hidden is not None:
+        other_solver = replace(solver, precondition=without)
+        others, centred, partial = without_hidden(system, residual, hidden, other_solver)
+        mean_without = model.to_picture(centred + _inner(offset, centred)).to(y.dtype)
+        start, iterations = partial.x.to(residual), partial.iterations
+    solution = solver(system, residual, start)
+    fitted = model.to_picture(system.to_picture(solution.x, rows).add_(_inner(offset, ones))).to(y.dtype)
     # The maximum-likelihood scale; for noisy data that of the moments stays.
-    count = system.seen.expand_as(residual).flatten(1).sum(1)
+    count = system.seen.expand(residual.shape).flatten(1).sum(1)
     likeliest = ((residual * solution.x).flatten(1).sum(1) / count).clamp(min=0)
     scale = torch.where(model.noise_free, likeliest * model.scale, model.scale)
 
-    drawn = fitted.new_zeros((0, *fitted.shape))
-    std, error = None, 0.0
-    told: list[Solution] = []
-    if samples and solution.stopped not in ("monitor", "interrupt"):
-        spread, told = deviations(system, samples, solve, generator, offset_covariance)
-        spread = model.to_picture(spread * _inner(scale[:, None], ones).sqrt())
-        drawn = fitted + spread
-        if samples > 1:
-            std, error = spread.square().mean(0).sqrt(), (2 * len(spread)) ** -0.5
+    going = solution.stopped not in ("monitor", "interrupt")
+    del residual
+    drawn = _Draws()
+    given = fitted.new_zeros((0, *fitted.shape))
+    if going and samples:
+        drawn = _draw(system, solver, samples, generator, offset_covariance, keep=True)
+        amplitude = _inner(scale[:, None], model.data).sqrt()
+        given = torch.stack(
+            [(fitted + model.to_picture(s * amplitude.to(s))).to(y.dtype) for s in drawn.kept]
+        )
+        drawn = replace(drawn, kept=()) if hidden is None else _Draws(solutions=drawn.solutions)
+    together = len(scale) if system.alike else 1
+    more = -(-draws // together) - drawn.made
+    if going and more > 0:
+        loose = replace(other_solver, tol=LOOSER * tol)
+        drawn = drawn + _draw(others, loose, more, generator, offset_covariance)
+    std = std_without = None
+    std_error = 0.0
+    if drawn.power is not None and drawn.made * together > 1:
+        unit = drawn.power / drawn.made
+        std, std_error = _std(model, unit, scale), (2 * drawn.made * together) ** -0.5
+        if hidden is not None:
+            std_without = std.to(y.dtype)
+            if system.operator is None:
+                std = _std(model, with_own_value(system, unit, hidden), scale)
     if exact:
-        unscaled = dense_variance(system, kernel, constant=constant, offset_unknown=mean is None)
-        scaled = unscaled * _inner(scale[:, None], ones)
-        squares = model if model.turn is None else replace(model, turn=model.turn.square())
-        std, error = squares.to_picture(scaled).sqrt(), 0.0
+        unit = dense_variance(system, kernel, constant=constant, offset_unknown=mean is None)
+        std, std_error = _std(model, unit, scale), 0.0
     covariance = model.covariance(scale)
     return GPPosterior(
-        fitted.to(y.dtype),
+        fitted,
         None if std is None else std.to(y.dtype),
-        drawn.to(y.dtype),
-        solution.iterations,
+        given,
+        iterations + solution.iterations,
         solution.residual,
         covariance.diagonal().to(y.dtype),
         model.to_picture(_inner(offset, ones)).flatten().to(y.dtype),
         solution.converged,
         solution.stopped,
-        error,
-        max((s.iterations for s in told), default=0),
-        max((s.residual for s in told), default=0.0),
+        std_error,
+        max((s.iterations for s in drawn.solutions), default=0),
+        max((s.residual for s in drawn.solutions), default=0.0),
         system.grid.clipped,
         covariance.to(y.dtype),
+        mean_without,
+        std_without,
     )
+
+
+@dataclass(frozen=True)
+class _Draws:
+    """Draws at unit amplitude: those that were kept, the sum of their squares, their number and the solves."""
+
+    kept: tuple[Tensor, ...] = ()
+    power: Tensor | None = None
+    made: int = 0
+    solutions: tuple[Solution, ...] = ()
+
+    def __add__(self, other: _Draws) -> _Draws:
+        powers = [power for power in (self.power, other.power) if power is not None]
+        return _Draws(
+            self.kept + other.kept,
+            torch.stack(powers).sum(0) if powers else None,
+            self.made + other.made,
+            self.solutions + other.solutions,
+        )
+
+
+def _draw(
+    system: DataCovariance,
+    solver: Solver,
+    count: int,
+    generator: torch.Generator | None,
+    offset_covariance: Tensor | None,
+    *,
+    keep: bool = False,
+) -> _Draws:
+    """That many, in single precision where it reaches the tolerance; rows that are alike share `power`."""
+    dtype = torch.float32 if solver.tol >= FLOOR[torch.float32] else torch.float64
+    drawn = _Draws()
+    for spread, solution in deviations(
+        system.to(dtype),
+        count,
+        replace(solver, dtype=dtype) if dtype == torch.float32 else solver,
+        generator,
+        offset_covariance,
+    ):
+        square = spread.square().sum(0)
+        power = square.mean(0, keepdim=True) if system.alike else square
+        drawn = drawn + _Draws(tuple(spread) if keep else (), power, len(spread), (solution,))
+    return drawn
+
+
+def _std(model: Model, variance: Tensor, scale: Tensor) -> Tensor:
+    """The standard deviation in the picture's channels from the variance at unit amplitude, (R or 1, G, *grid)."""
+    squares = model if model.turn is None else replace(model, turn=model.turn.square())
+    scaled = variance * _inner(scale[:, None], variance).to(variance)
+    return squares.to_picture(scaled).sqrt()
 
 
 def _offsets(
@@ -215,16 +298,16 @@ def _offsets(
     With the preconditioner in place of the exact inverse covariance: the estimate is unbiased all
     the same, its variance larger by what the preconditioner misses, and no solve is needed.
     """
-    together = ones.shape[1]
-    apart = (
-        torch.eye(together).to(ones).reshape(1, together, together, *[1] * (ones.ndim - 2)) * ones[:, None]
-    )
-    channel = model.system.channel.repeat_interleave(together)
-    weights = precondition(apart.flatten(0, 1).to(dtype), channel).to(ones).reshape(apart.shape).flatten(2)
+    system, together = model.system, ones.shape[1]
+    channel = system.channel[:1] if system.alike else system.channel
+    marks = ones.expand(len(channel), *ones.shape[1:]).to(model.data)
+    apart = marks[:, None] * torch.eye(together).to(marks).reshape(together, together, *[1] * (ones.ndim - 2))
+    weights = precondition(apart.flatten(0, 1).to(dtype), channel.repeat_interleave(together))
+    weights = weights.to(marks).reshape(apart.shape).flatten(2)
     total = weights @ apart.flatten(2).mT
     total = (total + total.mT) / 2
     seen = (weights @ model.data.flatten(1)[..., None])[..., 0]
-    covariance = torch.linalg.inv(total)
+    covariance = torch.linalg.inv(total).expand(len(seen), -1, -1)
     return (covariance @ seen[..., None])[..., 0], covariance
 
 
@@ -261,8 +344,3 @@ def _check_options(samples: int, tol: float, max_iterations: int) -> None:
 def _inner(weights: Tensor, like: Tensor) -> Tensor:
     """(R, G) as (R, G, 1, ..., 1)."""
     return weights.reshape(*weights.shape, *[1] * (like.ndim - 2))
-
-
-def _for_rows(precondition: Preconditioner, system: DataCovariance) -> LinearMap:
-    """The preconditioner for the right-hand sides of `system`."""
-    return lambda v, active: precondition(v, system.channel[active])

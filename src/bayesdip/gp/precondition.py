@@ -1,4 +1,10 @@
-"""Approximate inverses of the data's covariance, for conjugate gradients."""
+"""Approximate inverses of the data's covariance, for conjugate gradients.
+
+There is one form to solve in, the covariance ``A K A^T + N`` of what is observed, whatever the share
+that is missing. The precision form (unknowns are all pixels, ``K^-1 + A^T N^-1 A``) would pay where
+little is missing; the local inverse is a sparse factor of that precision already, and with it
+the covariance form takes at most 56 iterations for all shipped kernels from 1% to 99% missing (512x512).
+"""
 
 from __future__ import annotations
 
@@ -8,8 +14,9 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from bayesdip.gp.grid import embed, empty_share
-from bayesdip.gp.local import local_inverse
+from bayesdip.gp.grid import embed
+from bayesdip.gp.local import LocalInverse, local_inverse
+from bayesdip.gp.neighbours import enough_neighbours
 from bayesdip.gp.system import DataCovariance
 from bayesdip.kernels.kernel import Kernel, Tabulated
 
@@ -19,21 +26,18 @@ Preconditioner = Callable[[Tensor, Tensor], Tensor]
 Part = Callable[[Tensor], Tensor]
 """The same for rows that all belong to one channel, or to alike ones."""
 
-# Predecessors by which a pixel is predicted; more where the kernel is so smooth that far ones count.
-NEIGHBOURS = 12
-NEIGHBOURS_OF_SMOOTH = 24
 # From this noise on, in units of the picture's variance, complete data need no local inverse.
 NOISE_THAT_LEVELS = 0.1
 # And from this one on, incomplete data neither.
 NOISE_THAT_DROWNS = 3.0
 # Clipping, see `GridCovariance.clipped`, from which on a table is no covariance.
 MISFIT = 0.05
-# Frequencies with less than this share of the variance make blurred data smooth.
-NEARLY_EMPTY = 1e-3
 
 
-def preconditioner(system: DataCovariance, kernel: Kernel, *, constant: bool, smooth: bool) -> Preconditioner:
-    """The approximate inverse that suits the data, each row of the system by itself.
+def preconditioners(
+    system: DataCovariance, kernel: Kernel, *, constant: bool, hidden: Tensor | None = None
+) -> tuple[Preconditioner, Preconditioner]:
+    """The approximate inverse that suits the data, each row by itself; and that without hidden entries.
 
     The local inverse, whatever the mask. Where noise is strong, far pixels count as much as near ones:
     there the inverse on the torus is better, and it costs nothing to make.
@@ -46,23 +50,26 @@ def preconditioner(system: DataCovariance, kernel: Kernel, *, constant: bool, sm
         The one it was made from.
     constant : bool
         Whether the kernel's value at infinite lag counts.
-    smooth : bool
-        Whether the kernel leaves a good part of the grid's frequencies empty.
+    hidden : Tensor of bool, shape (*output), optional
+        Entries that the second inverse does without.
     """
     pixels = kernel.quadrant(system.grid.shape) - (0.0 if constant else kernel.limit)
     table = pixels if system.operator is None else output_table(system, pixels)
-    if system.operator is not None:
-        # What an operator blurs is smooth, whatever the kernel.
-        smooth = smooth or empty_share(embed(Tabulated(table), table.shape), NEARLY_EMPTY) > 0.05
-    neighbours = NEIGHBOURS_OF_SMOOTH if smooth else NEIGHBOURS
-    parts: dict[tuple[int, int], Part] = {}
+    whole: dict[tuple[int, int], Part] = {}
+    without: dict[tuple[int, int], Part] = {}
     keys = [(min(c, len(system.seen) - 1), min(c, len(system.noise) - 1)) for c in system.channel.tolist()]
     for key in dict.fromkeys(keys):
         seen, noise = system.seen[key[0]], system.noise[key[1]]
         if system.mixing is None and _drowned(seen, noise, system.grid.variance):
-            parts[key] = circulant(system, table, seen, noise)
+            whole[key] = circulant(system, table, seen, noise)
+            without[key] = whole[key] if hidden is None else circulant(system, table, seen & ~hidden, noise)
         else:
-            parts[key] = local(table, seen, noise, neighbours, system.mixing)
+            whole[key], without[key] = local(table, seen, noise, system, hidden)
+    return _by_row(whole, keys), _by_row(without, keys)
+
+
+def _by_row(parts: dict[tuple[int, int], Part], keys: list[tuple[int, int]]) -> Preconditioner:
+    """Each row of right-hand sides through the part of its channel, whose key is ``keys[channel]``."""
 
     def apply(r: Tensor, channel: Tensor) -> Tensor:
         if len(parts) == 1:
@@ -79,24 +86,36 @@ def preconditioner(system: DataCovariance, kernel: Kernel, *, constant: bool, sm
 
 def _drowned(seen: Tensor, noise: Tensor, variance: float) -> bool:
     """Whether noise is so strong that the torus serves better; with pixels missing it takes more."""
-    complete = bool((seen > 0).all()) and float(noise.max()) <= 1.1 * float(noise.min())
+    complete = bool(seen.all()) and float(noise.max()) <= 1.1 * float(noise.min())
     return float(noise.min()) >= (NOISE_THAT_LEVELS if complete else NOISE_THAT_DROWNS) * variance
 
 
-def local(table: Tensor, seen: Tensor, noise: Tensor, neighbours: int, mixing: Tensor | None = None) -> Part:
-    """Each observed entry predicted from its nearest predecessors, see `gp.local`.
+def local(
+    table: Tensor, seen: Tensor, noise: Tensor, system: DataCovariance, hidden: Tensor | None = None
+) -> tuple[Part, Part]:
+    """Each observed entry predicted from its nearest predecessors, see `gp.local`; and that without `hidden`.
 
     `seen` has shape (G, *output), `noise` one that broadcasts to it.
     """
-    inverse = local_inverse(seen > 0, table, noise, neighbours, seen, mixing)
+    neighbours = enough_neighbours(seen, table, noise, system.mixing)
+    last = None if hidden is None else hidden.expand(seen.shape)
+    inverse = local_inverse(seen, table, noise, neighbours, system.grid.spectrum, system.mixing, last)
+    return _part(inverse), _part(inverse if last is None else inverse.without(last))
+
+
+def _part(inverse: LocalInverse) -> Part:
     return lambda r: inverse.apply(r.flatten(1)).reshape(r.shape)
 
 
 def circulant(system: DataCovariance, table: Tensor, seen: Tensor, noise: Tensor) -> Part:
     """The inverse on the torus, with the mean noise everywhere, restricted to what is observed."""
-    grid = system.grid if system.operator is None else embed(Tabulated(table), table.shape, like=seen)
+    grid = (
+        system.grid
+        if system.operator is None
+        else embed(Tabulated(table), table.shape, like=system.grid.spectrum)
+    )
     mean = (noise * seen).sum() / seen.sum()
-    response = 1 / (grid.spectrum.to(seen) + mean)
+    response = 1 / (grid.spectrum + mean)
     return lambda r: grid.filtered(r, response) * seen
 
 
@@ -109,7 +128,7 @@ def output_table(system: DataCovariance, table: Tensor) -> Tensor:
     column = central_column(system).to(table)
     shape = column.shape
     centre = [n // 2 for n in shape]
-    ones = torch.ones((1, 1, *system.grid.shape)).to(system.seen)
+    ones = torch.ones((1, 1, *system.grid.shape)).to(system.grid.spectrum)
     gain = (
         float(system.predict(ones, system.channel[:1])[(0, 0, *centre)])
         if system.operator is not None
@@ -133,6 +152,6 @@ def output_table(system: DataCovariance, table: Tensor) -> Tensor:
 def central_column(system: DataCovariance) -> Tensor:
     """The column of ``A K A^T`` that belongs to the central output, shape output, unit mixing."""
     shape = system.seen.shape[2:]
-    unit = torch.zeros((1, system.seen.shape[1], *shape), dtype=system.seen.dtype, device=system.seen.device)
+    unit = torch.zeros((1, system.seen.shape[1], *shape)).to(system.grid.spectrum)
     unit[(0, 0, *(n // 2 for n in shape))] = 1
     return replace(system, mixing=None).prior(unit, system.channel[:1])[0, 0]

@@ -9,7 +9,7 @@ JMLR 22, 2021).
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import torch
 from torch import Tensor
@@ -19,8 +19,8 @@ from bayesdip.gp.system import DataCovariance
 
 Solver = Callable[[DataCovariance, Tensor], Solution]
 
-# Numbers that one batch of draws may hold at a time, on the torus.
-BATCH_NUMBERS = 2**24
+# Numbers that one batch of draws may hold at a time, on the torus: larger ones leave the cache.
+BATCH_NUMBERS = 2**20
 
 
 def deviations(
@@ -29,44 +29,41 @@ def deviations(
     solve: Solver,
     generator: torch.Generator | None = None,
     offset_covariance: Tensor | None = None,
-) -> tuple[Tensor, list[Solution]]:
-    """Draws of the picture minus its posterior mean, at unit amplitude.
+) -> Iterator[tuple[Tensor, Solution]]:
+    """Draws of the picture minus its posterior mean, at unit amplitude, batch by batch.
 
     Parameters
     ----------
     system : DataCovariance
-        R rows of G channels.
+        R rows of G channels, in the precision in which to work.
     count : int
     solve : callable
         ``(system, b) -> Solution`` of ``(A K A^T + N) a = b``.
     offset_covariance : Tensor, shape (R, G, G), optional
         Covariance of the channels' unknown offsets given the data, at unit amplitude.
 
-    Returns
-    -------
-    Tensor, shape (count, R, G, *input), and the solutions, batch by batch.
+    Yields
+    ------
+    Tensor, shape (n, R, G, *input), and the solution behind it.
     """
     groups = len(system.channel)
     each = max(1, BATCH_NUMBERS // (system.seen.shape[1] * groups * math.prod(system.grid.torus)))
     factor = None if offset_covariance is None else torch.linalg.cholesky(offset_covariance)
-    drawn, solutions = [], []
     for begin in range(0, count, each):
         n = min(each, count - begin)
         several = system.repeated(n)
-        rows = torch.arange(n * groups, device=system.seen.device)
+        rows = torch.arange(n * groups, device=system.channel.device)
         f = several.draw(generator)
         if factor is not None:
-            shift = factor.repeat(n, 1, 1) @ _normal((*f.shape[:2], 1), f, generator)
-            f = f + shift.reshape(*f.shape[:2], *[1] * (f.ndim - 2))
+            shift = factor.to(f).repeat(n, 1, 1) @ _normal((*f.shape[:2], 1), f, generator)
+            f += shift.reshape(*f.shape[:2], *[1] * (f.ndim - 2))
         data = several.predict(f, rows)
-        e = _normal(data.shape, f, generator) * several.noise_rows(rows).sqrt() * several.seen_rows(rows)
-        solution = solve(several, data + e)
-        solutions.append(solution)
-        f = f - several.to_picture(solution.x, rows)
-        drawn.append(f.reshape(n, groups, *f.shape[1:]))
+        data += _normal(data.shape, f, generator) * several.noise_rows(rows).sqrt() * several.seen_rows(rows)
+        solution = solve(several, data)
+        f -= several.to_picture(solution.x, rows)
+        yield f.reshape(n, groups, *f.shape[1:]), solution
         if solution.stopped in ("monitor", "interrupt"):
-            break
-    return torch.cat(drawn), solutions
+            return
 
 
 def _normal(shape: tuple[int, ...] | torch.Size, like: Tensor, generator: torch.Generator | None) -> Tensor:

@@ -38,7 +38,7 @@ def rescaled(model: Model, kernel: Kernel, *, constant: bool) -> Model:
     else:
         evidence = WhittleEvidence(part)
         table = output_table(model.system, kernel.quadrant(model.system.grid.shape) - limit)
-    jitter = jitter_for(model.system.grid)[1]
+    jitter = jitter_for(model.system.grid)
 
     factor = row_factors(evidence, table, part.system.noise, part.scale, jitter)
     factor = torch.where(model.noise_free, 1.0, factor)
@@ -80,6 +80,6 @@ def _cropped(model: Model) -> Model:
         begin, length = (n - min(n, side)) // 2, min(n, side)
         data, seen = data.narrow(axis, begin, length), seen.narrow(axis, begin, length)
         noise = noise if noise.shape[axis] == 1 else noise.narrow(axis, begin, length)
-    if not bool((seen.flatten(1) > 0).any(1).all()):
+    if not bool(seen.flatten(1).any(1).all()):
         return model
     return replace(model, data=data, system=replace(model.system, noise=noise, seen=seen, _low={}))

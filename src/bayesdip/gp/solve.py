@@ -78,19 +78,22 @@ def conjugate_gradients(
     if len(active) == 0:
         return Solution(x, 0, float(relative.max()), True, "converged")
 
-    r = r_all[active].clone()
-    xa = x[active]
+    r, xa = r_all[active], x[active]
+    del r_all
     iteration, stopped = 0, "max_iterations"
-    p, rz = torch.zeros_like(r), torch.ones_like(scale[active])
+    p, rz = r, torch.ones_like(scale[active])
     try:
         while iteration < max_iterations:
             z = r if precondition is None else precondition(r, active)
             rz_next = _dots(r, z)
-            p = z + _spread(rz_next / rz, z) * p if iteration else z.clone()
+            p = p.mul_(_spread(rz_next / rz, z)).add_(z) if iteration else z.clone()
+            del z  # while A is applied, no vector is held that is not needed
             rz = rz_next
             q = apply(p, active)
             alpha = _spread(rz / _dots(p, q), p)
-            xa, r = xa + alpha * p, r - alpha * q
+            xa.addcmul_(p, alpha)
+            r.addcmul_(q, alpha, value=-1)
+            del q
             iteration += 1
             relative[active] = _norms(r) / scale[active]
             going = relative[active] > tol
@@ -119,6 +122,7 @@ def refined(
     tol: float = 1e-3,
     max_iterations: int = 500,
     monitor: Monitor | None = None,
+    start: Tensor | None = None,
 ) -> Solution:
     """Solve in a low precision, correct in a high one (iterative refinement).
 
@@ -129,10 +133,12 @@ def refined(
     ----------
     apply, apply_low, precondition : callable
         A in the precision of `b`, and A and its approximate inverse in `low`.
+    start : Tensor, optional
+        A first guess, shape of `b`.
     """
     every = torch.arange(b.shape[0], device=b.device)
     scale = _norms(b).clamp(min=torch.finfo(b.dtype).tiny)
-    x, r = torch.zeros_like(b), b
+    x, r = (torch.zeros_like(b), b) if start is None else (start.clone(), b - apply(start, every))
     iterations, residual, stopped = 0, 1.0, "max_iterations"
     while True:
         sizes = _norms(r)
@@ -145,24 +151,26 @@ def refined(
         if stopped in ("monitor", "interrupt") or stalled or iterations >= max_iterations:
             return Solution(x, iterations, residual, False, stopped)
         todo = every[relative > tol]
-        unit = r[todo] / _spread(sizes[todo], r)
+        unit = torch.stack([(r[i] / sizes[i]).to(low) for i in todo.tolist()])
+        del r
         # A little below the tolerance, so that rounding does not call for another round.
         target = max(0.9 * tol / residual, FLOOR[low])
         step = conjugate_gradients(
             _for_rows(apply_low, todo),
-            unit.to(low),
+            unit,
             precondition=None if precondition is None else _for_rows(precondition, todo),
             tol=target,
             max_iterations=max_iterations - iterations,
             monitor=None if monitor is None else _continued(monitor, iterations, residual),
         )
-        x[todo] += _spread(sizes[todo], r) * step.x.to(b.dtype)
-        iterations += step.iterations
+        x[todo] += _spread(sizes[todo], b) * step.x
+        iterations, reached = iterations + step.iterations, step.residual
         stopped = step.stopped if step.stopped != "converged" else "max_iterations"
+        del unit, step
         try:
-            r = b - apply(x, every)
+            r = apply(x, every).neg_().add_(b)
         except KeyboardInterrupt:
-            return Solution(x, iterations, residual * step.residual, False, "interrupt")
+            return Solution(x, iterations, residual * reached, False, "interrupt")
 
 
 def _for_rows(linear: LinearMap, rows: Tensor) -> LinearMap:

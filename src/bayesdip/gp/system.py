@@ -24,8 +24,8 @@ class DataCovariance:
         K, unit variance or not.
     operator : Operator or None
         A without the masks around it; None stands for the identity.
-    seen : Tensor, shape (M, G, *output)
-        1 where an entry is observed, else 0. M is 1 (shared) or the number of channels.
+    seen : Tensor of bool, shape (M, G, *output)
+        Where an entry is observed. M is 1 (shared) or the number of channels.
     noise : Tensor, shape (M', G, *output) or broadcastable to it
         Variance of the noise, in units of the amplitude that multiplies K.
     channel : Tensor of int, shape (R,)
@@ -44,7 +44,9 @@ class DataCovariance:
 
     def apply(self, a: Tensor, active: Tensor) -> Tensor:
         """``(A K A^T + N) a``, on entries that are observed; a is zero on the others."""
-        return self.prior(a, active) * self.seen_rows(active) + self.noise_rows(active) * a
+        out = self.prior(a, active)
+        out *= self.seen_rows(active)
+        return out.addcmul_(self.noise_rows(active), a)
 
     def prior(self, a: Tensor, active: Tensor) -> Tensor:
         """``A K A^T a``, unmasked: what the prediction at every output is."""
@@ -72,6 +74,18 @@ class DataCovariance:
         """The same for `count` times as many right-hand sides."""
         return replace(self, channel=self.channel.repeat(count), _low={})
 
+    @property
+    def alike(self) -> bool:
+        """Whether all rows are of the same covariance, and independent."""
+        return self.mixing is None and len(self.seen) == len(self.noise) == 1
+
+    def ones(self) -> Tensor:
+        """What a constant picture of ones gives on observed entries, shape of `seen`; of bool if that is the same."""
+        if self.operator is None:
+            return self.seen
+        flat = torch.ones((1, 1, *self.grid.shape)).to(self.grid.spectrum)
+        return self._forward(flat) * self.seen
+
     def seen_rows(self, active: Tensor) -> Tensor:
         """`seen` for those right-hand sides."""
         return self.seen if self.seen.shape[0] == 1 else self.seen[self.channel[active]]
@@ -83,11 +97,9 @@ class DataCovariance:
     def to(self, dtype: torch.dtype) -> DataCovariance:
         """The same in another precision."""
         if dtype not in self._low:
-            like = self.seen.to(dtype)
             mixing = None if self.mixing is None else self.mixing.to(dtype)
-            self._low[dtype] = replace(
-                self, grid=self.grid.to(like), seen=like, noise=self.noise.to(dtype), mixing=mixing, _low={}
-            )
+            grid = replace(self.grid, spectrum=self.grid.spectrum.to(dtype))
+            self._low[dtype] = replace(self, grid=grid, noise=self.noise.to(dtype), mixing=mixing, _low={})
         return self._low[dtype]
 
     def _forward(self, x: Tensor) -> Tensor:

@@ -1,0 +1,52 @@
+"""How the systems of one posterior are solved."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from bayesdip.gp.precondition import Preconditioner
+from bayesdip.gp.solve import Monitor, Solution, conjugate_gradients, refined
+from bayesdip.gp.system import DataCovariance
+
+
+@dataclass(frozen=True)
+class Solver:
+    """``(system, b) -> Solution`` of ``(A K A^T + N) a = b`` to a relative residual of `tol`.
+
+    Right-hand sides in double precision are solved for in `dtype` and corrected; others as they are.
+    """
+
+    precondition: Preconditioner
+    dtype: torch.dtype
+    tol: float
+    max_iterations: int
+    monitor: Monitor | None
+
+    def __call__(self, system: DataCovariance, b: Tensor, start: Tensor | None = None) -> Solution:
+        def approximate_inverse(r: Tensor, active: Tensor) -> Tensor:
+            return self.precondition(r, system.channel[active])
+
+        if b.dtype != self.dtype:
+            return refined(
+                system.apply,
+                system.to(self.dtype).apply,
+                b,
+                self.dtype,
+                precondition=approximate_inverse,
+                tol=self.tol,
+                max_iterations=self.max_iterations,
+                monitor=self.monitor,
+                start=start,
+            )
+        return conjugate_gradients(
+            system.apply,
+            b,
+            precondition=approximate_inverse,
+            tol=self.tol,
+            max_iterations=self.max_iterations,
+            monitor=self.monitor,
+            start=start,
+        )
