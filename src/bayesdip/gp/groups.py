@@ -65,7 +65,7 @@ class Patches:
         Returns
         -------
         Tensor of int, shape (references, count)
-            Numbers of patches, in no order; the reference itself is one of them.
+            Numbers of patches, the nearest first; that is the reference itself.
         """
         reach = (min(reach[0], self.rows - 1), min(reach[1], self.columns - 1))
         first, last = int(tops[0]), int(tops[-1]) + self.h
@@ -83,7 +83,9 @@ class Patches:
                 distances.append(sum_from(rows, lefts, self.w, axis=2).transpose(1, 2).flatten(0, 1))
         # A corner sees the fewest candidates.
         fewest = (reach[0] + 1) * (reach[1] + 1)
-        nearest = torch.cat(distances, 1).topk(min(count, fewest), dim=1, largest=False, sorted=False).indices
+        squared = torch.cat(distances, 1)
+        squared[:, squared.shape[1] // 2] = -1.0  # the reference goes before its equals
+        nearest = squared.topk(min(count, fewest), dim=1, largest=False).indices
         vertical, horizontal = (torch.arange(-r, r + 1, device=guide.device) for r in reach)
         offsets = (vertical[:, None] * self.columns + horizontal).flatten()
         references = (tops[:, None] * self.columns + lefts).reshape(-1, 1)

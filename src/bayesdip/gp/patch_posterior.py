@@ -1,61 +1,34 @@
 """A picture as Gaussian patches whose mean and covariance are learnt from patches alike.
 
-1. *Pilot*: the network's kernel on the observed picture (:mod:`bayesdip.kernels.patches`), freed
-   from the noise's share, averages the picture: ``x = K y / K 1``, a kernel regression. For the
-   default kernel it is non-local means with the averages taken over patches.
-2. *Passes*: every patch belongs to groups of patches that look alike in the last estimate. A
-   group's patches are draws of one Gaussian process, of covariance C learnt from the last
-   estimate and mean m learnt from the data, so that the posterior mean of a patch y is
-
-       y - v (C + v I)^{-1} (y - m),        v the noise's variance,
-
-   and its posterior covariance ``V = v I - v^2 (1 - 1/n) (C + v I)^{-1}``; the 1/n of a group of n
-   is what not knowing m adds. The estimate varies less than the picture does; for the standard
-   deviations, C + V stands for C. Each pixel averages over all patches and groups that hold it.
-
-The passes are the second step of NL-Bayes (Lebrun, Buades, Morel, *A nonlocal Bayesian image
-denoising algorithm*, SIAM J. Imaging Sciences 2013), all colours at once, with the network's
-kernel in the place of its first step.
+Data with noise are restored by :mod:`bayesdip.gp.patch_noise`, data with missing pixels by
+:mod:`bayesdip.gp.patch_missing`. A few missing pixels among noisy ones are the business of the first.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from torch.nn.functional import avg_pool2d
 
+from bayesdip.arch import Skip
 from bayesdip.errors import BayesDipError, NonFiniteError, ShapeError
-from bayesdip.gp.groups import Patches, spread
+from bayesdip.gp.patch_missing import LEAST_NOISE, Known, fill
+from bayesdip.gp.patch_noise import COARSE_STEP, STEP, Whitening, column, learnt_pass, pilot
+from bayesdip.gp.posterior import posterior
 from bayesdip.kernels.patches import PatchKernel
-from bayesdip.noise import Noise
+from bayesdip.noise import Gaussian, Noise
+from bayesdip.noise.gaussian import AT_LEVEL
 from bayesdip.operators import Identity, Mask, Operator
 
-# The most values in a patch, all channels counted, and how far others are looked for: 5 x 5 pixels
-# of a colour picture, 7 x 7 of a gray one.
-PATCH_VALUES, REACH = 75, 12
-# The same for a signal, in samples.
-SIGNAL_PATCH, SIGNAL_REACH = 9, 300
-GROUP = 64
-# From one reference patch to the next: in the last pass, and in those before it.
-STEP, COARSE_STEP = 4, 5
-# Channels whose covariance is learnt jointly; more are taken apart along their principal axes.
-JOINT_CHANNELS = 3
-# Above this many noise variances in the picture's, single precision does not resolve the noise.
-SINGLE_PRECISION_RANGE = 1e4
-# Least noise of a channel or pixel, as a share of the largest channel's or of the mean.
-LEAST_NOISE = 1e-3
-# Where there is no noise but there are holes, noise of this share of the data's variance stands in.
-JITTER = 1e-5
-# A missing pixel is estimated from its patches: where most are missing there is nothing to learn from.
-MOST_MISSING = 0.1
-# They bound the memory: groups whose systems are solved at a time, and for a stripe of the picture
-# the least number of reference patches and of rows of these.
-BATCH = 512
-STRIPE, STRIPE_ROWS = 4096, 24
+# With noise, and with at most this share of the pixels missing, patches of the data are whole enough.
+FEW_MISSING = 0.1
+# How often the covariances are learnt: filling in begins farther from the picture.
+NOISE_PASSES, FILLING_PASSES = 2, 5
+# Where filling in begins: the mean of the process that a network without the picture for an input has,
+# and draws of it for the standard deviation where no patch knows enough.
+STATIONARY, DRAWS = Skip(scales=2, width=1024, skip=4), 16
 
 Monitor = Callable[[int, float], bool]
 
@@ -67,17 +40,20 @@ class PatchPosterior:
     Attributes
     ----------
     mean : Tensor, shape (C, *grid)
-    std : Tensor, shape (C, *grid)
-        Root of the mean, over the patches that hold a pixel, of their posterior variances. It does
-        not count that the mean over patches is better than each, nor that groups and covariances
-        were learnt from the same data, which weighs more: on photographs it is a fifth too small.
+    std : Tensor or None, shape (C, *grid)
+        It does not count that groups and covariances were learnt from the same data: on photographs
+        it is a fifth too small. None where filling in was stopped before its last pass.
     passes : int
         Passes that were finished; 0 is the pilot alone.
+    left : float
+        Share of the values that stayed as they were in the first estimate, since they lie in
+        holes of which no patch knows enough.
     """
 
     mean: Tensor
-    std: Tensor
+    std: Tensor | None
     passes: int
+    left: float = 0.0
 
 
 def patch_posterior(
@@ -86,32 +62,38 @@ def patch_posterior(
     kernel: PatchKernel,
     noise: Noise,
     *,
-    passes: int = 2,
+    passes: int | None = None,
+    start: Tensor | None = None,
     monitor: Monitor | None = None,
 ) -> PatchPosterior:
-    """Posterior of a signal or picture seen with noise.
+    """Posterior of a signal or picture seen with noise, with missing pixels, or both.
 
     Parameters
     ----------
     y : Tensor, shape (C, *grid)
         One or two grid axes.
     operator : Operator
-        The identity, or a mask with at most a tenth of the pixels missing.
+        The identity or a mask.
     kernel : PatchKernel
-        For the pilot.
+        For the pilot of noisy data.
     noise : Noise
-        Its plug-in variance counts; within a patch, the mean over its pixels.
-    passes : int
-        How often the covariances are learnt anew; 0 gives the pilot, with the noise's std.
+        Its plug-in variance counts; where no pixels are missing, the mean over those of a patch. Values
+        at a level where Gaussian noise was clipped count as what they are on average beyond it.
+    passes : int, optional
+        How often the covariances are learnt anew: by default `NOISE_PASSES`, or `FILLING_PASSES` where
+        :func:`fills_in` says so. 0 gives the pilot, for noise with the noise's std.
+    start : Tensor, shape (C, *grid), optional
+        For missing pixels: a better estimate to begin with than the posterior mean of the stationary
+        process of `STATIONARY`. Five passes nearly forget it; give it one or two.
     monitor : callable, optional
         ``(pass, share of it done) -> bool``; True stops with the last finished estimate.
 
     Raises
     ------
     BayesDipError
-        Another operator, or more pixels missing.
+        Another operator.
     ShapeError
-        A grid of three axes.
+        A grid of three axes, or `start` does not have the shape of `y`.
     NonFiniteError
         NaN or infinity among the observed pixels.
     """
@@ -127,219 +109,100 @@ def patch_posterior(
             "the data hold NaN or infinity: expected finite values; declare such pixels missing"
         )
     variance = noise.variance(y, ~missing).to(y).expand(y.shape)
-    if not bool(variance[~missing].any()) and bool(missing.any()):
-        variance = torch.full_like(y, JITTER * float(y[~missing].var(correction=0)))
+    watch = monitor or (lambda number, share: False)
+    if fills_in(y, operator, noise):
+        passes = FILLING_PASSES if passes is None else passes
+        return _filled_in(_Seen(seen, missing, variance), operator, noise, passes, start, watch)
+    passes = NOISE_PASSES if passes is None else passes
     whitening = Whitening.of(seen, variance, missing)
     if whitening is None:  # nothing to find out
-        return PatchPosterior(filled(seen, missing), torch.zeros_like(y), 0)
+        return PatchPosterior(seen, torch.zeros_like(y), 0)
     data = whitening.apply(seen, variance, missing)
     estimate, std, done = pilot(data, kernel), data.noise.sqrt().expand(data.values.shape), 0
     for number in range(passes):
 
         def stop(share: float, number: int = number) -> bool:
-            return monitor is not None and monitor(number, share)
+            return watch(number, share)
 
-        step = STEP if number == passes - 1 else COARSE_STEP
-        found = learnt_pass(data, estimate, step, stop)
+        if isinstance(noise, Gaussian) and noise.is_clipped:
+            likely = beyond_the_levels(seen, whitening.undo(estimate, y), noise)
+            data = whitening.apply(likely, variance, missing)
+        found = learnt_pass(data, estimate, STEP if number == passes - 1 else COARSE_STEP, stop)
         if found is None:
             break
         (estimate, std), done = found, number + 1
     return PatchPosterior(whitening.undo(estimate, y), whitening.undo_std(std, y), done)
 
 
-@dataclass(frozen=True)
-class UnitData:
-    """Data with noise of about variance one.
+def fills_in(y: Tensor, operator: Operator, noise: Noise) -> bool:
+    """Whether missing pixels are the matter, and not noise: many are missing, or some and there is no noise."""
+    missing = missing_pixels(y, operator)
+    noisy = bool(noise.variance(y, ~missing).to(y).expand(y.shape)[~missing].any())
+    return float(missing.double().mean()) > FEW_MISSING or (bool(missing.any()) and not noisy)
 
-    Attributes
-    ----------
-    values : Tensor, shape (C, H, W)
-        Missing pixels hold a guess from their neighbours.
-    noise : Tensor, shape (H, W)
-        Variance of the noise, one on average.
-    missing : Tensor of bool, shape (C, H, W), or None
-        None if there are none.
-    """
+
+@dataclass(frozen=True)
+class _Seen:
+    """Data, which are missing, and the noise's variance, (C, *grid) each."""
 
     values: Tensor
-    noise: Tensor
-    missing: Tensor | None
+    missing: Tensor
+    variance: Tensor
 
 
-@dataclass(frozen=True)
-class Whitening:
-    """From channels to combinations of channels with unit noise, and back.
-
-    Attributes
-    ----------
-    scales : Tensor, shape (C,)
-        The noise's standard deviation in each channel.
-    basis : Tensor, shape (C, C)
-        Orthonormal columns: the combinations. The noise stays white.
-    dtype : torch.dtype
-        In which the noise is resolved.
-    """
-
-    scales: Tensor
-    basis: Tensor
-    dtype: torch.dtype
-
-    @classmethod
-    def of(cls, y: Tensor, variance: Tensor, missing: Tensor) -> Whitening | None:
-        """For data (C, *grid); None if there is no noise."""
-        scales = torch.where(missing, torch.nan, variance).flatten(1).nanmean(1).nan_to_num(0.0).sqrt()
-        if not bool(scales.any()):
-            return None
-        scales = scales.clamp_min(LEAST_NOISE * float(scales.amax()))
-        unit = (y / _column(scales, y)).flatten(1)
-        unit = unit - unit.mean(1, keepdim=True)
-        basis = torch.eye(len(y)).to(y)
-        if len(y) > JOINT_CHANNELS:  # white noise does not turn the principal axes
-            basis = torch.linalg.eigh(unit @ unit.T).eigenvectors.flip(1)
-        resolved = float(unit.square().amax()) < SINGLE_PRECISION_RANGE
-        return cls(scales, basis, torch.float32 if resolved else torch.float64)
-
-    def apply(self, y: Tensor, variance: Tensor, missing: Tensor) -> UnitData:
-        """Data (C, *grid); a signal becomes a picture of one column."""
-        scales = _column(self.scales, y)
-        noise = torch.where(missing, torch.nan, variance / scales.square()).nanmean(0).nan_to_num(1.0)
-        holes = bool(missing.any())
-        values = filled(y, missing) if holes else y
-        values = torch.tensordot(self.basis.T, values / scales, dims=1)
-        if len(y) > JOINT_CHANNELS:
-            missing = missing.any(0).expand(missing.shape)
-        shape = (*y.shape[1:], 1) if y.ndim == 2 else tuple(y.shape[1:])
-        return UnitData(
-            values=values.reshape(-1, *shape).to(self.dtype),
-            noise=noise.reshape(shape).clamp_min(LEAST_NOISE).to(self.dtype),
-            missing=missing.reshape(-1, *shape) if holes else None,
+def _filled_in(
+    data: _Seen, operator: Operator, noise: Noise, passes: int, start: Tensor | None, watch: Monitor
+) -> PatchPosterior:
+    y, missing = data.values, data.missing
+    if start is not None and start.shape != y.shape:
+        raise ShapeError(
+            f"start has shape {tuple(start.shape)}: expected {tuple(y.shape)}, as the data; give the whole picture"
         )
+    kernel, near = STATIONARY.kernel(dims=y.ndim - 1), start is not None
+    if start is None:
+        start = posterior(y, operator, kernel, noise).mean
+    observed = torch.where(missing, torch.nan, y).flatten(1)
+    centre = observed.nanmean(1).nan_to_num(0.0)
+    scale = (observed - centre[:, None]).square().nanmean(1).nan_to_num(0.0).sqrt()
+    if not bool(scale.any()):  # a flat picture
+        return PatchPosterior(start, torch.zeros_like(y), 0)
+    centre, scale = column(centre, y), column(torch.where(scale > 0, scale, scale.amax()), y)
+    shape = (*y.shape, 1) if y.ndim == 2 else y.shape
 
-    def undo(self, values: Tensor, like: Tensor) -> Tensor:
-        channels: Tensor = torch.tensordot(self.basis, values.to(like), dims=1).reshape(like.shape)
-        return channels * _column(self.scales, like)
+    def unit(x: Tensor) -> Tensor:
+        return ((x - centre) / scale).reshape(shape).float()
 
-    def undo_std(self, std: Tensor, like: Tensor) -> Tensor:
-        """The combinations count as independent."""
-        variance: Tensor = torch.tensordot(self.basis.square(), std.to(like).square(), dims=1)
-        return variance.sqrt().reshape(like.shape) * _column(self.scales, like)
-
-
-def pilot(data: UnitData, kernel: PatchKernel) -> Tensor:
-    """The kernel regression ``K y / K 1``, (C, H, W), with the noise's share taken out of K."""
-    if 1 in data.noise.shape:
-        kernel = kernel.unrolled()
-    on_picture = kernel.on(data.values, data.noise)
-    if data.missing is None:
-        values, weights = data.values, torch.ones_like(data.noise)[None]
-    else:
-        weights = (~data.missing).to(data.values)
-        values = data.values * weights
-    both = on_picture.apply(torch.cat((values, weights)))
-    top, bottom = both[: len(values)], both[len(values) :]
-    return torch.where(bottom > 0, top / bottom, data.values)
+    unit_noise = (data.variance / scale.square()).reshape(shape).float().clamp_min(LEAST_NOISE)
+    known = Known(unit(torch.where(missing, centre, y)), missing.reshape(shape), unit_noise)
+    found = fill(known, unit(start), passes, watch, near=near)
+    mean = found.mean.reshape(y.shape).to(y) * scale + centre
+    left = found.left.reshape(y.shape)
+    mean = torch.where(left, start.to(y), mean)
+    if found.std is None:
+        return PatchPosterior(mean, None, found.passes)
+    std = found.std.reshape(y.shape).to(y) * scale
+    if bool(left.any()):
+        generator = torch.Generator(y.device).manual_seed(0)
+        stationary = posterior(y, operator, kernel, noise, samples=DRAWS, generator=generator).std
+        std = std if stationary is None else torch.where(left, stationary, std)
+    return PatchPosterior(mean, std, found.passes, float(left.double().mean()))
 
 
-def learnt_pass(
-    data: UnitData, estimate: Tensor, step: int, stop: Callable[[float], bool]
-) -> tuple[Tensor, Tensor] | None:
-    """Mean and standard deviation, (C, H, W) each; None if `stop` said so.
+def beyond_the_levels(y: Tensor, estimate: Tensor, noise: Gaussian) -> Tensor:
+    """`y`, (C, *grid), with values at a clipping level as they would be on average had they not been clipped.
 
-    Reference patches stand `step` pixels apart; the groups around them cover the picture.
-    The picture is worked through in stripes, so that the tables of patches stay small.
+    The mean of a normal variable around the estimate, given that it lies beyond the level: with
+    ``a = (level - estimate) / sigma``, ``estimate + sigma phi(a) / Phi(-a)`` above, and alike below.
+    It is the expectation step for censored data (Dempster, Laird, Rubin, JRSS B 1977, section 4.2).
     """
-    channels, height, width = estimate.shape
-    shape, reach = _shapes(height, width, min(channels, JOINT_CHANNELS))
-    tops, lefts = (
-        spread(n - m, min(step, m)).to(estimate.device) for n, m in zip((height, width), shape, strict=True)
-    )
-    values = data.values if data.missing is None else torch.where(data.missing, estimate, data.values)
-    total, total_variance = torch.zeros_like(estimate), torch.zeros_like(estimate)
-    count = torch.zeros_like(data.noise)
-    stripe = max(STRIPE_ROWS, STRIPE // len(lefts))
-    for start in range(0, len(tops), stripe):
-        if stop(start / len(tops)):
-            return None
-        inside = tops[start : start + stripe]
-        first = max(0, int(inside[0]) - reach[0])
-        rows = slice(first, min(height, int(inside[-1]) + reach[0] + shape[0]))
-        patches = Patches(rows.stop - first, width, *shape)
-        groups = patches.alike(estimate[:, rows], inside - first, lefts, reach, GROUP)
-        noise = patches.of(data.noise[None, rows]).mean(1)
-        weights = noise.new_zeros(len(noise)).index_add_(0, groups.flatten(), noise.new_ones(groups.numel()))
-        count[rows] += patches.coverage(weights)
-        for channel in range(0, channels, JOINT_CHANNELS):
-            c = slice(channel, channel + JOINT_CHANNELS)
-            holes = None if data.missing is None else patches.of(data.missing[c, rows])
-            tables = patches.of(values[c, rows]), patches.of(estimate[c, rows]), noise, holes
-            means, variances = _posterior_of_groups(groups, *tables)
-            total[c, rows] += patches.sums(means)
-            total_variance[c, rows] += patches.sums(variances)
-    return total / count, (total_variance / count).sqrt()
-
-
-def _posterior_of_groups(
-    groups: Tensor, y: Tensor, estimate: Tensor, noise: Tensor, holes: Tensor | None
-) -> tuple[Tensor, Tensor]:
-    """Sums over the groups, (G, n), of their patches' means and variances: two tables like `y`."""
-    means, variances = torch.zeros_like(y), torch.zeros_like(y)
-    for start in range(0, len(groups), BATCH):
-        members = groups[start : start + BATCH]
-        hidden = None if holes is None else holes[members]
-        mean, variance = condition(y[members], estimate[members], noise[members].mean(1), hidden)
-        means.index_add_(0, members.flatten(), mean.flatten(0, 1))
-        variances.index_add_(0, members.flatten(), variance.flatten(0, 1))
-    return means, variances
-
-
-def condition(
-    y: Tensor, estimate: Tensor, noise: Tensor, holes: Tensor | None = None
-) -> tuple[Tensor, Tensor]:
-    """Posterior of groups of patches under the Gaussian learnt from each.
-
-    A missing pixel has its mean and variance given the others of its patch, by the identities of
-    leave-one-out cross-validation (Rasmussen and Williams 2006, equation 5.12).
-
-    Parameters
-    ----------
-    y, estimate : Tensor, shape (G, n, d)
-        G groups of n patches of d values: the data, and the estimate that the covariance is learnt from.
-    noise : Tensor, shape (G,)
-    holes : Tensor of bool, shape (G, n, d), optional
-
-    Returns
-    -------
-    mean, variance : Tensor, shape (G, n, d)
-    """
-    n, d = y.shape[1:]
-    v = noise[:, None, None]
-    centred = estimate - estimate.mean(1, keepdim=True)
-    identity = torch.eye(d).to(y)
-    covariance = centred.mT @ centred / max(n - 1, 1) + v * identity
-    root = _inverse_factor(covariance)
-    precision, diagonal = root.mT @ root, root.square().sum(1, keepdim=True)
-    pulled = (y - y.mean(1, keepdim=True)) @ precision
-    mean = y - v * pulled
-    if holes is not None:
-        mean = torch.where(holes, y - pulled / diagonal, mean)
-    # E[x x'] = E[x] E[x]' + V: what the posterior leaves open, the estimate's covariance lacks.
-    left_open = v * identity - v.square() * precision
-    diagonal = _inverse_factor(covariance + left_open).square().sum(1, keepdim=True)
-    variance = (v - v.square() * (1 - 1 / n) * diagonal).clamp_min(0.0).expand(y.shape)
-    if holes is not None:
-        variance = torch.where(holes, (1 / diagonal - v).clamp_min(0.0) + v / n, variance)
-    return mean, variance
-
-
-def _inverse_factor(covariance: Tensor) -> Tensor:
-    """R with ``R' R`` the inverse of each matrix.
-
-    Not ``torch.cholesky_inverse``: its threads wait for each other after every small matrix.
-    """
-    factor = torch.linalg.cholesky(covariance)
-    identity = torch.eye(factor.shape[-1]).to(factor)
-    inverse: Tensor = torch.linalg.solve_triangular(factor, identity.expand_as(factor), upper=False)
-    return inverse
+    sigma = noise.variance(y).sqrt().expand(y.shape)
+    for level, sign in zip(noise.clipped, (-1.0, 1.0), strict=True):
+        at_level = sign * (y - level) >= -AT_LEVEL * sigma
+        a = sign * (level - estimate) / sigma
+        # phi(a) / Phi(-a) without the loss of digits of small tails
+        excess = (-0.5 * a.square() - torch.special.log_ndtr(-a)).exp() / (2 * torch.pi) ** 0.5
+        y = torch.where(at_level & (sigma > 0), estimate + sign * sigma * excess, y)
+    return y
 
 
 def missing_pixels(y: Tensor, operator: Operator) -> Tensor:
@@ -350,40 +213,4 @@ def missing_pixels(y: Tensor, operator: Operator) -> Tensor:
             "compares patches of the data; take a stationary kernel such as 'matern32', or method='sgld'"
         )
     missing = (~operator.observed).to(y.device).expand(y.shape)
-    share = float(missing.double().mean())
-    if share > MOST_MISSING:
-        raise BayesDipError(
-            f"{100 * share:.0f}% of the pixels are missing: expected at most {100 * MOST_MISSING:.0f}% for the "
-            "non-local kernel, which compares patches of the data; take a stationary kernel such as 'matern32', "
-            "or method='sgld'"
-        )
     return missing
-
-
-def filled(y: Tensor, missing: Tensor) -> Tensor:
-    """`y`, (C, *grid), with missing pixels as the mean of their neighbours, from the rim inwards."""
-    shape = y.shape
-    weights = (~missing).to(y).reshape(*shape, *[1] * (3 - y.ndim))
-    values = torch.where(missing, 0.0, y).reshape(weights.shape)
-    while bool((weights == 0).any()) and bool(weights.any()):
-        around, known = (avg_pool2d(x, 3, stride=1, padding=1) for x in (values, weights))
-        new = (weights == 0) & (known > 0)
-        if not bool(new.any()):  # a channel of which nothing was seen
-            break
-        values = torch.where(new, around / known, values)
-        weights = torch.where(new, 1.0, weights)
-    return values.reshape(shape)
-
-
-def _shapes(height: int, width: int, channels: int) -> tuple[tuple[int, int], tuple[int, int]]:
-    """Of patches, and the largest lag, in a picture of that size; sides are odd unless cut short."""
-    patch, reach = SIGNAL_PATCH, SIGNAL_REACH
-    if min(height, width) > 1:
-        side = math.isqrt(PATCH_VALUES // channels)
-        patch, reach = side - (side % 2 == 0), REACH
-    return (min(patch, height), min(patch, width)), (reach, reach)
-
-
-def _column(weights: Tensor, like: Tensor) -> Tensor:
-    """(C,) as (C, 1, ..., 1)."""
-    return weights.reshape(-1, *[1] * (like.ndim - 1))
