@@ -10,12 +10,14 @@ import torch
 from torch import Tensor
 
 from bayesdip.arch.activations import GELU, Erf, LeakyReLU, Sigmoid
+from bayesdip.arch.classic import MaxPool
 from bayesdip.arch.combine import Residual, Sequential, SkipConcat
 from bayesdip.arch.covariance import Filter, autocorrelation
 from bayesdip.arch.layers import BatchNorm, Conv, Identity, Layer
 from bayesdip.arch.mixing import TokenMixer
 from bayesdip.arch.padding import pad_reflecting
 from bayesdip.arch.resampling import Downsample, PixelShuffle, Upsample
+from bayesdip.arch.scaling import Gain
 from bayesdip.arch.stationary import Stationary, white
 from bayesdip.errors import BayesDipError
 from bayesdip.kernels.patches import Cosine
@@ -26,6 +28,7 @@ VARIANCE, MEAN_VARIANCE = 1.5, 0.2  # of the input's fluctuation, and of its fea
 
 CASES: list[Layer] = [
     Identity(),
+    Gain(3.0),
     Conv(12, 3),
     Conv(12, 5, stride=2, bias=False),
     Conv(12, 1, padding="zero"),
@@ -65,7 +68,7 @@ def concrete_records(base: type) -> set[type]:
 
 
 def test_every_layer_record_has_a_case() -> None:
-    assert {type(case) for case in CASES} | {TokenMixer} == concrete_records(Layer)
+    assert {type(case) for case in CASES} | {TokenMixer, MaxPool} == concrete_records(Layer)
 
 
 def input_covariance(dims: int) -> Stationary:
@@ -217,13 +220,37 @@ def test_batch_norm_uses_the_current_picture_in_training_and_evaluation() -> Non
     assert not list(norm.buffers())
 
 
-def test_pixel_shuffle_in_one_dimension_is_the_one_of_two_dimensions() -> None:
+def test_pixel_shuffle_is_torchs_with_the_features_of_a_group_apart() -> None:
     x = torch.randn(2, 6, 5)
     flat = PixelShuffle(2).module(6, 1)(x)
-    assert torch.equal(flat[0, 1, 6:8], x[0, 2:4, 3])
-    square = torch.randn(1, 8, 3, 4)
-    general = PixelShuffle(2).module(8, 2)
-    assert torch.equal(general(square), torch.nn.functional.pixel_shuffle(square, 2))
+    assert torch.equal(flat[0, 1, 6:8], x[0, [1, 4], 3])
+    square = torch.randn(2, 8, 3, 4)
+    regrouped = square.reshape(2, 4, 2, 3, 4).transpose(1, 2).reshape(2, 8, 3, 4)
+    shuffled = PixelShuffle(2).module(8, 2)(square)
+    assert torch.equal(shuffled, torch.nn.functional.pixel_shuffle(regrouped, 2))
+
+
+def test_the_gradients_of_a_concatenation_are_torchs_and_lie_densely() -> None:
+    concatenation = SkipConcat(Identity(), Identity()).module(3, 2)
+    x = torch.randn(1, 3, 4, 5).contiguous(memory_format=torch.channels_last)
+    parts = [torch.randn_like(x, requires_grad=True) for _ in range(2)]
+    concatenation.skip, concatenation.main = Given(parts[0]), Given(parts[1])
+    weight = torch.randn(1, 6, 4, 5).contiguous(memory_format=torch.channels_last)
+    found = torch.autograd.grad((concatenation(x) * weight).sum(), parts)
+    for gradient, expected in zip(found, weight.split(3, dim=1), strict=True):
+        assert torch.equal(gradient, expected)
+        assert gradient.is_contiguous(memory_format=torch.channels_last)
+
+
+class Given(torch.nn.Module):
+    """Whatever goes in, that tensor comes out."""
+
+    def __init__(self, tensor: torch.Tensor) -> None:
+        super().__init__()
+        self.tensor = tensor
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.tensor
 
 
 @pytest.mark.parametrize("shape", [(7,), (5, 6), (1, 4), (3, 3)])

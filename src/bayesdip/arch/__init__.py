@@ -2,6 +2,7 @@
 
 from bayesdip.arch.activations import GELU, Erf, LeakyReLU, Sigmoid
 from bayesdip.arch.architecture import Architecture
+from bayesdip.arch.classic import DeepDecoder, Flat, MaxPool, Mixer, ResNet, UNet
 from bayesdip.arch.combine import Residual, Sequential, SkipConcat
 from bayesdip.arch.covariance import Covariance
 from bayesdip.arch.exact import Exact
@@ -11,6 +12,7 @@ from bayesdip.arch.mixing import TokenMixer
 from bayesdip.arch.network import Network
 from bayesdip.arch.networks import Decoder, Shuffle, Skip, decoder, from_dict, named, names, shuffle, skip
 from bayesdip.arch.resampling import Downsample, PixelShuffle, Upsample
+from bayesdip.arch.scaling import Gain
 from bayesdip.arch.stationary import Stationary
 from bayesdip.arch.tangent import Tangent
 
@@ -22,14 +24,20 @@ __all__ = [
     "Conv",
     "Covariance",
     "Decoder",
+    "DeepDecoder",
     "Downsample",
     "Erf",
     "Exact",
+    "Flat",
+    "Gain",
     "Identity",
     "Layer",
     "LeakyReLU",
+    "MaxPool",
+    "Mixer",
     "Network",
     "PixelShuffle",
+    "ResNet",
     "Residual",
     "Sequential",
     "Shuffle",
@@ -40,6 +48,7 @@ __all__ = [
     "Tangent",
     "TangentKernel",
     "TokenMixer",
+    "UNet",
     "Upsample",
     "decoder",
     "from_dict",

@@ -18,11 +18,12 @@ from bayesdip.arch.exact import Exact
 from bayesdip.arch.layers import CONVOLUTIONS, Layer
 from bayesdip.arch.limit import ArchitectureKernel, TangentKernel, exact_covariance, exact_tangent
 from bayesdip.arch.network import GridRule, Network
+from bayesdip.arch.scaling import Gain
 from bayesdip.arch.stationary import Stationary, white
 from bayesdip.errors import BayesDipError
 
 INPUTS = ("uniform", "normal", "mesh")
-OUTPUTS = ("sigmoid", "linear")
+OUTPUTS = ("sigmoid", "linear", "sigmoid255")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,8 +44,9 @@ class Architecture(ABC):
     input_smoothness : float
         Standard deviation, in input pixels, of a Gaussian that smooths the noise; its
         variance is kept. 0 is white noise.
-    output : "sigmoid" or "linear"
-        What squashes the output. The kernel is of what comes before it.
+    output : "sigmoid", "linear" or "sigmoid255"
+        What squashes the output: to 0..1, not at all, or to 0..255 for data in that range. The
+        kernel is of what comes before it.
     """
 
     width: int = 128
@@ -82,7 +84,8 @@ class Architecture(ABC):
     def network_layers(self, channels: int, dims: int) -> Layer:
         """The tree of layers with the output's squashing."""
         layers = self.layers(channels, dims)
-        return Sequential((layers, Sigmoid())) if self.output == "sigmoid" else layers
+        squashing = {"linear": (), "sigmoid": (Sigmoid(),), "sigmoid255": (Sigmoid(), Gain(255.0))}
+        return Sequential((layers, *squashing[self.output])) if squashing[self.output] else layers
 
     def build(
         self,

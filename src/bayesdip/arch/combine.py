@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -92,7 +93,32 @@ class Concatenation(nn.Module):
         self.main = main
 
     def forward(self, x: Tensor) -> Tensor:
-        return torch.cat((self.skip(x), self.main(x)), dim=1)
+        joined: Tensor = _SideBySide.apply(self.skip(x), self.main(x))  # type: ignore[no-untyped-call]
+        return joined
+
+
+class _SideBySide(torch.autograd.Function):
+    """Two pictures' features side by side, whose gradients lie densely in memory.
+
+    Those of ``torch.cat`` are windows into one tensor. With the features innermost they have
+    gaps, on which a batch norm's backward pass takes ten times as long.
+    """
+
+    generate_vmap_rule = True
+
+    @staticmethod
+    def forward(a: Tensor, b: Tensor) -> Tensor:
+        return torch.cat((a, b), dim=1)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Tensor, Tensor], output: Tensor) -> None:
+        ctx.features = [x.shape[1] for x in inputs]
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, ...]:
+        # A product keeps the order of the axes and closes the gaps.
+        parts = torch.split(gradient, ctx.features, dim=1)
+        return tuple(part * 1 for part in parts)
 
 
 @dataclass(frozen=True)

@@ -118,7 +118,14 @@ class Conv(Layer):
 
 
 class Convolution(nn.Module):
-    """The module of :class:`Conv`: ``weight`` (out, in, *taps) and ``bias`` (out,)."""
+    """The module of :class:`Conv`: ``weight`` (out, in, *taps) and ``bias`` (out,).
+
+    Attributes
+    ----------
+    precision : torch.dtype or None
+        What it computes in and gives out, the weights being kept as they are; None is that of
+        the weights.
+    """
 
     def __init__(self, record: Conv, features_in: int, dims: int, generator: torch.Generator | None) -> None:
         super().__init__()
@@ -126,13 +133,19 @@ class Convolution(nn.Module):
         fan_in = features_in * record.size**dims
         self.weight = uniform((record.features_out, features_in, *(record.size,) * dims), fan_in, generator)
         self.bias = uniform((record.features_out,), fan_in, generator) if record.bias else None
+        self.precision: torch.dtype | None = None
         self._convolve = CONVOLUTIONS[dims - 1]
 
     def forward(self, x: Tensor) -> Tensor:
         record, reach = self.record, self.record.size // 2
+        weight: Tensor = self.weight
+        bias: Tensor | None = self.bias
+        if self.precision is not None:
+            x, weight = x.to(self.precision), weight.to(self.precision)
+            bias = bias.to(self.precision) if bias is not None else None
         if record.padding == "zero":  # the one padding that convolutions do without a copy
-            return self._convolve(x, self.weight, self.bias, stride=record.stride, padding=reach)
-        return self._convolve(pad_all(x, reach, record.padding), self.weight, self.bias, stride=record.stride)
+            return self._convolve(x, weight, bias, stride=record.stride, padding=reach)
+        return self._convolve(pad_all(x, reach, record.padding), weight, bias, stride=record.stride)
 
     def extra_repr(self) -> str:
         return str(self.record)

@@ -14,6 +14,7 @@ from typing import Any, ClassVar
 
 from bayesdip.arch.activations import LeakyReLU
 from bayesdip.arch.architecture import Architecture, check_at_least, check_choice
+from bayesdip.arch.classic import DeepDecoder, Flat, Mixer, ResNet, UNet
 from bayesdip.arch.combine import Sequential, SkipConcat
 from bayesdip.arch.layers import BatchNorm, Conv, Layer
 from bayesdip.arch.network import GridRule
@@ -191,7 +192,8 @@ class Shuffle(Skip):
         return GridRule(core.multiple, core.smallest, magnification=2)
 
 
-_NAMED: dict[str, type[Architecture]] = {cls.name: cls for cls in (Skip, Decoder, Shuffle)}
+_KINDS: tuple[type[Architecture], ...] = (Skip, Decoder, Shuffle, Flat, DeepDecoder, UNet, ResNet, Mixer)
+_NAMED = {cls.name: cls for cls in _KINDS}
 
 
 def names() -> list[str]:

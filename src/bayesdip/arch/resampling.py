@@ -167,7 +167,12 @@ class PixelShuffle(Layer):
 
 
 class Shuffling(nn.Module):
-    """The module of :class:`PixelShuffle`."""
+    """The module of :class:`PixelShuffle`.
+
+    With C groups, pixel n of group c comes from feature ``n C + c``. In memory the features are
+    innermost, where the result has them too, so that whole runs of C numbers are copied;
+    ``torch.pixel_shuffle`` has the pixels of a group side by side and copies single numbers.
+    """
 
     def __init__(self, factor: int, dims: int) -> None:
         super().__init__()
@@ -175,12 +180,12 @@ class Shuffling(nn.Module):
         self.dims = dims
 
     def forward(self, x: Tensor) -> Tensor:
-        if self.dims == 2:
-            return F.pixel_shuffle(x, self.factor)
         batch, features, *grid = x.shape
-        x = x.reshape(batch, features // self.factor**self.dims, *(self.factor,) * self.dims, *grid)
-        order = [a for i in range(self.dims) for a in (2 + self.dims + i, 2 + i)]
-        return x.permute(0, 1, *order).reshape(batch, x.shape[1], *(n * self.factor for n in grid))
+        factors, dims = (self.factor,) * self.dims, self.dims
+        x = x.movedim(1, -1).reshape(batch, *grid, *factors, features // self.factor**dims)
+        order = [a for i in range(dims) for a in (1 + i, 1 + dims + i)]
+        x = x.permute(0, *order, 2 * dims + 1).reshape(batch, *(n * self.factor for n in grid), -1)
+        return x.movedim(-1, 1)
 
 
 def _check_kind(noun: str, kind: str, kinds: tuple[str, ...]) -> None:
