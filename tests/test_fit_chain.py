@@ -9,7 +9,8 @@ import torch
 from bayesdip.errors import BayesDipError
 from bayesdip.fit.chain import MOST_ROLLBACKS, Chain
 from bayesdip.fit.problem import Problem
-from bayesdip.fit.steppers import AdamStepper, LangevinStepper
+from bayesdip.fit.samplers import Psgld
+from bayesdip.fit.steppers import AdamStepper
 from bayesdip.measurement import Measurement
 from bayesdip.monitor import Monitor
 from bayesdip.noise import Gaussian
@@ -63,7 +64,7 @@ def test_langevin_dynamics_goes_on_after_a_rollback(problem):
     chain = Chain(problem, Monitor(), 80, lambda: None)
     chain.advance(first, 0.5, "warm-up", lambda p: None)
     generator = torch.Generator().manual_seed(1)
-    langevin = LangevinStepper(problem, generator, first.curvature(), step_size=0.02)
+    langevin = Psgld(problem, generator, first.curvature(), step_size=0.02)
     langevin.temperature = 1.0
     chain.advance(breaking(langevin, 15, lambda w: w * float("nan")), 1.0, "sampling", lambda p: None)
     assert chain.rollbacks == 1 and langevin.step_size < 0.02

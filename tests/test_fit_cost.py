@@ -5,7 +5,13 @@ import torch
 
 from bayesdip import arch, memory
 from bayesdip.errors import ResourceError
-from bayesdip.fit import cost
+from bayesdip.fit import cost, precision
+from bayesdip.fit import map as fit_map
+from bayesdip.fit.recompute import Recomputed, recompute
+from bayesdip.measurement import Measurement
+from bayesdip.noise import Gaussian
+from bayesdip.operators import Identity
+from bayesdip.settings import Settings
 
 
 def test_kept_bytes_grow_with_the_width():
@@ -14,11 +20,70 @@ def test_kept_bytes_grow_with_the_width():
     assert 1.5 < two / one < 2.2  # nearly all of it grows with the width
 
 
-def test_memory_grows_with_the_pixels():
+def test_memory_grows_with_the_pixels_but_for_the_weights():
     net = arch.shuffle(width=16)
-    assert cost.step_memory(net, 3, (64, 64)) * 4 == pytest.approx(
-        cost.step_memory(net, 3, (128, 128)), rel=1e-6
-    )
+    weights = cost.step_memory(net, 3, (0, 0))
+    small, large = (cost.step_memory(net, 3, (n, n)) - weights for n in (64, 128))
+    assert small * 4 == pytest.approx(large, rel=1e-6)
+    assert cost.step_memory(net, 3, (64, 64), networks=5) == pytest.approx(5 * (small + weights), rel=1e-6)
+
+
+def test_living_tensors_are_counted_at_their_peak():
+    with cost.Living() as living:
+        first = torch.zeros(1000)
+        second = first + 1
+        del first
+        third = second.view(10, 100) * 2  # a view holds nothing of its own
+        del second
+    assert living.most == 8000 and living.now == third.numel() * 4
+
+
+def test_half_the_precision_and_recomputing_need_less():
+    net = arch.shuffle(scales=2, width=16)
+    whole, half = (cost.bytes_per_input_pixel(net, 3, 2, t) for t in (torch.float32, torch.bfloat16))
+    assert 0.4 < half / whole < 0.75
+    assert cost.bytes_per_input_pixel(net, 3, 2, torch.float32, sparing=True) < 0.9 * whole
+
+
+def test_the_memory_of_a_network_is_that_of_how_it_is_set_up():
+    net = arch.shuffle(scales=2, width=16)
+    network = net.build(3)
+    assert cost.network_memory(network, (64, 64)) == cost.step_memory(net, 3, (64, 64))
+    precision.lower(network, torch.bfloat16)
+    recompute(network)
+    told = cost.step_memory(net, 3, (64, 64), dtype=torch.bfloat16, sparing=True, networks=2)
+    assert cost.network_memory(network, (64, 64), 2) == told
+
+
+def test_recomputing_changes_neither_picture_nor_gradients():
+    net = arch.shuffle(scales=2, width=8, skip=4)
+    kept, again = (net.build(3, generator=torch.Generator().manual_seed(0)) for _ in range(2))
+    recompute(again)
+    assert any(isinstance(m, Recomputed) for m in again.modules())
+    code = kept.new_input((16, 16), torch.Generator().manual_seed(1))
+    pictures = [network(code) for network in (kept, again)]
+    assert torch.equal(*pictures)
+    gradients = [
+        torch.autograd.grad(p.square().sum(), list(n.parameters()))
+        for p, n in zip(pictures, (kept, again), strict=True)
+    ]
+    assert all(torch.equal(a, b) for a, b in zip(*gradients, strict=True))
+
+
+def test_a_fit_recomputes_where_memory_is_short_and_is_refused_where_that_does_not_help(monkeypatch):
+    net = arch.skip(scales=1, width=16, skip=2)
+    measurement = Measurement(torch.rand(1, 64, 64, dtype=torch.float64), Identity((64, 64)), Gaussian(0.1))
+    settings = Settings(arch=net, precision="single")
+    plenty, scarce = (cost.step_memory(net, 1, (64, 64), sparing=sparing) for sparing in (False, True))
+    for free, expected in ((plenty, False), ((plenty + scarce) // 2, True)):
+        for module in (memory, fit_map):
+            monkeypatch.setattr(module, "available_memory", lambda device, free=free: free)
+        problem, _ = fit_map.pose(measurement, settings)
+        assert any(isinstance(m, Recomputed) for m in problem.network.modules()) is expected
+    for module in (memory, fit_map):
+        monkeypatch.setattr(module, "available_memory", lambda device: scarce // 2)
+    with pytest.raises(ResourceError, match="smaller picture"):
+        fit_map.pose(measurement, settings)
 
 
 @pytest.mark.parametrize("dims", [1, 2])
@@ -39,7 +104,7 @@ def test_the_estimate_holds_what_autograd_keeps(dims):
     with torch.autograd.graph.saved_tensors_hooks(pack, lambda t: t):
         picture = network(code)
     needed = cost.step_memory(net, 1, tuple(code.shape[2:]))
-    assert sum(sizes.values()) < needed < 4 * sum(sizes.values())
+    assert sum(sizes.values()) < needed < 6 * sum(sizes.values())
     del picture
 
 

@@ -6,12 +6,13 @@ import pytest
 import torch
 
 from bayesdip import arch
+from bayesdip.errors import BayesDipError
 from bayesdip.fit import effort, sgld
 from bayesdip.fit.problem import SMALLEST_SIGMA, Problem
-from bayesdip.fit.steppers import LangevinStepper
+from bayesdip.fit.samplers import Psgld
 from bayesdip.measurement import Measurement
 from bayesdip.monitor import Monitor
-from bayesdip.noise import Gaussian
+from bayesdip.noise import Gaussian, Poisson
 from bayesdip.operators import Identity, Mask
 from bayesdip.settings import Settings
 
@@ -28,16 +29,72 @@ def settings(**changes):
     return Settings(arch=arch.skip(scales=2, width=8, skip=2), method="sgld", effort="fast", **changes)
 
 
-@pytest.mark.parametrize(("sampler", "burnt_in"), [("psgld", "plan"), ("adam-noise", 7000 / 20000)])
-def test_neither_start_nor_burn_in_is_counted(sampler, burnt_in, quick):
-    plan = effort.PLANS["fast"]
+@pytest.mark.parametrize(
+    ("sampler", "burnt_in", "every"),
+    [("psgld", 0.45, 5), ("hmc", 0.45, 5), ("adam-noise", 7000 / 20000, 50)],
+)
+def test_neither_start_nor_burn_in_is_counted(sampler, burnt_in, every, monkeypatch):
+    """In a run too short for a verdict on its trend, burn-in takes all of the share that it may."""
+    plan = effort.Plan(200, burnt_in=0.45)
+    monkeypatch.setitem(effort.PLANS, "fast", plan)
     measurement, _ = noisy()
     found = sgld.run(measurement, settings(sampler=sampler), Monitor())
-    share = plan.burnt_in if burnt_in == "plan" else burnt_in
-    sampled = plan.steps - math.ceil(share * plan.steps)
-    assert found.info["counted"] == math.ceil(sampled / sgld.COUNT_EVERY)
+    sampled = plan.steps - math.ceil(burnt_in * plan.steps)
+    assert found.info["counted"] == math.ceil(sampled / every)
+    assert found.info["burn_in"] == pytest.approx(burnt_in, abs=1 / plan.steps)
     first = next(s for s, on in zip(found.trace["step"], found.trace["sampling"], strict=True) if on)
-    assert first >= share * plan.steps
+    assert first >= burnt_in * plan.steps
+
+
+@pytest.mark.slow
+def test_burn_in_ends_when_the_fit_has_no_trend_any_more(monkeypatch):
+    """Long before the share that it may take."""
+    monkeypatch.setitem(effort.PLANS, "fast", effort.Plan(800, warm_up=0.1, heated=0.12, burnt_in=0.9))
+    measurement, _ = noisy()
+    found = sgld.run(measurement, settings(), Monitor())
+    assert 0.3 < found.info["burn_in"] < 0.85
+    fits = [f for f, on in zip(found.trace["fit"], found.trace["sampling"], strict=True) if on]
+    assert sum(fits[: len(fits) // 2]) / (len(fits) // 2) == pytest.approx(fits[-1], rel=0.1)
+
+
+def test_the_paper_s_recipe_is_the_paper_s():
+    recipe = sgld.PAPER
+    assert (recipe.steps, round(recipe.burn_in * recipe.steps), recipe.count_every) == (20000, 7000, 50)
+    assert (recipe.learning_rate, recipe.input_noise, recipe.weight_decay) == (0.01, 1 / 30, 5e-8)
+
+
+@pytest.mark.parametrize("sampler", ["psgld", "sgld", "sghmc", "cyclical", "hmc", "adam-noise"])
+def test_several_chains_share_out_the_samples_and_say_whose_each_is(sampler, quick):
+    measurement, _ = noisy()
+    found = sgld.run(measurement, settings(sampler=sampler, chains=3, samples=6), Monitor())
+    assert found.samples.shape[1:] == (1, *GRID) and len(found.samples) == len(found.chain) <= 6
+    assert found.chain.unique().tolist() == [0, 1, 2] and (found.chain.diff() >= 0).all()
+    assert found.info["chains"] == 3 and torch.isfinite(found.std).all()
+    first = [found.samples[found.chain == k][0] for k in range(3)]
+    assert not torch.allclose(first[0], first[1])
+
+
+def test_mean_and_spread_are_those_of_all_chains_together(quick):
+    measurement, _ = noisy()
+    found = sgld.run(measurement, settings(chains=3, samples=3000), Monitor())
+    assert len(found.samples) == 3 * found.info["counted"]
+    assert torch.allclose(found.mean, found.samples.double().mean(0), atol=1e-6)
+    assert torch.allclose(found.std, found.samples.double().std(0), atol=1e-6)
+
+
+def test_a_signal_is_sampled_by_several_chains_too(quick):
+    y = torch.rand(1, 40, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    found = sgld.run(Measurement(y, Identity((40,)), Gaussian(0.1)), settings(chains=2), Monitor())
+    assert found.mean.shape == (1, 40) and found.samples.shape[1:] == (1, 40)
+
+
+def test_the_noise_level_is_sampled_for_gaussian_noise_alone(quick):
+    measurement, _ = noisy()
+    found = sgld.run(measurement, settings(sample_sigma=True), Monitor())
+    assert found.info["relative_sigma"] > 0
+    counted = Measurement(measurement.y, measurement.operator, Poisson(0.01))
+    with pytest.raises(BayesDipError, match="sample_sigma"):
+        sgld.run(counted, settings(sample_sigma=True), Monitor())
 
 
 def test_the_posterior_mean_is_the_mean_of_the_counted_pictures(quick):
@@ -60,7 +117,7 @@ def test_langevin_gradients_are_those_of_the_full_posterior():
     problem = Problem.pose(measurement, arch.skip(scales=1, width=4, skip=2), generator, "cpu")
     start = [w.detach().clone() for w in problem.weights]
     ones = [torch.ones_like(w) for w in start]
-    langevin = LangevinStepper(problem, generator, ones, step_size=1e-4)
+    langevin = Psgld(problem, generator, ones, step_size=1e-4)
     langevin.momentum.values = [torch.zeros_like(w) for w in start]
     langevin.step()  # at temperature zero: u = -h R grad U, with R known
     gradients = [

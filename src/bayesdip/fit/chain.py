@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from torch import Tensor
 
 from bayesdip.errors import BayesDipError, NoResultError
-from bayesdip.fit.cost import step_memory
-from bayesdip.fit.problem import Problem
-from bayesdip.fit.steppers import Stepper
+from bayesdip.fit.cost import network_memory
+from bayesdip.fit.steppers import Stepper, Target
 from bayesdip.monitor import Estimate, Monitor, Progress
 from bayesdip.posterior import Trace
 
@@ -20,7 +19,7 @@ from bayesdip.posterior import Trace
 # enough that reading it back costs nothing on a GPU.
 LOOK_EVERY = 10
 # Steps from which the cost of a run is told; the first is slower than the rest.
-MEASURED_STEPS = 5
+MEASURED_STEPS = 20
 # A fit that is so many times worse than at the last good look has collapsed.
 COLLAPSE = 2.0
 MOST_ROLLBACKS = 20
@@ -37,7 +36,7 @@ class Chain:
         further on.
     """
 
-    problem: Problem
+    problem: Target
     monitor: Monitor
     steps: int
     best_picture: Callable[[], Tensor | None]
@@ -52,14 +51,30 @@ class Chain:
         return max(self.step / self.steps, self.monitor.budget_spent())
 
     def advance(
-        self, stepper: Stepper, until: float, phase: str, on_picture: Callable[[Tensor], None]
+        self,
+        stepper: Stepper,
+        until: float,
+        phase: str,
+        on_picture: Callable[[Tensor], None],
+        ended: Callable[[Sequence[float]], bool] = lambda fits: False,
     ) -> None:
         """Step until that share of the run is done, or the monitor says stop.
 
         The first phase takes a step in any case: getting ready may have cost all of its share.
+
+        Parameters
+        ----------
+        ended : callable
+            Given the fits at all looks of this phase, tells whether it may end early.
         """
         self._good = None
+        begin = len(self.trace["fit"])
+        looked = begin
         while not self.monitor.should_stop() and (self.share < until or self.step == 0):
+            if len(self.trace["fit"]) > looked:
+                looked = len(self.trace["fit"])
+                if ended(self.trace["fit"][begin:]):
+                    return
             picture = stepper.step()
             self.step += 1
             if self.step == 1:
@@ -115,7 +130,8 @@ class Chain:
         if self.monitor.time_budget is not None:
             seconds = min(seconds, self.monitor.time_budget)
         network, code = self.problem.network, self.problem.code
-        memory = step_memory(network.arch, self.problem.measurement.channels, tuple(code.shape[2:]))
+        networks = self.problem.weights[0].numel() // next(network.parameters()).numel()
+        memory = network_memory(network, tuple(code.shape[2:]), networks)
         estimate = Estimate(seconds, memory, self.steps)
         self.monitor.report(
             Progress("estimate", self.step, self.steps, elapsed, seconds - elapsed, estimate=estimate)

@@ -2,44 +2,153 @@
 
 from __future__ import annotations
 
+import weakref
+from dataclasses import dataclass, field
 from functools import lru_cache
 from math import prod
+from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 
 from bayesdip.arch.architecture import Architecture
+from bayesdip.arch.layers import Convolution
+from bayesdip.arch.network import Network
+from bayesdip.fit.precision import lower
+from bayesdip.fit.recompute import Recomputed, recompute
 
-# Side of the small picture on which the memory of a step is counted.
-PROBE_SIDE = 64
-# A step needs more than what it keeps for its backward pass: gradients, copies in other memory
-# layouts, workspace. Measured as resident memory of whole runs at 256x256 and 512x512.
-WORKSPACE = 2.1
+# Side of the smaller of two pictures on which a step's memory is counted, by axes; the other has twice that.
+PROBE_SIDE = {1: 256, 2: 64, 3: 32}
+# A process holds more than the tensors that live at once: a convolution's workspace and copies in its own
+# layout, and gaps that the allocator cannot fill again. In units of what goes into and comes out of the
+# largest convolution; measured as resident memory beyond the tensors (``bayesdip bench growth``).
+WORKSPACES = 6.5
+# Copies of the weights that a run keeps: themselves, gradients, Adam's two moments, a good state to go
+# back to (weights and moments), a preconditioner and a momentum; some more in the layout of the kernels.
+COPIES_OF_WEIGHTS = 10
+
+
+@dataclass
+class Living(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """Counts the bytes of all tensors made while it is entered that live at the same time.
+
+    Attributes
+    ----------
+    most : int
+        The largest number of bytes so far.
+    """
+
+    now: int = 0
+    most: int = 0
+    _held: dict[int, int] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+
+    def __torch_dispatch__(
+        self, function: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        made = function(*args, **(kwargs or {}))
+        for leaf in tree_leaves(made):
+            if isinstance(leaf, Tensor):
+                self._hold(leaf.untyped_storage())
+        return made
+
+    def _hold(self, storage: torch.UntypedStorage) -> None:
+        key = storage._cdata
+        if key not in self._held:
+            self._held[key] = storage.nbytes()
+            self.now += storage.nbytes()
+            self.most = max(self.most, self.now)
+            weakref.finalize(storage, self._release, key)
+
+    def _release(self, key: int) -> None:
+        self.now -= self._held.pop(key)
 
 
 @lru_cache(maxsize=32)
-def bytes_per_input_pixel(arch: Architecture, channels: int, dims: int) -> float:
-    """Bytes that one step keeps for its backward pass, per pixel of the network's input grid."""
+def bytes_per_input_pixel(
+    arch: Architecture, channels: int, dims: int, dtype: torch.dtype = torch.float32, sparing: bool = False
+) -> float:
+    """Bytes at the peak of a step, per pixel of the network's input grid: living tensors and workspace."""
     generator = torch.Generator().manual_seed(0)
     network = arch.build(channels, dims, generator=generator)
-    code = network.new_input((PROBE_SIDE,) * dims, generator)
-    own = {w.data_ptr() for w in network.parameters()}
-    kept: dict[int, int] = {}
+    lower(network, dtype)
+    if sparing:
+        recompute(network)
+    counted: list[tuple[int, float]] = []
+    rule = network.grid_rule
+    small = max(PROBE_SIDE[dims], rule.smallest * rule.magnification)
+    for side in (small, 2 * small):
+        code = network.new_input((side,) * dims, generator)
+        workspace = _largest_convolution(network, code)
+        with Living() as living:
+            picture = network(code)
+            torch.autograd.grad(picture.sum(), [w for w in network.parameters() if w.requires_grad])
+            del picture
+        counted.append((prod(code.shape[2:]), living.most + WORKSPACES * workspace))
+    (few, least), (many, most) = counted
+    return (most - least) / (many - few)
 
-    def count(tensor: Tensor) -> Tensor:
-        storage = tensor.untyped_storage()
-        if storage.data_ptr() not in own:
-            kept[storage.data_ptr()] = storage.nbytes()
-        return tensor
 
-    with torch.autograd.graph.saved_tensors_hooks(count, lambda tensor: tensor):
-        picture = network(code)
-        total = sum(kept.values())
-        del picture
-    return total / prod(code.shape[2:])
+def step_memory(
+    arch: Architecture,
+    channels: int,
+    input_grid: tuple[int, ...],
+    *,
+    dtype: torch.dtype = torch.float32,
+    networks: int = 1,
+    sparing: bool = False,
+) -> int:
+    """Estimate of the bytes that fitting needs beyond the program itself.
+
+    Parameters
+    ----------
+    dtype : torch.dtype
+        What the convolutions compute in.
+    networks : int
+        How many are fitted side by side.
+    sparing : bool
+        With ``fit.recompute``.
+    """
+    per_pixel = bytes_per_input_pixel(arch, channels, len(input_grid), dtype, sparing)
+    weights = COPIES_OF_WEIGHTS * _bytes_of_weights(arch, channels, len(input_grid))
+    return round(networks * (per_pixel * prod(input_grid) + weights))
 
 
-def step_memory(arch: Architecture, channels: int, input_grid: tuple[int, ...]) -> int:
-    """Estimate of the bytes that fitting needs beyond the program itself."""
-    per_pixel = bytes_per_input_pixel(arch, channels, len(input_grid))
-    return round(WORKSPACE * per_pixel * prod(input_grid))
+def network_memory(network: Network, input_grid: tuple[int, ...], networks: int = 1) -> int:
+    """:func:`step_memory` of this network as it is set up."""
+    modules = list(network.modules())
+    first = next(m for m in modules if isinstance(m, Convolution))
+    return step_memory(
+        network.arch,
+        network.channels,
+        input_grid,
+        dtype=first.precision or first.weight.dtype,
+        networks=networks,
+        sparing=any(isinstance(m, Recomputed) for m in modules),
+    )
+
+
+@torch.no_grad()
+def _largest_convolution(network: Network, code: Tensor) -> int:
+    """Bytes that go into and come out of the convolution where they are the most."""
+    found: list[int] = []
+
+    def note(module: nn.Module, given: tuple[Tensor, ...], made: Tensor) -> None:
+        found.append((given[0].numel() + made.numel()) * made.element_size())
+
+    handles = [m.register_forward_hook(note) for m in network.modules() if isinstance(m, Convolution)]
+    network(code)
+    for handle in handles:
+        handle.remove()
+    return max(found)
+
+
+@lru_cache(maxsize=32)
+def _bytes_of_weights(arch: Architecture, channels: int, dims: int) -> int:
+    with torch.device("meta"):
+        network = arch.build(channels, dims)
+    return sum(w.numel() * w.element_size() for w in network.parameters())

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+
+from bayesdip.settings import Settings
 
 
 @dataclass(frozen=True)
@@ -13,7 +15,8 @@ class Plan:
     ----------
     steps : int
     warm_up, heated, burnt_in : float
-        Shares of the steps at which Adam ends, the full temperature is reached, and sampling begins.
+        Shares of the steps at which Adam ends, the full temperature is reached, and sampling begins
+        at the latest: burn-in ends earlier where the fit has settled.
     learning_rate, input_noise : float
         Of Adam; see ``AdamStepper``.
     step_size : float
@@ -31,3 +34,9 @@ class Plan:
 
 # A short run pays for larger steps with a slightly worse fit; a long one need not.
 PLANS = {"fast": Plan(1100, step_size=0.04), "balanced": Plan(4000), "best": Plan(12000)}
+
+
+def plan_of(settings: Settings) -> Plan:
+    """The plan of the settings' effort, in as many steps as they say."""
+    plan = PLANS[settings.effort]
+    return plan if settings.steps is None else replace(plan, steps=settings.steps)

@@ -76,6 +76,83 @@ def psgld_step(
 
 
 @torch.no_grad()
+def sgld_step(
+    weights: Tensors,
+    gradients: Tensors,
+    preconditioner: Tensors,
+    *,
+    step_size: float,
+    temperature: float = 1.0,
+    generator: torch.Generator | None = None,
+) -> None:
+    """One step of Langevin dynamics without momentum, by Euler and Maruyama.
+
+        w <- w - (e/2) P grad U(w) + sqrt(e P temperature) xi,    e = step_size
+
+    Welling and Teh (ICML 2011), eq. 4, with the whole data and a fixed diagonal ``P``. Its law is
+    wrong by O(e): for a quadratic ``U`` a direction of curvature k has its variance multiplied
+    by ``1 / (1 - e P k / 4)``. With a step that decreases to zero the error does too.
+    """
+    for w, g, p in zip(weights, gradients, preconditioner, strict=True):
+        noise = normal_like(w, generator).mul_(p.sqrt())
+        w.addcmul_(p, g, value=-step_size / 2)
+        w.add_(noise, alpha=(step_size * temperature) ** 0.5)
+
+
+@torch.no_grad()
+def sghmc_step(
+    weights: Tensors,
+    gradients: Tensors,
+    preconditioner: Tensors,
+    momentum: Momentum,
+    *,
+    step_size: float,
+    friction: float = 0.1,
+    temperature: float = 1.0,
+    generator: torch.Generator | None = None,
+) -> None:
+    """One step of stochastic-gradient Hamiltonian Monte Carlo.
+
+    With ``h = step_size``, ``R = preconditioner ** 0.5`` and ``a = friction``:
+
+        w <- w + h R u
+        u <- (1 - a) u - h R grad U(w) + sqrt(2 a temperature) xi
+
+    Chen, Fox, Guestrin (ICML 2014), eq. 15, whose learning rate is ``h^2`` and whose velocity is ``h R u``;
+    with the whole data the gradient carries no noise to be subtracted. The gradient
+    given is that at ``w`` before this call, so the two lines are taken in the other order.
+    """
+    for w, g, p, u in zip(weights, gradients, preconditioner, momentum.values, strict=True):
+        root = p.sqrt()
+        u.mul_(1 - friction).addcmul_(root, g, value=-step_size)
+        u.add_(normal_like(u, generator), alpha=(2 * friction * temperature) ** 0.5)
+        w.addcmul_(root, u, value=step_size)
+
+
+@torch.no_grad()
+def kick(momentum: Momentum, gradients: Tensors, preconditioner: Tensors, *, step_size: float) -> None:
+    """``u <- u - h R grad U``: half of it before and half after a :func:`drift` is a leapfrog step."""
+    for u, g, p in zip(momentum.values, gradients, preconditioner, strict=True):
+        u.addcmul_(p.sqrt(), g, value=-step_size)
+
+
+@torch.no_grad()
+def drift(weights: Tensors, preconditioner: Tensors, momentum: Momentum, *, step_size: float) -> None:
+    """``w <- w + h R u``."""
+    for w, p, u in zip(weights, preconditioner, momentum.values, strict=True):
+        w.addcmul_(p.sqrt(), u, value=step_size)
+
+
+@torch.no_grad()
+def accepted(
+    energy_before: Tensor, energy_after: Tensor, temperature: float, generator: torch.Generator | None = None
+) -> Tensor:
+    """Metropolis' test, one for each entry: True where the move from one energy to the other is taken."""
+    uniform = torch.empty_like(energy_before).uniform_(generator=generator)
+    return uniform.log() * temperature < energy_before - energy_after
+
+
+@torch.no_grad()
 def adam_noise_step(
     weights: Tensors, *, learning_rate: float, generator: torch.Generator | None = None
 ) -> None:
@@ -88,6 +165,18 @@ def adam_noise_step(
     for w in weights:
         if w.ndim >= 3:
             w.add_(normal_like(w, generator), alpha=2 * learning_rate)
+
+
+@torch.no_grad()
+def relative_variance(misfit: Tensor, observations: int, generator: torch.Generator | None = None) -> Tensor:
+    """A Gibbs draw of the noise variance, over the variance that was assumed.
+
+    Given the residuals, and with the improper prior ``p(v) = 1 / v``, the variance follows an inverse
+    gamma law: ``v = misfit / Gamma(n / 2, 1)`` with ``misfit = sum (y - A x)^2 / (2 sigma^2)``.
+    One draw for each entry of ``misfit``; a gamma variable of n/2 is half the squares of n normal ones.
+    """
+    normal = misfit.new_empty((*misfit.shape, observations)).normal_(generator=generator)
+    return misfit / (0.5 * normal.square().sum(-1))
 
 
 def normal_like(tensor: Tensor, generator: torch.Generator | None) -> Tensor:

@@ -6,6 +6,8 @@ from math import prod
 
 from torch import Tensor, nn
 
+from bayesdip.arch.layers import Convolution
+
 
 def weight_stds(network: nn.Module, slope: float = 0.2) -> list[float]:
     """Standard deviation of the zero-mean Gaussian prior of each trainable tensor.
@@ -23,3 +25,17 @@ def _std(weight: Tensor, slope: float) -> float:
         return 1.0
     fan_in = prod(weight.shape[1:])
     return float((2 / ((1 + slope**2) * fan_in)) ** 0.5)
+
+
+def initial_stds(network: nn.Module) -> list[float]:
+    """Standard deviation of every tensor when the network is fresh: the prior under which ``arch.kernel`` holds.
+
+    ``1 / sqrt(3 fan_in)`` for the weights of a convolution and for its bias (PyTorch's default
+    start), and 1 for everything else.
+    """
+    stds = {id(w): 1.0 for w in network.parameters() if w.requires_grad}
+    for module in network.modules():
+        if isinstance(module, Convolution):
+            std = (3 * prod(module.weight.shape[1:])) ** -0.5
+            stds |= {id(w): std for w in module.parameters()}
+    return list(stds.values())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -71,7 +72,7 @@ class Problem:
     def weights(self) -> list[Tensor]:
         return [w for w in self.network.parameters() if w.requires_grad]
 
-    @property
+    @cached_property
     def observations(self) -> int:
         """Number of values that were seen, channels counted."""
         return int(self.observed.sum())
@@ -92,16 +93,20 @@ class Problem:
 
     @torch.no_grad()
     def fit(self, picture: Tensor) -> float:
-        """Root mean square of ``(y - A x) / sigma`` over the data: 1 at the noise level, 0 at a perfect fit."""
+        """Root mean square of ``(y - A x) / sigma`` over the data: 1 at the noise level, 0 at a perfect fit.
+
+        Sigma is what the noise model expects there: less than the noise's where clipping cut it.
+        """
         m = self.measurement
-        squared = (m.y - m.operator.forward(picture)) ** 2 / self.variance
+        prediction = m.operator.forward(picture)
+        squared = (m.y - prediction) ** 2 / m.noise.mean_square(prediction, self.variance)
         return float(torch.where(self.observed, squared, 0).sum().div(self.observed.sum()).sqrt())
 
 
 def with_smallest_sigma(noise: Gaussian) -> Gaussian:
     """The same noise, nowhere below what a network can be asked for."""
     if isinstance(noise.sigma, Tensor):
-        return Gaussian(noise.sigma.clamp(min=SMALLEST_SIGMA))
+        return replace(noise, sigma=noise.sigma.clamp(min=SMALLEST_SIGMA))
     if isinstance(noise.sigma, tuple):
-        return Gaussian(tuple(max(s, SMALLEST_SIGMA) for s in noise.sigma))
-    return Gaussian(max(noise.sigma, SMALLEST_SIGMA))
+        return replace(noise, sigma=tuple(max(s, SMALLEST_SIGMA) for s in noise.sigma))
+    return replace(noise, sigma=max(noise.sigma, SMALLEST_SIGMA))

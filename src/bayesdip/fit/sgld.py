@@ -7,114 +7,224 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
+from bayesdip.errors import BayesDipError
+from bayesdip.fit.burn_in import has_settled
 from bayesdip.fit.chain import Chain, picture_or_raise
-from bayesdip.fit.effort import PLANS, Plan
+from bayesdip.fit.cost import network_memory
+from bayesdip.fit.effort import Plan, plan_of
 from bayesdip.fit.map import pose
 from bayesdip.fit.moments import ExponentialAverage, Moments, Thinned
 from bayesdip.fit.problem import Problem
-from bayesdip.fit.steppers import AdamStepper, LangevinStepper
+from bayesdip.fit.samplers import Cyclical, LangevinStepper, Psgld, Sghmc, Sgld
+from bayesdip.fit.samplers_metropolis import Hmc
+from bayesdip.fit.stacked import StackedProblem
+from bayesdip.fit.steppers import AdamStepper, Target
 from bayesdip.measurement import Measurement
+from bayesdip.memory import check_memory
 from bayesdip.monitor import Monitor
+from bayesdip.noise import Gaussian
 from bayesdip.posterior import Posterior
 from bayesdip.settings import Settings
 
+SAMPLERS: dict[str, type[LangevinStepper]] = {
+    "psgld": Psgld,
+    "sgld": Sgld,
+    "sghmc": Sghmc,
+    "cyclical": Cyclical,
+    "hmc": Hmc,
+}
 # Neighbouring pictures of a chain are nearly alike: counting every fifth loses nothing.
 COUNT_EVERY = 5
-# Cheng et al. 2019, section 5: burn-in 7000 of 20000 steps; weight decay of their released code.
-PAPER_BURN_IN = 7000 / 20000
-PAPER_WEIGHT_DECAY = 5e-8
+
+
+@dataclass(frozen=True)
+class PaperRecipe:
+    """Cheng et al. 2019, section 5 and their released code: what ``"adam-noise"`` does."""
+
+    steps: int = 20000
+    burn_in: float = 7000 / 20000
+    count_every: int = 50
+    learning_rate: float = 0.01
+    input_noise: float = 1 / 30
+    weight_decay: float = 5e-8
+
+
+PAPER = PaperRecipe()
 
 
 @dataclass
 class Summary:
-    """What is kept of a chain: an average of the way there, and the moments of the samples."""
+    """What is kept of some chains: an average of the way there, and the moments of the samples.
 
+    Pictures come as (K, C, *grid), one for each chain, or as (C, *grid) from a single chain.
+
+    Attributes
+    ----------
+    shape : tuple of int
+        Of one picture, (C, *grid).
+    """
+
+    shape: tuple[int, ...]
     thinned: Thinned
+    count_every: int = COUNT_EVERY
     average: ExponentialAverage = field(default_factory=ExponentialAverage)
     moments: Moments = field(default_factory=Moments)
+    relative_sigma: Moments = field(default_factory=Moments)
     pictures: int = 0
 
-    def count(self, picture: Tensor) -> None:
-        """A picture of the sampling phase."""
-        if self.pictures % COUNT_EVERY == 0:
-            self.moments.add(picture)
-            self.thinned.add(picture)
+    def approach(self, pictures: Tensor) -> None:
+        """Pictures from before the sampling phase."""
+        self.average.add(pictures.reshape(-1, *self.shape).mean(0))
+
+    def count(self, pictures: Tensor) -> None:
+        """Pictures of the sampling phase."""
+        if self.pictures % self.count_every == 0:
+            stack = pictures.reshape(-1, *self.shape)
+            self.moments.add(stack)
+            self.thinned.add(stack)
         self.pictures += 1
 
     def mean(self) -> Tensor | None:
-        return self.average.mean if self.moments.mean is None else self.moments.mean
+        """Posterior mean; before there is one, the average so far."""
+        return self.average.mean if self.moments.mean is None else self.moments.mean.mean(0)
+
+    def std(self) -> Tensor | None:
+        """Standard deviation of all counted pictures of all chains; None with fewer than two."""
+        m = self.moments
+        if m.mean is None or m.squares is None or m.count * len(m.mean) < 2:
+            return None
+        between = m.count * (m.mean - m.mean.mean(0)).square().sum(0)
+        return ((m.squares.sum(0) + between) / (m.count * len(m.mean) - 1)).sqrt()
+
+    def samples(self, like: Tensor, most: int) -> tuple[Tensor, Tensor]:
+        """The kept pictures, (S, C, *grid), chain after chain, and the chain of each, (S,)."""
+        if not self.thinned.pictures:
+            return like.new_empty((0, *like.shape)), torch.zeros(0, dtype=torch.int64)
+        kept = torch.stack(self.thinned.pictures, dim=1)  # (K, kept of each, C, *grid)
+        chain = torch.arange(len(kept)).repeat_interleave(kept.shape[1])
+        return kept.flatten(0, 1)[:most], chain[:most]
 
 
-def run(measurement: Measurement, settings: Settings, monitor: Monitor) -> Posterior:
-    """Sample with the sampler of the settings; stopped before its burn-in ends, it gives the average so far."""
-    plan = PLANS[settings.effort]
+def run(
+    measurement: Measurement, settings: Settings, monitor: Monitor, plan: Plan | None = None
+) -> Posterior:
+    """Sample with the sampler of the settings; stopped before its burn-in ends, it gives the average so far.
+
+    ``plan`` stands in for that of the settings' effort.
+    """
+    _check_sigma(measurement, settings)
+    plan = plan or plan_of(settings)
     problem, generator = pose(measurement, settings)
-    summary = Summary(Thinned(settings.samples))
-    chain = Chain(problem, monitor, plan.steps, summary.mean)
-    if settings.sampler == "psgld":
-        sample_posterior(chain, plan, settings.temperature, generator, summary)
+    target: Target = problem
+    if settings.chains > 1:
+        weights = torch.Generator().manual_seed(settings.seed + 1)
+        _check_memory(problem, settings)
+        target = StackedProblem.of(problem, settings.chains, weights)
+    paper = settings.sampler == "adam-noise"
+    each = -(-settings.samples // settings.chains)
+    shape = (measurement.channels, *measurement.grid)
+    summary = Summary(shape, Thinned(each), PAPER.count_every if paper else COUNT_EVERY)
+    chain = Chain(target, monitor, plan.steps, summary.mean)
+    if paper:
+        facts = sample_by_adam_noise(chain, generator, summary)
     else:
-        sample_by_adam_noise(chain, plan, generator, summary)
+        facts = sample_posterior(chain, plan, settings, generator, summary)
     mean = picture_or_raise(summary.mean(), monitor.stop_reason)
+    samples, index = summary.samples(mean, settings.samples)
     return Posterior(
         mean=mean,
-        std=summary.moments.std,
-        samples=summary.thinned.stack(mean),
+        std=summary.std(),
+        samples=samples,
         trace=chain.trace,
         stopped=monitor.stop_reason or "finished",
+        chain=index,
         info={
             "steps": chain.step,
             "rollbacks": chain.rollbacks,
             "sampler": settings.sampler,
+            "chains": settings.chains,
             "counted": summary.moments.count,
+            **facts,
         },
     )
 
 
 def sample_posterior(
-    chain: Chain, plan: Plan, temperature: float, generator: torch.Generator, summary: Summary
-) -> None:
+    chain: Chain, plan: Plan, settings: Settings, generator: torch.Generator, summary: Summary
+) -> dict[str, float]:
     """Start cold and heat up: Adam finds the posterior's bulk, Langevin dynamics explores it.
 
-    The preconditioner comes from Adam's second moments and then stays fixed.
+    The preconditioner comes from Adam's second moments and then stays fixed. Burn-in ends when
+    the fit has no trend any more, and at the plan's share of the run at the latest.
     """
-    adam = _adam(chain.problem, plan, generator)
-    chain.advance(adam, plan.warm_up, "warm-up", summary.average.add)
+    adam = AdamStepper(
+        chain.problem, generator, learning_rate=plan.learning_rate, input_noise=plan.input_noise
+    )
+    chain.advance(adam, plan.warm_up, "warm-up", summary.approach)
     if chain.monitor.should_stop():
-        return
-    langevin = LangevinStepper(chain.problem, generator, adam.curvature(), step_size=plan.step_size)
+        return {}
+    langevin = SAMPLERS[settings.sampler](
+        chain.problem,
+        generator,
+        adam.curvature(),
+        step_size=plan.step_size,
+        sample_sigma=settings.sample_sigma,
+    )
 
     def heat(picture: Tensor) -> None:
-        langevin.temperature = temperature * min(
-            1.0, (chain.share - plan.warm_up) / (plan.heated - plan.warm_up)
-        )
-        summary.average.add(picture)
+        warm = (chain.share - plan.warm_up) / (plan.heated - plan.warm_up)
+        langevin.temperature = settings.temperature * min(1.0, warm)
+        summary.approach(picture)
+
+    def burn_in(picture: Tensor) -> None:
+        langevin.pace((chain.share - plan.heated) / (1 - plan.heated))
+        summary.approach(picture)
+
+    def count(picture: Tensor) -> None:
+        langevin.pace((chain.share - plan.heated) / (1 - plan.heated))
+        if langevin.counts:
+            summary.count(picture)
+            if settings.sample_sigma:
+                summary.relative_sigma.add(langevin.relative_variance.sqrt())
 
     chain.advance(langevin, plan.heated, "burn-in", heat)
-    langevin.temperature = temperature
-    chain.advance(langevin, plan.burnt_in, "burn-in", summary.average.add)
-    chain.advance(langevin, 1.0, "sampling", summary.count)
+    langevin.temperature = settings.temperature
+    chain.advance(langevin, plan.burnt_in, "burn-in", burn_in, has_settled)
+    facts = {"burn_in": chain.step / chain.steps}
+    langevin.begin()
+    chain.advance(langevin, 1.0, "sampling", count)
+    if isinstance(langevin, Hmc):
+        facts["acceptance"] = langevin.acceptance
+    if summary.relative_sigma.mean is not None:
+        facts["relative_sigma"] = float(summary.relative_sigma.mean.mean())
+    return facts
 
 
-def sample_by_adam_noise(chain: Chain, plan: Plan, generator: torch.Generator, summary: Summary) -> None:
+def sample_by_adam_noise(chain: Chain, generator: torch.Generator, summary: Summary) -> dict[str, float]:
     """The recipe of Cheng et al. 2019, as released: Adam, then noise on the convolution weights."""
-    stepper = _adam(chain.problem, plan, generator, weight_noise=True, weight_decay=PAPER_WEIGHT_DECAY)
-    chain.advance(stepper, PAPER_BURN_IN, "burn-in", summary.average.add)
-    chain.advance(stepper, 1.0, "sampling", summary.count)
-
-
-def _adam(
-    problem: Problem,
-    plan: Plan,
-    generator: torch.Generator,
-    weight_noise: bool = False,
-    weight_decay: float = 0.0,
-) -> AdamStepper:
-    return AdamStepper(
-        problem,
+    stepper = AdamStepper(
+        chain.problem,
         generator,
-        learning_rate=plan.learning_rate,
-        input_noise=plan.input_noise,
-        weight_noise=weight_noise,
-        weight_decay=weight_decay,
+        learning_rate=PAPER.learning_rate,
+        input_noise=PAPER.input_noise,
+        weight_noise=True,
+        weight_decay=PAPER.weight_decay,
     )
+    chain.advance(stepper, PAPER.burn_in, "burn-in", summary.approach)
+    burn_in = chain.step / chain.steps
+    chain.advance(stepper, 1.0, "sampling", summary.count)
+    return {"burn_in": burn_in}
+
+
+def _check_memory(problem: Problem, settings: Settings) -> None:
+    needed = network_memory(problem.network, tuple(problem.code.shape[2:]), settings.chains)
+    what = f"sampling {settings.chains} chains at once"
+    check_memory(needed, settings.device, what, "take fewer chains")
+
+
+def _check_sigma(measurement: Measurement, settings: Settings) -> None:
+    if settings.sample_sigma and not isinstance(measurement.noise, Gaussian):
+        raise BayesDipError(
+            f"sample_sigma was asked for with {measurement.noise.describe()}: expected Gaussian noise; "
+            "leave sample_sigma out"
+        )

@@ -3,26 +3,56 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
 
-from bayesdip.fit.langevin import Momentum, adam_noise_step, psgld_step
-from bayesdip.fit.problem import Problem
+from bayesdip.arch.network import Network
+from bayesdip.fit.capture import captured
+from bayesdip.fit.langevin import adam_noise_step
+from bayesdip.measurement import Measurement
+
+
+class Target(Protocol):
+    """What a stepper moves: one network (``fit.problem.Problem``), or several at once (``fit.stacked``).
+
+    With K networks at once, weights and pictures have a leading axis of K and ``misfit`` gives K numbers.
+    """
+
+    @property
+    def network(self) -> Network: ...
+    @property
+    def measurement(self) -> Measurement: ...
+    @property
+    def code(self) -> Tensor: ...
+    @property
+    def stds(self) -> list[float]: ...
+    @property
+    def weights(self) -> list[Tensor]: ...
+    @property
+    def observations(self) -> int: ...
+    def picture(self, input_noise: float = 0.0, generator: torch.Generator | None = None) -> Tensor: ...
+    def misfit(self, picture: Tensor) -> Tensor: ...
+    def fit(self, picture: Tensor) -> float: ...
 
 
 class Stepper(ABC):
     """Moves the weights of a problem by one step at a time, and can go back to a snapshot."""
 
-    def __init__(self, problem: Problem, generator: torch.Generator) -> None:
+    def __init__(self, problem: Target, generator: torch.Generator, *, input_noise: float = 0.0) -> None:
         self.problem = problem
         self.weights = problem.weights
         self.generator = generator
+        self.input_noise = input_noise
+        self._play = captured(self._forth_and_back, generator)
 
     @abstractmethod
     def step(self) -> Tensor:
-        """Take one step; gives the picture (C, *grid) from which it started, detached."""
+        """Take one step; gives the picture (C, *grid) from which it started, detached.
+
+        With K networks at once: (K, C, *grid).
+        """
 
     @abstractmethod
     def calm(self) -> None:
@@ -47,6 +77,19 @@ class Stepper(ABC):
         self.recall(snapshot[1])
         self.calm()
 
+    def _evaluate(self) -> tuple[Tensor, Tensor, list[Tensor]]:
+        """Picture, misfit and the misfit's gradients at the weights, all detached.
+
+        The next call may overwrite the gradients; see :func:`captured`.
+        """
+        picture, misfit, *gradients = self._play()
+        return picture.clone(), misfit.clone(), gradients
+
+    def _forth_and_back(self) -> list[Tensor]:
+        picture = self.problem.picture(self.input_noise, self.generator)
+        misfit = self.problem.misfit(picture)
+        return [picture.detach(), misfit.detach(), *self._gradients(misfit.sum())]
+
     def _gradients(self, energy: Tensor) -> list[Tensor]:
         return list(torch.autograd.grad(energy, self.weights))
 
@@ -67,7 +110,7 @@ class AdamStepper(Stepper):
 
     def __init__(
         self,
-        problem: Problem,
+        problem: Target,
         generator: torch.Generator,
         *,
         learning_rate: float,
@@ -75,21 +118,22 @@ class AdamStepper(Stepper):
         weight_noise: bool = False,
         weight_decay: float = 0.0,
     ) -> None:
-        super().__init__(problem, generator)
+        super().__init__(problem, generator, input_noise=input_noise)
         self.learning_rate = learning_rate
-        self.input_noise = input_noise
         self.weight_noise = weight_noise
-        self.adam = torch.optim.Adam(self.weights, lr=learning_rate, weight_decay=weight_decay)
+        named = (w for w in problem.network.parameters() if w.requires_grad)
+        self.filters = [w for w, own in zip(self.weights, named, strict=True) if own.ndim >= 3]
+        self.adam = torch.optim.Adam(self.weights, lr=learning_rate, weight_decay=weight_decay, fused=True)
 
     def step(self) -> Tensor:
-        picture = self.problem.picture(self.input_noise, self.generator)
-        energy = self.problem.misfit(picture) / self.problem.observations
-        for w, g in zip(self.weights, self._gradients(energy), strict=True):
-            w.grad = g
+        picture, _, gradients = self._evaluate()
+        torch._foreach_div_(gradients, self.problem.observations)
+        for w, g in zip(self.weights, gradients, strict=True):
+            w.grad = g.contiguous()  # fused Adam takes it for granted that both lie alike in memory
         self.adam.step()
         if self.weight_noise:
-            adam_noise_step(self.weights, learning_rate=self.learning_rate, generator=self.generator)
-        return picture.detach()
+            adam_noise_step(self.filters, learning_rate=self.learning_rate, generator=self.generator)
+        return picture
 
     def calm(self) -> None:
         self.learning_rate *= 0.7
@@ -112,48 +156,3 @@ class AdamStepper(Stepper):
             squared = state["exp_avg_sq"] / (1 - decay ** float(state["step"]))
             found.append(self.problem.observations * squared.sqrt())
         return found
-
-
-class LangevinStepper(Stepper):
-    """Preconditioned Langevin dynamics on the full energy, with a fixed preconditioner.
-
-        P_i = 1 / (curvature_i + 1 / s_i^2),
-
-    where the second term is the prior's own precision: directions that the data do not see
-    move as the prior allows.
-    """
-
-    def __init__(
-        self, problem: Problem, generator: torch.Generator, curvature: list[Tensor], *, step_size: float
-    ) -> None:
-        super().__init__(problem, generator)
-        self.step_size = step_size
-        self.temperature = 0.0
-        self.precisions = [1 / s**2 for s in problem.stds]
-        self.preconditioner = [1 / (c + p) for c, p in zip(curvature, self.precisions, strict=True)]
-        self.momentum = Momentum.draw(self.weights, self.temperature, generator)
-
-    def step(self) -> Tensor:
-        picture = self.problem.picture()
-        gradients = self._gradients(self.problem.misfit(picture))
-        for g, w, precision in zip(gradients, self.weights, self.precisions, strict=True):
-            g.add_(w.detach(), alpha=precision)
-        psgld_step(
-            self.weights,
-            gradients,
-            self.preconditioner,
-            self.momentum,
-            step_size=self.step_size,
-            temperature=self.temperature,
-            generator=self.generator,
-        )
-        return picture.detach()
-
-    def calm(self) -> None:
-        self.step_size *= 0.7
-
-    def memory(self) -> Any:
-        return [u.clone() for u in self.momentum.values]
-
-    def recall(self, memory: Any) -> None:
-        self.momentum.values = [u.clone() for u in memory]

@@ -1,0 +1,49 @@
+"""When a chain has forgotten its start: a test of the fit's trend."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+# Looks at the fit that a verdict needs.
+FEWEST_LOOKS = 12
+# A fit that changed less than this, relative to its level, over the window has settled.
+TOLERANCE = 0.01
+
+
+def has_settled(fits: Sequence[float], tolerance: float = TOLERANCE) -> bool:
+    """Whether the trend of a trace is gone.
+
+    The window is the later half of the trace, so that it grows with the run and leaves the
+    start behind (as in Geweke's test, Bayesian Statistics 4, 1992). In it the trend is the least-squares
+    line. It is gone when the line's rise from end to end is below ``tolerance`` of the level,
+    or cannot be told from the scatter (two standard errors) while that error itself is below the
+    tolerance: a noisy trace is no settled one.
+
+    Parameters
+    ----------
+    fits : sequence of float
+        Evenly spaced looks at the fit since the chain took its final temperature.
+    tolerance : float
+        Relative to the mean of the window.
+    """
+    window = np.asarray(fits[len(fits) // 2 :], dtype=np.float64)
+    n = len(window)
+    if n < FEWEST_LOOKS:
+        return False
+    place = np.linspace(-0.5, 0.5, n)
+    rise = float(place @ window / (place @ place))
+    level = float(window.mean())
+    residual = window - level - rise * place
+    error = float(np.sqrt(residual @ residual / (n - 2) / (place @ place) * _correlation_time(residual)))
+    bound = tolerance * abs(level)
+    return abs(rise) < bound or (abs(rise) < 2 * error and error < bound)
+
+
+def _correlation_time(residual: np.ndarray) -> float:
+    """``(1 + r) / (1 - r)`` with r the correlation of neighbours: how many looks count as one."""
+    power = float(residual @ residual)
+    r = float(residual[1:] @ residual[:-1]) / power if power > 0 else 0.0
+    r = min(max(r, 0.0), 0.9)
+    return (1 + r) / (1 - r)

@@ -1,0 +1,42 @@
+"""How exactly a network computes while it is fitted."""
+
+from __future__ import annotations
+
+import torch
+
+from bayesdip.arch.layers import Convolution
+from bayesdip.arch.network import Network
+
+
+def fastest(device: str) -> torch.dtype:
+    """bfloat16 where the device multiplies it natively, else single precision.
+
+    On a CPU that means AVX-512 or AMX instructions for it; without them it would be emulated, slowly. On a
+    GPU Ampere or later.
+    """
+    kind = torch.device(device).type
+    if kind == "cuda":
+        native = torch.cuda.get_device_capability(device) >= (8, 0)
+    else:
+        native = kind == "cpu" and _cpu_multiplies_bfloat16()
+    return torch.bfloat16 if native else torch.float32
+
+
+def lower(network: Network, precision: torch.dtype) -> None:
+    """Let all convolutions but the last compute in ``precision``; weights and the picture stay as they are.
+
+    Norms take their statistics in single precision whatever they are given. The last
+    convolution makes the picture, which would have no more than 8 bits in bfloat16.
+    """
+    convolutions = [m for m in network.modules() if isinstance(m, Convolution)]
+    for module in convolutions[:-1]:
+        module.precision = precision if precision != module.weight.dtype else None
+    convolutions[-1].precision = convolutions[-1].weight.dtype
+
+
+def _cpu_multiplies_bfloat16() -> bool:
+    """Whether this processor says so; asked of PyTorch, whose name for the question is a private one."""
+    asked = (
+        getattr(torch.cpu, name, None) for name in ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
+    )
+    return any(ask() for ask in asked if ask is not None)

@@ -1,0 +1,285 @@
+"""Recipes and stopping rules of ``method="map"``: each does what it is named after, and takes the picture it should."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import Tensor
+
+from bayesdip import arch
+from bayesdip.errors import BayesDipError
+from bayesdip.fit import map as fit_map
+from bayesdip.fit.effort import PLANS
+from bayesdip.fit.optimise import RECIPES, Fit, Look
+from bayesdip.fit.problem import Problem
+from bayesdip.fit.stopping import (
+    RULES,
+    Discrepancy,
+    HeldOut,
+    Lowest,
+    Never,
+    Rule,
+    Sure,
+    WindowedVariance,
+    default_rule,
+)
+from bayesdip.measurement import Measurement
+from bayesdip.monitor import Monitor
+from bayesdip.noise import Gaussian, Poisson
+from bayesdip.operators import Downsample, Identity, Mask
+from bayesdip.settings import OPTIMISERS, STOPS, Settings
+
+GRID = (16, 16)
+TINY = arch.skip(scales=2, width=8, skip=2)
+
+
+def seeded(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def noisy(sigma: float = 0.15) -> Measurement:
+    ramp = torch.linspace(0.2, 0.8, 16, dtype=torch.float64).expand(1, *GRID)
+    return Measurement(Gaussian(sigma).sample(ramp, seeded()), Identity(GRID), Gaussian(sigma))
+
+
+def begin(measurement: Measurement, recipe: str = "sgd+input+average") -> Fit:
+    problem = Problem.pose(measurement, TINY, seeded(), "cpu")
+    return Fit.begin(problem, seeded(), RECIPES[recipe], PLANS["fast"])
+
+
+def looks(values: list[Tensor], fits: list[float] | None = None, every: int = 10) -> list[Look]:
+    fits = fits or [2.0] * len(values)
+    return [Look(every * (i + 1), v, f, v) for i, (v, f) in enumerate(zip(values, fits, strict=True))]
+
+
+def watch(rule: Rule, seen: list[Look]) -> int | None:
+    """The step at which the rule says to stop."""
+    return next((look.step for look in seen if rule.ended(look)), None)
+
+
+# --- recipes ---------------------------------------------------------------------------------------
+
+
+def test_every_named_recipe_and_rule_is_there() -> None:
+    assert set(RECIPES) == set(OPTIMISERS) and set(RULES) == set(STOPS)
+
+
+def test_without_averaging_the_result_is_the_latest_picture() -> None:
+    fit = begin(noisy(), "sgd")
+    fit.advance(5)
+    look = fit.look(5)
+    torch.testing.assert_close(look.picture, look.latest)
+    averaged = begin(noisy(), "sgd+average")
+    averaged.advance(5)
+    assert not torch.allclose(averaged.look(5).picture, look.latest)
+    torch.testing.assert_close(averaged.look(5).latest, look.latest)  # the same fit
+
+
+def test_input_noise_changes_the_steps_and_is_off_without_it() -> None:
+    assert RECIPES["sgd"].stepper(begin(noisy()).problem, seeded(), PLANS["fast"]).input_noise == 0
+    assert begin(noisy()).stepper.input_noise == PLANS["fast"].input_noise
+
+
+def test_weight_decay_is_the_papers_for_the_mean_squared_error() -> None:
+    """Our loss is the squared error over 2 sigma^2, so the same balance needs the decay over 2 sigma^2."""
+    stepper = begin(noisy(0.1), "sgd+weight-decay").stepper
+    assert stepper.adam.param_groups[0]["weight_decay"] == pytest.approx(5e-8 / (2 * 0.1**2))
+    assert begin(noisy(0.1), "sgd").stepper.adam.param_groups[0]["weight_decay"] == 0
+
+
+def test_two_fits_from_the_same_seeds_are_the_same() -> None:
+    one, two = begin(noisy()), begin(noisy())
+    one.advance(7)
+    two.advance(7)
+    assert torch.equal(one.look(7).picture, two.look(7).picture)
+
+
+# --- rules on runs that are made up ------------------------------------------------------------------
+
+
+def test_lowest_waits_its_patience_and_gives_the_picture_of_the_minimum() -> None:
+    class Size(Lowest):
+        def figure(self, look: Look) -> float:
+            return float(look.picture.mean())
+
+    values = [torch.full((1, 4), v) for v in (5.0, 3.0, 4.0, 2.0, 6.0, 7.0, 8.0, 9.0, 1.0)]
+    rule = Size(patience=30)
+    assert watch(rule, looks(values)) == 70
+    assert rule.step == 40 and rule.picture is not None and float(rule.picture[0, 0]) == 2.0
+
+
+def test_discrepancy_stops_at_the_first_fit_at_the_noise_level() -> None:
+    rule = Discrepancy()
+    values = [torch.full((1, 4), float(i)) for i in range(4)]
+    assert watch(rule, looks(values, [1.5, 1.01, 0.99, 0.5])) == 30 and rule.step == 30
+
+
+def test_never_has_no_opinion() -> None:
+    rule = Never()
+    assert watch(rule, looks([torch.zeros(1, 4)] * 5, [0.1] * 5)) is None and rule.picture is None
+
+
+def test_windowed_variance_finds_where_the_run_is_quietest() -> None:
+    """Pictures move fast, then slowly around step 500, then fast again."""
+    pace = torch.tensor([abs(step - 500) / 500 for step in range(0, 1000, 10)])
+    generator = seeded()
+    values = [p * torch.randn(1, 500, generator=generator) for p in pace]
+    rule = WindowedVariance(patience=200)
+    stopped = watch(rule, looks(values))
+    assert stopped == rule.step + 200 and 500 <= rule.step <= 620  # the window looks back
+
+
+def test_windowed_variance_is_the_sum_over_pixels_of_the_variance_in_the_window() -> None:
+    generator = seeded()
+    values = [torch.randn(1, 40, generator=generator) for _ in range(40)]
+    rule = WindowedVariance(window=100, start=100)
+    figures = [rule.figure(look) for look in looks(values)]
+    assert all(figure is None for figure in figures[:19])
+    expected = torch.stack(values[29:40]).var(0, correction=0).sum()
+    assert figures[-1] == pytest.approx(float(expected))
+
+
+# --- held-out pixels ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("operator", [Identity(GRID), Mask(torch.arange(256).view(GRID) % 2 == 0)])
+def test_held_out_pixels_are_kept_from_the_fit_and_alone_are_scored(operator: Identity | Mask) -> None:
+    measurement = Measurement(noisy().y, operator, Gaussian(0.15))
+    rule = HeldOut(share=0.1)
+    seen = rule.hide(measurement, seeded())
+    hidden = rule.hidden
+    assert hidden is not None
+    known = operator.observed.expand(1, *GRID)[0]
+    assert bool(known[hidden].all()) and int(hidden.sum()) == round(0.1 * int(known.sum()))
+    assert not bool(seen.operator.observed.expand(1, *GRID)[0][hidden].any())
+    other = torch.where(hidden, measurement.y, 9.0)
+    assert rule.figure(Look(10, other, 1.0, other)) == 0.0
+    assert rule.figure(Look(10, other + 0.5, 1.0, other)) == pytest.approx(0.25)
+
+
+def test_held_out_needs_a_pixel_to_hold_out() -> None:
+    one = Measurement(torch.zeros(1, 1, 2), Mask(torch.tensor([[True, False]])), Gaussian(0.1))
+    with pytest.raises(BayesDipError, match="held-out"):
+        HeldOut().hide(one, seeded())
+
+
+# --- SURE --------------------------------------------------------------------------------------------
+
+
+class Shrink:
+    """A stand-in for a fit that is linear: ``f(y) = c y``, whose divergence is c a pixel."""
+
+    def __init__(self, y: Tensor, factor: float) -> None:
+        self.y, self.factor = y, factor
+
+    def advance(self, step: int) -> None: ...
+
+    def look(self, step: int) -> Look:
+        return Look(step, self.factor * self.y, 1.0, self.factor * self.y)
+
+
+@pytest.mark.parametrize("factor", [0.2, 0.7, 1.0])
+def test_sure_of_a_linear_estimate_is_its_true_mean_squared_error(factor: float) -> None:
+    clean = torch.rand(1, 200, 200, generator=seeded(1), dtype=torch.float64)
+    noise = Gaussian(0.3)
+    y = noise.sample(clean, seeded(2))
+    problem = Problem.pose(Measurement(y, Identity((200, 200)), noise), TINY, seeded(), "cpu")
+    rule = Sure()
+    rule.begin(problem, lambda other: Shrink(other.y, factor))  # type: ignore[arg-type, return-value]
+    estimate = factor * problem.measurement.y
+    found = rule.figure(Look(10, estimate, 1.0, estimate))
+    assert found == pytest.approx(float((estimate - clean).square().mean()), abs=2e-3)
+
+
+def test_sure_leaves_out_pixels_that_were_clipped_or_not_seen() -> None:
+    clean = torch.rand(1, 200, 200, generator=seeded(1), dtype=torch.float64)
+    noise = Gaussian(0.3, clipped=(0.0, 1.0))
+    y = noise.sample(clean, seeded(2))
+    gone = torch.rand(200, 200, generator=seeded(3)) < 0.3
+    problem = Problem.pose(Measurement(y, Mask(gone), noise), TINY, seeded(), "cpu")
+    rule = Sure()
+    rule.begin(problem, lambda other: Shrink(other.y, 1.0))  # type: ignore[arg-type, return-value]
+    counted = rule.seen[0]
+    assert not bool((counted & gone).any()) and not bool((counted & ((y <= 0) | (y >= 1))[0]).any())
+    found = rule.figure(Look(10, problem.measurement.y, 1.0, problem.measurement.y))
+    assert found == pytest.approx(0.3**2, rel=0.02)  # the noise itself: no residual, divergence 1
+
+
+@pytest.mark.parametrize(
+    ("operator", "noise"), [(Downsample((32, 32), 2), Gaussian(0.1)), (Identity(GRID), Poisson(0.01))]
+)
+def test_sure_says_where_it_does_not_hold(operator: Identity | Downsample, noise: Gaussian | Poisson) -> None:
+    problem = Problem.pose(Measurement(noisy().y, operator, noise), TINY, seeded(), "cpu")
+    with pytest.raises(BayesDipError, match="held-out"):
+        Sure().begin(problem, begin)
+
+
+# --- runs ----------------------------------------------------------------------------------------------
+
+
+def settings(**changes: object) -> Settings:
+    return Settings(arch=TINY, method="map", effort="fast", **changes)  # type: ignore[arg-type]
+
+
+def test_noisy_data_have_a_rule_by_default_and_exact_data_none() -> None:
+    assert default_rule(noisy()) in STOPS and default_rule(noisy()) != "never"
+    assert default_rule(noisy(0.0)) == "never"
+
+
+@pytest.mark.parametrize("stop", STOPS)
+def test_a_run_under_every_rule_gives_a_picture_and_says_which(stop: str, quick: None) -> None:
+    found = fit_map.run(noisy(), settings(stop=stop), Monitor())
+    assert found.mean.shape == (1, *GRID) and bool(found.mean.isfinite().all())
+    assert 1 <= found.info["picture_of_step"] <= found.info["steps"] <= 40
+
+
+def test_a_run_that_its_rule_ends_is_shorter_and_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(RULES, "discrepancy", lambda: _At(20))  # type: ignore[arg-type]
+    found = fit_map.run(noisy(), settings(stop="discrepancy"), Monitor())
+    assert found.stopped == "stopping rule" and found.info["steps"] == 20
+
+
+def _At(step: int) -> Rule:
+    class At(Rule):
+        def ended(self, look: Look) -> bool:
+            self.keep(look)
+            return look.step >= step
+
+    return At()
+
+
+def test_the_picture_that_the_rule_chose_is_the_result(quick: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    kept: list[Look] = []
+
+    class First(Never):
+        def ended(self, look: Look) -> bool:
+            if not kept:
+                kept.append(Look(look.step, look.picture.clone(), look.fit, look.latest))
+                self.keep(look)
+            return False
+
+    monkeypatch.setitem(RULES, "never", First)
+    found = fit_map.run(noisy(), settings(stop="never"), Monitor())
+    assert torch.equal(found.mean, kept[0].picture) and found.info["picture_of_step"] == kept[0].step
+
+
+@pytest.mark.parametrize(("option", "value"), [("stop", "soon"), ("optimiser", "lbfgs")])
+def test_an_unknown_name_is_refused_with_the_known_ones(option: str, value: str) -> None:
+    with pytest.raises(BayesDipError, match="expected one of"):
+        settings(**{option: value})
+
+
+@pytest.mark.slow
+def test_a_fit_overfits_and_held_out_pixels_notice() -> None:
+    rule: Rule = HeldOut(patience=150)
+    measurement = noisy(0.3)
+    clean = torch.linspace(0.2, 0.8, 16).expand(1, *GRID)
+    fit = begin(rule.hide(measurement, seeded()), "sgd")
+    errors: dict[int, float] = {}
+    for step in range(10, 601, 10):
+        fit.advance(step)
+        look = fit.look(step)
+        errors[step] = float((look.picture - clean).square().mean())
+        rule.ended(look)
+    assert errors[600] > 1.5 * min(errors.values())
+    assert errors[rule.step] < 0.8 * errors[600]
