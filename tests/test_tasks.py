@@ -159,7 +159,7 @@ def test_sgld_denoises_and_its_fit_stays_at_the_noise():
 def test_bad_arguments_are_named():
     image = np.zeros((8, 8))
     for wrong, words in [
-        ({"method": "magic"}, "gp, sgld, map"),
+        ({"method": "magic"}, "gp, sgld, stack, map"),
         ({"effort": "lazy"}, "fast, balanced, best"),
         ({"arch": "resnet99"}, "resnet99"),
         ({"device": "tpu9"}, "tpu9"),

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
 from bayesdip.arch.architecture import Architecture
 from bayesdip.arch.networks import Shuffle, Skip
 from bayesdip.measurement import Measurement
 from bayesdip.monitor import Monitor
+from bayesdip.operators import Identity, Mask, Operator
 from bayesdip.posterior import Posterior
 from bayesdip.settings import METHODS, Settings, one_of
 
@@ -31,16 +33,58 @@ def named(name: str) -> Method:
         from bayesdip.fit.map import run as fit
 
         return fit
+    if name == "variational":
+        from bayesdip.fit.variational import run as variational
+
+        return variational
+    if name == "dropout":
+        from bayesdip.fit.dropout import run as dropout
+
+        return dropout
+    if name == "stack":
+        from bayesdip.stacking import run as stack
+
+        return stack
     from bayesdip.fit.sgld import run as sample
 
     return sample
+
+
+def suited(operator: Operator, effort: str, options: Mapping[str, Any]) -> dict[str, Any]:
+    """What ``method="auto"`` stands for: the choice of method and, for ``gp``, of kernel.
+
+    As the benchmarks of the paper's tables found (docs/benchmarks.md). Noise: the picture's own
+    patches and a sampled network together. Missing pixels: the patches, with the network where
+    there is time for it. Blurred or shrunken pictures, whose patches are not seen: the network. Volumes: the
+    process, for there are no networks for them. An option that only one method has means that method.
+    """
+
+    def asked(*names: str) -> bool:
+        defaults = {name: getattr(Settings, name, None) for name in names}
+        return any(options.get(name, default) != default for name, default in defaults.items())
+
+    if asked("kernel", "draws") or len(operator.input_shape) > 2:
+        return {"method": "gp"}
+    if asked("optimiser", "stop"):
+        return {"method": "map"}
+    sampling = asked("arch", "sampler", "temperature", "chains", "sample_sigma")
+    if sampling or not isinstance(operator, Identity | Mask):
+        return {"method": "sgld"}
+    if isinstance(operator, Mask) and effort != "best":
+        return {"method": "gp", "kernel": "nonlocal"}
+    return {"method": "stack"}
+
+
+def default_samples(method: str) -> int:
+    """How many posterior samples a method keeps when nothing is said."""
+    return 0 if method == "gp" else Settings.samples
 
 
 def default_architecture(method: str) -> Architecture:
     """What a method uses when no architecture is named.
 
     ``gp``: the paper's network for its figure 6 (2 scales, 1024 channels, 4 skip), which is all
-    but infinitely wide. ``sgld`` and ``map``: a network that works at half resolution, at a
+    but infinitely wide. The others: a network that works at half resolution, at a
     fraction of the cost of the paper's.
     """
     return Skip(scales=2, width=1024, skip=4) if method == "gp" else Shuffle()

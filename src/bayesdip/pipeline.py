@@ -10,9 +10,10 @@ import torch
 from torch import Tensor
 
 from bayesdip import arch as archs
-from bayesdip import kernels, methods
+from bayesdip import kernels, methods, presets
 from bayesdip.arch import Architecture
 from bayesdip.errors import ShapeError
+from bayesdip.held_out import calibrate_on, calibrated_std, choose_held_out, held_out_error, learn_from
 from bayesdip.kernels.kernel import Kernel
 from bayesdip.measurement import Measurement
 from bayesdip.monitor import Callback, Monitor
@@ -23,16 +24,16 @@ from bayesdip.restoration import Restoration
 from bayesdip.scale import Layout, Units
 from bayesdip.settings import METHODS, Settings, one_of, pick_device
 
-# Of the observed pixels, this share is kept from the method to measure its error on them.
-HELD_OUT_SHARE = 0.02
-FEWEST_FOR_HOLDING_OUT = 64
+# The method that goes by the operator.
+AUTO = "auto"
 
 
 class Options(TypedDict, total=False):
     """What all restoring functions take besides the picture.
 
-    method : {"sgld", "gp", "map"}
-        Sampled deep image prior (best), its Gaussian-process limit (instant), or one fit.
+    method : {"auto", "gp", "sgld", "stack", "map", "variational", "dropout"}
+        Sampled deep image prior (best), its Gaussian-process limit (instant), or one fit; to
+        compare with: mean-field variational inference, Monte-Carlo dropout.
     arch : Architecture or str
         A description, or the name of one. By default the method's own choice.
     kernel : Kernel or str
@@ -49,13 +50,24 @@ class Options(TypedDict, total=False):
     callback : callable
         Called with a :class:`bayesdip.Progress`; returning True ends the run.
     samples : int
-        Posterior samples to keep.
+        Posterior samples to keep; by default 16, and none for ``gp``, to which they would be most of the work.
     draws : int
         For ``gp``: posterior draws behind the standard deviation; 0 leaves it out.
-    sampler : {"psgld", "adam-noise"}
-        For ``sgld``: ours, or the recipe of the paper's code.
+    sampler : {"psgld", "sgld", "sghmc", "cyclical", "hmc", "adam-noise"}
+        For ``sgld``: one of five that sample the posterior, or the recipe of the paper's code.
     temperature : float
-        For ``"psgld"``; 1 samples the posterior itself.
+        For every sampler but ``"adam-noise"``; 1 samples the posterior itself.
+    chains : int
+        For ``sgld``: how many networks are sampled at once.
+    sample_sigma : bool
+        For ``sgld``: draw the size of Gaussian noise along with the weights, starting from ``sigma``.
+    optimiser : {"sgd", "sgd+average", "sgd+weight-decay", "sgd+input", "sgd+input+average"}
+        For ``map``: the variants that the paper compares.
+    stop : {"never", "held-out", "windowed-variance", "discrepancy", "sure"}
+        For ``map``: the rule that ends the fit; by default ``"discrepancy"``, of exact data ``"never"``.
+    preset : {"paper"}
+        The network and the recipe of Cheng et al. 2019, as their code runs it: 20,000 steps on a large
+        network. It decides method, arch, sampler and effort.
     """
 
     method: str
@@ -66,10 +78,15 @@ class Options(TypedDict, total=False):
     seed: int
     device: str
     callback: Callback | None
-    samples: int
+    samples: int | None
     draws: int | None
     sampler: str
     temperature: float
+    chains: int
+    sample_sigma: bool
+    optimiser: str
+    stop: str | None
+    preset: str | None
 
 
 def run_pipeline(
@@ -77,7 +94,7 @@ def run_pipeline(
 ) -> Restoration:
     """Restore ``data``, float64 (C, *operator.output_shape) in their own scale."""
     monitor = Monitor(options.get("callback"), options.get("time_budget"))
-    settings = settings_of(options)
+    settings = settings_of(options, operator)
     if settings.method != "gp" and len(operator.input_shape) > 2:
         raise ShapeError(
             f"the picture has a grid of {len(operator.input_shape)} axes {tuple(operator.input_shape)}: "
@@ -87,17 +104,26 @@ def run_pipeline(
     measurement = Measurement(units.to_working(data), operator, noise.rescaled(units.shift, units.scale))
     hidden = choose_held_out(measurement, settings.seed)
     run = methods.named(settings.method)
+    calibration = held_out = None
     with monitor.interruptible():
         if hidden is None:
-            posterior, held_out = run(measurement, settings, monitor), None
+            posterior = run(measurement, settings, monitor)
+        elif settings.method == "gp":  # it gives the posterior without the held-out pixels by the way
+            posterior = run(replace(measurement, hidden=hidden), settings, monitor)
+            if posterior.without is not None:
+                held_out = held_out_error(posterior.without, measurement, hidden)
+                calibration = calibrate_on(posterior.without, measurement, hidden, settings.seed)
         else:
             seen = replace(measurement, operator=operator.with_hidden(hidden))
-            again = settings.method == "gp"  # quick: the error from a mean, then all with every pixel
-            posterior = run(seen, replace(settings, samples=0, draws=0) if again else settings, monitor)
+            posterior = run(seen, settings, monitor)
             held_out = held_out_error(posterior, measurement, hidden)
-            if again and not monitor.should_stop():
-                posterior = run(measurement, settings, monitor)
+            calibration = calibrate_on(posterior, measurement, hidden, settings.seed)
+            if calibration is not None:
+                posterior = learn_from(posterior, measurement, hidden, calibration, settings.seed)
     posterior = put_back_known(posterior, measurement)
+    better = None
+    if calibration is not None and posterior.std is not None:
+        better = calibrated_std(posterior, measurement, calibration)
     return Restoration(
         mean=layout.cast(layout.to_array(units.to_own(posterior.mean))),
         std=None if posterior.std is None else _std(posterior.std, units, layout),
@@ -111,13 +137,29 @@ def run_pipeline(
         settings=settings.to_dict() | {"operator": repr(operator), "noise": noise.describe()},
         info=posterior.info,
         channel_axis=layout.channel_axis,
+        calibration=None if calibration is None else calibration.rescaled(units.shift, units.scale),
+        calibrated_std=None if better is None else _std(better, units, layout),
+        chain=None if posterior.chain is None else posterior.chain.cpu().numpy(),
     )
 
 
-def settings_of(options: Options) -> Settings:
-    """Options as the user gave them to checked settings; names become what they name."""
+def settings_of(options: Options, operator: Operator | None = None) -> Settings:
+    """Options as the user gave them to checked settings; names become what they name.
+
+    ``method="auto"`` goes by the operator; without one, the choices are checked for ``"sgld"``.
+    """
     chosen: dict[str, Any] = {k: v for k, v in options.items() if k not in ("callback", "time_budget")}
-    one_of("method", chosen.setdefault("method", Settings.method), METHODS)
+    one_of("method", chosen.setdefault("method", AUTO), (AUTO, *METHODS))
+    if chosen.get("preset") is not None:
+        chosen["method"] = Settings.method if chosen["method"] == AUTO else chosen["method"]
+        chosen = presets.choices(chosen["preset"], chosen)
+    if chosen["method"] == AUTO:
+        effort = chosen.get("effort", Settings.effort)
+        chosen |= (
+            {"method": Settings.method} if operator is None else methods.suited(operator, effort, chosen)
+        )
+    if chosen.get("samples") is None:
+        chosen["samples"] = methods.default_samples(chosen["method"])
     chosen["arch"] = chosen.get("arch") or methods.default_architecture(chosen["method"])
     if isinstance(chosen["arch"], str):
         chosen["arch"] = archs.named(chosen["arch"])
@@ -141,26 +183,6 @@ def working_units(data: Tensor, operator: Operator) -> Units:
     largest = float(data[observed].abs().max())
     gain = float(ones[observed].abs().max())
     return Units(0.0, largest / gain if largest > 0 and gain > 0 else 1.0)
-
-
-def choose_held_out(measurement: Measurement, seed: int) -> Tensor | None:
-    """Pixels (bool, output grid) that the method shall not see; None when there are too few."""
-    seen = measurement.operator.observed.expand(measurement.y.shape).all(0)
-    places = seen.flatten().nonzero().squeeze(1)
-    if len(places) < FEWEST_FOR_HOLDING_OUT:
-        return None
-    generator = torch.Generator().manual_seed(seed)
-    count = max(1, round(HELD_OUT_SHARE * len(places)))
-    chosen = places[torch.randperm(len(places), generator=generator)[:count]]
-    hidden = torch.zeros(seen.numel(), dtype=torch.bool)
-    hidden[chosen] = True
-    return hidden.reshape(seen.shape)
-
-
-def held_out_error(posterior: Posterior, measurement: Measurement, hidden: Tensor) -> float:
-    """Root mean squared error of the posterior mean on the hidden data, in working units."""
-    residual = measurement.y - measurement.operator.forward(posterior.mean.double().cpu())
-    return float(residual[:, hidden].square().mean().sqrt())
 
 
 def put_back_known(posterior: Posterior, measurement: Measurement) -> Posterior:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from statistics import NormalDist
 from typing import TYPE_CHECKING, Any
@@ -12,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from bayesdip.calibration import Calibration, check_level
+from bayesdip.diagnostics import Diagnostics, by_chain, diagnose, halved
 from bayesdip.errors import BayesDipError
 
 if TYPE_CHECKING:
@@ -19,7 +22,10 @@ if TYPE_CHECKING:
     import xarray
 
 Array = NDArray[Any]
-ARRAYS = ("mean", "std", "samples")
+ARRAYS = ("mean", "std", "calibrated_std", "samples", "chain")
+CALIBRATION = "calibration_"
+# A quantile needs so many kept samples on its outer side; with fewer it comes from the standard deviation.
+SAMPLES_BEYOND = 2
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,8 +38,9 @@ class Restoration:
         Posterior mean, in the input's type (for ``method="map"`` the averaged fit). Integers
         are rounded.
     std : ndarray of float32, or None
-        Posterior standard deviation of every pixel of the *noise-free* picture. None where the
-        method has none (``map``, or a run stopped before its second sample).
+        Posterior standard deviation of every pixel of the *noise-free* picture, as the method has
+        it, not calibrated. None where the method has none (``map``, or a run stopped before its
+        second sample).
     samples : ndarray, shape (S, *mean.shape)
         Posterior draws, in the input's type; S may be 0.
     trace : dict of lists
@@ -47,13 +54,21 @@ class Restoration:
     seconds : float
         Wall time.
     stopped : str
-        ``"finished"``, ``"converged"``, ``"time budget"`` or ``"interrupted"``.
+        ``"finished"``, ``"stopping rule"``, ``"converged"``, ``"time budget"`` or ``"interrupted"``.
     settings : dict
         Everything needed to repeat the run, as plain JSON values.
     info : dict
         Facts that belong to the method alone (iterations, rollbacks, ...).
     channel_axis : int or None
         Where ``mean`` keeps its channels.
+    calibration : Calibration or None
+        What held-out pixels say of ``std``, and the coverage of 90% intervals on them. None without
+        ``std``, where too little was seen, and where data are no pixels of the picture (upscaling,
+        deblurring).
+    calibrated_std : ndarray of float32, or None
+        ``std`` as corrected by ``calibration``.
+    chain : ndarray of int, shape (S,), or None
+        From which Markov chain each sample comes, in time's order; None for independent draws.
     """
 
     mean: Array
@@ -68,29 +83,94 @@ class Restoration:
     settings: dict[str, Any]
     info: dict[str, Any] = field(default_factory=dict)
     channel_axis: int | None = None
+    calibration: Calibration | None = None
+    calibrated_std: NDArray[np.float32] | None = None
+    chain: NDArray[np.int64] | None = None
 
-    def interval(self, level: float = 0.9) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Lower and upper end of the central interval of every pixel, ``mean -+ q std``.
+    @property
+    def best_std(self) -> NDArray[np.float32] | None:
+        """``calibrated_std`` where there is one, else ``std``."""
+        return self.std if self.calibrated_std is None else self.calibrated_std
+
+    @cached_property
+    def diagnostics(self) -> Diagnostics | None:
+        """Whether the samples' chains have mixed; None for independent draws and for too few samples.
+
+        Raises
+        ------
+        BayesDipError
+            ArviZ is not installed (the extra ``arviz``).
+        """
+        if self.chain is None:
+            return None
+        return diagnose(self.samples, self.chain, self.trace, self.channel_axis)
+
+    def interval(
+        self, level: float = 0.9, *, calibrated: bool = True
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Lower and upper end of the central interval of every pixel, symmetric about the mean.
 
         Parameters
         ----------
         level : float
-            Between 0 and 1: the posterior probability that the true value lies inside.
+            Between 0 and 1: the probability that the true value lies inside.
+        calibrated : bool
+            Use ``calibration``, where there is one. Else the interval is ``mean -+ q std`` with
+            the method's own standard deviation and q of the normal law.
 
         Raises
         ------
         BayesDipError
             The level is not between 0 and 1, or the method gave no standard deviation.
         """
-        if not 0 < level < 1:
-            raise BayesDipError(f"level is {level}: expected a probability between 0 and 1, such as 0.9")
+        check_level(level)
+        reach = NormalDist().inv_cdf(0.5 + level / 2) * self._std_or_raise().astype(np.float64)
+        if calibrated and self.calibration is not None and self.calibrated_std is not None:
+            reach = self.calibration.reach(level) * self.calibrated_std.astype(np.float64)
+        centre = self.mean.astype(np.float32)
+        return centre - reach.astype(np.float32), centre + reach.astype(np.float32)
+
+    def quantile(self, q: float, *, calibrated: bool = True) -> NDArray[np.float32]:
+        """The value below which every pixel lies with probability ``q``.
+
+        From the kept samples where at least two of them are to be expected beyond it, so 20 samples
+        for ``q = 0.1``; else an end of the interval of level ``|2 q - 1|``.
+
+        Parameters
+        ----------
+        q : float
+            Between 0 and 1.
+        calibrated : bool
+            Use ``calibration``, where there is one: samples are drawn apart, or together, about
+            their mean as it says.
+
+        Raises
+        ------
+        BayesDipError
+            ``q`` is not between 0 and 1, or there is neither a standard deviation nor enough samples.
+        """
+        check_level(q)
+        if len(self.samples) * min(q, 1 - q) >= SAMPLES_BEYOND:
+            return self._sample_quantile(q, calibrated)
+        if q == 0.5:
+            return self.mean.astype(np.float32)
+        low, high = self.interval(abs(2 * q - 1), calibrated=calibrated)
+        return low if q < 0.5 else high
+
+    def _sample_quantile(self, q: float, calibrated: bool) -> NDArray[np.float32]:
+        found: Array = np.quantile(self.samples.astype(np.float32), q, axis=0)
+        if calibrated and self.calibration is not None and self.calibrated_std is not None:
+            std = self._std_or_raise()
+            wider = self.calibrated_std / np.where(std > 0, std, 1)
+            found = self.mean + self.calibration.tail(abs(2 * q - 1)) * wider * (found - self.mean)
+        return np.asarray(found, dtype=np.float32)
+
+    def _std_or_raise(self) -> NDArray[np.float32]:
         if self.std is None:
             raise BayesDipError(
                 f"method {self.settings.get('method')!r} gave no standard deviation: use 'gp' or 'sgld'"
             )
-        reach = NormalDist().inv_cdf(0.5 + level / 2) * self.std
-        centre = self.mean.astype(np.float32)
-        return centre - reach, centre + reach
+        return self.std
 
     def summary(self) -> dict[str, Any]:
         """The facts of the run as plain JSON values, without the pictures."""
@@ -104,6 +184,7 @@ class Restoration:
             "stopped": self.stopped,
             "samples": len(self.samples),
             "mean_std": None if self.std is None else float(self.std.mean()),
+            "calibration": None if self.calibration is None else self.calibration.summary(),
             "settings": self.settings,
             "info": self.info,
         }
@@ -118,6 +199,8 @@ class Restoration:
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
         arrays = {name: getattr(self, name) for name in ARRAYS if getattr(self, name) is not None}
+        if self.calibration is not None:
+            arrays |= {CALIBRATION + name: part for name, part in self.calibration.to_arrays().items()}
         facts = self.summary() | {"trace": self.trace, "channel_axis": self.channel_axis, "sigma": self.sigma}
         with atomic_write(folder / "restoration.npz", force=True) as temporary, temporary.open("wb") as file:
             np.savez_compressed(file, **arrays)
@@ -139,6 +222,8 @@ class Restoration:
             facts: Mapping[str, Any] = json.loads((folder / "restoration.json").read_text(encoding="utf-8"))
             with np.load(folder / "restoration.npz", allow_pickle=False) as stored:
                 arrays = {name: stored[name] for name in stored.files}
+            kept = {n.removeprefix(CALIBRATION): a for n, a in arrays.items() if n.startswith(CALIBRATION)}
+            calibration = facts.get("calibration")
             return cls(
                 mean=arrays["mean"],
                 std=arrays.get("std"),
@@ -152,8 +237,11 @@ class Restoration:
                 settings=facts["settings"],
                 info=facts["info"],
                 channel_axis=facts["channel_axis"],
+                calibration=None if calibration is None else Calibration.of(calibration, kept),
+                calibrated_std=arrays.get("calibrated_std"),
+                chain=arrays.get("chain"),
             )
-        except (OSError, ValueError, KeyError) as error:
+        except (OSError, ValueError, KeyError, TypeError) as error:
             raise BayesDipError(
                 f"{folder} holds no restoration that can be read ({error}): name a folder that save() wrote"
             ) from error
@@ -171,12 +259,19 @@ class Restoration:
         return xarray.Dataset(data, attrs={"settings": json.dumps(self.settings)})
 
     def to_arviz(self) -> arviz.InferenceData:
-        """The posterior samples for ArviZ, as one chain (needs the extra ``arviz``)."""
+        """The posterior samples for ArviZ, by chain and draw (needs the extra ``arviz``).
+
+        A single chain is given as its two halves, which is what R-hat compares. Independent draws
+        stand in one chain.
+        """
         try:
             import arviz
         except ImportError as error:
             raise BayesDipError("ArviZ is not installed: pip install 'bayesdip[arviz]'") from error
-        data: arviz.InferenceData = arviz.from_dict(posterior={"picture": self.samples[None]})
+        pictures = self.samples[None] if self.chain is None else halved(by_chain(self.samples, self.chain))
+        data: arviz.InferenceData = arviz.from_dict(
+            posterior={"picture": pictures}, dims={"picture": list(self._axes())}
+        )
         return data
 
     def _axes(self) -> tuple[str, ...]:

@@ -12,9 +12,12 @@ if TYPE_CHECKING:
     from bayesdip.kernels.kernel import Kernel
     from bayesdip.kernels.patches import PatchKernel
 
-METHODS = ("gp", "sgld", "map")
+METHODS = ("gp", "sgld", "stack", "map", "variational", "dropout")
 EFFORTS = ("fast", "balanced", "best")
-SAMPLERS = ("psgld", "adam-noise")
+OPTIMISERS = ("sgd", "sgd+average", "sgd+weight-decay", "sgd+input", "sgd+input+average")
+STOPS = ("never", "held-out", "windowed-variance", "discrepancy", "sure")
+PRECISIONS = ("auto", "single")
+SAMPLERS = ("psgld", "sgld", "sghmc", "cyclical", "hmc", "adam-noise")
 
 
 def one_of(name: str, value: str, allowed: tuple[str, ...]) -> str:
@@ -30,8 +33,9 @@ class Settings:
 
     Attributes
     ----------
-    method : {"gp", "sgld", "map"}
-        Gaussian process, posterior sampling of a network, or one fitted network.
+    method : {"gp", "sgld", "stack", "map", "variational", "dropout"}
+        Gaussian process, posterior sampling of a network, or one fitted network; to compare with:
+        mean-field variational inference, Monte-Carlo dropout.
     arch : Architecture
         The network, or for ``gp`` the one whose kernel is used.
     kernel : Kernel, PatchKernel, "auto" or None
@@ -39,15 +43,29 @@ class Settings:
         largest evidence.
     effort : {"fast", "balanced", "best"}
         How much work, on a scale that each method fills in.
-    sampler : {"psgld", "adam-noise"}
-        For ``sgld`` alone.
+    sampler : {"psgld", "sgld", "sghmc", "cyclical", "hmc", "adam-noise"}
+        For ``sgld`` alone; all but ``"adam-noise"`` sample the posterior.
     temperature : float
-        For ``"psgld"`` alone; 1 samples the posterior itself.
+        For every sampler but ``"adam-noise"``; 1 samples the posterior itself.
+    chains : int
+        For ``sgld`` alone: networks that are sampled at once; the samples are shared out among them.
+    sample_sigma : bool
+        For ``sgld`` alone: draw the size of Gaussian noise along with the weights.
+    optimiser : {"sgd", "sgd+average", "sgd+weight-decay", "sgd+input", "sgd+input+average"}
+        For ``map`` alone: the variants that Cheng et al. 2019 compare; see ``fit.optimise``.
+    stop : {"never", "held-out", "windowed-variance", "discrepancy", "sure"} or None
+        For ``map`` alone: the rule that ends the fit, see ``fit.stopping``; None goes by the data.
     samples : int
         Number of posterior samples to keep.
     draws : int or None
         For ``gp`` alone: posterior draws from which the standard deviation is estimated, at
         least ``samples``; None goes by the effort, 0 leaves the standard deviation out.
+    preset : {"paper"} or None
+        The recipe that decided method, architecture, sampler, steps and precision.
+    steps : int or None
+        For ``sgld`` and ``map``; None goes by the effort.
+    precision : {"auto", "single"}
+        For ``sgld`` and ``map``; ``"auto"`` takes the fastest that the device has and that fits as well.
     seed : int
         Seeds everything random; the same seed repeats a CPU run to the bit.
     device : str
@@ -60,8 +78,15 @@ class Settings:
     effort: str = "balanced"
     sampler: str = "psgld"
     temperature: float = 1.0
+    chains: int = 1
+    sample_sigma: bool = False
+    optimiser: str = "sgd+input+average"
+    stop: str | None = None
     samples: int = 16
     draws: int | None = None
+    preset: str | None = None
+    steps: int | None = None
+    precision: str = "auto"
     seed: int = 0
     device: str = "cpu"
 
@@ -69,9 +94,20 @@ class Settings:
         one_of("method", self.method, METHODS)
         one_of("effort", self.effort, EFFORTS)
         one_of("sampler", self.sampler, SAMPLERS)
+        one_of("optimiser", self.optimiser, OPTIMISERS)
+        if self.stop is not None:
+            one_of("stop", self.stop, STOPS)
+        one_of("precision", self.precision, PRECISIONS)
         if not self.temperature >= 0:
             raise BayesDipError(
                 f"temperature is {self.temperature}: expected zero or more; 1 is the posterior"
+            )
+        if self.chains < 1:
+            raise BayesDipError(f"chains is {self.chains}: expected one or more")
+        if self.sample_sigma and self.sampler == "adam-noise":
+            raise BayesDipError(
+                "sample_sigma was asked for with sampler 'adam-noise', which has no noise model: expected another "
+                "sampler; use 'psgld'"
             )
         if self.samples < 0:
             raise BayesDipError(f"samples is {self.samples}: expected zero or more")

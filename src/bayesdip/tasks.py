@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, Unpack
 
 import numpy as np
@@ -10,7 +11,7 @@ from numpy.typing import ArrayLike
 from torch import Tensor
 
 from bayesdip.errors import BayesDipError, NonFiniteError, ShapeError
-from bayesdip.noise import Gaussian, Noise, estimate_sigma
+from bayesdip.noise import Gaussian, Noise, detect_clipping, estimate_sigma
 from bayesdip.operators import Blur, Downsample, Identity, Mask, Operator
 from bayesdip.pipeline import Options, run_pipeline
 from bayesdip.restoration import Restoration
@@ -33,7 +34,8 @@ def denoise(
         A signal or picture; integers or real numbers of any range.
     sigma : float, tuple of float, or None
         Standard deviation of the noise in the picture's own scale, for all channels or for
-        each. Estimated when None; ``Restoration.sigma`` says what was used.
+        each. Estimated when None; ``Restoration.sigma`` says what was used. Where the picture
+        shows that its noise was clipped (``noise.detect_clipping``), the likelihood knows it.
     noise : Noise, optional
         Instead of ``sigma``: another noise model, such as ``Poisson()``, in the picture's own scale.
     channel_axis : int or None
@@ -55,7 +57,7 @@ def denoise(
     array, layout = _as_array(image, channel_axis)
     picture = _finite(layout.to_tensor(array))
     if noise is None:
-        noise = _gaussian(estimate_sigma(picture) if sigma is None else sigma)
+        noise = _noise_on(picture, sigma)
     elif sigma is not None:
         raise BayesDipError("sigma and noise were both given: give one of the two")
     return run_pipeline(picture, Identity(tuple(picture.shape[1:])), noise, layout, options)
@@ -171,7 +173,7 @@ def deblur(
     if not np.isfinite(spread).all() or spread.sum() <= 0:
         raise BayesDipError("psf does not have a finite, positive sum: expected the blur of one bright point")
     operator = Blur(tuple(picture.shape[1:]), torch.from_numpy(spread / spread.sum()), boundary)
-    noise = _gaussian(estimate_sigma(picture) if sigma is None else sigma)
+    noise = _noise_on(picture, sigma)
     return run_pipeline(picture, operator, noise, layout, options)
 
 
@@ -220,6 +222,12 @@ def _finite(picture: Tensor) -> Tensor:
             "inpaint with missing='nan' (on the command line --missing nan) can fill them in"
         )
     return picture
+
+
+def _noise_on(picture: Tensor, sigma: float | tuple[float, ...] | None) -> Gaussian:
+    """Gaussian noise, estimated where it was not told, and clipped where the picture shows that it was."""
+    noise = _gaussian(estimate_sigma(picture) if sigma is None else sigma)
+    return replace(noise, clipped=detect_clipping(picture)) if np.any(noise.sigma) else noise
 
 
 def _gaussian(sigma: float | tuple[float, ...]) -> Gaussian:

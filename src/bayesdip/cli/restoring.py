@@ -42,10 +42,10 @@ class Run:
 def carry_out(task: str, shared: Shared, prepare: Callable[[io.Picture], Work]) -> None:
     """Run one verb from file to files; whatever can be refused is refused before the long part."""
     options = pipeline.Options(**shared.method_options())  # type: ignore[typeddict-item]
-    pipeline.settings_of(options)
+    settings = pipeline.settings_of(options)
     picture = io.read_picture(shared.source)
     work = prepare(picture)
-    check_room(work.shape, shared.samples)
+    check_room(work.shape, settings.samples)
     notes = (*picture.notes, *check_outputs(shared, picture, work.shape))
     shelf = None
     if shared.resume is not None:
@@ -98,7 +98,7 @@ def write(run: Run, shelf: Shelf | None) -> None:
             shared.output, restoration.mean, run.picture, shared.force, alpha=run.work.alpha
         )
     )
-    std = restoration.std
+    std = restoration.best_std
     if run.written.std is not None and std is not None:
         place = run.written.std
         tasks.append(lambda: io.write_float_tiff(place, std, shared.force))

@@ -34,8 +34,13 @@ class Shared:
         Path, _where("-o", "--output", metavar="OUT", help="Restored picture: .png .jpg .tif .webp or .npy.")
     ]
     method: Annotated[
-        str, _how(metavar="gp|sgld|map", help="Gaussian process (instant), posterior samples, or one fit.")
-    ] = "sgld"
+        str,
+        _how(
+            metavar="NAME",
+            help="auto (by the task), gp (Gaussian process: instant), sgld (sampled network), stack (both, averaged), "
+            "map (one fit); to compare with: variational, dropout.",
+        ),
+    ] = "auto"
     arch: Annotated[
         str | None,
         _how(
@@ -52,10 +57,34 @@ class Shared:
     seed: Annotated[int, _how(help="The same seed repeats a run on the CPU to the bit.")] = 0
     device: Annotated[str, _how(metavar="auto|cpu|cuda", help="Where to compute.")] = "auto"
     sampler: Annotated[
-        str, _how(metavar="psgld|adam-noise", help="For sgld: ours, or the recipe of Cheng et al. 2019.")
+        str,
+        _how(
+            metavar="NAME",
+            help="For sgld: psgld, sgld, sghmc, cyclical, hmc, or adam-noise (the paper's recipe).",
+        ),
     ] = "psgld"
-    temperature: Annotated[float, _how(help="For psgld: 1 samples the posterior itself.")] = 1.0
-    samples: Annotated[int, _how(help="Posterior samples to keep.")] = 16
+    temperature: Annotated[float, _how(help="For sgld: 1 samples the posterior itself.")] = 1.0
+    chains: Annotated[int, _how(help="For sgld: networks that are sampled at once.")] = 1
+    sample_sigma: Annotated[
+        bool, _how("--sample-sigma", help="For sgld: learn the noise level along with the picture.")
+    ] = False
+    optimiser: Annotated[
+        str,
+        _how(
+            metavar="NAME",
+            help="For map: sgd, sgd+average, sgd+weight-decay, sgd+input or sgd+input+average.",
+        ),
+    ] = "sgd+input+average"
+    stop: Annotated[
+        str | None,
+        _how(metavar="RULE", help="For map: never, held-out, windowed-variance, discrepancy or sure."),
+    ] = None
+    samples: Annotated[
+        int | None, _how(metavar="N", help="Posterior samples to keep: 16, and none for gp, if not said.")
+    ] = None
+    preset: Annotated[
+        str | None, _how(metavar="paper", help="The network and recipe of Cheng et al. 2019: hours on a CPU.")
+    ] = None
     std: Annotated[
         Path | None,
         _where(metavar="FILE", help="Write the standard deviation of every pixel (float .tif or .npy)."),
@@ -81,7 +110,12 @@ class Shared:
             "device",
             "sampler",
             "temperature",
+            "chains",
+            "sample_sigma",
+            "optimiser",
+            "stop",
             "samples",
+            "preset",
         )
         return {name: getattr(self, name) for name in names}
 

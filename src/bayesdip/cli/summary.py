@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from bayesdip import __version__
 from bayesdip.cli.guard import one_line
 from bayesdip.monitor import clock
+from bayesdip.report.words import coverage_of, diagnostics_of, mixing_of
 
 if TYPE_CHECKING:
     from bayesdip.cli.restoring import Run
@@ -18,6 +19,7 @@ DONE = {"denoise": "denoised", "inpaint": "inpainted", "upscale": "upscaled", "d
 WHY_ENDED = {
     "interrupted": "interrupted: this is the best result by then",
     "time budget": "ended by the time budget",
+    "stopping rule": "ended by its stopping rule",
     "not converged": "ended before it converged",
 }
 # The schema of the JSON object; raised when a field changes its meaning or goes away.
@@ -42,6 +44,8 @@ def as_text(run: Run) -> str:
         ("time", time_of(run)),
         ("held-out error", held_out_of(run)),
         ("uncertainty", uncertainty_of(run)),
+        ("coverage", coverage_of(run.restoration)),
+        ("chain", mixing_of(run.restoration)),
         ("written", one_line(run.written.output)),
         *((name, one_line(place)) for name, place in extra_places(run) if place),
     ]
@@ -74,6 +78,7 @@ def as_json(run: Run) -> str:
         },
         "notes": list(run.notes),
         **run.restoration.summary(),
+        "diagnostics": diagnostics_of(run.restoration),
     }
     return json.dumps(plain(told), allow_nan=False)
 
@@ -120,17 +125,21 @@ def missing_of(run: Run) -> str:
 def noise_of(run: Run) -> str:
     sigma = run.restoration.sigma
     if sigma is None:
-        return str(run.restoration.settings["noise"])
+        return str(run.restoration.settings["noise"]) + (" (estimated)" if run.work.sigma_estimated else "")
     if not any(sigma):
         return "none"
-    return f"sigma {numbers(sigma)}" + (" (estimated)" if run.work.sigma_estimated else " (as given)")
+    _, clipped, levels = str(run.restoration.settings["noise"]).partition(", clipped at ")
+    source = " (estimated)" if run.work.sigma_estimated else " (as given)"
+    return f"sigma {numbers(sigma)}{source}{clipped}{levels}"
 
 
 def method_of(run: Run) -> str:
     settings = run.restoration.settings
     name, arch = settings["method"], settings["arch"].get("name", "")
     if name == "sgld":
-        tempered = f" at temperature {settings['temperature']:g}" if settings["sampler"] == "psgld" else ""
+        tempered = (
+            f" at temperature {settings['temperature']:g}" if settings["sampler"] != "adam-noise" else ""
+        )
         name += f" ({settings['sampler']}{tempered})"
     network = f"network {arch!r}" if settings["method"] != "gp" else f"kernel of {arch!r}"
     if settings["kernel"] is not None:
@@ -167,10 +176,11 @@ def held_out_of(run: Run) -> str:
 
 
 def uncertainty_of(run: Run) -> str:
-    std, count = run.restoration.std, len(run.restoration.samples)
+    std, count = run.restoration.best_std, len(run.restoration.samples)
     if std is None:
         return "none: this method or run has no standard deviation"
-    return f"mean std {float(std.mean()):.4g}, {count} posterior sample{'s' * (count != 1)} kept"
+    kind = "calibrated" if run.restoration.calibration else "not calibrated"
+    return f"mean std {float(std.mean()):.4g}, {kind}; {count} posterior sample{'s' * (count != 1)} kept"
 
 
 def numbers(values: tuple[float, ...] | None) -> str:

@@ -17,12 +17,20 @@ from bayesdip.io import Picture, check_mask, read_mask, read_psf
 from bayesdip.settings import one_of
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from bayesdip.noise import Noise
     from bayesdip.restoration import Restoration
 
 Level = float | tuple[float, ...]
 Sigma = Level | None
-NOISES = ("gaussian", "poisson", "poisson-gaussian")
+NOISES = ("gaussian", "poisson", "poisson-gaussian", "laplace", "speckle")
+# The options of one number that each kind takes.
+FACTS: dict[str, tuple[str, ...]] = {
+    "poisson": ("gain", "offset"),
+    "poisson-gaussian": ("gain", "offset"),
+    "speckle": ("looks", "offset"),
+}
 
 
 @dataclass(frozen=True)
@@ -66,37 +74,57 @@ class NoiseChoice:
     facts: dict[str, Any] = field(default_factory=dict)
 
     @classmethod
-    def parse(cls, kind: str, sigma: str, gain: float | None, offset: float | None) -> NoiseChoice:
-        """Options as typed to a choice; an option that would do nothing is an error."""
+    def parse(cls, kind: str, sigma: str, **facts: float | None) -> NoiseChoice:
+        """Options as typed to a choice; an option that would do nothing is an error.
+
+        ``facts`` are ``gain``, ``offset`` and ``looks``, None where they were not given.
+        """
         one_of("noise", kind, NOISES)
         level = parse_sigma(sigma)
-        counts: dict[str, float] = {}
-        if gain is not None:
-            counts["gain"] = gain
-        if offset is not None:
-            counts["offset"] = offset
-        if kind == "gaussian" and counts:
-            raise BayesDipError(
-                f"--{next(iter(counts))} was given with --noise gaussian: it belongs to poisson and poisson-gaussian"
-            )
+        given = {name: value for name, value in facts.items() if value is not None}
+        for name in given:
+            if name not in FACTS.get(kind, ()):
+                takers = " and ".join(other for other, names in FACTS.items() if name in names)
+                raise BayesDipError(f"--{name} was given with --noise {kind}: it belongs to {takers}")
         if kind == "poisson" and level is not None:
             raise BayesDipError(
                 "--sigma was given with --noise poisson: use --noise poisson-gaussian for read-out noise"
             )
+        if kind == "speckle" and level is not None:
+            raise BayesDipError("--sigma was given with --noise speckle: its size is told by --looks")
         if kind == "poisson-gaussian" and not isinstance(level, float):
             raise BayesDipError(
                 f"--sigma is {sigma!r}: --noise poisson-gaussian expects one number, the read-out noise"
             )
-        return cls(kind, level, counts)
+        if kind == "laplace" and isinstance(level, tuple):
+            raise BayesDipError(f"--sigma is {sigma!r}: --noise laplace expects one number, or auto")
+        return cls(kind, level, given)
 
-    def model(self) -> Noise | None:
+    @property
+    def is_estimated(self) -> bool:
+        """Whether the size of the noise is left to the program."""
+        return (
+            self.kind in ("gaussian", "laplace", "speckle")
+            and self.sigma is None
+            and "looks" not in self.facts
+        )
+
+    def model(self, picture: Picture) -> Noise | None:
         """The noise model; None for white Gaussian noise of the chosen (or estimated) sigma."""
-        from bayesdip.noise import Poisson, PoissonGaussian
+        from bayesdip.noise import Laplace, Poisson, PoissonGaussian, Speckle, estimate_looks, estimate_sigma
 
         if self.kind == "poisson":
             return Poisson(**self.facts)
         if self.kind == "poisson-gaussian" and isinstance(self.sigma, float):
             return PoissonGaussian(self.facts.get("gain", 1.0), self.sigma, self.facts.get("offset", 0.0))
+        if self.kind == "laplace":
+            sigma = estimate_sigma(_tensor(picture)) if self.sigma is None else self.sigma
+            assert isinstance(sigma, float)
+            return Laplace(sigma / 2**0.5)
+        if self.kind == "speckle":
+            offset = self.facts.get("offset", 0.0)
+            looks = self.facts.get("looks")
+            return Speckle(estimate_looks(_tensor(picture), offset) if looks is None else looks, offset)
         return None
 
 
@@ -133,18 +161,24 @@ def channel_axis(picture: Picture) -> int | None:
     return -1 if picture.pixels.ndim == 3 else None
 
 
+def _tensor(picture: Picture) -> Tensor:
+    from bayesdip.scale import Layout
+
+    return Layout.of(picture.pixels, channel_axis(picture)).to_tensor(picture.pixels)
+
+
 def denoising(picture: Picture, choice: NoiseChoice) -> Work:
     """``bayesdip denoise``."""
     from bayesdip.tasks import denoise
 
     check_channels(choice.sigma, picture)
-    model = choice.model()
+    model = choice.model(picture)
     sigma = choice.sigma if model is None else None
     return Work(
         partial(denoise, picture.pixels, sigma, noise=model, channel_axis=channel_axis(picture)),
         picture.pixels.shape,
         {"noise": choice.kind, "sigma": choice.sigma, **choice.facts},
-        sigma_estimated=model is None and sigma is None,
+        sigma_estimated=choice.is_estimated,
         exact=model is None and _is_zero(sigma),
     )
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
 from importlib.metadata import PackageNotFoundError, version
+from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,10 +16,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bayesdip import __version__
+from bayesdip.diagnostics import MIXED_BELOW
+from bayesdip.errors import BayesDipError
 from bayesdip.io import Picture, atomic_write
 from bayesdip.monitor import clock
 from bayesdip.report import pictures, plots
 from bayesdip.report.pictures import Levels, Shown, View
+from bayesdip.report.words import coverage_of, mixing_of
 from bayesdip.restoration import Restoration
 
 if TYPE_CHECKING:
@@ -125,6 +129,10 @@ def write_report(
         info=rows(restoration.info),
         origin=origin(),
         trace=plots.trace_plot(restoration.trace),
+        energy=plots.energy_plot(restoration.trace),
+        coverage=coverage_of(restoration),
+        mixing=mixing_of(restoration),
+        **mixing_parts(restoration),
         burn_in=any(restoration.trace.get("sampling", [])),
         method=restoration.settings.get("method", ""),
         **(signal_parts(case) if case.is_signal else picture_parts(case)),
@@ -192,22 +200,37 @@ def uncertainty_parts(case: Case, view: View, before: Levels, after: Levels) -> 
     place = pictures.detail_place(after, DETAIL_SIDE)
     detail = [] if place is None else [(before[place], before_word(case)), (after[place], "Restored")]
     parts: dict[str, Any] = {"uncertainty": None, "bar": "", "top": 0.0, "joined": False}
-    if case.restoration.std is not None:
-        spread = pictures.upright(
-            pictures.spread_of(case.restoration.std, case.channels_last), view.orientation
-        )
+    std = case.restoration.best_std
+    if std is not None:
+        spread = pictures.upright(pictures.spread_of(std, case.channels_last), view.orientation)
         top = pictures.top_of(spread)
         colours = pictures.coloured(spread / top)
         parts = {
             "uncertainty": pictures.show(colours, "Posterior standard deviation of every pixel"),
             "bar": plots.colour_bar(top),
             "top": top,
-            "joined": case.channels_last and case.restoration.std.shape[-1] > 1,
+            "joined": case.channels_last and std.shape[-1] > 1,
         }
         if place is not None:
             detail.append((colours[place], "Uncertainty"))
     details = [(pictures.show(levels, f"Detail, {word}", pictures.SMALL), word) for levels, word in detail]
     return parts | {"details": details, "detail_side": DETAIL_SIDE}
+
+
+def mixing_parts(restoration: Restoration) -> dict[str, Any]:
+    """The map of R-hat with its scale, where chains were run and could be diagnosed."""
+    try:
+        found = restoration.diagnostics
+    except BayesDipError:
+        found = None
+    if found is None or found.rhat.ndim != 2 or min(found.rhat.shape) < 2:
+        return {"rhat": None, "rhat_bar": "", "rhat_stride": 1}
+    # From perfect agreement to twice the excess at which chains count as not mixed.
+    top = 2 * (MIXED_BELOW - 1)
+    shown = pictures.show(
+        pictures.coloured((found.rhat - 1) / top), "R-hat of the kept samples by pixel", pictures.SMALL
+    )
+    return {"rhat": shown, "rhat_bar": plots.colour_bar(1 + top, 1.0), "rhat_stride": found.stride}
 
 
 def removed(case: Case, view: View) -> Shown | None:
@@ -228,14 +251,16 @@ def signal_parts(case: Case) -> dict[str, Any]:
 
     def first(array: NDArray[Any], lead: int = 0) -> NDArray[np.float64]:
         array = array[..., 0] if case.channels_last else array
-        return np.asarray(array.reshape(*array.shape[:lead], -1), dtype=np.float64)
+        shape = (*array.shape[:lead], prod(array.shape[lead:]))  # -1 would not do without samples
+        return np.asarray(array.reshape(shape), dtype=np.float64)
 
     mean, seen = first(restoration.mean), first(case.before)
     if case.missing is not None:
         seen = np.where(case.missing.ravel(), np.nan, seen)
     factor = len(mean) / len(seen)
     places = (np.arange(len(seen), dtype=np.float64) + 0.5) * factor - 0.5
-    std = None if restoration.std is None else first(restoration.std)
+    own = restoration.best_std
+    std = None if own is None else first(own)
     samples = first(some(restoration.samples), lead=1)
     return {
         "removed": None,
@@ -279,10 +304,20 @@ def facts(case: Case) -> list[tuple[str, str, str]]:
                 f"rms on {r.held_out_count} values kept from the method; it contains their noise",
             )
         )
-    if r.std is not None:
+    std = r.best_std
+    if std is not None:
+        kind = "calibrated" if r.calibration else "not calibrated"
         found.append(
-            ("Mean std", f"{float(r.std.mean()):.4g}", "of the noise-free picture, in its own scale")
+            ("Mean std", f"{float(std.mean()):.4g}", f"of the noise-free picture, in its own scale; {kind}")
         )
+    if r.calibration is not None:
+        coverage, error = (
+            f"{100 * part:.1f}" for part in (r.calibration.coverage, r.calibration.coverage_error)
+        )
+        remark = (
+            f"+- {error} % of held-out values; {100 * r.calibration.coverage_uncalibrated:.1f} % uncalibrated"
+        )
+        found.append(("In 90% intervals", f"{coverage} %", remark))
     return found
 
 

@@ -108,6 +108,20 @@ def _plot_fit(steps: Floats, fit: Floats, sampling: Sequence[float]) -> str:
     return _framed(x, y, parts, "step", "misfit / noise level", title, under)
 
 
+def energy_plot(trace: dict[str, list[float]]) -> str:
+    """The energy while a chain samples, by step; empty where the run noted none."""
+    chosen = np.asarray(trace.get("sampling", []), dtype=np.float64) > 0
+    if "energy" not in trace or chosen.sum() < 2:
+        return ""
+    steps = np.asarray(trace["step"], dtype=np.float64)[chosen]
+    energy = np.asarray(trace["energy"], dtype=np.float64)[chosen]
+    x = Axis(steps[0], steps[-1], LEFT, WIDTH - RIGHT)
+    y = Axis.around(energy, HEIGHT - BOTTOM, TOP)
+    parts = [f'<path class="line" d="{path(x, y, steps, energy)}"/>']
+    title = f"Energy by step while sampling: {energy[0]:.4g} at first, {energy[-1]:.4g} at the end."
+    return _framed(x, y, parts, "step", "energy", title)
+
+
 def _plot_residual(steps: Floats, residual: Floats) -> str:
     positive = residual[residual > 0]
     if positive.size < 2:
@@ -176,9 +190,9 @@ def thinned(across: Floats, up: Floats) -> tuple[Floats, Floats]:
     return across[kept], up[kept]
 
 
-def colour_bar(top: float, text: Callable[[float], str] = "{:.4g}".format) -> str:
-    """The scale of the uncertainty map, from 0 to ``top``."""
-    axis = Axis(0.0, top, 10, 350)
+def colour_bar(top: float, low: float = 0.0, text: Callable[[float], str] = "{:.4g}".format) -> str:
+    """The scale of a map in the colours of the uncertainty, from ``low`` to ``top``."""
+    axis = Axis(low, top, 10, 350)
     colours = coloured(np.linspace(0, 1, 24)[None])[0]
     stops = "".join(
         f'<stop offset="{i / 23:.3f}" stop-color="rgb({r},{g},{b})"/>' for i, (r, g, b) in enumerate(colours)
@@ -189,7 +203,7 @@ def colour_bar(top: float, text: Callable[[float], str] = "{:.4g}".format) -> st
         for tick, a in ((tick, float(axis.place(tick))) for tick in axis.ticks())
     )
     return (
-        f'<svg class="bar" viewBox="0 0 372 40" role="img" aria-label="Colour scale from 0 to {escape(text(top))}">'
+        f'<svg class="bar" viewBox="0 0 372 40" role="img" aria-label="Colour scale from {escape(text(low))} to {escape(text(top))}">'
         f'<defs><linearGradient id="scale">{stops}</linearGradient></defs>'
         f'<rect x="10" y="2" width="340" height="14" fill="url(#scale)"/>{ticks}</svg>'
     )

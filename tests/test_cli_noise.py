@@ -1,0 +1,102 @@
+"""``bayesdip denoise --noise``: each kind takes its own options, and what is left out is estimated."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+from skimage import data
+
+from bayesdip.cli.verbs import NoiseChoice, denoising
+from bayesdip.errors import BayesDipError
+from bayesdip.io import Picture, read_picture
+from bayesdip.noise import Laplace, Poisson, Speckle
+
+PIXELS = data.camera()[:200, 100:300].astype(float) + 5
+
+
+def noisy(tmp_path: Path, kind: str) -> Picture:
+    rng = np.random.default_rng(0)
+    y = (
+        PIXELS * rng.gamma(4, 1 / 4, PIXELS.shape)
+        if kind == "speckle"
+        else PIXELS + rng.laplace(0, 10, PIXELS.shape)
+    )
+    path = tmp_path / "noisy.npy"
+    np.save(path, y)
+    return read_picture(path)
+
+
+@pytest.mark.parametrize(
+    ("kind", "sigma", "facts", "expected"),
+    [
+        ("laplace", "14.142135623730951", {}, Laplace(10.0)),
+        ("speckle", "auto", {"looks": 4.0, "offset": 2.0}, Speckle(4.0, 2.0)),
+        ("poisson", "auto", {"gain": 2.0}, Poisson(2.0)),
+        ("gaussian", "25", {}, None),
+    ],
+)
+def test_what_is_told_is_used(
+    kind: str, sigma: str, facts: dict[str, float], expected: Any, tmp_path: Path
+) -> None:
+    choice = NoiseChoice.parse(
+        kind, sigma, gain=facts.get("gain"), looks=facts.get("looks"), offset=facts.get("offset")
+    )
+    found = choice.model(noisy(tmp_path, kind))
+    assert not choice.is_estimated
+    if isinstance(expected, Laplace):
+        assert isinstance(found, Laplace) and found.scale == pytest.approx(expected.scale)
+    else:
+        assert found == expected
+
+
+def test_what_is_not_told_is_estimated(tmp_path: Path) -> None:
+    laplace = NoiseChoice.parse("laplace", "auto")
+    assert laplace.is_estimated
+    found = laplace.model(noisy(tmp_path, "laplace"))
+    assert isinstance(found, Laplace) and found.scale == pytest.approx(10, rel=0.15)
+    speckle = NoiseChoice.parse("speckle", "auto").model(noisy(tmp_path, "speckle"))
+    assert isinstance(speckle, Speckle) and speckle.looks == pytest.approx(4, rel=0.15)
+
+
+@pytest.mark.parametrize(
+    ("kind", "sigma", "facts", "message"),
+    [
+        ("laplace", "auto", {"gain": 2.0}, "--gain .* belongs to poisson and poisson-gaussian"),
+        ("gaussian", "auto", {"looks": 2.0}, "--looks .* belongs to speckle"),
+        ("speckle", "25", {}, "--looks"),
+        ("laplace", "25,20,30", {}, "one number, or auto"),
+        ("salt", "auto", {}, "laplace, speckle"),
+    ],
+)
+def test_an_option_that_would_do_nothing_is_refused(
+    kind: str, sigma: str, facts: dict[str, float], message: str
+) -> None:
+    with pytest.raises(BayesDipError, match=message):
+        NoiseChoice.parse(kind, sigma, **facts)
+
+
+def test_the_work_says_whether_the_noise_is_estimated(tmp_path: Path) -> None:
+    picture = noisy(tmp_path, "laplace")
+    assert denoising(picture, NoiseChoice.parse("laplace", "auto")).sigma_estimated
+    assert not denoising(picture, NoiseChoice.parse("laplace", "10")).sigma_estimated
+    assert not denoising(picture, NoiseChoice.parse("poisson", "auto")).sigma_estimated
+
+
+def test_the_summary_says_where_the_noise_was_clipped(tmp_path: Path) -> None:
+    from typer.testing import CliRunner
+
+    from bayesdip.cli.app import app
+
+    rng = np.random.default_rng(0)
+    pixels = np.clip(np.rint(PIXELS[:48, :48] + rng.normal(0, 60, (48, 48))), 0, 255).astype(np.uint8)
+    Image.fromarray(pixels).save(tmp_path / "in.png")
+    command = ["denoise", str(tmp_path / "in.png"), "-o", str(tmp_path / "out.png"), "--sigma", "60"]
+    told = CliRunner().invoke(
+        app, [*command, "--method", "map", "--arch", "skip(scales=1, width=4)", "--time-budget", "0.5"]
+    )
+    assert told.exit_code == 0, told.output
+    assert "sigma 60 (as given), clipped at 0 and 255" in told.output

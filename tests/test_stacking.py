@@ -1,0 +1,89 @@
+"""The average of the non-local process and a sampled network."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from skimage.data import camera
+
+import bayesdip as bd
+from bayesdip.posterior import Posterior
+from bayesdip.stacking import average, network_weight
+
+SMALL = "shuffle(scales=2, width=8, skip=4, shuffled=4)"
+
+
+@pytest.fixture
+def truth() -> torch.Tensor:
+    return torch.rand(1, 200, 200, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+
+
+def noisy(truth: torch.Tensor, size: float, seed: int) -> torch.Tensor:
+    generator = torch.Generator().manual_seed(seed)
+    return truth + size * torch.randn(truth.shape, generator=generator, dtype=torch.float64)
+
+
+@pytest.mark.parametrize(("network", "patches"), [(0.1, 0.1), (0.1, 0.2), (0.05, 0.1)])
+def test_weight_of_independent_errors_is_their_inverse_variance(
+    truth: torch.Tensor, network: float, patches: float
+) -> None:
+    hidden = torch.ones(200, 200, dtype=torch.bool)
+    found = network_weight(truth, noisy(truth, network, 1), noisy(truth, patches, 2), hidden)
+    assert found == pytest.approx(patches**2 / (network**2 + patches**2), abs=0.01)
+
+
+def test_weight_is_that_of_the_truth_though_the_data_are_noisy(truth: torch.Tensor) -> None:
+    hidden = torch.ones(200, 200, dtype=torch.bool)
+    y = noisy(truth, 0.3, 3)
+    assert network_weight(y, noisy(truth, 0.1, 1), noisy(truth, 0.2, 2), hidden) == pytest.approx(
+        0.8, abs=0.03
+    )
+
+
+def test_weight_without_evidence_is_one_half(truth: torch.Tensor) -> None:
+    few = torch.zeros(200, 200, dtype=torch.bool)
+    few[0, :2] = True
+    y = noisy(truth, 5.0, 3)
+    assert network_weight(y, noisy(truth, 0.1, 1), noisy(truth, 0.1, 2), few) == pytest.approx(0.5, abs=0.05)
+
+
+def test_weight_stays_between_zero_and_one(truth: torch.Tensor) -> None:
+    hidden = torch.ones(200, 200, dtype=torch.bool)
+    assert network_weight(truth, noisy(truth, 1.0, 1), truth, hidden) == pytest.approx(0.0, abs=1e-3)
+    assert network_weight(truth, truth, noisy(truth, 1.0, 1), hidden) == pytest.approx(1.0, abs=1e-2)
+
+
+def test_pixels_that_the_network_did_not_see_are_those_of_the_process() -> None:
+    shape = (1, 4, 4)
+    patches = Posterior(torch.zeros(shape), torch.full(shape, 0.1), torch.empty(0, *shape), {})
+    network = Posterior(torch.ones(shape), torch.full(shape, 0.3), torch.ones(5, *shape), {})
+    hidden = torch.zeros(4, 4, dtype=torch.bool)
+    hidden[1, 2] = True
+    found = average(patches, network, 0.25, hidden)
+    assert found.std is not None
+    assert float(found.mean[0, 1, 2]) == 0.0 and float(found.mean[0, 0, 0]) == 0.25
+    assert float(found.std[0, 1, 2]) == pytest.approx(0.1)
+    assert float(found.std[0, 0, 0]) == pytest.approx(0.15)
+    assert torch.allclose(found.samples, found.mean.expand(5, *shape))
+
+
+def test_front_door_restores_better_than_the_data() -> None:
+    clean = camera()[100:164, 200:264].astype(np.float32)
+    y = clean + 25 * np.random.default_rng(0).standard_normal(clean.shape).astype(np.float32)
+    r = bd.denoise(y, 25.0, method="stack", arch=SMALL, effort="fast", time_budget=8.0, samples=4)
+    assert np.mean((r.mean - clean) ** 2) < 0.4 * np.mean((y - clean) ** 2)
+    assert r.std is not None and (r.std > 0).all()
+    assert len(r.samples) > 0
+    assert 0 <= r.info["network_weight"] <= 1
+
+
+def test_stopped_at_once_it_gives_the_process_alone() -> None:
+    clean = camera()[100:148, 200:248].astype(np.float32)
+    r = bd.denoise(clean, 5.0, method="stack", arch=SMALL, callback=lambda progress: True)
+    assert r.stopped == "interrupted" and "network_weight" not in r.info
+
+
+def test_another_operator_is_refused_in_one_line() -> None:
+    with pytest.raises(bd.BayesDipError, match="expected the identity or a mask"):
+        bd.upscale(np.random.default_rng(0).random((16, 16)), 2, method="stack", arch=SMALL)
