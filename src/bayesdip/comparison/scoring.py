@@ -1,0 +1,121 @@
+"""From squared errors by pixel to estimates with confidence intervals, paired between methods."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+Floats = NDArray[np.float64]
+
+# Errors of neighbouring pixels go together: squares of this side are resampled as a whole.
+BLOCK = 8
+RESAMPLES = 1000
+LEVEL = 0.95
+# Least squared error of exact data (the range is 1), and as a share of the noise's variance.
+LEAST, LEAST_NOISE = 1e-12, 0.01
+
+
+@dataclass
+class Score:
+    """Squared errors of one method, summed by block: one row a round.
+
+    Attributes
+    ----------
+    sums, counts : list of arrays, shape (blocks,)
+    noise : float
+        The noise's variance, which the squared errors are already free of.
+    doubt : float
+        Standard error of that variance, as a share of it. It moves all methods alike: the order stays,
+        the distances do not.
+    """
+
+    sums: list[Floats] = field(default_factory=list)
+    counts: list[Floats] = field(default_factory=list)
+    noise: float = 0.0
+    doubt: float = 0.0
+
+    def add(self, total: Tensor, count: Tensor) -> None:
+        """One more round: squared errors and how many, both (M, N)."""
+        self.sums.append(by_block(total.numpy()))
+        self.counts.append(by_block(count.numpy()))
+
+    @property
+    def rounds(self) -> int:
+        return len(self.sums)
+
+    def mean(self, rounds: int | None = None) -> float:
+        """Mean squared error over the first rounds."""
+        return float(self._bounded(np.sum(self.sums[:rounds]) / np.sum(self.counts[:rounds])))
+
+    def resampled(self, weights: Floats, rounds: int | None = None) -> Floats:
+        """The mean squared error of each bootstrap sample; weights (samples, blocks)."""
+        sums, counts = np.sum(self.sums[:rounds], axis=0), np.sum(self.counts[:rounds], axis=0)
+        shift = self.noise * self.doubt * np.random.default_rng(0).standard_normal(len(weights))
+        return np.asarray(self._bounded((weights @ sums) / (weights @ counts) + shift))
+
+    def _bounded(self, error: Any) -> Any:
+        """No estimate is taken for less than `LEAST_NOISE` of the noise: it would be chance, and decibels infinite."""
+        return np.maximum(error, max(LEAST, LEAST_NOISE * self.noise))
+
+
+@dataclass(frozen=True)
+class Interval:
+    """An estimate and its 95% confidence interval."""
+
+    value: float
+    low: float
+    high: float
+
+    def scaled(self, factor: float) -> Interval:
+        return Interval(self.value * factor, self.low * factor, self.high * factor)
+
+
+def by_block(picture: NDArray[np.floating]) -> Floats:
+    """Sums over squares of ``BLOCK`` pixels, (M, N) to (blocks,); those at the border may be smaller."""
+    rows, columns = (range(0, n, BLOCK) for n in picture.shape)
+    return np.asarray(
+        np.add.reduceat(np.add.reduceat(picture.astype(np.float64), rows, axis=0), columns, axis=1).ravel()
+    )
+
+
+def bootstrap_weights(blocks: int, seed: int) -> Floats:
+    """How often each block is drawn in each bootstrap sample, (samples, blocks)."""
+    generator = np.random.default_rng(seed)
+    return generator.multinomial(blocks, np.full(blocks, 1 / blocks), size=RESAMPLES).astype(np.float64)
+
+
+def mean_error(score: Score, weights: Floats) -> Interval:
+    """The mean squared error."""
+    return _interval(score.mean(), score.resampled(weights))
+
+
+def decibels_behind(score: Score, best: Score, weights: Floats) -> Interval:
+    """By how many dB a method's squared error is above that of another, over the rounds both did.
+
+    Both are resampled alike, so that what is hard for both does not count as uncertainty.
+    """
+    rounds = min(score.rounds, best.rounds)
+    return _interval(
+        _ratio(score.mean(rounds), best.mean(rounds)),
+        _ratio(score.resampled(weights, rounds), best.resampled(weights, rounds)),
+    )
+
+
+def clearly_behind(score: Score, best: Score, weights: Floats) -> bool:
+    """Whether the 95% interval of the difference in squared error lies above zero."""
+    rounds = min(score.rounds, best.rounds)
+    sums = np.sum(score.sums[:rounds], axis=0) - np.sum(best.sums[:rounds], axis=0)
+    return bool(np.quantile(weights @ sums, (1 - LEVEL) / 2) > 0)
+
+
+def _ratio(a: Floats | float, b: Floats | float) -> Floats:
+    return np.asarray(10 * np.log10(np.asarray(a) / b))
+
+
+def _interval(value: float | Floats, samples: Floats) -> Interval:
+    low, high = np.quantile(samples, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    return Interval(float(value), float(low), float(high))
