@@ -1,0 +1,73 @@
+"""``bayesdip lab``: the sources' claims as experiments."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+lab = typer.Typer(help="The sources' claims as experiments, and the answer: should you buy the DIP?")
+
+KEPT = Path("benchmarks/lab")
+Keep = Annotated[Path, typer.Option(metavar="DIR", help="Where results, figures and the report are kept.")]
+
+
+@lab.command("list")
+def list_claims() -> None:
+    """Number, name, claim, source, and what the quick size takes on one core."""
+    from bayesdip.lab.catalogue import all_claims
+
+    claims = all_claims()
+    for claim in claims:
+        typer.echo(
+            f"{claim.number:2d}  {claim.name}  ({claim.seconds} s)  {claim.sentence}  [{claim.source}]"
+        )
+    minutes = sum(claim.seconds for claim in claims) / 60
+    typer.echo(f"all {len(claims)}, quick, on one core: about {minutes:.0f} minutes")
+
+
+@lab.command()
+def run(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="A claim's name or number, or all.")],
+    full: Annotated[
+        bool, typer.Option("--full/--quick", help="Larger pictures and networks, longer fits; or minutes.")
+    ] = False,
+    data: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Pictures of this folder instead of scikit-image's.")
+    ] = None,
+    seeds: Annotated[int, typer.Option(metavar="N", help="A verdict needs at least 3.")] = 3,
+    keep: Keep = KEPT,
+) -> None:
+    """Measure a claim and judge it. What was measured before is taken up again."""
+    from bayesdip.lab.catalogue import named
+    from bayesdip.lab.claim import FULL, QUICK
+    from bayesdip.lab.report import sentence
+    from bayesdip.lab.running import run_claim
+    from bayesdip.lab.statistics import verdict
+
+    for claim in named(name):
+        typer.echo(f"{claim.number}. {claim.sentence}")
+        results = run_claim(
+            claim, FULL if full else QUICK, data=data, seeds=seeds, folder=keep, tell=_shortly
+        )
+        conditions = claim.judge(results.rows)
+        for condition in conditions:
+            typer.echo(f"  {sentence(condition)}")
+        typer.echo(f"  verdict: {verdict(conditions)}; kept in {results.file}")
+
+
+@lab.command()
+def report(keep: Keep = KEPT) -> None:
+    """Write one page of all claims, Markdown and HTML, from what was measured."""
+    from bayesdip.lab.catalogue import all_claims
+    from bayesdip.lab.report import write
+
+    for page in write(all_claims(), keep):
+        typer.echo(f"written: {page}")
+
+
+def _shortly(line: str) -> None:
+    """Progress goes to standard error, without the curves."""
+    parts = [part for part in line.split("  ") if "[" not in part and not part.startswith("conditions")]
+    typer.echo("  " + "  ".join(parts), err=True)

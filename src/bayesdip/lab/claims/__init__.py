@@ -1,0 +1,1 @@
+"""One claim a file; each holds one :class:`~bayesdip.lab.claim.Claim` by the name ``CLAIM``."""
