@@ -6,7 +6,18 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from bayesdip.bench import gp, kernels, tables
+from bayesdip.bench import (
+    compare,
+    gp,
+    kernels,
+    restoring_growth,
+    roofline,
+    samplers,
+    signals,
+    speed,
+    stopping,
+    tables,
+)
 from bayesdip.bench.results import Results
 from bayesdip.errors import BayesDipError
 from bayesdip.pipeline import Options
@@ -68,6 +79,41 @@ def _kernel(results: Results, ask: Request) -> None:
     results.conclude(**kernels.summary(results.rows))
 
 
+def _stopping(results: Results, ask: Request) -> None:
+    effort, seed = ask.options.get("effort", "fast"), ask.options.get("seed", 0)
+    stopping.bench_stopping(results, ask.data, effort, seed, ask.pictures)
+
+
+def _signals(results: Results, ask: Request) -> None:
+    signals.bench_signals(results, ask.options.get("effort", "fast"), ask.options.get("seed", 0))
+
+
+def _samplers(results: Results, ask: Request) -> None:
+    samplers.bench_samplers(results, ask.options.get("effort", "fast"), ask.options.get("seed", 0))
+
+
+def _speed(results: Results, ask: Request) -> None:
+    speed.bench_speed(results, ask.data, ask.options, _sides(ask))
+
+
+def _roofline(results: Results, ask: Request) -> None:
+    roofline.roofline(results, _sides(ask) or speed.default_sides(), ask.options.get("seed", 0))
+
+
+def _growth(results: Results, ask: Request) -> None:
+    effort, seed = ask.options.get("effort", "fast"), ask.options.get("seed", 0)
+    restoring_growth.restoring_growth(results, effort=effort, seed=seed)
+
+
+def _sides(ask: Request) -> tuple[int, ...]:
+    """``--pictures 128,256`` names sides where the pictures are made to measure."""
+    if not all(part.isdecimal() for part in ask.pictures):
+        raise BayesDipError(
+            f"pictures are {','.join(ask.pictures)}: expected sides in pixels here, such as 128,256"
+        )
+    return tuple(int(part) for part in ask.pictures)
+
+
 BENCHMARKS = {
     "paper-denoise": Benchmark(
         "the 9 colour pictures of the paper's denoising table, sigma 25",
@@ -76,6 +122,10 @@ BENCHMARKS = {
     "paper-inpaint": Benchmark(
         "the 11 gray pictures of the paper's inpainting table, half of the pixels missing",
         lambda results, ask: tables.paper_inpaint(results, ask.folder, ask.options, ask.pictures),
+    ),
+    "paper-upscale": Benchmark(
+        "five pictures (Set5) enlarged four times, PSNR of the Y channel",
+        lambda results, ask: tables.paper_upscale(results, ask.folder, ask.options, ask.pictures, 4),
     ),
     "figure6": Benchmark(
         "the paper's 64x64 inpainting by the closed-form kernel",
@@ -87,6 +137,29 @@ BENCHMARKS = {
     ),
     "gp": Benchmark("the exact Gaussian process: all of the following, figure 6 with --data alone", _gp()),
     **{f"gp-{name}": Benchmark(part.shows, _gp(name)) for name, part in gp.PARTS.items()},
+    "compare": Benchmark(
+        "the blind ranking of compare against the true one, on the pictures of both tables",
+        lambda results, ask: compare.bench_compare(
+            results, ask.folder, ask.options.get("effort", "fast"), ask.options.get("seed", 0), ask.pictures
+        ),
+    ),
+    "compare-estimators": Benchmark(
+        "the estimates of the error that rank without a clean picture, on 9 noisy crops",
+        lambda results, ask: compare.bench_estimators(
+            results, ask.folder, ask.options.get("seed", 0), ask.pictures
+        ),
+    ),
+    "speed": Benchmark(
+        "quality against time, the paper's recipe and ours taking turns, with plots; --pictures names sides",
+        _speed,
+    ),
+    "roofline": Benchmark("a training step beside the machine's ceilings; --pictures names sides", _roofline),
+    "growth": Benchmark("time and memory of training by size and number of pictures, with a plot", _growth),
+    "stopping": Benchmark("a fit overfits; what rules without a truth save of it", _stopping),
+    "signals": Benchmark("sampled 1-D networks of growing width against their Gaussian process", _signals),
+    "samplers": Benchmark(
+        "samplers against known posteriors, over a long run, and by noise level, with a plot", _samplers
+    ),
     "kernel": Benchmark("closed-form kernels against sampled networks of width 512", _kernel),
 }
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from bayesdip.errors import FileError
 from bayesdip.io import read_mask, read_picture
@@ -30,6 +31,15 @@ class Pair:
         return -1 if self.clean.ndim == 3 else None
 
 
+@dataclass(frozen=True)
+class Small:
+    """A clean colour picture and the small version of it that is given in its place."""
+
+    name: str
+    clean: Array
+    small: Array
+
+
 def noisy_pairs(data: Path, only: tuple[str, ...] = ()) -> Iterator[Pair]:
     """``denoise9``: published inputs with sigma 25, clipped to 8 bits."""
     for path in _inputs(data / "denoise9", "_noisy25.png", only):
@@ -43,6 +53,16 @@ def masked_pairs(data: Path, only: tuple[str, ...] = ()) -> Iterator[Pair]:
         name = path.name.removesuffix("_missing50.png")
         clean = read_picture(path.with_name(f"{name}.png")).pixels
         yield Pair(name, clean, missing=read_mask(path, clean.shape[:2]))
+
+
+def small_pairs(data: Path, factor: int, only: tuple[str, ...] = ()) -> Iterator[Small]:
+    """``set5``: pictures cut to whole multiples of the factor, made small by Pillow's Lanczos filter."""
+    for path in _inputs(data / "set5", ".png", only):
+        clean = read_picture(path).pixels
+        height, width = (n // factor * factor for n in clean.shape[:2])
+        clean = clean[:height, :width]
+        small = Image.fromarray(clean).resize((width // factor, height // factor), Image.Resampling.LANCZOS)
+        yield Small(path.stem, clean, np.asarray(small))
 
 
 def figure6(data: Path) -> Pair:
@@ -59,6 +79,15 @@ def psnr(estimate: Array, clean: Array) -> float:
     peak = 255.0 if clean.dtype == np.uint8 else 1.0
     error = np.mean((np.clip(estimate.astype(np.float64), 0, peak) - clean.astype(np.float64)) ** 2)
     return float("inf") if error == 0 else float(10 * np.log10(peak**2 / error))
+
+
+def psnr_of_luma(estimate: Array, clean: Array, border: int = 4) -> float:
+    """PSNR of the Y channel without its border, as super-resolution is scored (and in the code of Deep Image Prior)."""
+    from skimage.color import rgb2ycbcr
+
+    inside = (slice(border, -border), slice(border, -border), 0)
+    error = np.mean((rgb2ycbcr(estimate)[inside] - rgb2ycbcr(clean)[inside]) ** 2)
+    return float(10 * np.log10(255.0**2 / error))
 
 
 def _inputs(folder: Path, suffix: str, only: tuple[str, ...]) -> list[Path]:

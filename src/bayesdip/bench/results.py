@@ -64,7 +64,7 @@ class Results:
 
     def add(self, row: Row) -> None:
         self.rows.append(row)
-        self.tell("  ".join(f"{k} {_shown(v)}" for k, v in row.items()))
+        self.tell("  ".join(f"{k} {_shown(v)}" for k, v in row.items() if _is_short(v)))
         self.save()
 
     def conclude(self, **facts: Any) -> None:
@@ -90,6 +90,11 @@ class Results:
     def mean(self, column: str) -> float:
         values = [float(row[column]) for row in self.rows if row.get(column) is not None]
         return sum(values) / len(values)
+
+
+def _is_short(value: Any) -> bool:
+    """Whether it fits on a line: tables and curves are for the file."""
+    return not isinstance(value, list | dict) or len(str(value)) < 60
 
 
 def _shown(value: Any) -> str:

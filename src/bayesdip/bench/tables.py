@@ -5,9 +5,18 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+from PIL import Image
 
 from bayesdip import tasks
-from bayesdip.bench.pictures import Array, figure6, masked_pairs, noisy_pairs, psnr
+from bayesdip.bench.pictures import (
+    Array,
+    figure6,
+    masked_pairs,
+    noisy_pairs,
+    psnr,
+    psnr_of_luma,
+    small_pairs,
+)
 from bayesdip.bench.results import Results, Row
 from bayesdip.noise import estimate_sigma
 from bayesdip.pipeline import Options
@@ -28,14 +37,15 @@ def paper_denoise(
             | {
                 "noisy": psnr(pair.noisy, pair.clean),
                 "sigma": r.sigma,
-                "coverage90": _coverage(r, pair.clean),
             }
+            | _coverages(r, pair.clean)
         )
     results.conclude(
         pictures=len(results.rows),
         psnr=results.mean("psnr"),
         noisy=results.mean("noisy"),
         noise="clipped to 8 bits",
+        **_mean_coverages(results),
     )
 
 
@@ -45,8 +55,31 @@ def paper_inpaint(results: Results, data: Path, options: Options, only: tuple[st
         if results.has(picture=pair.name) or pair.missing is None:
             continue
         r = tasks.inpaint(pair.clean, pair.missing, **options)
-        results.add(_row(pair.name, r, pair.clean) | {"coverage90": _coverage(r, pair.clean, pair.missing)})
-    results.conclude(pictures=len(results.rows), psnr=results.mean("psnr"), known_pixels="put back")
+        results.add(_row(pair.name, r, pair.clean) | _coverages(r, pair.clean, pair.missing))
+    results.conclude(
+        pictures=len(results.rows),
+        psnr=results.mean("psnr"),
+        known_pixels="put back",
+        **_mean_coverages(results),
+    )
+
+
+def paper_upscale(results: Results, data: Path, options: Options, only: tuple[str, ...], factor: int) -> None:
+    """Super-resolution of Set5, scored as in the code of Deep Image Prior."""
+    for pair in small_pairs(data, factor, only):
+        if results.has(picture=pair.name):
+            continue
+        r = tasks.upscale(pair.small, factor, channel_axis=-1, **options)
+        wide = (pair.clean.shape[1], pair.clean.shape[0])
+        bicubic = np.asarray(Image.fromarray(pair.small).resize(wide, Image.Resampling.BICUBIC))
+        results.add(
+            _row(pair.name, r, pair.clean)
+            | {"psnr_y": psnr_of_luma(r.mean, pair.clean), "bicubic_y": psnr_of_luma(bicubic, pair.clean)}
+        )
+    averages = {column: results.mean(column) for column in ("psnr_y", "bicubic_y")}
+    results.conclude(
+        pictures=len(results.rows), factor=factor, small_by="Pillow's Lanczos filter", **averages
+    )
 
 
 def paper_figure6(results: Results, data: Path, options: Options) -> None:
@@ -81,10 +114,39 @@ def _row(name: str, r: Restoration, clean: Array) -> Row:
     }
 
 
-def _coverage(r: Restoration, clean: Array, where: Array | None = None) -> float | None:
-    """Share of true values inside the 90% intervals, over the pixels in ``where``; not calibrated."""
+def _coverages(r: Restoration, clean: Array, missing: Array | None = None) -> Row:
+    """Share of true values inside 90% intervals, calibrated and not, on pixels used for neither.
+
+    Those are the missing pixels. Where none is missing, they are the held-out ones: the method did
+    not see them, and each half of them has the calibration of the other half. ``seen`` is the same
+    for the pixels that the method saw.
+    """
     if r.std is None:
-        return None
-    low, high = r.interval(0.9)
-    inside = (low <= clean) & (clean <= high)
-    return float(inside.mean() if where is None else inside[where].mean())
+        return {}
+    inside = [_inside(r.interval(0.9, calibrated=calibrated), clean) for calibrated in (True, False)]
+    if missing is not None:
+        return {
+            "coverage90": float(inside[0][missing].mean()),
+            "coverage90_raw": float(inside[1][missing].mean()),
+        }
+    row: Row = {"coverage90_seen": inside[0].mean(), "coverage90_seen_raw": inside[1].mean()}
+    if r.calibration is not None:
+        held = r.calibration.held_out
+        truth = Layout.of(clean, r.channel_axis).to_tensor(clean).flatten(1)[:, held.places].numpy()
+        reach = 1.645 * held.std
+        row |= {
+            "coverage90": _inside((held.low, held.high), truth).mean(),
+            "coverage90_raw": _inside((held.mean - reach, held.mean + reach), truth).mean(),
+            "coverage90_told": r.calibration.coverage,
+        }
+    return {name: float(value) for name, value in row.items()}
+
+
+def _inside(interval: tuple[Array, Array], clean: Array) -> Array:
+    return np.asarray((interval[0] <= clean) & (clean <= interval[1]), dtype=np.float64)
+
+
+def _mean_coverages(results: Results) -> Row:
+    """Averages over the pictures that have them."""
+    names = ("coverage90", "coverage90_raw")
+    return {name: results.mean(name) for name in names if any(name in row for row in results.rows)}
