@@ -21,12 +21,18 @@ _HOME = {
     "upscale": "tasks",
     "deblur": "tasks",
     "restore": "tasks",
+    "compare": "comparison",
+    "Comparison": "comparison",
     "Restoration": "restoration",
     "Progress": "monitor",
     "Estimate": "monitor",
     "Gaussian": "noise",
+    "Laplace": "noise",
     "Poisson": "noise",
     "PoissonGaussian": "noise",
+    "Speckle": "noise",
+    "detect_clipping": "noise",
+    "estimate_looks": "noise",
     "estimate_sigma": "noise",
     "Identity": "operators",
     "Mask": "operators",
@@ -44,11 +50,13 @@ _MODULES = ("arch", "errors", "gp", "io", "kernels", "noise", "operators")
 __all__ = [
     "BayesDipError",
     "Blur",
+    "Comparison",
     "Downsample",
     "Estimate",
     "FileError",
     "Gaussian",
     "Identity",
+    "Laplace",
     "Mask",
     "NoResultError",
     "NonFiniteError",
@@ -58,10 +66,14 @@ __all__ = [
     "ResourceError",
     "Restoration",
     "ShapeError",
+    "Speckle",
     "arch",
+    "compare",
     "deblur",
     "denoise",
+    "detect_clipping",
     "errors",
+    "estimate_looks",
     "estimate_sigma",
     "gp",
     "inpaint",
@@ -75,6 +87,7 @@ __all__ = [
 
 if TYPE_CHECKING:
     from bayesdip import arch, errors, gp, io, kernels, noise, operators
+    from bayesdip.comparison import Comparison, compare
     from bayesdip.errors import (
         BayesDipError,
         FileError,
@@ -84,7 +97,16 @@ if TYPE_CHECKING:
         ShapeError,
     )
     from bayesdip.monitor import Estimate, Progress
-    from bayesdip.noise import Gaussian, Poisson, PoissonGaussian, estimate_sigma
+    from bayesdip.noise import (
+        Gaussian,
+        Laplace,
+        Poisson,
+        PoissonGaussian,
+        Speckle,
+        detect_clipping,
+        estimate_looks,
+        estimate_sigma,
+    )
     from bayesdip.operators import Blur, Downsample, Identity, Mask
     from bayesdip.restoration import Restoration
     from bayesdip.tasks import deblur, denoise, inpaint, restore, upscale

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from bayesdip.cli.guard import OneLineGroup
+from bayesdip.cli.lab import lab
 from bayesdip.cli.shared import Shared, restoring
 
 app = typer.Typer(
@@ -16,6 +17,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+app.add_typer(lab, name="lab")
 
 
 def _show_version(wanted: bool) -> None:
@@ -49,20 +51,27 @@ def denoise(
         ),
     ] = "auto",
     noise: Annotated[
-        str, typer.Option(metavar="gaussian|poisson|poisson-gaussian", help="Kind of noise.")
+        str,
+        typer.Option(
+            metavar="KIND", help="gaussian, poisson, poisson-gaussian, laplace (outliers) or speckle."
+        ),
     ] = "gaussian",
     gain: Annotated[
         float | None, typer.Option(metavar="G", help="For poisson: what one count adds to a pixel (1).")
     ] = None,
     offset: Annotated[
-        float | None, typer.Option(metavar="O", help="For poisson: a pixel's value at no count (0).")
+        float | None, typer.Option(metavar="O", help="For poisson, speckle: a pixel's value in the dark (0).")
+    ] = None,
+    looks: Annotated[
+        float | None,
+        typer.Option(metavar="L", help="For speckle: how many looks were averaged; else estimated."),
     ] = None,
 ) -> None:
     """Remove noise. Its size is estimated unless --sigma tells it."""
     from bayesdip.cli import verbs
     from bayesdip.cli.restoring import carry_out
 
-    model = verbs.NoiseChoice.parse(noise, sigma, gain, offset)
+    model = verbs.NoiseChoice.parse(noise, sigma, gain=gain, offset=offset, looks=looks)
     carry_out("denoise", shared, lambda picture: verbs.denoising(picture, model))
 
 
@@ -129,6 +138,51 @@ def deblur(
 
 
 @app.command()
+def compare(
+    source: Annotated[Path, typer.Argument(metavar="IN", help="The picture to restore.")],
+    mask: Annotated[
+        Path | None, typer.Option(metavar="MASK", help="Inpainting: white is missing, as for inpaint.")
+    ] = None,
+    sigma: Annotated[
+        str, typer.Option(metavar="auto|S", help="Noise in the picture's own scale; with MASK, auto is none.")
+    ] = "auto",
+    psf: Annotated[
+        Path | None, typer.Option(metavar="PSF", help="Deblurring: the blur of one point.")
+    ] = None,
+    factor: Annotated[int | None, typer.Option(metavar="N", help="Enlarging: how many times.")] = None,
+    kind: Annotated[
+        str, typer.Option(metavar="lanczos|bicubic|area", help="For --factor: how it was made small.")
+    ] = "lanczos",
+    truth: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="The clean picture, to judge the blind ranking by.")
+    ] = None,
+    methods: Annotated[
+        str, typer.Option(metavar="A,B", help="Only these: names, ours, baselines. Else all that apply.")
+    ] = "",
+    effort: Annotated[str, typer.Option(metavar="fast|balanced|best", help="Of our methods.")] = "fast",
+    time_budget: Annotated[
+        float | None, typer.Option(metavar="SECONDS", help="For every single run of our methods.")
+    ] = None,
+    rounds: Annotated[int, typer.Option(metavar="N", help="At most so many trials.")] = 3,
+    seed: Annotated[int, typer.Option(help="Of the trials and of our methods.")] = 0,
+    device: Annotated[str, typer.Option(metavar="auto|cpu|cuda", help="Where our methods compute.")] = "auto",
+    figure: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="All restorations with crops (.png, .svg, .pdf).")
+    ] = None,
+    report: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Write a page, the figure, and every restoration.")
+    ] = None,
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of the table.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Replace files that exist.")] = False,
+) -> None:
+    """Which method is best on this picture? Ours and classical ones, ranked without a clean picture."""
+    from bayesdip.cli import compare as comparing
+
+    given = {name: value for name, value in locals().items() if name != "comparing"}
+    comparing.run(comparing.Request(**given))
+
+
+@app.command()
 def demo(
     output: Annotated[
         Path, typer.Option("-o", "--output", metavar="DIR", help="Folder for the demo's files.")
@@ -152,7 +206,7 @@ def bench(
     json: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Keep the rows here, and take a run up again.")
     ] = None,
-    method: Annotated[str, typer.Option(metavar="gp|sgld|map", help="What restores the pictures.")] = "gp",
+    method: Annotated[str, typer.Option(metavar="NAME", help="What restores the pictures.")] = "auto",
     kernel: Annotated[
         str | None, typer.Option(metavar="NAME", help="For gp: auto, nonlocal, matern32, ...")
     ] = None,
@@ -160,6 +214,9 @@ def bench(
     pictures: Annotated[str, typer.Option(metavar="A,B", help="Only these pictures.")] = "",
     sigma: Annotated[
         float | None, typer.Option(metavar="S", help="For paper-denoise: tell the noise level.")
+    ] = None,
+    time_budget: Annotated[
+        float | None, typer.Option(metavar="SECONDS", help="For speed: how long the paper's recipe runs.")
     ] = None,
     seed: Annotated[int, typer.Option(help="Seed of everything random.")] = 0,
 ) -> None:
@@ -169,7 +226,9 @@ def bench(
     if name == "list":
         benching.list_benchmarks()
         return
-    options = {"method": method, "kernel": kernel, "effort": effort, "seed": seed}
+    options: dict[str, object] = {"method": method, "kernel": kernel, "effort": effort, "seed": seed}
+    if time_budget is not None:
+        options["time_budget"] = time_budget
     benching.run(name, data, json, options, pictures, sigma)
 
 
