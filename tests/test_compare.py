@@ -149,6 +149,10 @@ def test_doubt_about_the_noise_level_widens_the_distance_and_leaves_the_order():
     weights = bootstrap_weights(64, 0)
     narrow, wide = (decibels_behind(b.score, a.score, weights) for a, b in (sure, doubtful))
     assert wide.high - wide.low > 3 * (narrow.high - narrow.low) and wide.value == narrow.value
+    for r in doubtful:  # so little error that the noise's uncertainty is more
+        r.score.noise = 100.0
+    lost = decibels_behind(doubtful[1].score, doubtful[0].score, weights)
+    assert lost.low > 0 and lost.high < 10
     assert all(clearly_behind(b.score, a.score, weights) for a, b in (sure, doubtful))
 
 

@@ -114,3 +114,12 @@ def test_the_cost_is_told_once_after_a_few_steps(problem):
     Chain(problem, monitor, 40, lambda: None).advance(adam(problem), 1.0, "fit", lambda p: None)
     assert len(told) == 1
     assert told[0].estimate.steps == 40 and told[0].estimate.seconds > 0 and told[0].estimate.memory > 0
+
+
+def test_the_energy_is_minus_the_log_posterior(problem):
+    stepper = AdamStepper(problem, torch.Generator().manual_seed(0), learning_rate=0.01, input_noise=0.0)
+    picture = problem.picture().detach()
+    residual = (problem.measurement.y - picture)[problem.observed]
+    misfit = float((residual**2).sum() / (2 * problem.measurement.noise.sigma**2))
+    prior = sum(float((w.detach() ** 2).sum() / (2 * s**2)) for w, s in zip(problem.weights, problem.stds, strict=True))
+    assert stepper.energy(picture) == pytest.approx(misfit + prior, rel=1e-4)

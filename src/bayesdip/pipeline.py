@@ -58,7 +58,7 @@ class Options(TypedDict, total=False):
     temperature : float
         For every sampler but ``"adam-noise"``; 1 samples the posterior itself.
     chains : int
-        For ``sgld``: how many networks are sampled at once.
+        For ``sgld``: how many networks are sampled at once; they share the steps of the effort.
     sample_sigma : bool
         For ``sgld``: draw the size of Gaussian noise along with the weights, starting from ``sigma``.
     optimiser : {"sgd", "sgd+average", "sgd+weight-decay", "sgd+input", "sgd+input+average"}

@@ -41,9 +41,9 @@ PLANS = {
         solve={"repeats": 5, "names": ("skip2", "skip5", "skip5-1024")},
         iterations={"side": 512},
         growth={
-            "sides": (256, 512, 1024, 2048),
+            "sides": (256, 512, 1024, 2048, 4096),
             "other_sides": (64, 96, 128, 192, 256, 512, 1024),
-            "limit_seconds": 60.0,
+            "limit_seconds": 30.0,
         },
         coverage={"repetitions": 400, "draws": 1000},
         ranks={"repetitions": 1024},

@@ -31,12 +31,12 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 LENGTH = 64
-ARCH = Decoder(scales=3, width=1024, input="normal", input_scale=1.0, output="linear")
+ARCH = Decoder(scales=2, width=1024, mixing=False, input="normal", input_scale=1.0, output="linear")
 WIDTHS = {"fast": (32, 128), "balanced": (32, 128, 256), "best": (32, 64, 128, 256, 512)}
 STEPS = {"fast": 1500, "balanced": 8000, "best": 40_000}
 NETWORKS = {"fast": 50, "balanced": 200, "best": 1000}
 CHANNELS = 64  # outputs of each network of the prior: independent, given its features
-NOISE = 0.2  # of the prior's standard deviation
+NOISE = 0.3  # of the prior's standard deviation
 SEEN = 0.4  # share of the samples that are observed
 STEP_SIZE = 0.06
 BURN_IN = 0.25

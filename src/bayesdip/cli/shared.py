@@ -64,7 +64,9 @@ class Shared:
         ),
     ] = "psgld"
     temperature: Annotated[float, _how(help="For sgld: 1 samples the posterior itself.")] = 1.0
-    chains: Annotated[int, _how(help="For sgld: networks that are sampled at once.")] = 1
+    chains: Annotated[
+        int, _how(help="For sgld: networks that are sampled at once; they share the steps of the effort.")
+    ] = 1
     sample_sigma: Annotated[
         bool, _how("--sample-sigma", help="For sgld: learn the noise level along with the picture.")
     ] = False

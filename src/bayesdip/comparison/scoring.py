@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -49,17 +48,18 @@ class Score:
 
     def mean(self, rounds: int | None = None) -> float:
         """Mean squared error over the first rounds."""
-        return float(self._bounded(np.sum(self.sums[:rounds]) / np.sum(self.counts[:rounds])))
+        return float(np.sum(self.sums[:rounds]) / np.sum(self.counts[:rounds]))
 
     def resampled(self, weights: Floats, rounds: int | None = None) -> Floats:
         """The mean squared error of each bootstrap sample; weights (samples, blocks)."""
         sums, counts = np.sum(self.sums[:rounds], axis=0), np.sum(self.counts[:rounds], axis=0)
         shift = self.noise * self.doubt * np.random.default_rng(0).standard_normal(len(weights))
-        return np.asarray(self._bounded((weights @ sums) / (weights @ counts) + shift))
+        return np.asarray((weights @ sums) / (weights @ counts) + shift)
 
-    def _bounded(self, error: Any) -> Any:
-        """No estimate is taken for less than `LEAST_NOISE` of the noise: it would be chance, and decibels infinite."""
-        return np.maximum(error, max(LEAST, LEAST_NOISE * self.noise))
+    @property
+    def least(self) -> float:
+        """No method's squared error is taken for less in decibels: an estimate below it is chance."""
+        return max(LEAST, LEAST_NOISE * self.noise)
 
 
 @dataclass(frozen=True)
@@ -100,8 +100,8 @@ def decibels_behind(score: Score, best: Score, weights: Floats) -> Interval:
     """
     rounds = min(score.rounds, best.rounds)
     return _interval(
-        _ratio(score.mean(rounds), best.mean(rounds)),
-        _ratio(score.resampled(weights, rounds), best.resampled(weights, rounds)),
+        _decibels(score.mean(rounds), best.mean(rounds), best.least),
+        _decibels(score.resampled(weights, rounds), best.resampled(weights, rounds), best.least),
     )
 
 
@@ -112,8 +112,11 @@ def clearly_behind(score: Score, best: Score, weights: Floats) -> bool:
     return bool(np.quantile(weights @ sums, (1 - LEVEL) / 2) > 0)
 
 
-def _ratio(a: Floats | float, b: Floats | float) -> Floats:
-    return np.asarray(10 * np.log10(np.asarray(a) / b))
+def _decibels(a: Floats | float, b: Floats | float, least: float) -> Floats:
+    """``10 log10(a / b)`` where the smaller one is at least ``least``; else it is raised, and a - b kept."""
+    difference = np.asarray(a) - b
+    smaller = np.maximum(np.minimum(a, b), least)
+    return np.asarray(np.sign(difference) * 10 * np.log10(1 + np.abs(difference) / smaller))
 
 
 def _interval(value: float | Floats, samples: Floats) -> Interval:

@@ -19,10 +19,12 @@ from bayesdip.posterior import Trace
 # enough that reading it back costs nothing on a GPU.
 LOOK_EVERY = 10
 # Steps from which the cost of a run is told; the first is slower than the rest.
-MEASURED_STEPS = 20
+MEASURED_STEPS = 15
 # A fit that is so many times worse than at the last good look has collapsed.
 COLLAPSE = 2.0
 MOST_ROLLBACKS = 20
+# What is noted at every look.
+TRACED = ("step", "seconds", "fit", "energy", "sampling")
 
 
 @dataclass
@@ -42,7 +44,7 @@ class Chain:
     best_picture: Callable[[], Tensor | None]
     step: int = 0
     rollbacks: int = 0
-    trace: Trace = field(default_factory=lambda: {"step": [], "seconds": [], "fit": [], "sampling": []})
+    trace: Trace = field(default_factory=lambda: {key: [] for key in TRACED})
     _good: tuple[float, Any] | None = None
     _first_done: float = 0.0
 
@@ -85,7 +87,7 @@ class Chain:
                     self._roll_back(stepper)
                     continue
                 self._good = (fit, stepper.snapshot())
-                self._tell(phase, fit)
+                self._tell(phase, fit, stepper.energy(picture))
             on_picture(picture)
             if self.step == MEASURED_STEPS:
                 self._tell_cost()
@@ -104,12 +106,13 @@ class Chain:
             )
         stepper.rewind(self._good[1])
 
-    def _tell(self, phase: str, fit: float) -> None:
+    def _tell(self, phase: str, fit: float, energy: float) -> None:
         elapsed = self.monitor.elapsed
         for key, value in (
             ("step", self.step),
             ("seconds", elapsed),
             ("fit", fit),
+            ("energy", energy),
             ("sampling", float(phase == "sampling")),
         ):
             self.trace[key].append(value)

@@ -36,7 +36,13 @@ class Plan:
 PLANS = {"fast": Plan(1100, step_size=0.04), "balanced": Plan(4000), "best": Plan(12000)}
 
 
+# Several chains share the steps of an effort; fewer than these find no posterior.
+FEWEST_STEPS = 400
+
+
 def plan_of(settings: Settings) -> Plan:
-    """The plan of the settings' effort, in as many steps as they say."""
+    """The plan of the settings' effort, shared out among its chains; or as many steps as the settings say."""
     plan = PLANS[settings.effort]
-    return plan if settings.steps is None else replace(plan, steps=settings.steps)
+    if settings.steps is not None:
+        return replace(plan, steps=settings.steps)
+    return replace(plan, steps=min(plan.steps, max(FEWEST_STEPS, plan.steps // settings.chains)))

@@ -66,6 +66,17 @@ class Stepper(ABC):
     def recall(self, memory: Any) -> None:
         """Put back what :meth:`memory` gave."""
 
+    @torch.no_grad()
+    def energy(self, picture: Tensor) -> float:
+        """Minus the log posterior density, up to a constant; of K networks their sum.
+
+        The misfit of a step's picture, and the prior on the weights to which that step led.
+        """
+        prior = sum(
+            float((w / s).square().sum()) for w, s in zip(self.weights, self.problem.stds, strict=True)
+        )
+        return float(self.problem.misfit(picture).sum()) + prior / 2
+
     def snapshot(self) -> tuple[list[Tensor], Any]:
         return [w.detach().clone() for w in self.weights], self.memory()
 

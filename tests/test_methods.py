@@ -1,0 +1,82 @@
+"""What ``method="auto"`` stands for."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+import bayesdip as bd
+from bayesdip.fit.effort import plan_of
+from bayesdip.methods import suited
+from bayesdip.operators import Blur, Downsample, Identity, Mask
+from bayesdip.pipeline import settings_of
+
+HOLES = torch.zeros(8, 8, dtype=torch.bool)
+HOLES[2, 3] = True
+
+
+@pytest.mark.parametrize(
+    ("operator", "effort", "method"),
+    [
+        (Identity((8, 8)), "fast", "stack"),
+        (Identity((8,)), "balanced", "stack"),
+        (Mask(HOLES, (8, 8)), "balanced", "gp"),
+        (Mask(HOLES, (8, 8)), "best", "stack"),
+        (Downsample((8, 8), 2), "best", "sgld"),
+        (Blur((8, 8), torch.ones(3, 3) / 9), "fast", "sgld"),
+        (Identity((4, 4, 4)), "best", "gp"),
+    ],
+)
+def test_the_task_decides(operator: Any, effort: str, method: str) -> None:
+    assert suited(operator, effort, {})["method"] == method
+
+
+@pytest.mark.parametrize(
+    ("option", "method"),
+    [
+        ({"kernel": "matern32"}, "gp"),
+        ({"draws": 4}, "gp"),
+        ({"arch": "skip"}, "sgld"),
+        ({"sampler": "sghmc"}, "sgld"),
+        ({"chains": 2}, "sgld"),
+        ({"stop": "sure"}, "map"),
+        ({"optimiser": "sgd"}, "map"),
+    ],
+)
+def test_an_option_that_one_method_has_means_that_method(option: dict[str, Any], method: str) -> None:
+    for operator in (Identity((8, 8)), Mask(HOLES, (8, 8))):
+        assert settings_of({"method": "auto", **option}, operator).method == method
+
+
+def test_options_at_their_defaults_mean_nothing() -> None:
+    defaults = {
+        "kernel": None,
+        "arch": None,
+        "sampler": "psgld",
+        "temperature": 1.0,
+        "chains": 1,
+        "stop": None,
+    }
+    assert suited(Identity((8, 8)), "fast", defaults) == {"method": "stack"}
+
+
+def test_upscaling_samples_several_networks_in_the_steps_of_one() -> None:
+    several = settings_of({}, Downsample((8, 8), 2))
+    assert several.method == "sgld" and several.chains == 3
+    assert settings_of({"chains": 1, "sampler": "sghmc"}, Downsample((8, 8), 2)).sampler == "sghmc"
+    assert 3 * plan_of(several).steps == pytest.approx(plan_of(replace(several, chains=1)).steps, abs=3)
+
+
+def test_the_preset_is_not_overruled_by_the_task() -> None:
+    settings = settings_of({"method": "auto", "preset": "paper"}, Identity((8, 8)))
+    assert (settings.method, settings.sampler) == ("sgld", "adam-noise")
+
+
+def test_the_restoration_says_what_ran() -> None:
+    picture = np.random.default_rng(0).random((24, 24))
+    r = bd.inpaint(picture, picture < 0.3)
+    assert r.settings["method"] == "gp" and "PatchKernel" in r.settings["kernel"]
