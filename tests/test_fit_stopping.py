@@ -222,8 +222,10 @@ def settings(**changes: object) -> Settings:
 
 
 def test_noisy_data_have_a_rule_by_default_and_exact_data_none() -> None:
-    assert default_rule(noisy()) in STOPS and default_rule(noisy()) != "never"
+    assert default_rule(noisy()) == "held-out"
     assert default_rule(noisy(0.0)) == "never"
+    few = Mask(torch.arange(256).view(GRID) >= 50)
+    assert default_rule(Measurement(noisy().y, few, Gaussian(0.1))) == "discrepancy"
 
 
 @pytest.mark.parametrize("stop", STOPS)

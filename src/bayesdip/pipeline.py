@@ -64,7 +64,7 @@ class Options(TypedDict, total=False):
     optimiser : {"sgd", "sgd+average", "sgd+weight-decay", "sgd+input", "sgd+input+average"}
         For ``map``: the variants that the paper compares.
     stop : {"never", "held-out", "windowed-variance", "discrepancy", "sure"}
-        For ``map``: the rule that ends the fit; by default ``"discrepancy"``, of exact data ``"never"``.
+        For ``map``: the rule that ends the fit; by default ``"held-out"``, of exact data ``"never"``.
     preset : {"paper"}
         The network and the recipe of Cheng et al. 2019, as their code runs it: 20,000 steps on a large
         network. It decides method, arch, sampler and effort.

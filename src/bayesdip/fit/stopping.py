@@ -22,6 +22,7 @@ from bayesdip.noise import Gaussian
 from bayesdip.operators import Identity, Mask
 
 HELD_OUT = 0.05  # share of the observed pixels
+FEWEST_FOR_HOLDING_OUT = 64  # observed pixels; three of fewer would say nothing
 # Steps without a better picture after which the best one is taken. The default network at its learning
 # rate needs some hundred steps from its best picture to a bad one.
 PATIENCE = 250
@@ -219,7 +220,12 @@ RULES: dict[str, type[Rule]] = {
 
 
 def default_rule(measurement: Measurement) -> str:
-    """``"discrepancy"`` where the data carry noise; a fit of exact data is never good enough to end it."""
+    """What lost least in ``bench stopping``: ``"held-out"`` where the data carry noise and there are enough of them.
+
+    A fit of exact data is never good enough to end it.
+    """
     noise = measurement.noise
-    exact = isinstance(noise, Gaussian) and not bool(torch.as_tensor(noise.sigma).any())
-    return "never" if exact else "discrepancy"
+    if isinstance(noise, Gaussian) and not bool(torch.as_tensor(noise.sigma).any()):
+        return "never"
+    seen = int(measurement.operator.observed.expand(measurement.y.shape).all(0).sum())
+    return "held-out" if seen >= FEWEST_FOR_HOLDING_OUT else "discrepancy"
