@@ -121,5 +121,8 @@ def test_the_energy_is_minus_the_log_posterior(problem):
     picture = problem.picture().detach()
     residual = (problem.measurement.y - picture)[problem.observed]
     misfit = float((residual**2).sum() / (2 * problem.measurement.noise.sigma**2))
-    prior = sum(float((w.detach() ** 2).sum() / (2 * s**2)) for w, s in zip(problem.weights, problem.stds, strict=True))
+    prior = sum(
+        float((w.detach() ** 2).sum() / (2 * s**2))
+        for w, s in zip(problem.weights, problem.stds, strict=True)
+    )
     assert stepper.energy(picture) == pytest.approx(misfit + prior, rel=1e-4)
