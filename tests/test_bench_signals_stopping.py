@@ -83,7 +83,7 @@ def test_signals_keeps_rows_and_draws_its_figure(tmp_path: Path, monkeypatch: py
 def test_stopping_keeps_what_every_rule_gave_and_draws_its_figure(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(stopping.STEPS, "fast", 20)
+    monkeypatch.setitem(stopping.STEPS, "fast", 10)
     file = tmp_path / "stopping.json"
     results = Results("stopping", {}, file)
     stopping.bench_stopping(results, None, "fast", 0, ("camera",), side=16)
