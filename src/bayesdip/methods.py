@@ -59,7 +59,7 @@ def suited(operator: Operator, effort: str, options: Mapping[str, Any]) -> dict[
 
     As the benchmarks of the paper's tables found (docs/benchmarks.md). Noise: the picture's own
     patches and a sampled network together. Missing pixels: the patches, with the network where
-    there is time for it. Blurred or shrunken pictures, whose patches are not seen: the network. Volumes: the
+    there is time for it. Shrunken pictures: the patches of the estimate. Blurred pictures: the network. Volumes: the
     process, for there are no networks for them. An option that only one method has means that method.
     """
 
@@ -72,8 +72,10 @@ def suited(operator: Operator, effort: str, options: Mapping[str, Any]) -> dict[
     if asked("optimiser", "stop"):
         return {"method": "map"}
     sampling = asked("arch", "sampler", "temperature", "chains", "sample_sigma")
-    if isinstance(operator, Downsample) and not asked("chains"):
-        return {"method": "sgld", "chains": CHAINS_TO_UPSCALE}
+    if isinstance(operator, Downsample):
+        if not sampling:
+            return {"method": "gp", "kernel": "nonlocal"}
+        return {"method": "sgld"} if asked("chains") else {"method": "sgld", "chains": CHAINS_TO_UPSCALE}
     if sampling or not isinstance(operator, Identity | Mask):
         return {"method": "sgld"}
     if isinstance(operator, Mask) and effort != "best":

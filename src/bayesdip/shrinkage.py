@@ -44,12 +44,12 @@ def shrink(y: Tensor, sigma: float) -> Tensor:
     return found
 
 
-def cosine_basis(n: int) -> Tensor:
+def cosine_basis(n: int, dtype: torch.dtype = torch.float32) -> Tensor:
     """The orthonormal discrete cosine transform (type II) as a matrix (n, n), constant row first."""
-    k, i = torch.arange(n)[:, None], torch.arange(n)[None]
-    basis = torch.cos(math.pi * k * (2 * i + 1) / (2 * n)) * math.sqrt(2 / n)
+    k, i = (torch.arange(n, dtype=torch.float64) for _ in range(2))
+    basis = torch.cos(math.pi * torch.outer(k, 2 * i + 1) / (2 * n)) * math.sqrt(2 / n)
     basis[0] /= math.sqrt(2)
-    return basis
+    return basis.to(dtype)
 
 
 def _shrunk_blocks(strip: Tensor, basis: Tensor, limit: float) -> Tensor:

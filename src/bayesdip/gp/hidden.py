@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import torch
@@ -10,6 +11,9 @@ from torch import Tensor
 from bayesdip.gp.solve import Solution
 from bayesdip.gp.solver import Solver
 from bayesdip.gp.system import DataCovariance
+from bayesdip.measurement import Measurement
+from bayesdip.monitor import Monitor
+from bayesdip.posterior import Posterior
 
 # Relative residual from which on the error on hidden entries does not change by a hundredth.
 TOLERANCE = 1e-3
@@ -46,3 +50,19 @@ def with_own_value(system: DataCovariance, variance: Tensor, hidden: Tensor) -> 
     noise = system.noise.to(variance)
     informed = variance * noise / (variance + noise)
     return torch.where(hidden & system.seen, informed, variance)
+
+
+def twice(measurement: Measurement, monitor: Monitor, once: Callable[[Measurement], Posterior]) -> Posterior:
+    """Without the hidden entries, where there are some, and then with all."""
+    if measurement.hidden is None:
+        return once(measurement)
+    operator = measurement.operator.with_hidden(measurement.hidden)
+    first = once(replace(measurement, operator=operator, hidden=None))
+    if monitor.should_stop():
+        return replace(first, without=first)
+    return replace(once(replace(measurement, hidden=None)), without=first)
+
+
+def bare(mean: Tensor, std: Tensor | None) -> Posterior:
+    """A mean and a standard deviation as a posterior."""
+    return Posterior(mean, std, mean.new_zeros((0, *mean.shape)), {})

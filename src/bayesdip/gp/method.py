@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from math import prod
 from typing import Any, TypedDict
 
@@ -13,6 +13,7 @@ from torch import Tensor
 
 from bayesdip.gp import patch_method
 from bayesdip.gp.blocks import posterior_in_blocks
+from bayesdip.gp.hidden import bare, twice
 from bayesdip.gp.learn import choose
 from bayesdip.gp.posterior import LOOSER, GPPosterior, posterior
 from bayesdip.gp.system import without_masks
@@ -44,8 +45,7 @@ BLOCK = 512
 def run(measurement: Measurement, settings: Settings, monitor: Monitor) -> Posterior:
     """Mean by one solve, standard deviation and samples by solves for draws (Matheron's rule)."""
     if isinstance(settings.kernel, PatchKernel):
-        kernel = settings.kernel
-        return _twice(measurement, monitor, lambda m: patch_method.run(m, kernel, settings, monitor))
+        return patch_method.run(measurement, settings.kernel, settings, monitor)
     model = _model(measurement, settings)
     draws = DRAWS[settings.effort] if settings.draws is None else settings.draws
     plan = _plan(measurement, draws, settings)
@@ -93,7 +93,7 @@ def run(measurement: Measurement, settings: Settings, monitor: Monitor) -> Poste
             samples=found.samples,
             trace=trace,
             stopped=monitor.stop_reason or ("finished" if found.converged else "not converged"),
-            without=None if found.mean_without is None else _bare(found.mean_without, found.std_without),
+            without=None if found.mean_without is None else bare(found.mean_without, found.std_without),
             info={
                 **model.facts,
                 **facts,
@@ -107,23 +107,8 @@ def run(measurement: Measurement, settings: Settings, monitor: Monitor) -> Poste
         )
 
     if plan.blocks > 1:
-        return _twice(measurement, monitor, lambda part: told(*in_blocks(part)))
+        return twice(measurement, monitor, lambda part: told(*in_blocks(part)))
     return told(*whole())
-
-
-def _twice(measurement: Measurement, monitor: Monitor, once: Callable[[Measurement], Posterior]) -> Posterior:
-    """Without the hidden entries, where there are some, and then with all."""
-    if measurement.hidden is None:
-        return once(measurement)
-    operator = measurement.operator.with_hidden(measurement.hidden)
-    first = once(replace(measurement, operator=operator, hidden=None))
-    if monitor.should_stop():
-        return replace(first, without=first)
-    return replace(once(replace(measurement, hidden=None)), without=first)
-
-
-def _bare(mean: Tensor, std: Tensor | None) -> Posterior:
-    return Posterior(mean, std, mean.new_zeros((0, *mean.shape)), {})
 
 
 class _Limits(TypedDict):

@@ -31,14 +31,15 @@ from torch.nn.functional import avg_pool2d
 from bayesdip.gp.groups import Patches, spread
 from bayesdip.kernels.patches import PatchKernel
 
-# The most values in a patch, all channels counted, and how far others are looked for: 5 x 5 pixels
-# of a colour picture, 7 x 7 of a gray one.
-PATCH_VALUES, REACH = 75, 12
+# The most values in a patch, all channels counted, 5 x 5 pixels of a colour picture and 7 x 7 of a gray one,
+# and how far others are looked for.
+PATCH_VALUES, REACH = 75, 24
+SMALL_PATCH = 27
 # The same for a signal, in samples.
 SIGNAL_PATCH, SIGNAL_REACH = 9, 300
 GROUP = 64
-# From one reference patch to the next: in the last pass, and in those before it.
-STEP, COARSE_STEP = 4, 5
+# The most from one reference patch to the next; in the last pass they overlap in all directions.
+MOST_STEP = 5
 # Channels whose covariance is learnt jointly; more are taken apart along their principal axes.
 JOINT_CHANNELS = 3
 # Above this many noise variances in the picture's, single precision does not resolve the noise.
@@ -145,17 +146,20 @@ def pilot(data: UnitData, kernel: PatchKernel) -> Tensor:
 
 
 def learnt_pass(
-    data: UnitData, estimate: Tensor, step: int, stop: Callable[[float], bool]
+    data: UnitData, estimate: Tensor, stop: Callable[[float], bool], *, last: bool, most: int = PATCH_VALUES
 ) -> tuple[Tensor, Tensor] | None:
     """Mean and standard deviation, (C, H, W) each; None if `stop` said so.
 
-    Reference patches stand `step` pixels apart; the groups around them cover the picture.
+    Reference patches of at most `most` values stand side by side, in the `last` pass one pixel closer; the
+    groups around them cover the picture.
     The picture is worked through in stripes, so that the tables of patches stay small.
     """
     channels, height, width = estimate.shape
-    shape, reach = _shapes(height, width, min(channels, JOINT_CHANNELS))
+    shape, reach = _shapes(height, width, min(channels, JOINT_CHANNELS), most)
+    step = min(max(shape), MOST_STEP) - int(last)
     tops, lefts = (
-        spread(n - m, min(step, m)).to(estimate.device) for n, m in zip((height, width), shape, strict=True)
+        spread(n - m, max(1, min(step, m))).to(estimate.device)
+        for n, m in zip((height, width), shape, strict=True)
     )
     values = data.values if data.missing is None else torch.where(data.missing, estimate, data.values)
     total, total_variance = torch.zeros_like(estimate), torch.zeros_like(estimate)
@@ -261,11 +265,11 @@ def filled(y: Tensor, missing: Tensor) -> Tensor:
     return values.reshape(shape)
 
 
-def _shapes(height: int, width: int, channels: int) -> tuple[tuple[int, int], tuple[int, int]]:
+def _shapes(height: int, width: int, channels: int, most: int) -> tuple[tuple[int, int], tuple[int, int]]:
     """Of patches, and the largest lag, in a picture of that size; sides are odd unless cut short."""
     patch, reach = SIGNAL_PATCH, SIGNAL_REACH
     if min(height, width) > 1:
-        side = math.isqrt(PATCH_VALUES // channels)
+        side = math.isqrt(most // channels)
         patch, reach = side - (side % 2 == 0), REACH
     return (min(patch, height), min(patch, width)), (reach, reach)
 

@@ -6,7 +6,7 @@ Data with noise are restored by :mod:`bayesdip.gp.patch_noise`, data with missin
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -15,7 +15,8 @@ from torch import Tensor
 from bayesdip.arch import Skip
 from bayesdip.errors import BayesDipError, NonFiniteError, ShapeError
 from bayesdip.gp.patch_missing import LEAST_NOISE, Known, fill
-from bayesdip.gp.patch_noise import COARSE_STEP, STEP, Whitening, column, learnt_pass, pilot
+from bayesdip.gp.patch_noise import PATCH_VALUES, UnitData, Whitening, column
+from bayesdip.gp.patch_scales import denoised
 from bayesdip.gp.posterior import posterior
 from bayesdip.kernels.patches import PatchKernel
 from bayesdip.noise import Gaussian, Noise
@@ -25,7 +26,7 @@ from bayesdip.operators import Identity, Mask, Operator
 # With noise, and with at most this share of the pixels missing, patches of the data are whole enough.
 FEW_MISSING = 0.1
 # How often the covariances are learnt: filling in begins farther from the picture.
-NOISE_PASSES, FILLING_PASSES = 2, 5
+NOISE_PASSES, FILLING_PASSES = 3, 5
 # Where filling in begins: the mean of the process that a network without the picture for an input has,
 # and draws of it for the standard deviation where no patch knows enough.
 STATIONARY, DRAWS = Skip(scales=2, width=1024, skip=4), 16
@@ -63,6 +64,7 @@ def patch_posterior(
     noise: Noise,
     *,
     passes: int | None = None,
+    patches: Sequence[int] = (PATCH_VALUES,),
     start: Tensor | None = None,
     monitor: Monitor | None = None,
 ) -> PatchPosterior:
@@ -82,6 +84,9 @@ def patch_posterior(
     passes : int, optional
         How often the covariances are learnt anew: by default `NOISE_PASSES`, or `FILLING_PASSES` where
         :func:`fills_in` says so. 0 gives the pilot, for noise with the noise's std.
+    patches : sequence of int
+        For noise: how many values a patch holds at most, all channels counted. Of several sizes the
+        means, and standard deviations, are averaged.
     start : Tensor, shape (C, *grid), optional
         For missing pixels: a better estimate to begin with than the posterior mean of the stationary
         process of `STATIONARY`. Five passes nearly forget it; give it one or two.
@@ -117,21 +122,25 @@ def patch_posterior(
     whitening = Whitening.of(seen, variance, missing)
     if whitening is None:  # nothing to find out
         return PatchPosterior(seen, torch.zeros_like(y), 0)
-    data = whitening.apply(seen, variance, missing)
-    estimate, std, done = pilot(data, kernel), data.noise.sqrt().expand(data.values.shape), 0
-    for number in range(passes):
 
-        def stop(share: float, number: int = number) -> bool:
-            return watch(number, share)
+    def data_given(estimate: Tensor | None) -> UnitData:
+        if estimate is None or not (isinstance(noise, Gaussian) and noise.is_clipped):
+            return whitening.apply(seen, variance, missing)
+        return whitening.apply(beyond_the_levels(seen, whitening.undo(estimate, y), noise), variance, missing)
 
-        if isinstance(noise, Gaussian) and noise.is_clipped:
-            likely = beyond_the_levels(seen, whitening.undo(estimate, y), noise)
-            data = whitening.apply(likely, variance, missing)
-        found = learnt_pass(data, estimate, STEP if number == passes - 1 else COARSE_STEP, stop)
-        if found is None:
+    found = []
+    for number, most in enumerate(patches):
+
+        def stop(index: int, share: float, before: int = number * (passes + 1)) -> bool:
+            return watch(before + index, share)
+
+        part = denoised(data_given, kernel, passes, stop, most=most)
+        if number and part.passes < passes:  # stopped: its share of the average is not there
             break
-        (estimate, std), done = found, number + 1
-    return PatchPosterior(whitening.undo(estimate, y), whitening.undo_std(std, y), done)
+        found.append(part)
+    mean = torch.stack([whitening.undo(part.mean, y) for part in found]).mean(0)
+    std = torch.stack([whitening.undo_std(part.std, y) for part in found]).mean(0)
+    return PatchPosterior(mean, std, found[0].passes)
 
 
 def fills_in(y: Tensor, operator: Operator, noise: Noise) -> bool:
