@@ -24,7 +24,8 @@ class Measurement:
     noise : Noise
         The noise model, in working units.
     hidden : Tensor of bool or None, shape operator.output_shape
-        Observed entries that a method which can do so predicts without them too: ``Posterior.without``.
+        Entries that were observed. Where the operator shows them, a method which can do so predicts without
+        them too: ``Posterior.without``. Where it does not, they may tell which of two pictures is better.
     """
 
     y: Tensor

@@ -24,7 +24,7 @@ class Progress:
     Attributes
     ----------
     phase : str
-        ``"estimate"``, ``"solve"``, ``"warm-up"``, ``"burn-in"`` or ``"sampling"``.
+        ``"first picture"``, ``"estimate"``, ``"solve"``, ``"warm-up"``, ``"burn-in"``, ``"sampling"`` or ``"fit"``.
     step, steps : int
         Steps done, and steps planned (the plan can shrink when a time budget is set).
     elapsed, remaining : float
@@ -35,7 +35,8 @@ class Progress:
     estimate : Estimate or None
         Given once, in the phase ``"estimate"``.
     mean : callable or None
-        Gives the best posterior mean so far, shape (C, *grid), in working units, when called.
+        Gives the best picture so far, shape (C, *grid), in working units, when called: what the run would
+        give if it ended now.
     """
 
     phase: str
@@ -76,6 +77,7 @@ class Monitor:
     time_budget: float | None = None
     stop_reason: str = ""
     started: float = field(default_factory=time.monotonic)
+    retold: Callable[[Progress], Progress] = lambda progress: progress
 
     def __post_init__(self) -> None:
         if self.time_budget is not None and not self.time_budget > 0:
@@ -96,6 +98,18 @@ class Monitor:
 
     def report(self, progress: Progress) -> None:
         """Tell the callback; it stops the run by returning True."""
+        self._tell(self.retold(progress))
+
+    @contextmanager
+    def retelling(self, retold: Callable[[Progress], Progress]) -> Iterator[None]:
+        """Change what is told meanwhile: a method made of others tells of its own picture, not of theirs."""
+        before, self.retold = self.retold, retold
+        try:
+            yield
+        finally:
+            self.retold = before
+
+    def _tell(self, progress: Progress) -> None:
         if self.callback is not None and self.callback(progress) is True and not self.stop_reason:
             self.stop_reason = "interrupted"
 

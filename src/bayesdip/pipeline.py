@@ -114,7 +114,7 @@ def run_pipeline(
                 held_out = held_out_error(posterior.without, measurement, hidden)
                 calibration = calibrate_on(posterior.without, measurement, hidden, settings.seed)
         else:
-            seen = replace(measurement, operator=operator.with_hidden(hidden))
+            seen = replace(measurement, operator=operator.with_hidden(hidden), hidden=hidden)
             posterior = run(seen, settings, monitor)
             held_out = held_out_error(posterior, measurement, hidden)
             calibration = calibrate_on(posterior, measurement, hidden, settings.seed)

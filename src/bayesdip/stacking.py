@@ -14,11 +14,12 @@ from torch import Tensor
 
 from bayesdip.errors import BayesDipError, NoResultError
 from bayesdip.fit import sgld
+from bayesdip.fit.first import first_picture
 from bayesdip.gp import method as gp
 from bayesdip.held_out import choose_held_out
 from bayesdip.kernels.patches import PatchKernel
 from bayesdip.measurement import Measurement
-from bayesdip.monitor import Monitor
+from bayesdip.monitor import Monitor, Progress
 from bayesdip.operators import Identity, Mask
 from bayesdip.posterior import Posterior
 from bayesdip.settings import Settings
@@ -30,6 +31,9 @@ WEIGHT_SPREAD = 0.3
 
 def run(measurement: Measurement, settings: Settings, monitor: Monitor) -> Posterior:
     """The non-local process first, in seconds; then the network; stopped early, the process alone.
+
+    At every moment the average of what there is then is what it would give. Before the non-local process
+    there is the stationary one.
 
     Raises
     ------
@@ -43,16 +47,35 @@ def run(measurement: Measurement, settings: Settings, monitor: Monitor) -> Poste
         )
     by_patches = replace(settings, method="gp", kernel=PatchKernel(), samples=0)
     hidden = choose_held_out(measurement, settings.seed + 1)
-    patches = gp.run(replace(measurement, hidden=hidden), by_patches, monitor)
+    first = first_picture(replace(measurement, y=measurement.y.to(settings.device)), monitor)
+    if monitor.should_stop() and first is not None:
+        nothing = first.new_empty((0, *first.shape))
+        return Posterior(
+            first, None, nothing, {"step": []}, monitor.stop_reason, info={"first_picture": True}
+        )
+    with monitor.retelling(lambda progress: replace(progress, mean=None if first is None else lambda: first)):
+        patches = gp.run(replace(measurement, hidden=hidden), by_patches, monitor)
     if monitor.should_stop() or hidden is None or patches.without is None:
         return patches
-    seen = replace(measurement, operator=measurement.operator.with_hidden(hidden))
+    without = patches.without.mean
+
+    def weigh(network: Tensor) -> float:
+        return network_weight(measurement.y, network, without, hidden)
+
+    def so_far(progress: Progress) -> Tensor:
+        try:
+            network = None if progress.mean is None else progress.mean()
+        except NoResultError:
+            network = None
+        return patches.mean if network is None else blend(patches.mean, network, weigh(network), hidden)
+
+    seen = replace(measurement, operator=measurement.operator.with_hidden(hidden), hidden=None)
     try:
-        network = sgld.run(seen, settings, monitor)
+        with monitor.retelling(lambda progress: replace(progress, mean=lambda: so_far(progress))):
+            network = sgld.run(seen, settings, monitor, first_picture=False)
     except NoResultError:
         return replace(patches, stopped=monitor.stop_reason)
-    weight = network_weight(measurement.y, network.mean, patches.without.mean, hidden)
-    return average(patches, network, weight, hidden)
+    return average(patches, network, weigh(network.mean), hidden)
 
 
 def network_weight(y: Tensor, network: Tensor, patches: Tensor, hidden: Tensor) -> float:
@@ -79,6 +102,12 @@ def network_weight(y: Tensor, network: Tensor, patches: Tensor, hidden: Tensor) 
     return min(max(found, 0.0), 1.0)
 
 
+def blend(patches: Tensor, network: Tensor, weight: float, hidden: Tensor) -> Tensor:
+    """The weighted average of two pictures, (C, *grid); where the network did not see the data, `patches`."""
+    share = (~hidden).to(network) * weight
+    return patches.to(network) * (1 - share) + network * share
+
+
 def average(patches: Posterior, network: Posterior, weight: float, hidden: Tensor) -> Posterior:
     """The weighted average; where the network did not see the data, the process alone.
 
@@ -86,7 +115,7 @@ def average(patches: Posterior, network: Posterior, weight: float, hidden: Tenso
     are the network's, moved and scaled to the common mean and standard deviation.
     """
     share = (~hidden).to(network.mean) * weight
-    mean = patches.mean.to(network.mean) * (1 - share) + network.mean * share
+    mean = blend(patches.mean, network.mean, weight, hidden)
     std, samples = network.std, network.samples
     if std is not None and patches.std is not None:
         std = patches.std.to(mean) * (1 - share) + std.to(mean) * share

@@ -79,7 +79,8 @@ def speed(
     """Curves for each side and run, and how much sooner ours has what the paper's recipe reaches.
 
     ``time_budget`` of the options, or else the effort, says how long the paper's recipe runs. Ours runs
-    at that effort and all below, each to the end of its own plan or for as long.
+    at that effort and all below, each to the end of its own plan or for as long: a sampled network, and
+    at that effort what ``method="auto"`` takes, which is what users get.
     """
     effort = options.get("effort", "fast")
     budget = options.get("time_budget") or BUDGETS[effort]
@@ -91,7 +92,8 @@ def speed(
             continue
         name, clean, noisy = picture_of(side, data, seed)
         runs: dict[str, Options] = {"paper": {"preset": "paper", "seed": seed}}
-        runs |= {e: {"effort": e, "seed": seed} for e in efforts}
+        runs |= {e: {"method": "sgld", "effort": e, "seed": seed} for e in efforts}
+        runs |= {"auto": {"effort": effort, "seed": seed}}
         for run, curve in race(clean, noisy, runs, budget, TURN).items():
             row = {"part": "speed", "side": side, "picture": name, "run": run, "device": device}
             rate = curve.steps[-1] / curve.seconds[-1] if curve.seconds else 0.0
@@ -116,7 +118,7 @@ def race(clean: Array, noisy: Array, runs: dict[str, Options], limit: float, tur
     jobs: dict[str, Callable[[OwnClock], Any]] = {}
     clocks: dict[str, OwnClock] = {}
     for run, options in runs.items():
-        settings = settings_of(options)
+        settings = settings_of(options, operator)
         # The paper's recipe has squared errors, whatever was clipped.
         noise = Gaussian(SIGMA) if settings.preset else Gaussian(SIGMA, detect_clipping(picture))
         measurement = Measurement(
@@ -127,7 +129,7 @@ def race(clean: Array, noisy: Array, runs: dict[str, Options], limit: float, tur
             raise BayesDipError(
                 f"the picture has shape {clean.shape}: expected more pixels, to hide some of them"
             )
-        seen = replace(measurement, operator=operator.with_hidden(hidden))
+        seen = replace(measurement, operator=operator.with_hidden(hidden), hidden=hidden)
 
         def job(clock: OwnClock, settings: Any = settings, seen: Measurement = seen) -> None:
             methods.named(settings.method)(seen, settings, clock)

@@ -91,7 +91,7 @@ class OwnClock(Monitor):
             self.stop_reason = "limit"
         return super().should_stop()
 
-    def report(self, progress: Progress) -> None:
+    def _tell(self, progress: Progress) -> None:
         if progress.mean is None:
             return
         self._stop_clock()

@@ -11,6 +11,7 @@ from bayesdip.fit import precision
 from bayesdip.fit.chain import Chain, picture_or_raise
 from bayesdip.fit.cost import step_memory
 from bayesdip.fit.effort import plan_of
+from bayesdip.fit.first import First
 from bayesdip.fit.optimise import RECIPES, Fit
 from bayesdip.fit.problem import Problem
 from bayesdip.fit.recompute import recompute
@@ -31,8 +32,13 @@ def run(measurement: Measurement, settings: Settings, monitor: Monitor) -> Poste
     fit = Fit.begin(problem, generator, recipe, plan)
     rule.begin(problem, lambda other: Fit.begin(*pose(other, settings), recipe, plan))
 
-    def best() -> Tensor | None:
+    first = First.of(problem, seen, monitor, plan.steps)
+
+    def fitted() -> Tensor | None:
         return fit.result.mean if rule.picture is None else rule.picture
+
+    def best() -> Tensor | None:
+        return first.or_better(fitted())
 
     chain = Chain(problem, monitor, plan.steps, best)
     ended = False
@@ -43,7 +49,7 @@ def run(measurement: Measurement, settings: Settings, monitor: Monitor) -> Poste
         return ended
 
     chain.advance(fit.stepper, 1.0, "fit", fit.take, watch)
-    mean = picture_or_raise(best(), monitor.stop_reason)
+    mean = picture_or_raise(best() if monitor.stop_reason else fitted(), monitor.stop_reason)
     return Posterior(
         mean=mean,
         std=None,
@@ -52,6 +58,7 @@ def run(measurement: Measurement, settings: Settings, monitor: Monitor) -> Poste
         stopped=monitor.stop_reason or ("stopping rule" if ended else "finished"),
         info={
             "steps": chain.step,
+            "first_picture": mean is first.picture,
             "rollbacks": chain.rollbacks,
             "picture_of_step": chain.step if rule.picture is None else rule.step,
         },

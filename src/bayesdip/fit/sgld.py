@@ -12,6 +12,7 @@ from bayesdip.fit.burn_in import has_settled
 from bayesdip.fit.chain import Chain, picture_or_raise
 from bayesdip.fit.cost import network_memory
 from bayesdip.fit.effort import Plan, plan_of
+from bayesdip.fit.first import First
 from bayesdip.fit.map import pose
 from bayesdip.fit.moments import ExponentialAverage, Moments, Thinned
 from bayesdip.fit.problem import Problem
@@ -106,11 +107,22 @@ class Summary:
 
 
 def run(
-    measurement: Measurement, settings: Settings, monitor: Monitor, plan: Plan | None = None
+    measurement: Measurement,
+    settings: Settings,
+    monitor: Monitor,
+    plan: Plan | None = None,
+    first_picture: bool = True,
 ) -> Posterior:
-    """Sample with the sampler of the settings; stopped before its burn-in ends, it gives the average so far.
+    """Sample with the sampler of the settings.
 
-    ``plan`` stands in for that of the settings' effort.
+    Stopped before its burn-in ends, it gives the average so far; before that is good, the first picture.
+
+    Parameters
+    ----------
+    plan : Plan, optional
+        In place of that of the settings' effort.
+    first_picture : bool
+        False where the caller has a better one. The paper's recipe never has one.
     """
     _check_sigma(measurement, settings)
     plan = plan or plan_of(settings)
@@ -124,12 +136,20 @@ def run(
     each = -(-settings.samples // settings.chains)
     shape = (measurement.channels, *measurement.grid)
     summary = Summary(shape, Thinned(each), PAPER.count_every if paper else COUNT_EVERY)
-    chain = Chain(target, monitor, plan.steps, summary.mean)
+    first = First(problem, None, measurement)
+    if first_picture and not paper:
+        first = First.of(problem, measurement, monitor, plan.steps)
+
+    def best() -> Tensor | None:
+        own = summary.mean()
+        return own if summary.moments.count else first.or_better(own)
+
+    chain = Chain(target, monitor, plan.steps, best)
     if paper:
         facts = sample_by_adam_noise(chain, generator, summary)
     else:
         facts = sample_posterior(chain, plan, settings, generator, summary)
-    mean = picture_or_raise(summary.mean(), monitor.stop_reason)
+    mean = picture_or_raise(best(), monitor.stop_reason)
     samples, index = summary.samples(mean, settings.samples)
     return Posterior(
         mean=mean,
@@ -140,6 +160,7 @@ def run(
         chain=index,
         info={
             "steps": chain.step,
+            "first_picture": mean is first.picture,
             "rollbacks": chain.rollbacks,
             "sampler": settings.sampler,
             "chains": settings.chains,
