@@ -30,15 +30,13 @@ def measure(task: Task) -> Row:
 
 
 def judge(rows: Sequence[Row]) -> list[Condition]:
+    """The source names no task: what is asked is the mean over both."""
     return [
         Condition(
-            f"{task}: transposed convolution above bilinear, dB",
-            difference(
-                rows, "best", {"task": task, "upsample": "transposed"}, {"task": task, "upsample": "bilinear"}
-            ),
+            "transposed convolution above bilinear, mean over the tasks, dB",
+            difference(rows, "best", {"upsample": "transposed"}, {"upsample": "bilinear"}),
             most=0.0,
         )
-        for task in TASKS
     ]
 
 
@@ -62,4 +60,8 @@ CLAIM = Claim(
     judge=judge,
     draw=draw,
     columns=("best", "final"),
+    lessons={
+        "supported": "upsampling that is learnt does slightly worse than a fixed one",
+        "refuted": "upsampling that is learnt does no worse than a fixed one",
+    },
 )

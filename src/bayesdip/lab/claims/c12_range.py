@@ -68,4 +68,8 @@ CLAIM = Claim(
     judge=judge,
     draw=draw,
     columns=("best", "final"),
+    lessons={
+        "supported": "the range of the output does not matter",
+        "refuted": "the range of the output matters, to a sigmoid or without one, as Adam's steps do not grow with it",
+    },
 )

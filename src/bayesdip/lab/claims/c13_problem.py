@@ -86,6 +86,6 @@ CLAIM = Claim(
     columns=("best", "final"),
     lessons={
         "supported": "no one network is best for every problem",
-        "refuted": "one network did about as well as each problem's own",
+        "refuted": "one network did about as well on every problem as each problem's own",
     },
 )

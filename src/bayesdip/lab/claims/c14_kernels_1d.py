@@ -110,6 +110,6 @@ CLAIM = Claim(
     columns=("difference", "standard_error", "half"),
     on_pictures=False,
     lessons={
-        "supported": "its prior can be written down: the kernel in closed form is that of sampled networks"
+        "supported": "the prior of a wide network can be written down: its kernel in closed form is that of sampled networks"
     },
 )

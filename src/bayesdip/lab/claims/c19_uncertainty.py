@@ -85,5 +85,5 @@ CLAIM = Claim(
     judge=judge,
     draw=draw,
     columns=("missing_over_seen", "rank_correlation", "coverage", "psnr"),
-    lessons={"supported": "sampled, it says which pixels not to trust"},
+    lessons={"supported": "a posterior that is sampled says which pixels not to trust"},
 )

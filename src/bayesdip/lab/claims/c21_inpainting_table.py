@@ -65,4 +65,8 @@ CLAIM = Claim(
     judge=judge,
     draw=draw,
     columns=("psnr_missing_filled", "raw"),
+    lessons={
+        "supported": "sampling as released fills in missing pixels better than a fit",
+        "refuted": "sampling as released fills in missing pixels no better than a fit",
+    },
 )
