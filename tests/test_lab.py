@@ -23,7 +23,7 @@ TINY = Size("quick", side=16, width=4, scales=1, steps=3, pictures=1, seeds=1)
 
 
 def run_claim(claim, size, **options):
-    ((_, results),) = run_claims([claim], size, **options)
+    ((_, results, _),) = run_claims([claim], size, **options)
     return results
 
 
@@ -252,6 +252,18 @@ def test_full_results_take_the_place_of_quick_ones(tmp_path):
         run_claim(synthetic([1.0, 1.1, 0.9]), size, seeds=3, folder=tmp_path)
     (found,) = report.find([synthetic([])], tmp_path)
     assert found.size == "full"
+
+
+def test_a_run_that_was_cut_short_is_reported_by_its_whole_seeds(tmp_path):
+    claim = synthetic([1.0, 1.1, 0.9])  # seed 3 fails
+    with pytest.raises(IndexError):
+        run_claim(claim, QUICK, seeds=4, folder=tmp_path)
+    file = tmp_path / "quick" / "99-synthetic.json"
+    kept = json.loads(file.read_text())
+    kept["rows"].append({"seed": 3, "method": "better", "dB": -50.0})  # half of a seed
+    file.write_text(json.dumps(kept))
+    (found,) = report.find([claim], tmp_path)
+    assert found.verdict == "supported" and len(found.rows) == 6
 
 
 def test_figures_are_the_same_bytes_for_the_same_rows():

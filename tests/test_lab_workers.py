@@ -64,8 +64,8 @@ def test_numbers_do_not_depend_on_the_jobs(tmp_path) -> None:
     alone, together = (
         list(run_claims(claims, TINY, jobs=jobs, folder=tmp_path / str(jobs))) for jobs in (1, 3)
     )
-    for claim, results in alone:
-        other = next(found for name, found in together if name is claim)
+    for claim, results, _ in alone:
+        other = next(found for name, found, _ in together if name is claim)
         assert untimed(results.rows) == untimed(other.rows)
         assert results.summary["conditions"] == other.summary["conditions"]
         assert other.environment["threads"] == 1

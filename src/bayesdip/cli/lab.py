@@ -55,10 +55,9 @@ def run(
 
     claims, size = named(name), FULL if full else QUICK
     jobs = cores() if jobs is None else jobs
-    for claim, results in run_claims(
+    for claim, results, conditions in run_claims(
         claims, size, data=data, seeds=seeds, jobs=jobs, folder=keep, tell=_shortly
     ):
-        conditions = claim.judge(results.rows)
         typer.echo(f"{claim.number}. {claim.sentence}")
         for condition in conditions:
             typer.echo(f"  {sentence(condition)}")

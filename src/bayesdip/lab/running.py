@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -11,7 +12,7 @@ from bayesdip.bench.problems import one_thread
 from bayesdip.bench.results import Results, Row
 from bayesdip.errors import BayesDipError
 from bayesdip.lab import pictures
-from bayesdip.lab.claim import Cell, Claim, Size, Task
+from bayesdip.lab.claim import SIZES, Cell, Claim, Size, Task
 from bayesdip.lab.statistics import FEWEST_SEEDS, Condition, verdict
 from bayesdip.lab.workers import measured
 
@@ -31,7 +32,7 @@ def run_claims(
     jobs: int = 1,
     folder: Path | None = FOLDER,
     tell: Callable[[str], None] = lambda line: None,
-) -> Iterator[tuple[Claim, Results]]:
+) -> Iterator[tuple[Claim, Results, list[Condition]]]:
     """Measure what is not kept yet, and judge each claim as soon as all of its rows are there.
 
     Rows that the folder holds from an earlier run at the same size are taken up again, so that
@@ -65,13 +66,13 @@ def run_claims(
         left = {run.claim.label: sum(other is run for other, _ in work) for run in runs}
         for run in runs:
             if not left[run.claim.label]:
-                yield run.claim, run.conclude()
+                yield run.claim, run.results, run.conclude()
         for place, row in measured([(run.claim.measure, task) for run, task in work], jobs):
             run, task = work[place]
             run.results.add({"seed": task.seed, **task.cell, **row})
             left[run.claim.label] -= 1
             if not left[run.claim.label]:
-                yield run.claim, run.conclude()
+                yield run.claim, run.results, run.conclude()
 
 
 @dataclass(frozen=True)
@@ -115,16 +116,16 @@ class _Run:
                 if not self.results.has(seed=seed, **cell):
                     yield Task(cell, seed, self.size, self.data)
 
-    def conclude(self) -> Results:
+    def conclude(self) -> list[Condition]:
         """Judge the rows, in the order of their plan: workers may have ended in another one."""
         self.results.rows.sort(key=lambda row: (row["seed"], self._place(row)))
-        conditions = self.claim.judge(self.results.rows)
+        conditions = self.claim.judge(whole_seeds(self.results.rows, len(self.cells)))
         self.results.conclude(
             verdict=verdict(conditions),
             conditions=[facts(c) for c in conditions],
             seconds=sum(row["seconds"] for row in self.results.rows),
         )
-        return self.results
+        return conditions
 
     def _place(self, row: Row) -> int:
         matching = (n for n, cell in enumerate(self.cells) if all(row.get(k) == v for k, v in cell.items()))
@@ -149,12 +150,20 @@ def facts(condition: Condition) -> Row:
     }
 
 
+def whole_seeds(rows: Sequence[Row], cells: int) -> list[Row]:
+    """The rows of those seeds that have one for every cell: a run that was cut short leaves part of one."""
+    counts = Counter(row["seed"] for row in rows)
+    return [row for row in rows if counts[row["seed"]] == cells]
+
+
 def read_kept(folder: Path, claim: Claim) -> tuple[str, Row] | None:
     """The size and the result of what was kept: the full one where there is one, else the quick one."""
-    for size in ("full", "quick"):
-        file = kept_in(folder, claim, size)
+    for name in ("full", "quick"):
+        file = kept_in(folder, claim, name)
         if file.exists():
             kept: Row = json.loads(file.read_text(encoding="utf-8"))
-            if kept["summary"]:
-                return size, kept
+            cells = _on_pictures(claim.cells(SIZES[name]), kept["options"]["pictures"])
+            kept["rows"] = whole_seeds(kept["rows"], len(cells))
+            if kept["rows"]:
+                return name, kept
     return None
