@@ -16,10 +16,15 @@ from bayesdip.lab import report
 from bayesdip.lab.catalogue import all_claims, named
 from bayesdip.lab.claim import QUICK, Claim, Size, crossed
 from bayesdip.lab.plots import dots, panels, to_svg
-from bayesdip.lab.running import run_claim
+from bayesdip.lab.running import run_claims
 from bayesdip.lab.statistics import Condition, Interval, by_seed, difference, falls_to, verdict
 
-TINY = Size("quick", side=16, width=4, scales=1, steps=3, pictures=1)
+TINY = Size("quick", side=16, width=4, scales=1, steps=3, pictures=1, seeds=1)
+
+
+def run_claim(claim, size, **options):
+    ((_, results, _),) = run_claims([claim], size, **options)
+    return results
 
 
 def synthetic(values, calls=None, **changed):
@@ -168,11 +173,23 @@ def test_no_seed_is_refused():
         run_claim(synthetic([1.0]), QUICK, seeds=0, folder=None)
 
 
+def test_no_job_is_refused_in_one_line():
+    done = CliRunner().invoke(app, ["lab", "run", "bases", "--jobs", "0"])
+    assert done.exit_code == 2 and len(done.stderr.strip().splitlines()) == 1
+    assert "jobs is 0" in done.stderr
+
+
+def test_seeds_of_the_size_are_taken_unless_some_are_given():
+    two = dataclasses.replace(QUICK, seeds=2)
+    assert len(run_claim(synthetic([1.0, 1.1]), two, folder=None).rows) == 4
+    assert len(run_claim(synthetic([1.0, 1.1, 0.9]), two, seeds=3, folder=None).rows) == 6
+
+
 def test_all_22_claims_are_there_and_fit_into_the_hour():
     claims = all_claims()
     assert [claim.number for claim in claims] == list(range(1, 23))
     assert len({claim.name for claim in claims}) == 22
-    assert sum(claim.seconds for claim in claims) <= 3600  # on one core
+    assert sum(claim.seconds for claim in claims) <= 2 * 3600  # on two cores
 
 
 def test_claims_are_found_by_number_name_and_label():
@@ -237,6 +254,18 @@ def test_full_results_take_the_place_of_quick_ones(tmp_path):
     assert found.size == "full"
 
 
+def test_a_run_that_was_cut_short_is_reported_by_its_whole_seeds(tmp_path):
+    claim = synthetic([1.0, 1.1, 0.9])  # seed 3 fails
+    with pytest.raises(IndexError):
+        run_claim(claim, QUICK, seeds=4, folder=tmp_path)
+    file = tmp_path / "quick" / "99-synthetic.json"
+    kept = json.loads(file.read_text())
+    kept["rows"].append({"seed": 3, "method": "better", "dB": -50.0})  # half of a seed
+    file.write_text(json.dumps(kept))
+    (found,) = report.find([claim], tmp_path)
+    assert found.verdict == "supported" and len(found.rows) == 6
+
+
 def test_figures_are_the_same_bytes_for_the_same_rows():
     found = run_claim(synthetic([1.0, 1.1, 0.9]), QUICK, seeds=3, folder=None)
     claim = synthetic([])
@@ -251,7 +280,7 @@ def test_command_line_lists_runs_and_reports(tmp_path):
 
     assert len([line for line in run("list").splitlines() if " s)  " in line]) == 22
     keep = ("--keep", str(tmp_path))
-    assert "verdict: not decided" in run("run", "draws", "--quick", "--seeds", "1", *keep)
+    assert "verdict: not decided" in run("run", "draws", "--quick", "--seeds", "1", "--jobs", "1", *keep)
     run("report", *keep)
     assert "16. Draws of a DIP" in (tmp_path / "report.md").read_text()
 

@@ -63,9 +63,10 @@ class Results:
         return any(all(row.get(k) == v for k, v in key.items()) for row in self.rows)
 
     def add(self, row: Row) -> None:
+        """Keep a row, and only then tell it: what was told is in the file."""
         self.rows.append(row)
-        self.tell("  ".join(f"{k} {_shown(v)}" for k, v in row.items() if _is_short(v)))
         self.save()
+        self.tell("  ".join(f"{k} {_shown(v)}" for k, v in row.items() if _is_short(v)))
 
     def conclude(self, **facts: Any) -> None:
         """Averages and the like, computed from the rows."""

@@ -36,22 +36,29 @@ def run(
     data: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Pictures of this folder instead of scikit-image's.")
     ] = None,
-    seeds: Annotated[int, typer.Option(metavar="N", help="A verdict needs at least 3.")] = 3,
+    seeds: Annotated[
+        int | None,
+        typer.Option(metavar="N", help="8 when quick, 3 when full, unless given; a verdict needs 3."),
+    ] = None,
+    jobs: Annotated[
+        int | None, typer.Option(metavar="N", help="Rows measured at once; else as many as there are cores.")
+    ] = None,
     keep: Keep = KEPT,
 ) -> None:
-    """Measure a claim and judge it. What was measured before is taken up again."""
+    """Measure a claim and judge it. What was measured before, up to Ctrl-C too, is taken up again."""
     from bayesdip.lab.catalogue import named
     from bayesdip.lab.claim import FULL, QUICK
     from bayesdip.lab.report import sentence
-    from bayesdip.lab.running import run_claim
+    from bayesdip.lab.running import run_claims
     from bayesdip.lab.statistics import verdict
+    from bayesdip.lab.workers import cores
 
-    for claim in named(name):
+    claims, size = named(name), FULL if full else QUICK
+    jobs = cores() if jobs is None else jobs
+    for claim, results, conditions in run_claims(
+        claims, size, data=data, seeds=seeds, jobs=jobs, folder=keep, tell=_shortly
+    ):
         typer.echo(f"{claim.number}. {claim.sentence}")
-        results = run_claim(
-            claim, FULL if full else QUICK, data=data, seeds=seeds, folder=keep, tell=_shortly
-        )
-        conditions = claim.judge(results.rows)
         for condition in conditions:
             typer.echo(f"  {sentence(condition)}")
         typer.echo(f"  verdict: {verdict(conditions)}; kept in {results.file}")

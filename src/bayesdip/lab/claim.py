@@ -36,6 +36,8 @@ class Size:
         Of an ordinary fit; a claim may take a multiple.
     pictures : int
         How many pictures each claim is measured on.
+    seeds : int
+        How many seeds, unless one says otherwise: Student's t is wide with few.
     """
 
     name: str
@@ -44,10 +46,11 @@ class Size:
     scales: int
     steps: int
     pictures: int
+    seeds: int
 
 
-QUICK = Size("quick", side=64, width=16, scales=3, steps=400, pictures=1)
-FULL = Size("full", side=128, width=32, scales=4, steps=1500, pictures=2)
+QUICK = Size("quick", side=64, width=16, scales=3, steps=400, pictures=1, seeds=8)
+FULL = Size("full", side=128, width=32, scales=4, steps=1500, pictures=2, seeds=3)
 SIZES = {size.name: size for size in (QUICK, FULL)}
 
 
@@ -98,7 +101,7 @@ class Claim:
     varies, measures : str
         In words.
     seconds : int
-        What the quick size takes on one core.
+        What the quick size takes on one core, with its own number of seeds.
     cells : callable
         From the size to what is varied: one dict a row and seed.
     measure : callable

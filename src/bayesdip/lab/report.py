@@ -115,9 +115,13 @@ def facts(finding: Finding) -> list[tuple[str, str]]:
         side = options["size"]["side"]
         told.append(("Size", f"{finding.size}: {seeds} seeds; {pictures}; side {side}"))
         seconds, busy = (sum(row[name] for row in finding.rows) for name in ("seconds", "cpu_seconds"))
-        machine = f"{where['cpu']}, {where['threads']} threads, {where['date']}"
+        machine = f"{where['cpu']}, {_threads(where['threads'])}, {where['date']}"
         told.append(("Took", f"{seconds:.0f} s, {busy:.0f} s of them of a processor's time, on {machine}"))
     return told
+
+
+def _threads(count: int) -> str:
+    return "1 thread a row" if count == 1 else f"{count} threads"
 
 
 def sentence(condition: Condition) -> str:

@@ -21,17 +21,24 @@ EFFORT = {"quick": "fast", "full": "balanced"}
 class Sampled:
     """Posterior mean and standard deviation, (1, 1, *grid), and the way there.
 
-    ``fit`` is the root mean square of the residual over sigma at each of ``steps``.
+    ``fit`` is the root mean square of the residual over sigma at each of ``steps``, the last ``sampling``
+    of which are of the samples.
     """
 
     mean: Tensor
     std: Tensor
     steps: list[float]
     fit: list[float]
+    sampling: int
 
 
-def sample(arch: Architecture, problem: Problem, sigma: float, task: Task) -> Sampled:
-    """``restore(method="sgld")`` of one gray picture or signal with pixels missing or noise of that sigma."""
+def sample(
+    arch: Architecture, problem: Problem, sigma: float, task: Task, *, effort: str | None = None
+) -> Sampled:
+    """``restore(method="sgld")`` of one gray picture or signal with pixels missing or noise of that sigma.
+
+    ``effort`` is that of the size unless given.
+    """
     y, missing = problem.y[0, 0].numpy(), ~problem.seen[0, 0]
     found = restore(
         y,
@@ -39,7 +46,7 @@ def sample(arch: Architecture, problem: Problem, sigma: float, task: Task) -> Sa
         Gaussian(sigma),
         method="sgld",
         arch=arch,
-        effort=EFFORT.get(task.size.name, "fast"),
+        effort=effort or EFFORT.get(task.size.name, "fast"),
         seed=task.seed,
         device="cpu",
         samples=0,
@@ -50,4 +57,5 @@ def sample(arch: Architecture, problem: Problem, sigma: float, task: Task) -> Sa
         torch.as_tensor(std)[None, None].float(),
         found.trace["step"],
         found.trace["fit"],
+        int(sum(found.trace["sampling"])),
     )

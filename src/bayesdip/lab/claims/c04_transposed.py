@@ -30,15 +30,13 @@ def measure(task: Task) -> Row:
 
 
 def judge(rows: Sequence[Row]) -> list[Condition]:
+    """The source names no task: what is asked is the mean over both."""
     return [
         Condition(
-            f"{task}: transposed convolution above bilinear, dB",
-            difference(
-                rows, "best", {"task": task, "upsample": "transposed"}, {"task": task, "upsample": "bilinear"}
-            ),
+            "transposed convolution above bilinear, mean over the tasks, dB",
+            difference(rows, "best", {"upsample": "transposed"}, {"upsample": "bilinear"}),
             most=0.0,
         )
-        for task in TASKS
     ]
 
 
@@ -56,10 +54,14 @@ CLAIM = Claim(
     source=f"{CRITIC}: 'performs slightly worse'",
     varies="the upsampling of the skip network: bilinear, nearest, transposed convolution",
     measures="the highest PSNR of a fit, by an oracle's stop; noise of 25/255, and half of the pixels missing",
-    seconds=130,
+    seconds=230,
     cells=cells,
     measure=measure,
     judge=judge,
     draw=draw,
     columns=("best", "final"),
+    lessons={
+        "supported": "upsampling that is learnt does slightly worse than a fixed one",
+        "refuted": "upsampling that is learnt does no worse than a fixed one",
+    },
 )

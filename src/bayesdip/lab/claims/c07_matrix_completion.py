@@ -82,13 +82,13 @@ CLAIM = Claim(
     source=f"{CRITIC}: 'reminds me of matrix completion'",
     varies="DIP, soft-impute, deep matrix factorisation; a photograph, a random matrix of low rank",
     measures="PSNR with half of the entries missing, known ones put back; both matrix methods tuned on held-out entries",
-    seconds=90,
+    seconds=150,
     cells=cells,
     measure=measure,
     judge=judge,
     draw=draw,
     columns=("psnr",),
     lessons={
-        "refuted": "it is no matrix completion: it wins where neighbours are alike and loses where only the rank is low"
+        "refuted": "it is not matrix completion: it wins where neighbours are alike and loses where only the rank is low"
     },
 )

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
 STRENGTHS = (0.0, 0.03, 0.1)
 STRONG = STRENGTHS[-1]
+# Without batch norm Adam's usual rate drives the network to one constant grey, whatever the noise: it
+# gets the largest rate, of powers of ten, at which it fits the picture when there is no noise.
+RATES = {True: 0.01, False: 0.001}
 
 
 def cells(size: Size) -> list[Cell]:
@@ -26,7 +29,7 @@ def cells(size: Size) -> list[Cell]:
 
 def measure(task: Task) -> Row:
     problem = denoising(task.picture(), 25 / 255, task.generator())
-    recipe = Recipe(3 * task.size.steps // 2, input_noise=task["strength"])
+    recipe = Recipe(3 * task.size.steps // 2, learning_rate=RATES[task["norm"]], input_noise=task["strength"])
     found = fit(skip(task.size, norm=task["norm"]), problem, recipe, task.generator(1))
     return {**found.row(), "final_average": found.psnr_average[-1]}
 
@@ -82,14 +85,14 @@ CLAIM = Claim(
     sentence="Perturbing the input at every step makes a signal out of aggregated noise, and batch norm matters because of it.",
     source=CRITIC,
     varies="the strength of the noise on the input; batch norm or none",
-    measures="PSNR at the end of a fit that nothing stops, noise of 25/255",
-    seconds=150,
+    measures="PSNR at the end of a fit that nothing stops, noise of 25/255; Adam at 0.01, without batch norm at 0.001",
+    seconds=300,
     cells=cells,
     measure=measure,
     judge=judge,
     draw=draw,
     columns=("best", "final", "final_average"),
     lessons={
-        "supported": "noise on the input guards against overfitting, and more so with batch norm",
+        "supported": "noise on the input guards against overfitting where there is batch norm; without it, it spoils the fit",
     },
 )

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 
 WIDTHS = {"quick": (8, 16, 32, 64), "full": (16, 32, 64, 128, 256, 512)}
 SIGMA = 0.01  # of the Gaussian process' data, which are exact
+# Adam moves every weight by about its rate, so that a layer's output moves by the rate times the channels:
+# at Adam's usual 0.01 networks of 64 channels and more leave the neighbourhood of their start.
+RATE, RATE_BY_CHANNELS = 0.003, 0.2
 
 
 def cells(size: Size) -> list[Cell]:
@@ -38,7 +41,9 @@ def measure(task: Task) -> Row:
     problem = inpainting(truth, 0.5, task.generator())
     if task["method"] == "network":
         description = arch.skip(scales=2, width=task["channels"], skip=4)
-        found = fit(description, problem, Recipe(task.size.steps), task.generator(1))
+        rate = min(RATE, RATE_BY_CHANNELS / task["channels"])
+        recipe = Recipe(2 * task.size.steps, learning_rate=rate)
+        found = fit(description, problem, recipe, task.generator(1))
         mean = found.average
     else:
         mean = _process(task["method"], problem.y[0], ~problem.seen[0, 0])[None]
@@ -83,15 +88,20 @@ def draw(rows: Sequence[Row]) -> Figure:
     against(axes[0], rows, "psnr", "channels", "network", method="network")
     for number, name in enumerate(("GP, DIP kernel", "GP, learnt RBF"), start=1):
         axes[0].axhline(level(rows, "psnr", method=name).mean, color=f"C{number}", label=name)
-    axes[0].set(xlabel="channels", ylabel="PSNR (dB)", xscale="log")
+    axes[0].set(ylabel="PSNR (dB)")
     axes[0].legend(fontsize=8)
+    widths = values([row for row in rows if row["method"] == "network"], "channels")
     gaps = [
         {"seed": seed, "channels": width, "gap": gap}
-        for width in values([row for row in rows if row["method"] == "network"], "channels")
+        for width in widths
         for seed, gap in _gap(rows, width).items()
     ]
     against(axes[1], gaps, "gap", "channels")
-    axes[1].set(xlabel="channels", ylabel="distance to the GP's PSNR (dB)", xscale="log")
+    axes[1].set(ylabel="distance to the GP's PSNR (dB)")
+    for place in axes:
+        place.set(xlabel="channels", xscale="log")
+        place.set_xticks(widths, [str(width) for width in widths])
+        place.minorticks_off()
     return figure
 
 
@@ -101,15 +111,16 @@ CLAIM = Claim(
     sentence="With more channels DIP's PSNR approaches that of the GP with its kernel, which is above a learnt RBF's.",
     source=f"{PAPER}, figure 6",
     varies="channels of the fitted network; the Gaussian process' kernel",
-    measures="PSNR of inpainting half of a 64x64 picture's pixels, known pixels put back; the network's is of its average",
-    seconds=200,
+    measures="PSNR of inpainting half of a 64x64 picture's pixels, known pixels put back; the network's is of its "
+    "average, by Adam at 0.003 (with over 64 channels at 0.2 / channels)",
+    seconds=420,
     cells=cells,
     measure=measure,
     judge=judge,
     draw=draw,
     columns=("psnr",),
     lessons={
-        "supported": "a wide network is its Gaussian process, which is there in milliseconds",
-        "refuted": "a trained network is not its Gaussian process: at the widths tried it does not come closer to it",
+        "supported": "the wider the network, the closer to its Gaussian process, which is there in milliseconds",
+        "refuted": "a trained network is not its Gaussian process, or that no better than one of a learnt kernel",
     },
 )

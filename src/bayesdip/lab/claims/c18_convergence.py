@@ -26,16 +26,22 @@ def cells(size: Size) -> list[Cell]:
 
 
 def measure(task: Task) -> Row:
+    """Our sampler takes a balanced effort.
+
+    Little noise makes for a steep posterior: with the larger step and the 1100 steps of a fast effort, sudden
+    excursions of the residual, which die away within a hundred steps, weigh on the mean over the samples.
+    """
     sigma = task["sigma"] / 255
     problem = denoising(task.picture(most=task.size.side // 2), sigma, task.generator())
     if task["method"] == "SGLD, ours":
-        found = sample(skip(task.size), problem, sigma, task)
+        found = sample(skip(task.size), problem, sigma, task, effort="balanced")
         curve, at = [value**2 for value in found.fit], found.steps
+        tail = curve[-max(1, found.sampling) :]
     else:
         recipe = Recipe(3 * task.size.steps, weight_noise=task["method"] != "SGD")
         fitted = fit(skip(task.size), problem, recipe, task.generator(1))
         curve, at = [value / sigma**2 for value in fitted.misfit], fitted.steps
-    tail = curve[-max(1, len(curve) // 10) :]
+        tail = curve[-max(1, len(curve) // 10) :]
     return {"ratio": sum(tail) / len(tail), "steps": at, "curve": [round(v, 4) for v in curve]}
 
 
@@ -77,15 +83,16 @@ CLAIM = Claim(
     sentence="The error to the noisy input goes to zero with SGD, and stays at the noise level with SGLD.",
     source=f"{PAPER}, figure 1a, b",
     varies="plain optimisation (Adam), the paper's SGLD as released, our Langevin sampler; the noise",
-    measures="mean squared error to the noisy picture over sigma^2, over the last tenth of the way",
-    seconds=300,
+    measures="mean squared error to the noisy picture over sigma^2: over the last tenth of the way; our sampler's over all "
+    "of its samples, at a balanced effort (a fast one's larger steps leave the noise level now and then)",
+    seconds=690,
     cells=cells,
     measure=measure,
     judge=judge,
     draw=draw,
     columns=("ratio",),
     lessons={
-        "refuted": "left to run, not every one of optimiser and samplers keeps to the noise level",
+        "refuted": "left to run, optimiser and samplers do not all end where they are said to: the one at zero, the others at the noise level",
         "supported": "sampling instead of optimising needs no stopping: it stays at the noise level, where a fit goes on to zero",
     },
 )

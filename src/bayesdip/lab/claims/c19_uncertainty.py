@@ -79,11 +79,11 @@ CLAIM = Claim(
     source=f"{PAPER}, figure 1c, d",
     varies="what is missing: a square hole, or half of the pixels",
     measures="the standard deviation by our sampler against the true error",
-    seconds=150,
+    seconds=175,
     cells=cells,
     measure=measure,
     judge=judge,
     draw=draw,
     columns=("missing_over_seen", "rank_correlation", "coverage", "psnr"),
-    lessons={"supported": "sampled, it says which pixels not to trust"},
+    lessons={"supported": "a posterior that is sampled says which pixels not to trust"},
 )

@@ -1,0 +1,107 @@
+"""Rows measured by several processes: the same numbers, and nothing left behind."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from multiprocessing import active_children
+
+import psutil
+import pytest
+import torch
+
+from bayesdip.errors import BayesDipError
+from bayesdip.lab.catalogue import named
+from bayesdip.lab.claim import Size, Task
+from bayesdip.lab.running import run_claims
+from bayesdip.lab.workers import cores, measured
+
+TINY = Size("quick", side=16, width=4, scales=1, steps=3, pictures=1, seeds=2)
+COMMAND = [sys.executable, "-c", "from bayesdip.cli import main; main()"]
+
+
+def where(task: Task) -> dict[str, int]:
+    return {"process": os.getpid(), "threads": torch.get_num_threads(), "seed": task.seed}
+
+
+def fail(task: Task) -> dict[str, int]:
+    raise BayesDipError(f"seed {task.seed} fails")
+
+
+def die(task: Task) -> dict[str, int]:
+    os._exit(1)
+
+
+def tasks(count: int) -> list[Task]:
+    return [Task({}, seed, TINY) for seed in range(count)]
+
+
+def untimed(rows):
+    return [{k: v for k, v in row.items() if k not in ("seconds", "cpu_seconds")} for row in rows]
+
+
+def test_each_row_is_measured_once_by_one_thread_of_another_process() -> None:
+    found = dict(measured([(where, task) for task in tasks(5)], jobs=2))
+    assert [found[place]["seed"] for place in range(5)] == [0, 1, 2, 3, 4]
+    assert {row["threads"] for row in found.values()} == {1}
+    assert os.getpid() not in {row["process"] for row in found.values()}
+    assert not active_children()
+
+
+def test_one_job_needs_no_worker() -> None:
+    threads = torch.get_num_threads()
+    found = dict(measured([(where, task) for task in tasks(2)], jobs=1))
+    assert {row["process"] for row in found.values()} == {os.getpid()}
+    assert {row["threads"] for row in found.values()} == {1}
+    assert torch.get_num_threads() == threads
+
+
+def test_numbers_do_not_depend_on_the_jobs(tmp_path) -> None:
+    claims = [*named("scales"), *named("layers")]
+    alone, together = (
+        list(run_claims(claims, TINY, jobs=jobs, folder=tmp_path / str(jobs))) for jobs in (1, 3)
+    )
+    for claim, results, _ in alone:
+        other = next(found for name, found, _ in together if name is claim)
+        assert untimed(results.rows) == untimed(other.rows)
+        assert results.summary["conditions"] == other.summary["conditions"]
+        assert other.environment["threads"] == 1
+
+
+def test_an_error_in_a_worker_is_told_and_ends_the_others() -> None:
+    with pytest.raises(BayesDipError, match="fails"):
+        list(measured([(fail, task) for task in tasks(4)], jobs=2))
+    assert not active_children()
+
+
+def test_a_worker_that_dies_is_one_line() -> None:
+    with pytest.raises(BayesDipError, match="fewer --jobs"):
+        list(measured([(die, task) for task in tasks(4)], jobs=2))
+    assert not active_children()
+
+
+def test_there_is_a_core() -> None:
+    assert cores() >= 1
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(os.name != "posix", reason="signals")
+@pytest.mark.parametrize("ended_by", [signal.SIGINT, signal.SIGKILL])
+def test_a_run_that_is_ended_keeps_its_rows_and_leaves_no_process(tmp_path, ended_by) -> None:
+    command = [*COMMAND, "lab", "run", "bases", "--jobs", "2", "--keep", str(tmp_path)]
+    run = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True)
+    assert run.stderr is not None
+    first = run.stderr.readline()  # a row was kept
+    workers = psutil.Process(run.pid).children(recursive=True)
+    # A terminal sends Ctrl-C to all of its processes.
+    os.killpg(run.pid, ended_by) if ended_by == signal.SIGINT else run.kill()
+    said = run.stderr.read()
+    assert "seed 0" in first and "Traceback" not in said
+    assert run.wait(60) == (130 if ended_by == signal.SIGINT else -signal.SIGKILL)
+    _, alive = psutil.wait_procs(workers, timeout=30)
+    assert len(workers) >= 2 and not alive
+    kept = json.loads((tmp_path / "quick" / "09-bases.json").read_text())
+    assert kept["rows"]
