@@ -126,3 +126,50 @@ def test_the_energy_is_minus_the_log_posterior(problem):
         for w, s in zip(problem.weights, problem.stds, strict=True)
     )
     assert stepper.energy(picture) == pytest.approx(misfit + prior, rel=1e-4)
+
+
+class Ticking(Monitor):
+    """A monitor whose clock the test moves."""
+
+    now, pace = 0.0, 1.0
+
+    @property
+    def elapsed(self):
+        return self.now
+
+
+def test_the_time_left_goes_by_the_pace_of_the_present_phase(problem):
+    told = {}
+    monitor = Ticking(callback=lambda p: told.__setitem__(p.step, p.remaining))
+    monitor.now = 100.0  # getting ready took long, once
+    chain = Chain(problem, monitor, 200, lambda: None)
+    stepper = adam(problem)
+    plain = stepper.step
+
+    def step():
+        monitor.now += monitor.pace
+        return plain()
+
+    stepper.step = step
+    chain.advance(stepper, 0.5, "warm-up", lambda p: None)
+    assert told[50] == pytest.approx(150.0) and told[100] == pytest.approx(100.0)
+    monitor.pace = 3.0
+    chain.advance(stepper, 1.0, "sampling", lambda p: None)
+    assert told[110] == pytest.approx(3 * 90.0) and told[200] == 0.0
+
+
+def test_the_time_told_counts_getting_ready_and_dearer_later_steps(problem):
+    told = []
+    monitor = Ticking(callback=lambda p: told.append(p.estimate) if p.estimate else None)
+    monitor.now = 100.0
+    chain = Chain(problem, monitor, 200, lambda: None, later_cost=1.2)
+    stepper = adam(problem)
+    plain = stepper.step
+
+    def step():
+        monitor.now += monitor.pace
+        return plain()
+
+    stepper.step = step
+    chain.advance(stepper, 0.2, "warm-up", lambda p: None)
+    assert [e.seconds for e in told] == [pytest.approx(101 + 1.2 * 199)]

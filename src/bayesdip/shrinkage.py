@@ -11,8 +11,8 @@ from torch import Tensor
 # Side of the blocks by number of grid axes, and the threshold in units of the noise.
 BLOCK = {1: 16, 2: 8, 3: 4}
 THRESHOLD = 2.0
-# Coefficients held at once: strips of the picture are worked through.
-MOST_VALUES = 2**23
+# Coefficients held at once, a few times over: strips of the picture are worked through. It is little beside a network.
+MOST_VALUES = 2**19
 
 
 def shrink(y: Tensor, sigma: float) -> Tensor:

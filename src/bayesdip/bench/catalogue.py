@@ -8,6 +8,7 @@ from pathlib import Path
 
 from bayesdip.bench import (
     compare,
+    frontier,
     gp,
     kernels,
     restoring_growth,
@@ -88,6 +89,11 @@ def _signals(results: Results, ask: Request) -> None:
     signals.bench_signals(results, ask.options.get("effort", "fast"), ask.options.get("seed", 0))
 
 
+def _frontier(results: Results, ask: Request) -> None:
+    effort, seed = ask.options.get("effort", "fast"), ask.options.get("seed", 0)
+    frontier.bench_frontier(results, effort, seed, ask.pictures)
+
+
 def _samplers(results: Results, ask: Request) -> None:
     samplers.bench_samplers(results, ask.options.get("effort", "fast"), ask.options.get("seed", 0))
 
@@ -159,6 +165,10 @@ BENCHMARKS = {
     "signals": Benchmark("sampled 1-D networks of growing width against their Gaussian process", _signals),
     "samplers": Benchmark(
         "samplers against known posteriors, over a long run, and by noise level, with a plot", _samplers
+    ),
+    "frontier": Benchmark(
+        "networks in place of the paper's, by cost, kernel and restored picture; --pictures names candidates",
+        _frontier,
     ),
     "kernel": Benchmark("closed-form kernels against sampled networks of width 512", _kernel),
 }

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -18,6 +20,7 @@ from bayesdip.bench.pictures import (
     small_pairs,
 )
 from bayesdip.bench.results import Results, Row
+from bayesdip.bench.told import get_ready, watched, worst_ratios
 from bayesdip.noise import estimate_sigma
 from bayesdip.pipeline import Options
 from bayesdip.restoration import Restoration
@@ -28,12 +31,15 @@ def paper_denoise(
     results: Results, data: Path, options: Options, only: tuple[str, ...], sigma: float | None
 ) -> None:
     """Denoising at sigma 25; ``sigma`` None leaves the estimate to us."""
+    get_ready(options)
     for pair in noisy_pairs(data, only):
         if results.has(picture=pair.name) or pair.noisy is None:
             continue
-        r = tasks.denoise(pair.noisy, sigma, channel_axis=pair.channel_axis, **options)
+        given: Any = {"sigma": sigma, "channel_axis": pair.channel_axis, **options}
+        r, told = watched(partial(tasks.denoise, pair.noisy), given)
         results.add(
             _row(pair.name, r, pair.clean)
+            | told
             | {
                 "noisy": psnr(pair.noisy, pair.clean),
                 "sigma": r.sigma,
@@ -45,40 +51,50 @@ def paper_denoise(
         psnr=results.mean("psnr"),
         noisy=results.mean("noisy"),
         noise="clipped to 8 bits",
+        **worst_ratios(results.rows),
         **_mean_coverages(results),
     )
 
 
 def paper_inpaint(results: Results, data: Path, options: Options, only: tuple[str, ...]) -> None:
     """Inpainting with half of the pixels missing, known pixels put back."""
+    get_ready(options)
     for pair in masked_pairs(data, only):
         if results.has(picture=pair.name) or pair.missing is None:
             continue
-        r = tasks.inpaint(pair.clean, pair.missing, **options)
-        results.add(_row(pair.name, r, pair.clean) | _coverages(r, pair.clean, pair.missing))
+        r, told = watched(partial(tasks.inpaint, pair.clean, pair.missing), options)
+        results.add(_row(pair.name, r, pair.clean) | told | _coverages(r, pair.clean, pair.missing))
     results.conclude(
         pictures=len(results.rows),
         psnr=results.mean("psnr"),
         known_pixels="put back",
+        **worst_ratios(results.rows),
         **_mean_coverages(results),
     )
 
 
 def paper_upscale(results: Results, data: Path, options: Options, only: tuple[str, ...], factor: int) -> None:
     """Super-resolution of Set5, scored as in the code of Deep Image Prior."""
+    get_ready(options)
     for pair in small_pairs(data, factor, only):
         if results.has(picture=pair.name):
             continue
-        r = tasks.upscale(pair.small, factor, channel_axis=-1, **options)
+        given: Any = {"channel_axis": -1, **options}
+        r, told = watched(partial(tasks.upscale, pair.small, factor), given)
         wide = (pair.clean.shape[1], pair.clean.shape[0])
         bicubic = np.asarray(Image.fromarray(pair.small).resize(wide, Image.Resampling.BICUBIC))
         results.add(
             _row(pair.name, r, pair.clean)
+            | told
             | {"psnr_y": psnr_of_luma(r.mean, pair.clean), "bicubic_y": psnr_of_luma(bicubic, pair.clean)}
         )
     averages = {column: results.mean(column) for column in ("psnr_y", "bicubic_y")}
     results.conclude(
-        pictures=len(results.rows), factor=factor, small_by="Pillow's Lanczos filter", **averages
+        pictures=len(results.rows),
+        factor=factor,
+        small_by="Pillow's Lanczos filter",
+        **averages,
+        **worst_ratios(results.rows),
     )
 
 

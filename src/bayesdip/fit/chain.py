@@ -5,12 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from math import prod
 from typing import Any
 
 from torch import Tensor
 
 from bayesdip.errors import BayesDipError, NoResultError
-from bayesdip.fit.cost import network_memory
+from bayesdip.fit.cost import run_memory
 from bayesdip.fit.steppers import Stepper, Target
 from bayesdip.monitor import Estimate, Monitor, Progress
 from bayesdip.posterior import Trace
@@ -18,8 +19,9 @@ from bayesdip.posterior import Trace
 # The fit is looked at every so many steps: often enough to catch a divergence early, seldom
 # enough that reading it back costs nothing on a GPU.
 LOOK_EVERY = 10
-# Steps from which the cost of a run is told; the first is slower than the rest.
-MEASURED_STEPS = 15
+# Steps from which the cost of a run is told, the first of which is slower than the rest: more of them as
+# long as they take less than so many seconds, in which other programs come and go.
+FEWEST_MEASURED, MOST_MEASURED, MEASURED_SECONDS = 15, 30, 2.0
 # A fit that is so many times worse than at the last good look has collapsed.
 COLLAPSE = 2.0
 MOST_ROLLBACKS = 20
@@ -36,6 +38,10 @@ class Chain:
     share : float
         How much of the run is done, 0 to 1: by steps, or by the time budget where that is
         further on.
+    samples : int
+        Pictures that the run will keep.
+    later_cost : float
+        What its average step costs, in those of the first phase.
     """
 
     problem: Target
@@ -44,9 +50,13 @@ class Chain:
     best_picture: Callable[[], Tensor | None]
     step: int = 0
     rollbacks: int = 0
+    samples: int = 0
+    later_cost: float = 1.0
     trace: Trace = field(default_factory=lambda: {key: [] for key in TRACED})
     _good: tuple[float, Any] | None = None
     _first_done: float = 0.0
+    _phase_began: tuple[int, float] = (0, 0.0)
+    _told: bool = False
 
     @property
     def share(self) -> float:
@@ -70,6 +80,7 @@ class Chain:
             Given the fits at all looks of this phase, tells whether it may end early.
         """
         self._good = None
+        self._phase_began = (self.step, self.monitor.elapsed)
         begin = len(self.trace["fit"])
         looked = begin
         while not self.monitor.should_stop() and (self.share < until or self.step == 0):
@@ -81,6 +92,7 @@ class Chain:
             self.step += 1
             if self.step == 1:
                 self._first_done = self.monitor.elapsed
+                self._phase_began = (1, self._first_done)
             if self.step % LOOK_EVERY == 0 or self._good is None:
                 fit = self.problem.fit(picture)
                 if self._collapsed(fit):
@@ -89,7 +101,7 @@ class Chain:
                 self._good = (fit, stepper.snapshot())
                 self._tell(phase, fit, stepper.energy(picture))
             on_picture(picture)
-            if self.step == MEASURED_STEPS:
+            if not self._told and self._is_measured():
                 self._tell_cost()
 
     def _collapsed(self, fit: float) -> bool:
@@ -116,25 +128,40 @@ class Chain:
             ("sampling", float(phase == "sampling")),
         ):
             self.trace[key].append(value)
-        remaining = elapsed * (1 - self.share) / self.share
         self.monitor.report(
-            Progress(phase, self.step, self.steps, elapsed, remaining, fit, mean=self._picture_so_far)
+            Progress(phase, self.step, self.steps, elapsed, self._remaining(), fit, mean=self._picture_so_far)
         )
+
+    def _remaining(self) -> float:
+        """Seconds left, by the pace of the present phase; no more than is left of the budget."""
+        elapsed = self.monitor.elapsed
+        step, since = self._phase_began
+        pace = (elapsed - since) / (self.step - step) if self.step > step else elapsed / self.step
+        seconds = pace * (self.steps - self.step)
+        budget = self.monitor.time_budget
+        return seconds if budget is None else max(0.0, min(seconds, budget - elapsed))
 
     def _picture_so_far(self) -> Tensor:
         """Made only where a callback asks for it."""
         return picture_or_raise(self.best_picture())
 
+    def _is_measured(self) -> bool:
+        long = self.monitor.elapsed - self._first_done >= MEASURED_SECONDS
+        return self.step >= (FEWEST_MEASURED if long else MOST_MEASURED)
+
     def _tell_cost(self) -> None:
         """Show what the run will cost, once a few steps were measured."""
+        self._told = True
         elapsed = self.monitor.elapsed
         per_step = (elapsed - self._first_done) / (self.step - 1)
-        seconds = self._first_done + per_step * (self.steps - 1)
+        seconds = self._first_done + per_step * self.later_cost * (self.steps - 1)
         if self.monitor.time_budget is not None:
             seconds = min(seconds, self.monitor.time_budget)
         network, code = self.problem.network, self.problem.code
         networks = self.problem.weights[0].numel() // next(network.parameters()).numel()
-        memory = network_memory(network, tuple(code.shape[2:]), networks)
+        measurement = self.problem.measurement
+        values = measurement.channels * prod(measurement.grid)
+        memory = run_memory(network, tuple(code.shape[2:]), values, self.samples, networks)
         estimate = Estimate(seconds, memory, self.steps)
         self.monitor.report(
             Progress("estimate", self.step, self.steps, elapsed, seconds - elapsed, estimate=estimate)

@@ -28,6 +28,10 @@ WORKSPACES = 6.5
 # Copies of the weights that a run keeps: themselves, gradients, Adam's two moments, a good state to go
 # back to (weights and moments), a preconditioner and a momentum; some more in the layout of the kernels.
 COPIES_OF_WEIGHTS = 10
+# What a whole run holds beside its steps, in bytes on a CPU: for counting the memory beforehand; for each
+# value of a picture, for averages and results; and for each value of a sample, which is kept in single
+# precision and goes to the user's scale through two copies in double. Measured as `WORKSPACES`.
+PROBING, BYTES_OF_A_VALUE, BYTES_OF_A_SAMPLE = 20 * 2**20, 40, 20
 
 
 @dataclass
@@ -130,6 +134,24 @@ def network_memory(network: Network, input_grid: tuple[int, ...], networks: int 
         networks=networks,
         sparing=any(isinstance(m, Recomputed) for m in modules),
     )
+
+
+def run_memory(
+    network: Network, input_grid: tuple[int, ...], values: int, samples: int, networks: int
+) -> int:
+    """Estimate of the bytes that a run needs beyond the program itself.
+
+    Parameters
+    ----------
+    values : int
+        Of one picture, channels counted.
+    samples : int
+        How many pictures it keeps.
+    """
+    needed = network_memory(network, input_grid, networks)
+    if next(network.parameters()).device.type != "cpu":
+        return needed
+    return needed + PROBING + values * (BYTES_OF_A_VALUE + BYTES_OF_A_SAMPLE * samples)
 
 
 @torch.no_grad()

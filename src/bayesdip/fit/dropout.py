@@ -33,7 +33,7 @@ def run(measurement: Measurement, settings: Settings, monitor: Monitor) -> Poste
     problem, generator = pose(measurement, settings)
     add_dropout(problem.network, RATE, generator)
     drawn = Drawn(settings.samples)
-    chain = Chain(problem, monitor, plan.steps, drawn.mean)
+    chain = Chain(problem, monitor, plan.steps, drawn.mean, samples=settings.samples)
     adam = AdamStepper(problem, generator, learning_rate=plan.learning_rate, input_noise=0.0)
     chain.advance(adam, FITTED, "fit", drawn.average.add)
     chain.advance(DrawStepper(problem, generator, lambda: None), 1.0, "sampling", drawn.count)

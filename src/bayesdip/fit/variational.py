@@ -33,7 +33,7 @@ def run(measurement: Measurement, settings: Settings, monitor: Monitor) -> Poste
     plan = plan_of(settings)
     problem, generator = pose(measurement, settings)
     drawn = Drawn(settings.samples)
-    chain = Chain(problem, monitor, plan.steps, drawn.mean)
+    chain = Chain(problem, monitor, plan.steps, drawn.mean, samples=settings.samples)
     fit_then_draw(chain, plan, generator, drawn)
     return posterior_of(drawn, chain, {})
 
