@@ -106,7 +106,7 @@ def psnr_missing(mean: Tensor | Array, picture: Tensor, gone: Tensor) -> float:
 
 @dataclass
 class Transforms(TorchFunctionMode):
-    """Counts Fourier transforms of whole pictures while it is entered: two are a pair.
+    """Counts forward Fourier transforms of whole pictures while it is entered: each is one of a pair.
 
     A batch of n transforms counts n times; one of fewer pixels than `pixels` does not count. It slows
     torch down: count in one run, time another.
@@ -114,14 +114,14 @@ class Transforms(TorchFunctionMode):
 
     pixels: int = 0
     count: int = 0
-    _names: tuple[str, ...] = field(default=("fft_rfftn", "fft_irfftn"), repr=False)
+    _names: tuple[str, ...] = field(default=("fft_rfftn",), repr=False)
 
     def __post_init__(self) -> None:
         super().__init__()
 
     @property
-    def pairs(self) -> float:
-        return self.count / 2
+    def pairs(self) -> int:
+        return self.count
 
     def __torch_function__(
         self, function: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None

@@ -17,7 +17,14 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from bayesdip.gp.local import LocalInverse, local_inverse, predecessors, prediction, unravelled
+from bayesdip.gp.local import (
+    LocalInverse,
+    local_inverse,
+    observed_places,
+    predecessors,
+    prediction,
+    unravelled,
+)
 from bayesdip.gp.model import Model
 from bayesdip.gp.solve import LinearMap, conjugate_gradients
 from bayesdip.gp.system import DataCovariance
@@ -72,7 +79,10 @@ class LocalEvidence:
         each = max(1000, targets // len(model.data))
         extent = torch.ones(model.data.ndim - 2, dtype=torch.long)
         for marks in self.seen:
-            own, near = (torch.cat(part) for part in zip(*predecessors(marks.cpu(), neighbours), strict=True))
+            places = observed_places(marks.cpu())
+            own, near = (
+                places[torch.cat(part)] for part in zip(*predecessors(marks.cpu(), neighbours), strict=True)
+            )
             chosen = torch.randperm(len(own), generator=generator)[:each]
             own, near = own[chosen], near[chosen]
             lags = self._lags(own, near)

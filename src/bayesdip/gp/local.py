@@ -19,8 +19,9 @@ from scipy.sparse import csc_array
 from torch import Tensor
 from torch.nn.functional import pad
 
-# Numbers in the small covariances that are factorised at a time: about what a cache holds.
-CHUNK_NUMBERS = 2**19
+# Numbers in the small covariances that are factorised at a time: about what a cache holds, and of a
+# small picture not much more than it has pixels.
+MOST_NUMBERS, LEAST_NUMBERS = 2**18, 2**15
 
 Product = Callable[[Tensor], Tensor]
 """A sparse matrix times a vector, (m,) to (m,)."""
@@ -64,7 +65,8 @@ class LocalInverse:
     def _over_observed(self, v: Tensor, through: Product) -> Tensor:
         out = torch.zeros_like(v)
         for row, result in zip(v, out, strict=True):
-            result.index_copy_(0, self.places, through(row.index_select(0, self.places)))
+            # Of zeros: this takes narrow places as they are.
+            result.index_add_(0, self.places, through(row.index_select(0, self.places)))
         return out
 
 
@@ -100,24 +102,23 @@ def local_inverse(
     variances = noise.to("cpu", torch.float64)
     variances = variances.flatten() if variances.numel() == 1 else variances.expand(seen.shape).flatten()
     B = torch.eye(len(seen), dtype=torch.float64) if mixing is None else mixing.to("cpu", torch.float64)
-    places = seen.flatten().nonzero().squeeze(1)
-    rank = seen.flatten().cumsum(0, dtype=torch.int32) - 1
+    places = observed_places(seen)
     # Every row gets the same length, padded by zeros on the diagonal, so it has its place from the
     # start. The narrowest types: this is the largest thing that inference holds.
-    size, width = len(places), neighbours + 1
+    size, width = len(places) - 1, neighbours + 1
     columns = torch.empty((size, width), dtype=torch.int32 if size * width < 2**31 else torch.int64)
     values = torch.empty((size, width), dtype=like.dtype)
     log_determinant = 0.0
     for own, near in predecessors(seen, neighbours, None if last is None else last.cpu()):
-        weights, deviation = prediction(own, near, seen.shape, table, B, variances)
+        at = places.index_select(0, near.flatten()).view(near.shape)
+        weights, deviation = prediction(places.index_select(0, own), at, seen.shape, table, B, variances)
         log_determinant -= 2 * float(deviation.log().sum())
-        row = rank[own]
-        columns[row, 0] = row.to(columns)
-        columns[row, 1:] = torch.where(near >= 0, rank[near], row[:, None]).to(columns)
-        values[row, 0] = (1 / deviation).to(values)
-        values[row, 1:] = (-weights / deviation).T.to(values)
+        row, to = own[:, None], own.long()
+        columns.index_copy_(0, to, torch.cat((row, torch.where(near < size, near, row)), 1).to(columns))
+        weights.div_(deviation).neg_()
+        values.index_copy_(0, to, torch.cat((1 / deviation[:, None], weights.T), 1).to(values))
     factor, transposed = _products(columns, values, like.device)
-    return LocalInverse(places.to(like.device), factor, transposed, log_determinant)
+    return LocalInverse(places[:-1].to(like.device), factor, transposed, log_determinant)
 
 
 def _products(columns: Tensor, values: Tensor, device: torch.device) -> tuple[Product, Product]:
@@ -140,77 +141,114 @@ def _products(columns: Tensor, values: Tensor, device: torch.device) -> tuple[Pr
     return lambda v: torch.from_numpy(by_columns @ v.numpy()), transposed.mv
 
 
-def predecessors(seen: Tensor, count: int, last: Tensor | None = None) -> Iterator[tuple[Tensor, Tensor]]:
-    """Observed entries level by level, (m,), and the nearest of their predecessors, (m, count), -1 for none.
+def observed_places(seen: Tensor) -> Tensor:
+    """Where the observed entries are, (m + 1,), in the narrowest type; the last is -1 and stands for none."""
+    places = seen.flatten().nonzero().squeeze(1)
+    return pad(places.to(_narrow(seen.numel())), (0, 1), value=-1)
 
-    A pyramid of cells: each cell of side ``2^level`` is stood for by one of its entries, and an entry
-    belongs to the last level at which it stands for a cell. Coarser levels come first. Another
-    channel counts as one pixel away. Entries of `last` come after all levels.
+
+def _narrow(count: int) -> torch.dtype:
+    return torch.int32 if count < 2**31 else torch.int64
+
+
+def predecessors(seen: Tensor, count: int, last: Tensor | None = None) -> Iterator[tuple[Tensor, Tensor]]:
+    """Observed entries level by level, (n,), and the nearest of their predecessors, (n, count).
+
+    Both by their number among the m observed ones; m stands for none. A pyramid of cells: each cell of
+    side ``2^level`` is stood for by one of its entries, and an entry belongs to the last level at
+    which it stands for a cell. Coarser levels come first. Another channel counts as one pixel away.
+    Entries of `last` come after all levels.
     """
     shape = seen.shape
     # An axis of one pixel says nothing; the channel axis comes first.
     coupled = shape[0] > 1
     axes = [0] * coupled + [i for i in range(1, len(shape)) if shape[i] > 1] or [0]
-    coordinates = _coordinates(shape, axes)
-    # Within a level the order is random, but the same in every run.
-    priority = torch.rand(seen.numel(), generator=torch.Generator().manual_seed(0))
-    key = torch.zeros(seen.numel())
-    levels: list[tuple[Tensor, Tensor]] = []
-    cells = torch.arange(seen.numel(), dtype=torch.int32).reshape(shape).masked_fill_(~seen, -1)
-    if last is not None:
-        levels.append((cells, seen & last))
-        cells = cells.masked_fill(last, -1)
-        key[(seen & last).flatten()] = priority[(seen & last).flatten()]
-    while cells.numel() > 1:
-        coarser = _coarsened(cells, priority)
-        stays = torch.zeros(seen.numel() + 1, dtype=torch.bool)
-        stays[coarser] = True  # -1, an empty cell, lands on the spare last entry
-        new = (cells >= 0) & ~stays[cells]
-        key[cells[new]] = len(levels) + priority[cells[new]]
-        levels.append((cells, new))
-        cells = coarser
-    first = cells[cells >= 0].flatten()
-    key[first] = len(levels) + 1.0
-    del priority
-    yield first, torch.full((len(first), count), -1)
+    places = observed_places(seen)
+    none = len(places) - 1
+    coordinates = _coordinates(places, shape, axes)
+    # Within a level the order is random, but the same in every run. What stands for none comes last of all.
+    drawn = torch.rand(seen.numel(), generator=torch.Generator().manual_seed(0))
+    priority = pad(drawn.index_select(0, places[:-1]), (0, 1), value=-1)
+    del places, drawn
+    cells = seen.flatten().cumsum(0, dtype=_narrow(seen.numel())).sub_(1).reshape(shape)
+    cells.masked_fill_(~seen, none)
     reach = _window(shape, count)
+    key = torch.full((none + 1,), -1.0)
+    levels: list[_Level] = []
+    if last is not None:
+        levels.append(_Level.of(cells, (seen & last).flatten(), reach, none))
+        cells = cells.masked_fill(last, none)
+        key[levels[0].own.long()] = priority[levels[0].own.long()]
+    while cells.numel() > 1:
+        coarser = _coarsened(cells, priority, none)
+        stays = torch.zeros(none + 1, dtype=torch.bool)
+        stays[none] = True
+        stays[coarser.flatten().long()] = True
+        level = _Level.of(cells, ~stays.index_select(0, cells.flatten()), reach, none)
+        key[level.own.long()] = len(levels) + priority.index_select(0, level.own)
+        levels.append(level)
+        cells = coarser
+        del level, coarser, stays
+    first = cells[cells < none].flatten()
+    key[first.long()] = len(levels) + 1.0
+    del priority, cells
+    yield first, first.new_full((len(first), count), none)
     window = torch.tensor([o for o in product(*(range(-w, w + 1) for w in reach)) if any(o)]).reshape(
         -1, len(shape)
     )
-    frame, chunk = torch.tensor(reach), max(1, CHUNK_NUMBERS // (count + 1) ** 2)
+    chunk = max(1, min(MOST_NUMBERS, max(LEAST_NUMBERS, seen.numel() // 2)) // (count + 1) ** 2)
     while levels:
-        cells, new = levels.pop()
-        own = cells[new]
-        if len(own) == 0:
-            continue
-        framed = torch.full(
-            [n + 2 * w for n, w in zip(cells.shape, reach, strict=True)], -1, dtype=cells.dtype
-        )
-        framed[tuple(slice(w, w + n) for n, w in zip(cells.shape, reach, strict=True))] = cells
-        strides = torch.tensor(framed.stride())
-        around = (window * strides).sum(1)
-        centres = new.flatten().nonzero().squeeze(1)
-        for piece, centre in zip(torch.split(own, chunk), torch.split(centres, chunk), strict=True):
-            at = torch.stack(unravelled(centre, cells.shape), 1)
-            near = framed.view(-1)[((at + frame) * strides).sum(1)[:, None] + around]
-            lags = coordinates[near] - coordinates[piece][:, None]
-            if coupled:
-                lags[..., 0].clamp_(-1, 1)
-            distance = lags.float().square_().sum(-1)
-            distance[(near < 0) | (key[near] <= key[piece][:, None])] = torch.inf
+        level = levels.pop()
+        around = (window * torch.tensor(level.framed.stride())).sum(1).to(level.centres)
+        for own, centre in zip(torch.split(level.own, chunk), torch.split(level.centres, chunk), strict=True):
+            near = level.framed.view(-1).index_select(0, (centre[:, None] + around).flatten())
+            distance = torch.zeros((len(own), len(window)))
+            for i, along in enumerate(coordinates):
+                lag = along.index_select(0, near).view(distance.shape) - along.index_select(0, own)[:, None]
+                lag = lag.clamp_(-1, 1) if coupled and i == 0 else lag.float()
+                distance.addcmul_(lag, lag)
+            later = key.index_select(0, near).view(distance.shape) <= key.index_select(0, own)[:, None]
+            distance.masked_fill_(later, torch.inf)
             nearest = distance.topk(min(count, len(window)), dim=1, largest=False, sorted=False)
-            chosen = near.gather(1, nearest.indices).masked_fill(nearest.values.isinf(), -1)
-            yield piece, pad(chosen, (0, count - chosen.shape[1]), value=-1)
+            chosen = near.view(distance.shape).gather(1, nearest.indices)
+            chosen.masked_fill_(nearest.values.isinf(), none)
+            yield own, pad(chosen, (0, count - chosen.shape[1]), value=none)
 
 
-def _coordinates(shape: torch.Size, axes: list[int]) -> Tensor:
-    """Where each entry lies on those axes, (entries, len(axes)), in the narrowest type."""
+@dataclass(frozen=True)
+class _Level:
+    """A level of the pyramid: the entries that belong to it, and all that may come before them.
+
+    Attributes
+    ----------
+    framed : Tensor of int, shape (G, *cells) and a frame
+        The entry that stands for each cell.
+    own, centres : Tensor of int, shape (n,)
+        The entries that belong to the level, and where in `framed` they lie.
+    """
+
+    framed: Tensor
+    own: Tensor
+    centres: Tensor
+
+    @classmethod
+    def of(cls, cells: Tensor, mine: Tensor, reach: Sequence[int], none: int) -> _Level:
+        """`mine`, of bool and flat, says which of the cells belong to the level."""
+        frame = [width for w in reversed(reach) for width in (w, w)]
+        framed = pad(cells, frame, value=none)
+        places = mine.nonzero().squeeze(1)
+        at = unravelled(places, cells.shape)
+        centres = torch.zeros_like(places)
+        for along, w, stride in zip(at, reach, framed.stride(), strict=True):
+            centres += (along + w) * stride
+        return cls(framed, cells.flatten().index_select(0, places), centres.to(_narrow(framed.numel())))
+
+
+def _coordinates(places: Tensor, shape: torch.Size, axes: list[int]) -> list[Tensor]:
+    """Where each of the places lies on each of those axes, in the narrowest type."""
     narrow = torch.int16 if max(shape) < 2**15 else torch.int32
-    found = torch.empty((*shape, len(axes)), dtype=narrow)
-    for i, axis in enumerate(axes):
-        along = torch.arange(shape[axis], dtype=narrow)
-        found[..., i] = along.reshape(-1, *[1] * (len(shape) - 1 - axis))
-    return found.flatten(0, -2)
+    at = unravelled(places.clamp(min=0), shape)
+    return [at[axis].to(narrow) for axis in axes]
 
 
 def _window(shape: torch.Size, count: int) -> tuple[int, ...]:
@@ -223,18 +261,18 @@ def _window(shape: torch.Size, count: int) -> tuple[int, ...]:
     return (shape[0] - 1, *(min(reach, n - 1) for n in shape[1:]))
 
 
-def _coarsened(cells: Tensor, priority: Tensor) -> Tensor:
-    """One pixel for each 2 x ... x 2 block of cells: the one of highest priority; -1 where there is none."""
+def _coarsened(cells: Tensor, priority: Tensor, none: int) -> Tensor:
+    """One pixel for each 2 x ... x 2 block of cells: the one of highest priority."""
     for axis in range(cells.ndim):
         if cells.shape[axis] == 1:
             continue
         if cells.shape[axis] % 2:
-            edge = torch.full_like(cells.narrow(axis, 0, 1), -1)
+            edge = torch.full_like(cells.narrow(axis, 0, 1), none)
             cells = torch.cat((cells, edge), axis)
         pairs = cells.reshape(*cells.shape[:axis], -1, 2, *cells.shape[axis + 1 :])
         first, second = pairs.select(axis + 1, 0), pairs.select(axis + 1, 1)
-        better = (second >= 0) & ((first < 0) | (priority[second] > priority[first]))
-        cells = torch.where(better, second, first)
+        ahead, behind = (priority.index_select(0, half.flatten()) for half in (first, second))
+        cells = torch.where((behind > ahead).view(first.shape), second, first)
     return cells
 
 
@@ -253,35 +291,42 @@ def prediction(
     """Weights (k, m) that predict each entry from its neighbours, and the deviation (m,) that is left.
 
     A Cholesky factorisation of all the small covariances at once: the entries are the last axis, so
-    every step is one long vector operation. `shape` is (G, *grid); the table holds the lags that occur;
-    `noise` is one number, or one for each entry.
+    every step is one long vector operation. `shape` is (G, *grid); a neighbour of -1 is none. What lies
+    beyond the table counts as its edge. `noise` is one number, or one for each entry.
     """
     points = torch.cat((near.T, own[None]))
     valid = points >= 0
-    points = points.clamp(min=0)
+    points.clamp_(min=0)
     channel, *axes = unravelled(points, shape)
-    noise = noise[points] if len(noise) > 1 else noise.expand(points.shape)
     k = near.shape[1]
-    flat, eps = table.flatten(), torch.finfo(torch.float64).eps
-    L = torch.zeros((k + 1, k + 1, len(own)), dtype=torch.float64)
-    for i in range(k + 1):
-        place = torch.zeros_like(points[: i + 1])
-        for axis, stride in zip(axes, table.stride(), strict=True):
-            place += (axis[: i + 1] - axis[i]).abs() * stride
-        both = valid[: i + 1] & valid[i]
-        L[i, : i + 1] = flat[place * both] * both
-        if len(mixing) > 1:
-            L[i, : i + 1] *= mixing[channel[: i + 1], channel[i]]
+    lags = torch.zeros((k + 1, k + 1, len(own)), dtype=torch.int32)
+    for along, n, stride in zip(axes, table.shape, table.stride(), strict=True):
+        if n > 1:
+            along = along.int()
+            lag = (along[:, None] - along).abs_().clamp_(max=n - 1)
+            lags.add_(lag, alpha=stride)
+            del lag
+    L = table.flatten().index_select(0, lags.flatten()).view(lags.shape)
+    del lags
+    if len(mixing) > 1:
+        L *= mixing[channel[:, None], channel]
+    noise = noise[points] if len(noise) > 1 else noise.expand(points.shape)
+    variance = L.diagonal(dim1=0, dim2=1).T
+    variance += noise
+    if not bool(valid.all()):
         # Neighbours that do not exist are independent of everything.
-        L[i, i] = torch.where(valid[i], L[i, i] + noise[i], 1)
+        L *= valid[:, None] & valid
+        variance.masked_fill_(~valid, 1)
+    least = torch.finfo(torch.float64).eps * float(table.flatten()[0])
     for j in range(k + 1):
-        if j:
-            L[j:, j] -= (L[j:, :j] * L[j, :j]).sum(1)
         # What the others cannot tell about an entry is its noise at least.
-        L[j, j] = L[j, j].maximum(noise[j]).clamp(min=eps * float(flat[0])).sqrt()
+        L[j, j] = L[j, j].maximum(noise[j]).clamp_(min=least).sqrt_()
         L[j + 1 :, j] /= L[j, j]
+        if j < k:
+            below = L[j + 1 :, j]
+            L[j + 1 :, j + 1 :].addcmul_(below[:, None], below, value=-1)
     weights = L[k, :k].clone()
     for j in reversed(range(k)):
-        weights[j] -= (L[j + 1 : k, j] * weights[j + 1 :]).sum(0)
         weights[j] /= L[j, j]
+        weights[:j].addcmul_(L[j, :j], weights[j], value=-1)
     return weights, L[k, k]

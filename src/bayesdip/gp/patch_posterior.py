@@ -25,6 +25,8 @@ from bayesdip.operators import Identity, Mask, Operator
 
 # With noise, and with at most this share of the pixels missing, patches of the data are whole enough.
 FEW_MISSING = 0.1
+# A picture that varies by no more than so many rounding errors of its level is flat.
+ROUNDING = 16
 # How often the covariances are learnt: filling in begins farther from the picture.
 NOISE_PASSES, FILLING_PASSES = 3, 5
 # Where filling in begins: the mean of the process that a network without the picture for an input has,
@@ -173,7 +175,8 @@ def _filled_in(
     observed = torch.where(missing, torch.nan, y).flatten(1)
     centre = observed.nanmean(1).nan_to_num(0.0)
     scale = (observed - centre[:, None]).square().nanmean(1).nan_to_num(0.0).sqrt()
-    if not bool(scale.any()):  # a flat picture
+    rounding = ROUNDING * torch.finfo(y.dtype).eps * centre.abs()
+    if not bool((scale > rounding).any()):  # a flat picture
         return PatchPosterior(start, torch.zeros_like(y), 0)
     centre, scale = column(centre, y), column(torch.where(scale > 0, scale, scale.amax()), y)
     shape = (*y.shape, 1) if y.ndim == 2 else y.shape

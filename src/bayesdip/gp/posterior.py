@@ -18,6 +18,7 @@ from bayesdip.gp.solve import FLOOR, Monitor, Solution
 from bayesdip.gp.solver import Solver
 from bayesdip.gp.system import DataCovariance
 from bayesdip.kernels.kernel import Kernel
+from bayesdip.memory import tight
 from bayesdip.noise import Noise
 from bayesdip.operators import Operator
 
@@ -82,6 +83,7 @@ class GPPosterior:
     std_without: Tensor | None = None
 
 
+@tight
 def posterior(
     y: Tensor,
     operator: Operator,
@@ -163,18 +165,22 @@ def posterior(
     if amplitude is None and not isinstance(colour, Tensor):
         model = rescaled(model, kernel, constant=constant)
     del data, variance
-    system, rows = model.system, torch.arange(len(model.data), device=y.device)
     dtype = torch.float64 if tol < SINGLE_PRECISION_TOLERANCE else torch.float32
+    if tol >= FLOOR[torch.float32] and not exact:
+        model = _in_single_precision(model)
+    system, rows = model.system, torch.arange(len(model.data), device=y.device)
     hidden = None if hidden is None else hidden.to(y.device)
     precondition, without = preconditioners(system.to(dtype), kernel, constant=constant, hidden=hidden)
     solver = Solver(precondition, dtype, tol, max_iterations, monitor)
+    refining = replace(solver, refine=dtype == torch.float32)
 
     ones = system.ones()
     if mean is None:
         offset, offset_covariance = _offsets(model, ones, precondition, dtype)
     else:
-        offset, offset_covariance = model.to_model(torch.as_tensor(mean).to(model.data).expand(len(y))), None
-    residual = model.data - _inner(offset, ones) * ones
+        offset, offset_covariance = model.to_model(_means(mean, y)), None
+    residual = (_inner(offset, ones).to(model.data) * ones).neg_().add_(model.data)
+    model = replace(model, data=residual)  # centred from here on
     start: Tensor | None = None
     mean_without: Tensor | None = None
     others, other_solver, iterations = system, solver, 0
@@ -183,7 +189,7 @@ def posterior(
         others, centred, partial = without_hidden(system, residual, hidden, other_solver)
         mean_without = model.to_picture(centred + _inner(offset, centred)).to(y.dtype)
         start, iterations = partial.x.to(residual), partial.iterations
-    solution = solver(system, residual, start)
+    solution = refining(system, residual, start)
     fitted = model.to_picture(system.to_picture(solution.x, rows).add_(_inner(offset, ones))).to(y.dtype)
     # The maximum-likelihood scale; for noisy data that of the moments stays.
     count = system.seen.expand(residual.shape).flatten(1).sum(1)
@@ -191,7 +197,6 @@ def posterior(
     scale = torch.where(model.noise_free, likeliest * model.scale, model.scale)
 
     going = solution.stopped not in ("monitor", "interrupt")
-    del residual
     drawn = _Draws()
     given = fitted.new_zeros((0, *fitted.shape))
     if going and samples:
@@ -300,15 +305,30 @@ def _offsets(
     """
     system, together = model.system, ones.shape[1]
     channel = system.channel[:1] if system.alike else system.channel
-    marks = ones.expand(len(channel), *ones.shape[1:]).to(model.data)
-    apart = marks[:, None] * torch.eye(together).to(marks).reshape(together, together, *[1] * (ones.ndim - 2))
-    weights = precondition(apart.flatten(0, 1).to(dtype), channel.repeat_interleave(together))
-    weights = weights.to(marks).reshape(apart.shape).flatten(2)
-    total = weights @ apart.flatten(2).mT
+    marks = ones.to(dtype).expand(len(channel), *ones.shape[1:])
+    each = torch.eye(together, dtype=dtype, device=ones.device)
+    apart = marks[:, None] * each.reshape(together, together, *[1] * (ones.ndim - 2))
+    weights = precondition(apart.flatten(0, 1), channel.repeat_interleave(together)).reshape(apart.shape)
+    total = torch.stack([_sums(weights, apart[:, i : i + 1]) for i in range(together)], -1)
     total = (total + total.mT) / 2
-    seen = (weights @ model.data.flatten(1)[..., None])[..., 0]
+    seen = _sums(weights, model.data[:, None])
     covariance = torch.linalg.inv(total).expand(len(seen), -1, -1)
     return (covariance @ seen[..., None])[..., 0], covariance
+
+
+def _means(mean: float | Tensor, y: Tensor) -> Tensor:
+    return torch.as_tensor(mean, dtype=torch.float64, device=y.device).expand(len(y))
+
+
+def _sums(a: Tensor, b: Tensor) -> Tensor:
+    """Over all but the first two axes of the product, in double precision."""
+    return (a.double() * b).flatten(2).sum(2)
+
+
+def _in_single_precision(model: Model) -> Model:
+    """The same with the data and the spectrum rounded: that moves the solution less than the tolerance does."""
+    system = replace(model.system, grid=model.system.grid.to(model.data.float()), _low={})
+    return replace(model, system=system, data=model.data.float())
 
 
 def _observed(y: Tensor, operator: Operator) -> Tensor:

@@ -14,7 +14,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from bayesdip.gp.grid import embed
+from bayesdip.gp.grid import NEGLIGIBLE, embed
 from bayesdip.gp.local import LocalInverse, local_inverse
 from bayesdip.gp.neighbours import enough_neighbours
 from bayesdip.gp.system import DataCovariance
@@ -53,8 +53,8 @@ def preconditioners(
     hidden : Tensor of bool, shape (*output), optional
         Entries that the second inverse does without.
     """
-    pixels = kernel.quadrant(system.grid.shape) - (0.0 if constant else kernel.limit)
-    table = pixels if system.operator is None else output_table(system, pixels)
+    table = kernel.quadrant(system.grid.shape) - (0.0 if constant else kernel.limit)
+    table = within_reach(table) if system.operator is None else output_table(system, table)
     whole: dict[tuple[int, int], Part] = {}
     without: dict[tuple[int, int], Part] = {}
     keys = [(min(c, len(system.seen) - 1), min(c, len(system.noise) - 1)) for c in system.channel.tolist()]
@@ -101,6 +101,16 @@ def local(
     last = None if hidden is None else hidden.expand(seen.shape)
     inverse = local_inverse(seen, table, noise, neighbours, system.grid.spectrum, system.mixing, last)
     return _part(inverse), _part(inverse if last is None else inverse.without(last))
+
+
+def within_reach(table: Tensor) -> Tensor:
+    """The table up to the lags from which on nothing is left of the covariance; whole, where it does not die away."""
+    alive = table.abs() > NEGLIGIBLE * table.flatten()[0]
+    for axis, n in enumerate(table.shape):
+        others = tuple(i for i in range(table.ndim) if i != axis)
+        along = alive.any(dim=others) if others else alive
+        table = table.narrow(axis, 0, min(n, int(along.nonzero().max()) + 2))
+    return table.clone()
 
 
 def _part(inverse: LocalInverse) -> Part:

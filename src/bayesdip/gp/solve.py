@@ -50,6 +50,7 @@ def conjugate_gradients(
     max_iterations: int = 500,
     monitor: Monitor | None = None,
     start: Tensor | None = None,
+    overwrite_b: bool = False,
 ) -> Solution:
     """Solve ``A x = b`` for a symmetric positive definite A, each right-hand side by itself.
 
@@ -66,20 +67,24 @@ def conjugate_gradients(
         Stop when ``|b - A x| <= tol |b|``.
     start : Tensor, optional
         A first guess, shape of `b`.
+    overwrite_b : bool
+        Whether `b` may be used up.
     """
     every = torch.arange(b.shape[0], device=b.device)
     scale = _norms(b)
     # A right-hand side of zero has the solution zero.
     x = torch.zeros_like(b) if start is None else start.clone()
     x[scale == 0] = 0
-    r_all = b if start is None else b - apply(x, every)
-    relative = _norms(r_all) / scale.clamp(min=torch.finfo(b.dtype).tiny)
+    r = (b if overwrite_b else b.clone()) if start is None else apply(x, every).neg_().add_(b)
+    relative = _norms(r) / scale.clamp(min=torch.finfo(b.dtype).tiny)
     active = every[relative > tol]
     if len(active) == 0:
         return Solution(x, 0, float(relative.max()), True, "converged")
 
-    r, xa = r_all[active], x[active]
-    del r_all
+    # While all are active, `xa` is x itself: on a large picture every vector less counts.
+    xa = x
+    if len(active) < len(every):
+        r, xa = r[active], x[active]
     iteration, stopped = 0, "max_iterations"
     p, rz = r, torch.ones_like(scale[active])
     try:
@@ -97,19 +102,25 @@ def conjugate_gradients(
             iteration += 1
             relative[active] = _norms(r) / scale[active]
             going = relative[active] > tol
-            if not bool(going.all()):
-                x[active] = xa
-                active, xa, r, p, rz = active[going], xa[going], r[going], p[going], rz[going]
-            if len(active) == 0:
+            if not bool(going.any()):
                 stopped = "converged"
                 break
+            if not bool(going.all()):
+                _put(xa, x, active)
+                active, xa, r, p, rz = active[going], xa[going], r[going], p[going], rz[going]
             if monitor is not None and monitor(iteration, float(relative.max())):
                 stopped = "monitor"
                 break
     except KeyboardInterrupt:
         stopped = "interrupt"
-    x[active] = xa
+    _put(xa, x, active)
     return Solution(x, iteration, float(relative.max()), stopped == "converged", stopped)
+
+
+def _put(rows: Tensor, x: Tensor, active: Tensor) -> None:
+    """Write those rows of x, unless they are x."""
+    if rows is not x:
+        x[active] = rows
 
 
 def refined(
@@ -126,30 +137,37 @@ def refined(
 ) -> Solution:
     """Solve in a low precision, correct in a high one (iterative refinement).
 
-    The residual is computed in the precision of `b`; what is missing is solved for in `low`,
-    until the residual in high precision is small enough.
+    The residual is computed in double precision; what is missing is solved for in `low`, until the
+    residual in double precision is small enough.
 
     Parameters
     ----------
     apply, apply_low, precondition : callable
-        A in the precision of `b`, and A and its approximate inverse in `low`.
+        A in double precision, and A and its approximate inverse in `low`.
     start : Tensor, optional
         A first guess, shape of `b`.
+
+    Returns
+    -------
+    Solution
+        In double precision.
     """
+    high = torch.float64
     every = torch.arange(b.shape[0], device=b.device)
-    scale = _norms(b).clamp(min=torch.finfo(b.dtype).tiny)
-    x, r = (torch.zeros_like(b), b) if start is None else (start.clone(), b - apply(start, every))
+    scale = _norms(b).to(high).clamp(min=torch.finfo(high).tiny)
+    x: Tensor | None = None if start is None else start.to(high, copy=True)
+    r = b if x is None else apply(x, every).neg_().add_(b)
     iterations, residual, stopped = 0, 1.0, "max_iterations"
     while True:
-        sizes = _norms(r)
+        sizes = _norms(r).to(high)
         relative = sizes / scale
         before, residual = residual, float(relative.max())
         if residual <= tol:
-            return Solution(x, iterations, residual, True, "converged")
+            return Solution(_or_zero(x, b), iterations, residual, True, "converged")
         # Not less than half also when it is no number any more.
         stalled = iterations > 0 and not residual <= 0.5 * before
         if stopped in ("monitor", "interrupt") or stalled or iterations >= max_iterations:
-            return Solution(x, iterations, residual, False, stopped)
+            return Solution(_or_zero(x, b), iterations, residual, False, stopped)
         todo = every[relative > tol]
         unit = torch.stack([(r[i] / sizes[i]).to(low) for i in todo.tolist()])
         del r
@@ -162,15 +180,24 @@ def refined(
             tol=target,
             max_iterations=max_iterations - iterations,
             monitor=None if monitor is None else _continued(monitor, iterations, residual),
+            overwrite_b=True,
         )
-        x[todo] += _spread(sizes[todo], b) * step.x
+        del unit
+        x = _or_zero(x, b)
+        for i, row in zip(todo.tolist(), step.x, strict=True):
+            x[i].add_(row, alpha=float(sizes[i]))
         iterations, reached = iterations + step.iterations, step.residual
         stopped = step.stopped if step.stopped != "converged" else "max_iterations"
-        del unit, step
+        del step
         try:
             r = apply(x, every).neg_().add_(b)
         except KeyboardInterrupt:
             return Solution(x, iterations, residual * reached, False, "interrupt")
+
+
+def _or_zero(x: Tensor | None, like: Tensor) -> Tensor:
+    """x, which until it is needed takes no memory."""
+    return torch.zeros_like(like, dtype=torch.float64) if x is None else x
 
 
 def _for_rows(linear: LinearMap, rows: Tensor) -> LinearMap:
@@ -184,7 +211,7 @@ def _continued(monitor: Monitor, iterations: int, residual: float) -> Monitor:
 
 
 def _dots(a: Tensor, b: Tensor) -> Tensor:
-    return (a * b).flatten(1).sum(1)
+    return torch.stack([torch.dot(u, v) for u, v in zip(a.flatten(1), b.flatten(1), strict=True)])
 
 
 def _norms(v: Tensor) -> Tensor:

@@ -16,7 +16,8 @@ from bayesdip.gp.system import DataCovariance
 class Solver:
     """``(system, b) -> Solution`` of ``(A K A^T + N) a = b`` to a relative residual of `tol`.
 
-    Right-hand sides in double precision are solved for in `dtype` and corrected; others as they are.
+    In `dtype`. With `refine`, and for right-hand sides in double precision, the solution is corrected by its
+    residual in double precision, and is in that.
     """
 
     precondition: Preconditioner
@@ -24,12 +25,13 @@ class Solver:
     tol: float
     max_iterations: int
     monitor: Monitor | None
+    refine: bool = False
 
     def __call__(self, system: DataCovariance, b: Tensor, start: Tensor | None = None) -> Solution:
         def approximate_inverse(r: Tensor, active: Tensor) -> Tensor:
             return self.precondition(r, system.channel[active])
 
-        if b.dtype != self.dtype:
+        if self.refine or b.dtype != self.dtype:
             return refined(
                 system.apply,
                 system.to(self.dtype).apply,
