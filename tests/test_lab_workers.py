@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+from contextlib import closing
 from multiprocessing import active_children
 
 import psutil
@@ -77,6 +78,13 @@ def test_an_error_in_a_worker_is_told_and_ends_the_others() -> None:
     assert not active_children()
 
 
+def test_whoever_stops_looking_leaves_no_worker() -> None:
+    with closing(measured([(where, task) for task in tasks(4)], jobs=2)) as coming:
+        next(coming)
+        assert active_children()
+    assert not active_children()
+
+
 def test_a_worker_that_dies_is_one_line() -> None:
     with pytest.raises(BayesDipError, match="fewer --jobs"):
         list(measured([(die, task) for task in tasks(4)], jobs=2))
@@ -100,6 +108,7 @@ def test_a_run_that_is_ended_keeps_its_rows_and_leaves_no_process(tmp_path, ende
     os.killpg(run.pid, ended_by) if ended_by == signal.SIGINT else run.kill()
     said = run.stderr.read()
     assert "seed 0" in first and "Traceback" not in said
+    assert ("goes on from there" in said) == (ended_by == signal.SIGINT)
     assert run.wait(60) == (130 if ended_by == signal.SIGINT else -signal.SIGKILL)
     _, alive = psutil.wait_procs(workers, timeout=30)
     assert len(workers) >= 2 and not alive

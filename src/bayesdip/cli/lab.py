@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from pathlib import Path
 from typing import Annotated
 
@@ -55,13 +56,19 @@ def run(
 
     claims, size = named(name), FULL if full else QUICK
     jobs = cores() if jobs is None else jobs
-    for claim, results, conditions in run_claims(
-        claims, size, data=data, seeds=seeds, jobs=jobs, folder=keep, tell=_shortly
-    ):
-        typer.echo(f"{claim.number}. {claim.sentence}")
-        for condition in conditions:
-            typer.echo(f"  {sentence(condition)}")
-        typer.echo(f"  verdict: {verdict(conditions)}; kept in {results.file}")
+    measuring = run_claims(claims, size, data=data, seeds=seeds, jobs=jobs, folder=keep, tell=_shortly)
+    try:
+        with closing(measuring):  # wherever Ctrl-C falls, the workers end
+            for claim, results, conditions in measuring:
+                typer.echo(f"{claim.number}. {claim.sentence}")
+                for condition in conditions:
+                    typer.echo(f"  {sentence(condition)}")
+                typer.echo(f"  verdict: {verdict(conditions)}; kept in {results.file}")
+    except KeyboardInterrupt:
+        typer.echo(
+            f"the rows measured so far are kept in {keep}: the same command goes on from there", err=True
+        )
+        raise
 
 
 @lab.command()

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import closing
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -32,7 +33,7 @@ def run_claims(
     jobs: int = 1,
     folder: Path | None = FOLDER,
     tell: Callable[[str], None] = lambda line: None,
-) -> Iterator[tuple[Claim, Results, list[Condition]]]:
+) -> Generator[tuple[Claim, Results, list[Condition]], None, None]:
     """Measure what is not kept yet, and judge each claim as soon as all of its rows are there.
 
     Rows that the folder holds from an earlier run at the same size are taken up again, so that
@@ -67,12 +68,13 @@ def run_claims(
         for run in runs:
             if not left[run.claim.label]:
                 yield run.claim, run.results, run.conclude()
-        for place, row in measured([(run.claim.measure, task) for run, task in work], jobs):
-            run, task = work[place]
-            run.results.add({"seed": task.seed, **task.cell, **row})
-            left[run.claim.label] -= 1
-            if not left[run.claim.label]:
-                yield run.claim, run.results, run.conclude()
+        with closing(measured([(run.claim.measure, task) for run, task in work], jobs)) as coming:
+            for place, row in coming:
+                run, task = work[place]
+                run.results.add({"seed": task.seed, **task.cell, **row})
+                left[run.claim.label] -= 1
+                if not left[run.claim.label]:
+                    yield run.claim, run.results, run.conclude()
 
 
 @dataclass(frozen=True)

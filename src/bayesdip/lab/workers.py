@@ -6,7 +6,7 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
@@ -28,11 +28,11 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def measured(work: Sequence[Job], jobs: int) -> Iterator[tuple[int, Row]]:
+def measured(work: Sequence[Job], jobs: int) -> Generator[tuple[int, Row], None, None]:
     """The row of each job with its place in ``work``, as they come.
 
     Every row is measured by one thread, here or in a worker, so that its numbers do not depend on
-    ``jobs``. Left early, by an error or by Ctrl-C, it takes its workers along.
+    ``jobs``. Closed early, by an error or by Ctrl-C, it takes its workers along.
 
     Parameters
     ----------
@@ -62,7 +62,7 @@ def timed(measure: Callable[[Task], Row], task: Task) -> Row:
     return {**row, "seconds": time.perf_counter() - begin, "cpu_seconds": time.process_time() - busy}
 
 
-def _by_workers(work: Sequence[Job], workers: int) -> Iterator[tuple[int, Row]]:
+def _by_workers(work: Sequence[Job], workers: int) -> Generator[tuple[int, Row], None, None]:
     others = set(active_children())
     pool = ProcessPoolExecutor(workers, get_context("spawn"), initializer=_begin_worker)
     try:
