@@ -7,7 +7,7 @@ import torch
 
 from bayesdip.errors import BayesDipError, ShapeError
 from bayesdip.gp.dense import dense_covariance
-from bayesdip.gp.grid import embed
+from bayesdip.gp.grid import embed, fast_length
 from bayesdip.kernels import RBF, Kernel, Matern32, RationalQuadratic, Tabulated
 
 SHAPES = [(1,), (40,), (1, 1), (1, 30), (12, 17), (4, 3, 5)]
@@ -70,3 +70,9 @@ def test_a_grid_without_pixels_and_a_kernel_without_variance_are_errors() -> Non
         embed(RBF(1.0), (3, 0))
     with pytest.raises(BayesDipError, match="variance"):
         embed(0.0 * RBF(1.0), (3, 3))
+
+
+def test_a_fast_length_is_that_of_scipy() -> None:
+    from scipy.fft import next_fast_len
+
+    assert [fast_length(n) for n in range(1, 3000)] == [next_fast_len(n, real=True) for n in range(1, 3000)]

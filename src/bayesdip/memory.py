@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import cache, wraps
 from math import prod
 from typing import Concatenate, ParamSpec, TypeVar
@@ -45,22 +45,31 @@ def check_memory(needed: int, device: str, what: str, instead: str) -> None:
         )
 
 
-def tight(work: Callable[Concatenate[Tensor, P], R]) -> Callable[Concatenate[Tensor, P], R]:
-    """Work on a picture, (C, *grid), during which freed memory goes back to the system.
+def tight(
+    when: Callable[[int, Mapping[str, object]], bool],
+) -> Callable[[Callable[Concatenate[Tensor, P], R]], Callable[Concatenate[Tensor, P], R]]:
+    """For work on a picture, (C, *grid), during which freed memory shall go back to the system.
 
     glibc keeps freed blocks of up to 32 MiB, and the holes between those in use add up to as much as is used.
-    Here it keeps those that are small beside the picture. With another C library this changes nothing.
+    Here it keeps those that are small beside the picture, which takes some time. With another C library this
+    changes nothing. `when` says, by the number of pixels and the work's keywords, whether it is worth it.
     """
 
-    @wraps(work)
-    def frugally(picture: Tensor, /, *args: P.args, **kwargs: P.kwargs) -> R:
-        _limit_kept(2 * prod(picture.shape[1:]))
-        try:
-            return work(picture, *args, **kwargs)
-        finally:
-            _limit_kept(LARGEST_KEPT)
+    def decorate(work: Callable[Concatenate[Tensor, P], R]) -> Callable[Concatenate[Tensor, P], R]:
+        @wraps(work)
+        def frugally(picture: Tensor, /, *args: P.args, **kwargs: P.kwargs) -> R:
+            pixels = prod(picture.shape[1:])
+            if not when(pixels, kwargs):
+                return work(picture, *args, **kwargs)
+            _limit_kept(2 * pixels)
+            try:
+                return work(picture, *args, **kwargs)
+            finally:
+                _limit_kept(LARGEST_KEPT)
 
-    return frugally
+        return frugally
+
+    return decorate
 
 
 def _limit_kept(size: int) -> None:

@@ -17,13 +17,16 @@ from typing import ClassVar
 import numpy as np
 import torch
 import torch.nn.functional as F
-from scipy.special import ndtr
 from torch import Tensor, nn
 
 from bayesdip.arch.layers import C, Layer
 
 Function = Callable[[np.ndarray], np.ndarray]
 DEGREES = 48  # terms of the Hermite series; what is left of E[phi^2] is added to the last
+
+
+def _normal_cdf(u: np.ndarray) -> np.ndarray:
+    return np.asarray(torch.special.ndtr(torch.from_numpy(u)))
 
 
 class Activation(Layer):
@@ -147,10 +150,10 @@ class GELU(HermiteActivation):
         return Pointwise(F.gelu)
 
     def phi(self, u: np.ndarray) -> np.ndarray:
-        return np.asarray(u * ndtr(u))
+        return np.asarray(u * _normal_cdf(u))
 
     def derivative(self, u: np.ndarray) -> np.ndarray:
-        return np.asarray(ndtr(u) + u * np.exp(-0.5 * u * u) / math.sqrt(2 * math.pi))
+        return np.asarray(_normal_cdf(u) + u * np.exp(-0.5 * u * u) / math.sqrt(2 * math.pi))
 
 
 class Pointwise(nn.Module):

@@ -13,7 +13,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import torch
-from scipy.fft import next_fast_len
 from torch import Tensor
 
 from bayesdip.errors import BayesDipError, ShapeError
@@ -163,7 +162,22 @@ def _tori(kernel: Kernel, shape: tuple[int, ...], limit: float, variance: float)
 def _torus(shape: tuple[int, ...], reach: tuple[int | None, ...], growth: int) -> tuple[int, ...]:
     """A torus that a kernel of that reach can be wrapped around, or one some times the grid."""
     least = (growth * (2 * n - 1) if r is None else n + r for n, r in zip(shape, reach, strict=True))
-    return tuple(int(next_fast_len(size, real=True)) for size in least)
+    return tuple(fast_length(size) for size in least)
+
+
+def fast_length(least: int) -> int:
+    """The smallest length from `least` on with no other prime factors than 2, 3 and 5: its transform is fast.
+
+    ``scipy.fft.next_fast_len``, without the import of all of that.
+    """
+    best, fives = 1 << max(0, least - 1).bit_length(), 1
+    while fives < best:
+        odd = fives
+        while odd < best:
+            best = min(best, odd << max(0, -(-least // odd) - 1).bit_length())
+            odd *= 3
+        fives *= 5
+    return best
 
 
 def _reach(

@@ -27,7 +27,7 @@ from bayesdip.posterior import Posterior, Trace
 from bayesdip.settings import Settings
 
 # By effort: draws from which the standard deviation is estimated, and the relative residual of a solve.
-DRAWS = {"fast": 8, "balanced": 16, "best": 128}
+DRAWS = {"fast": 8, "balanced": 12, "best": 128}
 TOLERANCE = {"fast": 1e-3, "balanced": 1e-3, "best": 1e-5}
 MOST_ITERATIONS = 2000
 # Iterations after which the cost of a run is told.

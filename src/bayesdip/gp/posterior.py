@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import torch
@@ -25,7 +26,9 @@ from bayesdip.operators import Operator
 # Tolerances from here up are reached in single precision, with corrections in double precision.
 SINGLE_PRECISION_TOLERANCE = 1e-6
 # A standard deviation from a few draws is known to some ten percent; this tolerance changes it by one.
-LOOSER = 10
+LOOSER = 20
+# Pixels from which on draws, too, give freed memory back.
+LARGE = 2**20
 
 
 @dataclass(frozen=True)
@@ -83,7 +86,12 @@ class GPPosterior:
     std_without: Tensor | None = None
 
 
-@tight
+def _counts_bytes(pixels: int, options: Mapping[str, object]) -> bool:
+    """Whether memory matters more than time: each draw of a small picture would be slower by a third."""
+    return pixels >= LARGE or not (options.get("draws") or options.get("samples"))
+
+
+@tight(when=_counts_bytes)
 def posterior(
     y: Tensor,
     operator: Operator,
