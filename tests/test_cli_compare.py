@@ -140,8 +140,24 @@ def test_the_benchmark_counts_right_choices_and_is_taken_up_again(pictures, tmp_
 
 
 def test_crops_are_the_middle():
-    from bayesdip.bench.compare import middle
+    from bayesdip.bench.pictures import middle
 
     picture = np.arange(100).reshape(10, 10)
     assert np.array_equal(middle(picture, 4), picture[3:7, 3:7])
     assert np.array_equal(middle(picture, 20), picture)
+
+
+def test_the_tables_can_be_measured_on_the_middle_of_their_pictures(tmp_path):
+    import imageio.v3 as iio
+
+    rng = np.random.default_rng(0)
+    folder = tmp_path / "inpaint11"
+    folder.mkdir()
+    iio.imwrite(folder / "a.png", (255 * rng.random((40, 60))).astype(np.uint8))
+    iio.imwrite(folder / "a_missing50.png", (255 * (rng.random((40, 60)) < 0.5)).astype(np.uint8))
+    from bayesdip.bench.pictures import masked_pairs
+
+    whole, part = next(masked_pairs(tmp_path)), next(masked_pairs(tmp_path, side=32))
+    assert part.clean.shape == part.missing.shape == (32, 32)
+    assert np.array_equal(part.clean, whole.clean[4:36, 14:46])
+    assert np.array_equal(part.missing, whole.missing[4:36, 14:46])

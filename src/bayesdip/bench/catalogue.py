@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from bayesdip.bench import (
     compare,
@@ -39,12 +40,15 @@ class Request:
         Names of pictures; empty for all.
     sigma : float or None
         For ``paper-denoise``: the noise level to tell the method; None leaves it to the estimate.
+    crop : int or None
+        For ``paper-denoise`` and ``paper-inpaint``: the side of the middle to take of every picture.
     """
 
     data: Path | None
     options: Options
     pictures: tuple[str, ...] = ()
     sigma: float | None = None
+    crop: int | None = None
 
     @property
     def folder(self) -> Path:
@@ -123,11 +127,13 @@ def _sides(ask: Request) -> tuple[int, ...]:
 BENCHMARKS = {
     "paper-denoise": Benchmark(
         "the 9 colour pictures of the paper's denoising table, sigma 25",
-        lambda results, ask: tables.paper_denoise(results, ask.folder, ask.options, ask.pictures, ask.sigma),
+        lambda results, ask: tables.paper_denoise(
+            results, ask.folder, ask.options, ask.pictures, ask.sigma, ask.crop
+        ),
     ),
     "paper-inpaint": Benchmark(
         "the 11 gray pictures of the paper's inpainting table, half of the pixels missing",
-        lambda results, ask: tables.paper_inpaint(results, ask.folder, ask.options, ask.pictures),
+        lambda results, ask: tables.paper_inpaint(results, ask.folder, ask.options, ask.pictures, ask.crop),
     ),
     "paper-upscale": Benchmark(
         "five pictures (Set5) enlarged four times, PSNR of the Y channel",
@@ -183,8 +189,13 @@ def run_benchmark(name: str, ask: Request, file: Path | None, tell: Callable[[st
         There is no such benchmark, or its pictures are not there.
     """
     one_of("benchmark", name, tuple(BENCHMARKS))
-    stated = {k: v for k, v in ask.options.items() if k != "callback"}
-    results = Results(name, {**stated, "sigma": ask.sigma, "pictures": list(ask.pictures)}, file, tell)
+    stated: dict[str, Any] = {k: v for k, v in ask.options.items() if k != "callback"}
+    stated |= {"sigma": ask.sigma, "pictures": list(ask.pictures)}
+    if ask.crop is not None:
+        if ask.crop < 16:
+            raise BayesDipError(f"crop is {ask.crop}: expected a side of at least 16 pixels")
+        stated |= {"crop": ask.crop}
+    results = Results(name, stated, file, tell)
     results.take_up()
     BENCHMARKS[name].run(results, ask)
     return results

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterator
+from dataclasses import dataclass
 from math import isfinite
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from bayesdip.bench.checks import Check
-from bayesdip.bench.pictures import Array, Pair, masked_pairs, noisy_pairs
+from bayesdip.bench.pictures import Pair, masked_pairs, noisy_pairs
 from bayesdip.bench.results import Results, Row
 from bayesdip.comparison import Comparison, compare
 from bayesdip.comparison.trials import ESTIMATORS
@@ -77,7 +77,7 @@ def bench_compare(results: Results, data: Path, effort: str, seed: int, only: tu
 def bench_estimators(results: Results, data: Path, seed: int, only: tuple[str, ...]) -> None:
     """Denoising by quick methods, ranked by each estimator of the error that there is."""
     for estimator in ESTIMATORS:
-        for pair in noisy_crops(data, PLANS["fast"].side, only):
+        for pair in noisy_pairs(data, only, PLANS["fast"].side):
             if not results.has(estimator=estimator, picture=pair.name):
                 found = run(pair, methods=QUICK, estimator=estimator, seed=seed)
                 results.add({"estimator": estimator, "picture": pair.name} | row_of(found))
@@ -135,37 +135,10 @@ def gap_error(found: Comparison) -> float:
 
 def crops(data: Path, side: int, only: tuple[str, ...]) -> Iterator[tuple[str, Pair]]:
     """The middle of every picture of both tables; ``only`` may name pictures of one of them."""
-    for task, pairs in (("denoise", noisy_crops), ("inpaint", masked_crops)):
-        for pair in pairs(data, side, only):
-            yield task, pair
-
-
-def noisy_crops(data: Path, side: int, only: tuple[str, ...]) -> Iterator[Pair]:
-    return _cropped(noisy_pairs, data, side, only)
-
-
-def masked_crops(data: Path, side: int, only: tuple[str, ...]) -> Iterator[Pair]:
-    return _cropped(masked_pairs, data, side, only)
-
-
-def _cropped(
-    pairs: Callable[[Path], Iterator[Pair]], data: Path, side: int, only: tuple[str, ...]
-) -> Iterator[Pair]:
-    for pair in pairs(data):
-        if only and pair.name not in only:
-            continue
-        yield replace(
-            pair,
-            clean=middle(pair.clean, side),
-            noisy=None if pair.noisy is None else middle(pair.noisy, side),
-            missing=None if pair.missing is None else middle(pair.missing, side),
-        )
-
-
-def middle(picture: Array, side: int) -> Array:
-    """The middle ``side`` x ``side`` pixels, or as many as there are."""
-    rows, columns = (slice(max(n - side, 0) // 2, max(n - side, 0) // 2 + side) for n in picture.shape[:2])
-    return picture[rows, columns]
+    for task, pairs in (("denoise", noisy_pairs), ("inpaint", masked_pairs)):
+        for pair in pairs(data, side=side):
+            if not only or pair.name in only:
+                yield task, pair
 
 
 def _winners(rows: list[Row]) -> set[str]:

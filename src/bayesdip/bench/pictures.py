@@ -40,19 +40,29 @@ class Small:
     small: Array
 
 
-def noisy_pairs(data: Path, only: tuple[str, ...] = ()) -> Iterator[Pair]:
-    """``denoise9``: published inputs with sigma 25, clipped to 8 bits."""
+def noisy_pairs(data: Path, only: tuple[str, ...] = (), side: int | None = None) -> Iterator[Pair]:
+    """``denoise9``: published inputs with sigma 25, clipped to 8 bits; the middle, where a side is given."""
     for path in _inputs(data / "denoise9", "_noisy25.png", only):
         name = path.name.removesuffix("_noisy25.png")
-        yield Pair(name, read_picture(path.with_name(f"{name}.png")).pixels, noisy=read_picture(path).pixels)
+        clean, noisy = read_picture(path.with_name(f"{name}.png")).pixels, read_picture(path).pixels
+        yield Pair(name, middle(clean, side), noisy=middle(noisy, side))
 
 
-def masked_pairs(data: Path, only: tuple[str, ...] = ()) -> Iterator[Pair]:
-    """``inpaint11``: published masks, half of the pixels missing."""
+def masked_pairs(data: Path, only: tuple[str, ...] = (), side: int | None = None) -> Iterator[Pair]:
+    """``inpaint11``: published masks, half of the pixels missing; the middle, where a side is given."""
     for path in _inputs(data / "inpaint11", "_missing50.png", only):
         name = path.name.removesuffix("_missing50.png")
         clean = read_picture(path.with_name(f"{name}.png")).pixels
-        yield Pair(name, clean, missing=read_mask(path, clean.shape[:2]))
+        missing = read_mask(path, clean.shape[:2])
+        yield Pair(name, middle(clean, side), missing=middle(missing, side))
+
+
+def middle(picture: Array, side: int | None) -> Array:
+    """The middle ``side`` x ``side`` pixels, or as many as there are; all of them for None."""
+    if side is None:
+        return picture
+    rows, columns = (slice(max(n - side, 0) // 2, max(n - side, 0) // 2 + side) for n in picture.shape[:2])
+    return picture[rows, columns]
 
 
 def small_pairs(data: Path, factor: int, only: tuple[str, ...] = ()) -> Iterator[Small]:

@@ -28,11 +28,16 @@ from bayesdip.scale import Layout
 
 
 def paper_denoise(
-    results: Results, data: Path, options: Options, only: tuple[str, ...], sigma: float | None
+    results: Results,
+    data: Path,
+    options: Options,
+    only: tuple[str, ...],
+    sigma: float | None,
+    crop: int | None = None,
 ) -> None:
-    """Denoising at sigma 25; ``sigma`` None leaves the estimate to us."""
+    """Denoising at sigma 25; ``sigma`` None leaves the estimate to us, ``crop`` is the side of the middle to take."""
     get_ready(options)
-    for pair in noisy_pairs(data, only):
+    for pair in noisy_pairs(data, only, crop):
         if results.has(picture=pair.name) or pair.noisy is None:
             continue
         given: Any = {"sigma": sigma, "channel_axis": pair.channel_axis, **options}
@@ -56,10 +61,12 @@ def paper_denoise(
     )
 
 
-def paper_inpaint(results: Results, data: Path, options: Options, only: tuple[str, ...]) -> None:
-    """Inpainting with half of the pixels missing, known pixels put back."""
+def paper_inpaint(
+    results: Results, data: Path, options: Options, only: tuple[str, ...], crop: int | None = None
+) -> None:
+    """Inpainting with half of the pixels missing, known pixels put back; ``crop`` as for denoising."""
     get_ready(options)
-    for pair in masked_pairs(data, only):
+    for pair in masked_pairs(data, only, crop):
         if results.has(picture=pair.name) or pair.missing is None:
             continue
         r, told = watched(partial(tasks.inpaint, pair.clean, pair.missing), options)

@@ -215,6 +215,10 @@ def bench(
     sigma: Annotated[
         float | None, typer.Option(metavar="S", help="For paper-denoise: tell the noise level.")
     ] = None,
+    crop: Annotated[
+        int | None,
+        typer.Option(metavar="N", help="For paper-denoise and -inpaint: only the middle N x N pixels."),
+    ] = None,
     time_budget: Annotated[
         float | None, typer.Option(metavar="SECONDS", help="For speed: how long the paper's recipe runs.")
     ] = None,
@@ -229,7 +233,7 @@ def bench(
     options: dict[str, object] = {"method": method, "kernel": kernel, "effort": effort, "seed": seed}
     if time_budget is not None:
         options["time_budget"] = time_budget
-    benching.run(name, data, json, options, pictures, sigma)
+    benching.run(name, data, json, options, pictures, sigma, crop)
 
 
 ARCH_HELP = "A name, or one with settings: 'skip(scales=2, width=64)'."

@@ -24,10 +24,11 @@ def run(
     options: dict[str, Any],
     pictures: str,
     sigma: float | None,
+    crop: int | None,
 ) -> None:
     """Rows go to standard output as they come, the whole result to ``file``."""
     only = tuple(part for part in pictures.split(",") if part)
-    results = run_benchmark(name, Request(data, cast(Options, options), only, sigma), file, typer.echo)
+    results = run_benchmark(name, Request(data, cast(Options, options), only, sigma, crop), file, typer.echo)
     typer.echo(json.dumps(results.environment))
     if file is not None:
         typer.echo(f"kept in {file}")
