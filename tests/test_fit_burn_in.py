@@ -40,6 +40,14 @@ def test_a_steady_trace_settles_soon(seed):
     assert first_settled(correlated(100, scatter=0.01, seed=seed)) <= 4 * FEWEST_LOOKS
 
 
+@pytest.mark.parametrize("seed", range(5))
+def test_spikes_are_no_trend(seed):
+    """A chain that leaves its plateau for single looks has settled as soon as one that does not."""
+    trace = correlated(100, scatter=0.01, seed=seed)
+    spiked = [value * (1.4 if n % 9 == 4 else 1.0) for n, value in enumerate(trace)]
+    assert first_settled(spiked) <= 5 * FEWEST_LOOKS
+
+
 def test_a_trace_too_noisy_to_tell_has_not_settled():
     trace = correlated(30, scatter=0.5, memory=0.0, seed=1)
     assert first_settled(trace) is None

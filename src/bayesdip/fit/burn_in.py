@@ -10,6 +10,8 @@ import numpy as np
 FEWEST_LOOKS = 12
 # A fit that changed less than this, relative to its level, over the window has settled.
 TOLERANCE = 0.01
+# Deviations from the median, in units of the standard deviation that the median deviation tells, that are spikes.
+SPIKE = 3.0
 
 
 def has_settled(fits: Sequence[float], tolerance: float = TOLERANCE) -> bool:
@@ -28,7 +30,7 @@ def has_settled(fits: Sequence[float], tolerance: float = TOLERANCE) -> bool:
     tolerance : float
         Relative to the mean of the window.
     """
-    window = np.asarray(fits[len(fits) // 2 :], dtype=np.float64)
+    window = _without_spikes(np.asarray(fits[len(fits) // 2 :], dtype=np.float64))
     n = len(window)
     if n < FEWEST_LOOKS:
         return False
@@ -39,6 +41,18 @@ def has_settled(fits: Sequence[float], tolerance: float = TOLERANCE) -> bool:
     error = float(np.sqrt(residual @ residual / (n - 2) / (place @ place) * _correlation_time(residual)))
     bound = tolerance * abs(level)
     return abs(rise) < bound or (abs(rise) < 2 * error and error < bound)
+
+
+def _without_spikes(window: np.ndarray) -> np.ndarray:
+    """The trace with what lies far from its median moved to `SPIKE` robust deviations from it.
+
+    A chain at temperature 1 leaves its plateau for a few steps now and then: that is no trend.
+    """
+    if not len(window):
+        return window
+    centre = np.median(window)
+    reach = SPIKE * 1.4826 * np.median(np.abs(window - centre))
+    return np.clip(window, centre - reach, centre + reach)
 
 
 def _correlation_time(residual: np.ndarray) -> float:
