@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 from contextlib import closing
+from functools import partial
 from multiprocessing import active_children
 
 import psutil
@@ -100,7 +101,14 @@ def test_there_is_a_core() -> None:
 @pytest.mark.parametrize("ended_by", [signal.SIGINT, signal.SIGKILL])
 def test_a_run_that_is_ended_keeps_its_rows_and_leaves_no_process(tmp_path, ended_by) -> None:
     command = [*COMMAND, "lab", "run", "bases", "--jobs", "2", "--keep", str(tmp_path)]
-    run = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True)
+    run = subprocess.Popen(
+        command,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+        # whoever runs the tests in the background ignores it, and children would do so too
+        preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),
+    )
     assert run.stderr is not None
     first = run.stderr.readline()  # a row was kept
     workers = psutil.Process(run.pid).children(recursive=True)

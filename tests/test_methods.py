@@ -12,6 +12,7 @@ import torch
 import bayesdip as bd
 from bayesdip.fit.effort import plan_of
 from bayesdip.methods import suited
+from bayesdip.noise import Gaussian, Laplace, Speckle
 from bayesdip.operators import Blur, Downsample, Identity, Mask
 from bayesdip.pipeline import settings_of
 
@@ -22,7 +23,8 @@ HOLES[2, 3] = True
 @pytest.mark.parametrize(
     ("operator", "effort", "method"),
     [
-        (Identity((8, 8)), "fast", "stack"),
+        (Identity((8, 8)), "fast", "gp"),
+        (Identity((8, 8)), "best", "stack"),
         (Identity((8,)), "balanced", "stack"),
         (Mask(HOLES, (8, 8)), "balanced", "gp"),
         (Mask(HOLES, (8, 8)), "best", "stack"),
@@ -45,11 +47,19 @@ def test_the_task_decides(operator: Any, effort: str, method: str) -> None:
         ({"chains": 2}, "sgld"),
         ({"stop": "sure"}, "map"),
         ({"optimiser": "sgd"}, "map"),
+        ({"samples": 4}, "stack"),
+        ({"samples": 0}, "gp"),
     ],
 )
 def test_an_option_that_one_method_has_means_that_method(option: dict[str, Any], method: str) -> None:
     for operator in (Identity((8, 8)), Mask(HOLES, (8, 8))):
         assert settings_of({"method": "auto", **option}, operator).method == method
+
+
+@pytest.mark.parametrize("noise", [Laplace(0.1), Speckle(4.0)])
+def test_noise_far_from_gaussian_is_for_both(noise: Any) -> None:
+    assert suited(Identity((8, 8)), "fast", {}, noise)["method"] == "stack"
+    assert suited(Identity((8, 8)), "fast", {}, Gaussian(0.1))["method"] == "gp"
 
 
 def test_options_at_their_defaults_mean_nothing() -> None:
@@ -61,7 +71,7 @@ def test_options_at_their_defaults_mean_nothing() -> None:
         "chains": 1,
         "stop": None,
     }
-    assert suited(Identity((8, 8)), "fast", defaults) == {"method": "stack"}
+    assert suited(Identity((8, 8)), "fast", defaults) == {"method": "gp", "kernel": "nonlocal"}
 
 
 def test_upscaling_samples_several_networks_in_the_steps_of_one() -> None:

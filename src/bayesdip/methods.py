@@ -9,6 +9,7 @@ from bayesdip.arch.architecture import Architecture
 from bayesdip.arch.networks import Shuffle, Skip
 from bayesdip.measurement import Measurement
 from bayesdip.monitor import Monitor
+from bayesdip.noise import Laplace, Noise, Speckle
 from bayesdip.operators import Downsample, Identity, Mask, Operator
 from bayesdip.posterior import Posterior
 from bayesdip.settings import METHODS, Settings, one_of
@@ -54,13 +55,15 @@ def named(name: str) -> Method:
     return sample
 
 
-def suited(operator: Operator, effort: str, options: Mapping[str, Any]) -> dict[str, Any]:
+def suited(
+    operator: Operator, effort: str, options: Mapping[str, Any], noise: Noise | None = None
+) -> dict[str, Any]:
     """What ``method="auto"`` stands for: the choice of method and, for ``gp``, of kernel.
 
-    As the benchmarks of the paper's tables found (docs/benchmarks.md). Noise: the picture's own
-    patches and a sampled network together. Missing pixels: the patches, with the network where
-    there is time for it. Shrunken pictures: the patches of the estimate. Blurred pictures: the network. Volumes: the
-    process, for there are no networks for them. An option that only one method has means that method.
+    As the benchmarks of the paper's tables found (docs/benchmarks.md). Noise, missing pixels, shrunken pictures:
+    the picture's own patches, and for the former two a network beside them where there is time for it. Signals with noise,
+    and noise that is far from Gaussian: both. Blurred pictures: the network. Volumes: the process, for there are no
+    networks for them. An option that only one method has means that method, and samples that were asked for one that draws them.
     """
 
     def asked(*names: str) -> bool:
@@ -72,15 +75,17 @@ def suited(operator: Operator, effort: str, options: Mapping[str, Any]) -> dict[
     if asked("optimiser", "stop"):
         return {"method": "map"}
     sampling = asked("arch", "sampler", "temperature", "chains", "sample_sigma")
+    drawn = bool(options.get("samples"))
     if isinstance(operator, Downsample):
-        if not sampling:
+        if not (sampling or drawn):
             return {"method": "gp", "kernel": "nonlocal"}
         return {"method": "sgld"} if asked("chains") else {"method": "sgld", "chains": CHAINS_TO_UPSCALE}
     if sampling or not isinstance(operator, Identity | Mask):
         return {"method": "sgld"}
-    if isinstance(operator, Mask) and effort != "best":
-        return {"method": "gp", "kernel": "nonlocal"}
-    return {"method": "stack"}
+    noisy_signal = isinstance(operator, Identity) and len(operator.input_shape) == 1
+    if effort == "best" or drawn or noisy_signal or isinstance(noise, Laplace | Speckle):
+        return {"method": "stack"}
+    return {"method": "gp", "kernel": "nonlocal"}
 
 
 def default_samples(method: str) -> int:

@@ -94,7 +94,7 @@ def run_pipeline(
 ) -> Restoration:
     """Restore ``data``, float64 (C, *operator.output_shape) in their own scale."""
     monitor = Monitor(options.get("callback"), options.get("time_budget"))
-    settings = settings_of(options, operator)
+    settings = settings_of(options, operator, noise)
     if settings.method != "gp" and len(operator.input_shape) > 2:
         raise ShapeError(
             f"the picture has a grid of {len(operator.input_shape)} axes {tuple(operator.input_shape)}: "
@@ -143,10 +143,10 @@ def run_pipeline(
     )
 
 
-def settings_of(options: Options, operator: Operator | None = None) -> Settings:
+def settings_of(options: Options, operator: Operator | None = None, noise: Noise | None = None) -> Settings:
     """Options as the user gave them to checked settings; names become what they name.
 
-    ``method="auto"`` goes by the operator; without one, the choices are checked for ``"sgld"``.
+    ``method="auto"`` goes by the operator and the noise; without an operator, the choices are checked for ``"sgld"``.
     """
     chosen: dict[str, Any] = {k: v for k, v in options.items() if k not in ("callback", "time_budget")}
     one_of("method", chosen.setdefault("method", AUTO), (AUTO, *METHODS))
@@ -156,7 +156,9 @@ def settings_of(options: Options, operator: Operator | None = None) -> Settings:
     if chosen["method"] == AUTO:
         effort = chosen.get("effort", Settings.effort)
         chosen |= (
-            {"method": Settings.method} if operator is None else methods.suited(operator, effort, chosen)
+            {"method": Settings.method}
+            if operator is None
+            else methods.suited(operator, effort, chosen, noise)
         )
     if chosen.get("samples") is None:
         chosen["samples"] = methods.default_samples(chosen["method"])

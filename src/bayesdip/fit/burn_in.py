@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.float64]
 
 # Looks at the fit that a verdict needs.
 FEWEST_LOOKS = 12
@@ -43,7 +46,7 @@ def has_settled(fits: Sequence[float], tolerance: float = TOLERANCE) -> bool:
     return abs(rise) < bound or (abs(rise) < 2 * error and error < bound)
 
 
-def _without_spikes(window: np.ndarray) -> np.ndarray:
+def _without_spikes(window: Array) -> Array:
     """The trace with what lies far from its median moved to `SPIKE` robust deviations from it.
 
     A chain at temperature 1 leaves its plateau for a few steps now and then: that is no trend.
@@ -52,7 +55,7 @@ def _without_spikes(window: np.ndarray) -> np.ndarray:
         return window
     centre = np.median(window)
     reach = SPIKE * 1.4826 * np.median(np.abs(window - centre))
-    return np.clip(window, centre - reach, centre + reach)
+    return np.asarray(np.clip(window, centre - reach, centre + reach))
 
 
 def _correlation_time(residual: np.ndarray) -> float:
