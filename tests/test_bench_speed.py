@@ -83,14 +83,14 @@ def test_both_runs_are_followed_and_plotted(tmp_path, monkeypatch, quick):
     speed.bench_speed(results, None, {"effort": "fast"}, sides=(24,))
     kept = json.loads((tmp_path / "speed.json").read_text())
     runs = {row["run"]: row for row in kept["rows"] if row["part"] == "speed"}
-    assert set(runs) == {"paper", "fast", "auto"}
+    assert set(runs) == {"paper", "fast", "stack"}
     for row in runs.values():
         curve = row["curve"]
         assert curve["seconds"] == sorted(curve["seconds"])
         assert len(curve["psnr"]) == len(curve["held_out"]) == len(curve["steps"]) > 1
     curve = runs["paper"]["curve"]
     assert curve["psnr"][-1] > curve["psnr"][0] and curve["held_out"][-1] < curve["held_out"][0]
-    for run in ("fast", "auto"):  # the data and the process come before the first step
+    for run in ("fast", "stack"):  # the data and the process come before the first step
         curve = runs[run]["curve"]
         assert curve["steps"][:2] == [0, 0] and curve["psnr"][1] > curve["psnr"][0]
     assert runs["paper"]["curve"]["steps"][0] > 0  # the paper's recipe has nothing before it

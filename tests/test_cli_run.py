@@ -279,6 +279,7 @@ def test_sgld_ends_well_when_getting_ready_took_the_warm_ups_share_of_the_budget
     monkeypatch.setitem(effort.PLANS, "fast", effort.Plan(8))
     monkeypatch.setattr(Monitor, "budget_spent", lambda self: 0.5)
     told = told_by(
-        "denoise", "in.png", "-o", "out.png", "--sigma", 10, "--effort", "fast", "--time-budget", 99
+        *("denoise", "in.png", "-o", "out.png", "--method", "sgld"),
+        *("--sigma", 10, "--effort", "fast", "--time-budget", 99),
     )
     assert told["info"]["steps"] == 8

@@ -80,7 +80,7 @@ def speed(
 
     ``time_budget`` of the options, or else the effort, says how long the paper's recipe runs. Ours runs
     at that effort and all below, each to the end of its own plan or for as long: a sampled network, and
-    at that effort what ``method="auto"`` takes, which is what users get.
+    at that effort the network stacked on the picture's own patches.
     """
     effort = options.get("effort", "fast")
     budget = options.get("time_budget") or BUDGETS[effort]
@@ -93,7 +93,7 @@ def speed(
         name, clean, noisy = picture_of(side, data, seed)
         runs: dict[str, Options] = {"paper": {"preset": "paper", "seed": seed}}
         runs |= {e: {"method": "sgld", "effort": e, "seed": seed} for e in efforts}
-        runs |= {"auto": {"effort": effort, "seed": seed}}
+        runs |= {"stack": {"method": "stack", "effort": effort, "seed": seed}}
         for run, curve in race(clean, noisy, runs, budget, TURN).items():
             row = {"part": "speed", "side": side, "picture": name, "run": run, "device": device}
             rate = curve.steps[-1] / curve.seconds[-1] if curve.seconds else 0.0
