@@ -8,7 +8,7 @@ from torch import Tensor
 from bayesdip.gp.hidden import twice
 from bayesdip.gp.patch_noise import PATCH_VALUES, SMALL_PATCH
 from bayesdip.gp.patch_posterior import fills_in, patch_posterior
-from bayesdip.gp.patch_projection import STATIONARY, project
+from bayesdip.gp.patch_projection import STATIONARY, project, turns_of
 from bayesdip.gp.posterior import posterior
 from bayesdip.kernels.patches import PatchKernel
 from bayesdip.measurement import Measurement
@@ -81,12 +81,13 @@ def _of_other_data(
     """Of blurred or shrunken pictures. The standard deviation is that of the stationary process."""
     y = measurement.y.to(settings.device)
     turns = TURNS[settings.effort]
+    total = turns_of(turns, start)
     trace: Trace = {"step": [], "seconds": []}
 
     def stop(turn: int, picture: Tensor) -> bool:
         _note(trace, turn, monitor)
         monitor.report(
-            Progress("solve", turn + 1, turns, monitor.elapsed, float("nan"), mean=lambda: picture)
+            Progress("solve", turn + 1, total, monitor.elapsed, float("nan"), mean=lambda: picture)
         )
         return monitor.should_stop()
 

@@ -50,6 +50,11 @@ class Projected:
     turns: int
 
 
+def turns_of(turns: int, start: Tensor | None) -> int:
+    """How many of the turns are taken: all, or the last quarter from a good start."""
+    return turns if start is None else turns - round((1 - SHARE_WITH_START) * turns)
+
+
 def project(
     y: Tensor,
     operator: Operator,
@@ -82,7 +87,7 @@ def project(
     observed = operator.observed.to(y.device).expand(y.shape)
     spread = float(y[observed].max() - y[observed].min())
     picture = posterior(y, operator, stationary, noise).mean if start is None else start.to(y)
-    first = 0 if start is None else round((1 - SHARE_WITH_START) * turns)
+    first = turns - turns_of(turns, start)
     if not spread > 0:
         return Projected(picture, 0)
     for turn in range(first, turns):
