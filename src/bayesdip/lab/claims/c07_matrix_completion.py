@@ -89,6 +89,6 @@ CLAIM = Claim(
     draw=draw,
     columns=("psnr",),
     lessons={
-        "refuted": "it is not matrix completion: it wins where neighbours are alike and loses where only the rank is low"
+        "refuted": "a deep image prior is not matrix completion: it wins where neighbours are alike and loses where only the rank is low"
     },
 )
