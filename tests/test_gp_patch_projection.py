@@ -6,7 +6,7 @@ import torch
 from skimage import data
 
 import bayesdip as bd
-from bayesdip.gp.patch_projection import STATIONARY, project
+from bayesdip.gp.patch_projection import LEFT_OPEN, STATIONARY, project, spread
 from bayesdip.gp.posterior import posterior
 from bayesdip.kernels import PatchKernel
 from bayesdip.noise import Gaussian
@@ -53,6 +53,15 @@ def test_stopped_before_the_first_turn_it_gives_the_stationary_process():
     assert found.turns == 0
     wanted = posterior(y, operator, STATIONARY.kernel(dims=2), Gaussian(0.0)).mean
     assert torch.equal(found.mean, wanted)
+
+
+def test_it_is_less_sure_where_patches_moved_the_picture():
+    still, process = torch.full((1, 32, 32), 0.5), torch.full((1, 32, 32), 0.1)
+    moved = still.clone()
+    moved[:, 8:16, 8:16] += 0.3
+    std = spread(moved, still, process)
+    torch.testing.assert_close(std[:, 24:, 24:], LEFT_OPEN * process[:, 24:, 24:])
+    assert float(std[0, 12, 12]) > 0.25
 
 
 def test_a_flat_picture_stays_flat():

@@ -8,7 +8,7 @@ from torch import Tensor
 from bayesdip.gp.hidden import twice
 from bayesdip.gp.patch_noise import PATCH_VALUES, SMALL_PATCH
 from bayesdip.gp.patch_posterior import fills_in, patch_posterior
-from bayesdip.gp.patch_projection import STATIONARY, project, turns_of
+from bayesdip.gp.patch_projection import STATIONARY, project, spread, turns_of
 from bayesdip.gp.posterior import posterior
 from bayesdip.kernels.patches import PatchKernel
 from bayesdip.measurement import Measurement
@@ -78,7 +78,7 @@ def _of_other_data(
     monitor: Monitor,
     start: Tensor | None,
 ) -> Posterior:
-    """Of blurred or shrunken pictures. The standard deviation is that of the stationary process."""
+    """Of blurred or shrunken pictures."""
     y = measurement.y.to(settings.device)
     turns = TURNS[settings.effort]
     total = turns_of(turns, start)
@@ -98,7 +98,9 @@ def _of_other_data(
     if draws and not monitor.should_stop():
         generator = torch.Generator(settings.device).manual_seed(settings.seed)
         stationary = STATIONARY.kernel(dims=len(operator.input_shape))
-        std = posterior(y, operator, stationary, noise, draws=draws, generator=generator).std
+        process = posterior(y, operator, stationary, noise, draws=draws, generator=generator)
+        if process.std is not None:
+            std = spread(found.mean, process.mean, process.std)
     return _told(found.mean, std, trace, kernel, monitor, {"turns": found.turns})
 
 
