@@ -138,12 +138,8 @@ class Ticking(Monitor):
         return self.now
 
 
-def test_the_time_left_goes_by_the_pace_of_the_present_phase(problem):
-    told = {}
-    monitor = Ticking(callback=lambda p: told.__setitem__(p.step, p.remaining))
-    monitor.now = 100.0  # getting ready took long, once
-    chain = Chain(problem, monitor, 200, lambda: None)
-    stepper = adam(problem)
+def ticking(stepper, monitor):
+    """Every step of it takes the monitor's pace."""
     plain = stepper.step
 
     def step():
@@ -151,6 +147,15 @@ def test_the_time_left_goes_by_the_pace_of_the_present_phase(problem):
         return plain()
 
     stepper.step = step
+    return stepper
+
+
+def test_the_time_left_goes_by_the_pace_of_the_present_phase(problem):
+    told = {}
+    monitor = Ticking(callback=lambda p: told.__setitem__(p.step, p.remaining))
+    monitor.now = 100.0  # getting ready took long, once
+    chain = Chain(problem, monitor, 200, lambda: None)
+    stepper = ticking(adam(problem), monitor)
     chain.advance(stepper, 0.5, "warm-up", lambda p: None)
     assert told[50] == pytest.approx(150.0) and told[100] == pytest.approx(100.0)
     monitor.pace = 3.0
@@ -163,13 +168,6 @@ def test_the_time_told_counts_getting_ready_and_dearer_later_steps(problem):
     monitor = Ticking(callback=lambda p: told.append(p.estimate) if p.estimate else None)
     monitor.now = 100.0
     chain = Chain(problem, monitor, 200, lambda: None, later_cost=1.2)
-    stepper = adam(problem)
-    plain = stepper.step
-
-    def step():
-        monitor.now += monitor.pace
-        return plain()
-
-    stepper.step = step
+    stepper = ticking(adam(problem), monitor)
     chain.advance(stepper, 0.2, "warm-up", lambda p: None)
     assert [e.seconds for e in told] == [pytest.approx(101 + 1.2 * 199)]

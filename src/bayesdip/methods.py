@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from bayesdip.arch.architecture import Architecture
-from bayesdip.arch.networks import Shuffle, Skip
+from bayesdip.arch.networks import FIGURE6, Shuffle
 from bayesdip.measurement import Measurement
 from bayesdip.monitor import Monitor
 from bayesdip.noise import Laplace, Noise, Speckle
@@ -100,4 +100,4 @@ def default_architecture(method: str) -> Architecture:
     but infinitely wide. The others: a network that works at half resolution, at a
     fraction of the cost of the paper's.
     """
-    return Skip(scales=2, width=1024, skip=4) if method == "gp" else Shuffle()
+    return FIGURE6 if method == "gp" else Shuffle()

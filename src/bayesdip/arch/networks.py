@@ -236,6 +236,11 @@ def from_dict(settings: Mapping[str, Any]) -> Architecture:
     return _NAMED[name].with_settings({k: v for k, v in settings.items() if k != "name"})
 
 
+# The network of the paper's figure 6, whose kernel stands for "the stationary process" everywhere: all but
+# infinitely wide.
+FIGURE6 = Skip(scales=2, width=1024, skip=4)
+
+
 def skip(**settings: Any) -> Skip:
     """The paper's network; see :class:`Skip` and :class:`Architecture` for the settings."""
     return Skip.with_settings(settings)

@@ -5,28 +5,24 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from functools import cached_property
 
-import torch
 from torch import Tensor
-from torch.nn.functional import avg_pool1d, avg_pool2d
 
-from bayesdip.arch import Skip
+from bayesdip.arch.networks import FIGURE6
 from bayesdip.errors import BayesDipError
 from bayesdip.fit.problem import Problem
+from bayesdip.gp.patch_noise import filled
+from bayesdip.gp.patch_posterior import FEW_MISSING
 from bayesdip.gp.posterior import posterior
 from bayesdip.measurement import Measurement
 from bayesdip.monitor import Monitor, Progress
 from bayesdip.operators import Identity, Mask, Operator
 
-# The network whose kernel method="gp" uses too.
-PRIOR = Skip(scales=2, width=1024, skip=4)
 # Of the solve: a tighter one changes the picture by less than a gray level.
 TOLERANCE, MOST_ITERATIONS = 1e-2, 50
 # The network's average takes over when its misfit has come so near to the noise level. It errs by no less than
 # ``fit^2 - 1`` noise variances, and by more as it swallows noise. It overtook the process at 1.00 to 1.03 on crops
 # with noise of 10, 25 and 50 of 255.
 GOOD_FIT = 1.02
-# Up to this share of missing pixels among noisy ones is filled in by the mean around them, not inferred.
-FEW_MISSING = 0.1
 
 
 @dataclass(frozen=True)
@@ -102,9 +98,9 @@ def first_picture(measurement: Measurement, monitor: Monitor, steps: int = 0) ->
 
 
 def process_mean(measurement: Measurement) -> Tensor | None:
-    """Posterior mean of the stationary process of `PRIOR`, (C, *grid); None where it cannot be had."""
+    """Posterior mean of the stationary process of `FIGURE6`, (C, *grid); None where it cannot be had."""
     operator, y = without_few_missing(measurement)
-    kernel = PRIOR.kernel(dims=len(measurement.grid))
+    kernel = FIGURE6.kernel(dims=len(measurement.grid))
     try:
         return posterior(
             y, operator, kernel, measurement.noise, tol=TOLERANCE, max_iterations=MOST_ITERATIONS
@@ -121,14 +117,4 @@ def without_few_missing(measurement: Measurement) -> tuple[Operator, Tensor]:
     noisy = bool(measurement.noise.variance(y, seen).any())
     if not isinstance(operator, Mask) or not (noisy and 0 < missing <= FEW_MISSING):
         return operator, y
-    return Identity(operator.input_shape), torch.where(seen, y, _mean_around(y, seen))
-
-
-def _mean_around(y: Tensor, seen: Tensor) -> Tensor:
-    """Mean of the seen values among each pixel's nearest, and of the channel where there are none."""
-    pool = avg_pool1d if y.ndim == 2 else avg_pool2d
-    known = torch.where(seen, y, 0)
-    total, count = (pool(x, 3, stride=1, padding=1) for x in (known, seen.to(y)))
-    everywhere = known.flatten(1).sum(1) / seen.flatten(1).sum(1).clamp(min=1)
-    whole = everywhere.reshape(-1, *[1] * (y.ndim - 1)).expand(y.shape)
-    return torch.where(count > 0, total / count.clamp(min=1e-9), whole)
+    return Identity(operator.input_shape), filled(y, ~seen)

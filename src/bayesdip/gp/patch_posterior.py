@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from bayesdip.arch import Skip
+from bayesdip.arch.networks import FIGURE6
 from bayesdip.errors import BayesDipError, NonFiniteError, ShapeError
 from bayesdip.gp.patch_missing import LEAST_NOISE, Known, fill
 from bayesdip.gp.patch_noise import PATCH_VALUES, UnitData, Whitening, column
@@ -31,7 +31,7 @@ ROUNDING = 16
 NOISE_PASSES, FILLING_PASSES = 3, 5
 # Where filling in begins: the mean of the process that a network without the picture for an input has,
 # and draws of it for the standard deviation where no patch knows enough.
-STATIONARY, DRAWS = Skip(scales=2, width=1024, skip=4), 16
+STATIONARY, DRAWS = FIGURE6, 16
 
 Monitor = Callable[[int, float], bool]
 

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from bayesdip.arch import Skip
+from bayesdip.arch.networks import FIGURE6
 from bayesdip.control import local_sum
 from bayesdip.gp.patch_noise import Whitening, learnt_pass, pilot
 from bayesdip.gp.posterior import posterior
@@ -29,7 +29,7 @@ from bayesdip.noise import Noise
 from bayesdip.operators import Operator
 
 # The process of the first estimate and of the projections.
-STATIONARY = Skip(scales=2, width=1024, skip=4)
+STATIONARY = FIGURE6
 # Standard deviation of what is taken for noise in the first turn and in the last, over the range of the data.
 FIRST, LAST = 30 / 255, 6 / 255
 # Of the stationary process's standard deviation, what patches leave of it: see `spread`.
