@@ -9,7 +9,7 @@ from skimage.data import camera
 
 import bayesdip as bd
 from bayesdip.posterior import Posterior
-from bayesdip.stacking import average, network_weight
+from bayesdip.stacking import average, local_weights, network_weight
 
 SMALL = "shuffle(scales=2, width=8, skip=4, shuffled=4)"
 
@@ -54,13 +54,31 @@ def test_weight_stays_between_zero_and_one(truth: torch.Tensor) -> None:
     assert network_weight(truth, truth, noisy(truth, 1.0, 1), hidden) == pytest.approx(1.0, abs=1e-2)
 
 
+def test_each_part_of_the_picture_has_the_weight_that_its_own_pixels_tell(truth: torch.Tensor) -> None:
+    left = torch.arange(200) < 100
+    network = torch.where(left, noisy(truth, 0.05, 1), noisy(truth, 0.2, 1))
+    patches = torch.where(left, noisy(truth, 0.2, 2), noisy(truth, 0.05, 2))
+    hidden = torch.rand(200, 200, generator=torch.Generator().manual_seed(3)) < 0.1
+    weight = local_weights(truth, network, patches, hidden)
+    inner = weight[:, :60].mean(), weight[:, 140:].mean()
+    assert [float(w) for w in inner] == pytest.approx([16 / 17, 1 / 17], abs=0.04)
+
+
+def test_noise_leaves_one_weight_for_all_parts(truth: torch.Tensor) -> None:
+    hidden = torch.rand(200, 200, generator=torch.Generator().manual_seed(3)) < 0.1
+    y = noisy(truth, 5.0, 4)
+    network, patches = noisy(truth, 0.1, 1), noisy(truth, 0.1, 2)
+    weight = local_weights(y, network, patches, hidden)
+    assert float((weight - network_weight(y, network, patches, hidden)).abs().max()) < 0.05
+
+
 def test_pixels_that_the_network_did_not_see_are_those_of_the_process() -> None:
     shape = (1, 4, 4)
     patches = Posterior(torch.zeros(shape), torch.full(shape, 0.1), torch.empty(0, *shape), {})
     network = Posterior(torch.ones(shape), torch.full(shape, 0.3), torch.ones(5, *shape), {})
     hidden = torch.zeros(4, 4, dtype=torch.bool)
     hidden[1, 2] = True
-    found = average(patches, network, 0.25, hidden)
+    found = average(patches, network, torch.full((4, 4), 0.25), hidden)
     assert found.std is not None
     assert float(found.mean[0, 1, 2]) == 0.0 and float(found.mean[0, 0, 0]) == 0.25
     assert float(found.std[0, 1, 2]) == pytest.approx(0.1)

@@ -3,13 +3,17 @@
 The non-local Gaussian process knows what repeats in a picture, the network what is typical of
 pictures; their errors differ, and the average of the two posterior means is better than
 either. The weight is the one that predicts pixels best which neither of them saw: stacking
-(Wolpert, Neural Networks 1992; of Bayesian posteriors, Yao et al., Bayesian Analysis 2018).
+(Wolpert, Neural Networks 1992; of Bayesian posteriors, Yao et al., Bayesian Analysis 2018). Where
+such pixels are exact they tell as much of every part of the picture, which then has its own weight.
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
+import torch
+from scipy.ndimage import gaussian_filter
 from torch import Tensor
 
 from bayesdip.errors import BayesDipError, NoResultError
@@ -25,8 +29,10 @@ from bayesdip.posterior import Posterior
 from bayesdip.settings import Settings
 
 # Prior of the network's weight: normal with this spread around one half. It decides where few
-# pixels stand in strong noise.
-WEIGHT_SPREAD = 0.3
+# pixels stand in strong noise. And of the weight of a part of the picture, around that of the whole.
+WEIGHT_SPREAD, LOCAL_SPREAD = 0.3, 0.5
+# A part holds about so many hidden pixels; and so many count as if they had scattered like those of the whole.
+LOCAL_PIXELS, COMMON_PIXELS = 32, 5
 
 
 def run(measurement: Measurement, settings: Settings, monitor: Monitor) -> Posterior:
@@ -53,14 +59,20 @@ def run(measurement: Measurement, settings: Settings, monitor: Monitor) -> Poste
         return Posterior(
             first, None, nothing, {"step": []}, monitor.stop_reason, info={"first_picture": True}
         )
-    with monitor.retelling(lambda progress: replace(progress, mean=None if first is None else lambda: first)):
+
+    def of_the_first(progress: Progress) -> Progress:
+        """The network will tell what the run costs: most of it is its own."""
+        phase = "solve" if progress.phase == "estimate" else progress.phase
+        return replace(progress, phase=phase, estimate=None, mean=None if first is None else lambda: first)
+
+    with monitor.retelling(of_the_first):
         patches = gp.run(replace(measurement, hidden=hidden), by_patches, monitor)
     if monitor.should_stop() or hidden is None or patches.without is None:
         return patches
     without = patches.without.mean
 
-    def weigh(network: Tensor) -> float:
-        return network_weight(measurement.y, network, without, hidden)
+    def weigh(network: Tensor) -> Tensor:
+        return local_weights(measurement.y, network, without, hidden)
 
     def so_far(progress: Progress) -> Tensor:
         try:
@@ -102,19 +114,44 @@ def network_weight(y: Tensor, network: Tensor, patches: Tensor, hidden: Tensor) 
     return min(max(found, 0.0), 1.0)
 
 
-def blend(patches: Tensor, network: Tensor, weight: float, hidden: Tensor) -> Tensor:
+def local_weights(y: Tensor, network: Tensor, patches: Tensor, hidden: Tensor) -> Tensor:
+    """The network's share in every part of the picture, shape grid: `network_weight` of the pixels around.
+
+    Those that are nearer count more, by a Gaussian window. The prior is that of the whole picture, so that noise,
+    in which few pixels tell nothing, leaves one weight.
+    """
+    weight = network_weight(y, network, patches, hidden)
+    dims, density = hidden.ndim, float(hidden.double().mean())
+    reach = (LOCAL_PIXELS / density) ** (1 / dims) / (2 * math.pi) ** 0.5
+
+    def around(values: Tensor) -> Tensor:
+        """Sums over the window, whose height is one."""
+        volume = ((2 * math.pi) ** 0.5 * reach) ** dims
+        return volume * torch.from_numpy(gaussian_filter(values.numpy(), reach, mode="constant"))
+
+    step = (network - patches).double().cpu() * hidden
+    wanted = (y - patches).double().cpu() * hidden
+    left = (wanted - weight * step).square().mean(0)
+    typical = left[hidden].mean()
+    scatter = (around(left) + COMMON_PIXELS * typical) / (around(hidden.double()) + COMMON_PIXELS)
+    ridge = (scatter / LOCAL_SPREAD**2).clamp_min(torch.finfo(torch.float64).tiny)
+    found = around((step * wanted).sum(0)) + ridge * weight
+    return (found / (around(step.square().sum(0)) + ridge)).clamp(0.0, 1.0)
+
+
+def blend(patches: Tensor, network: Tensor, weight: Tensor, hidden: Tensor) -> Tensor:
     """The weighted average of two pictures, (C, *grid); where the network did not see the data, `patches`."""
-    share = (~hidden).to(network) * weight
+    share = (weight * ~hidden).to(network)
     return patches.to(network) * (1 - share) + network * share
 
 
-def average(patches: Posterior, network: Posterior, weight: float, hidden: Tensor) -> Posterior:
+def average(patches: Posterior, network: Posterior, weight: Tensor, hidden: Tensor) -> Posterior:
     """The weighted average; where the network did not see the data, the process alone.
 
     Both err on the same noise, so that standard deviations are averaged, not variances. Samples
     are the network's, moved and scaled to the common mean and standard deviation.
     """
-    share = (~hidden).to(network.mean) * weight
+    share = (weight * ~hidden).to(network.mean)
     mean = blend(patches.mean, network.mean, weight, hidden)
     std, samples = network.std, network.samples
     if std is not None and patches.std is not None:
@@ -126,5 +163,5 @@ def average(patches: Posterior, network: Posterior, weight: float, hidden: Tenso
         mean=mean,
         std=std,
         samples=samples,
-        info={**network.info, "passes": patches.info.get("passes"), "network_weight": weight},
+        info={**network.info, "passes": patches.info.get("passes"), "network_weight": float(weight.mean())},
     )

@@ -6,15 +6,16 @@ import torch
 from torch import Tensor
 
 from bayesdip.gp.hidden import twice
+from bayesdip.gp.patch_cost import Course, memory_needed, units_of_filling, units_of_noise, units_of_turns
 from bayesdip.gp.patch_noise import PATCH_VALUES, SMALL_PATCH
 from bayesdip.gp.patch_posterior import fills_in, patch_posterior
 from bayesdip.gp.patch_projection import STATIONARY, project, spread, turns_of
 from bayesdip.gp.posterior import posterior
 from bayesdip.kernels.patches import PatchKernel
 from bayesdip.measurement import Measurement
-from bayesdip.monitor import Monitor, Progress
+from bayesdip.monitor import Monitor
 from bayesdip.operators import Identity, Mask
-from bayesdip.posterior import Posterior, Trace
+from bayesdip.posterior import Posterior
 from bayesdip.settings import Settings
 
 # By effort: how often the covariances of the patches are learnt anew, and where pixels are missing.
@@ -30,98 +31,81 @@ DRAWS = {"fast": 8, "balanced": 16, "best": 64}
 def run(measurement: Measurement, kernel: PatchKernel, settings: Settings, monitor: Monitor) -> Posterior:
     """Mean and standard deviation of every pixel; there are no joint samples."""
     if isinstance(measurement.operator, Identity | Mask):
-        return twice(measurement, monitor, lambda part: _of_pixels(part, kernel, settings, monitor))
-    start: Tensor | None = None
-
-    def once(part: Measurement) -> Posterior:
-        nonlocal start
-        found = _of_other_data(part, kernel, settings, monitor, start)
-        start = found.mean
-        return found
-
-    return twice(measurement, monitor, once)
+        return _of_pixels(measurement, kernel, settings, monitor)
+    return _of_other_data(measurement, kernel, settings, monitor)
 
 
 def _of_pixels(
     measurement: Measurement, kernel: PatchKernel, settings: Settings, monitor: Monitor
 ) -> Posterior:
-    y = measurement.y.to(settings.device)
-    filling = fills_in(y, measurement.operator, measurement.noise)
-    passes = (FILLING_PASSES if filling else PASSES)[settings.effort]
-    patches = PATCHES[settings.effort]
-    total = passes if filling else (passes + 1) * len(patches)
-    trace: Trace = {"step": [], "seconds": []}
+    passes, patches = PASSES[settings.effort], PATCHES[settings.effort]
+    units = units_of_noise(passes, patches)
+    if fills_in(measurement.y, measurement.operator, measurement.noise):
+        passes = FILLING_PASSES[settings.effort]
+        units = units_of_filling(passes)
+    course = Course(monitor, [units] * _runs(measurement), memory_needed(measurement))
 
-    def watch(number: int, share: float) -> bool:
-        if share == 0:
-            _note(trace, number, monitor)
-        monitor.report(Progress("solve", number + 1, total, monitor.elapsed, float("nan")))
-        return monitor.should_stop()
+    def once(part: Measurement) -> Posterior:
+        course.begin()
+        found = patch_posterior(
+            part.y.to(settings.device),
+            part.operator,
+            kernel,
+            part.noise,
+            passes=passes,
+            patches=patches,
+            monitor=course.watch,
+        )
+        facts = {"passes": found.passes, "left_to_first_estimate": found.left}
+        return _told(found.mean, found.std, course, kernel, facts)
 
-    found = patch_posterior(
-        y,
-        measurement.operator,
-        kernel,
-        measurement.noise,
-        passes=passes,
-        patches=patches,
-        monitor=watch,
-    )
-    facts = {"passes": found.passes, "left_to_first_estimate": found.left}
-    return _told(found.mean, found.std, trace, kernel, monitor, facts)
+    return twice(measurement, monitor, once)
 
 
 def _of_other_data(
-    measurement: Measurement,
-    kernel: PatchKernel,
-    settings: Settings,
-    monitor: Monitor,
-    start: Tensor | None,
+    measurement: Measurement, kernel: PatchKernel, settings: Settings, monitor: Monitor
 ) -> Posterior:
     """Of blurred or shrunken pictures."""
-    y = measurement.y.to(settings.device)
     turns = TURNS[settings.effort]
-    total = turns_of(turns, start)
-    trace: Trace = {"step": [], "seconds": []}
-
-    def stop(turn: int, picture: Tensor) -> bool:
-        _note(trace, turn, monitor)
-        monitor.report(
-            Progress("solve", turn + 1, total, monitor.elapsed, float("nan"), mean=lambda: picture)
-        )
-        return monitor.should_stop()
-
-    noise, operator = measurement.noise, measurement.operator
-    found = project(y, operator, kernel, noise, turns=turns, start=start, stop=stop)
-    std = None
     draws = DRAWS[settings.effort] if settings.draws is None else settings.draws
-    if draws and not monitor.should_stop():
-        generator = torch.Generator(settings.device).manual_seed(settings.seed)
-        stationary = STATIONARY.kernel(dims=len(operator.input_shape))
-        process = posterior(y, operator, stationary, noise, draws=draws, generator=generator)
-        if process.std is not None:
-            std = spread(found.mean, process.mean, process.std)
-    return _told(found.mean, std, trace, kernel, monitor, {"turns": found.turns})
+    runs = [units_of_turns(turns, draws), units_of_turns(turns_of(turns, measurement.y), draws)]
+    course = Course(monitor, runs[: _runs(measurement)], memory_needed(measurement))
+    start: Tensor | None = None
+
+    def once(part: Measurement) -> Posterior:
+        nonlocal start
+        course.begin()
+        y, operator, noise = part.y.to(settings.device), part.operator, part.noise
+
+        def stop(turn: int, picture: Tensor) -> bool:
+            return course.watch(turn, 0.0, picture)
+
+        found = project(y, operator, kernel, noise, turns=turns, start=start, stop=stop)
+        start, std = found.mean, None
+        if draws and not monitor.should_stop():
+            generator = torch.Generator(settings.device).manual_seed(settings.seed)
+            stationary = STATIONARY.kernel(dims=len(operator.input_shape))
+            process = posterior(y, operator, stationary, noise, draws=draws, generator=generator)
+            if process.std is not None:
+                std = spread(found.mean, process.mean, process.std)
+        return _told(found.mean, std, course, kernel, {"turns": found.turns})
+
+    return twice(measurement, monitor, once)
 
 
-def _note(trace: Trace, step: int, monitor: Monitor) -> None:
-    trace["step"].append(step)
-    trace["seconds"].append(monitor.elapsed)
+def _runs(measurement: Measurement) -> int:
+    """Without the hidden entries, if there are some, and with all."""
+    return 1 if measurement.hidden is None else 2
 
 
 def _told(
-    mean: Tensor,
-    std: Tensor | None,
-    trace: Trace,
-    kernel: PatchKernel,
-    monitor: Monitor,
-    facts: dict[str, float],
+    mean: Tensor, std: Tensor | None, course: Course, kernel: PatchKernel, facts: dict[str, float]
 ) -> Posterior:
     return Posterior(
         mean=mean,
         std=std,
         samples=torch.empty(0, *mean.shape, dtype=mean.dtype, device=mean.device),
-        trace=trace,
-        stopped=monitor.stop_reason or "finished",
+        trace=course.trace,
+        stopped=course.monitor.stop_reason or "finished",
         info={"kernel": repr(kernel), **facts},
     )

@@ -76,7 +76,7 @@ def denoised(
         lambda estimate: half,
         kernel,
         passes,
-        lambda number, share: stop(passes, share),
+        lambda number, share: stop(passes, (number + share) / (passes + 1)),
         most=most,
         scales=scales - 1,
     )

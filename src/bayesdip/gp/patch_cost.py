@@ -1,0 +1,103 @@
+"""What restoring by patches costs, told while it is paid: passes take known multiples of each other's time."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+from torch import Tensor
+
+from bayesdip.gp.patch_noise import PATCH_VALUES
+from bayesdip.measurement import Measurement
+from bayesdip.monitor import Estimate, Monitor, Progress
+from bayesdip.posterior import Trace
+
+# What the last pass takes, whose patches stand closer and whose variances are needed, and what the coarser
+# grids take of all passes on the finest one; a run with small patches, of one with larger ones. The last pass of
+# filling in. And what comes after the turns of a projection, for each draw, in turns.
+LAST_PASS, COARSER, SMALLER = 1.4, 0.3, 0.9
+LAST_FILLING = 4.4
+A_DRAW = 0.1
+# Of the whole run, the share after which its pace is known.
+MEASURED = 0.02
+
+
+def units_of_noise(passes: int, patches: Sequence[int]) -> list[float]:
+    """The time of each pass, and of the coarser grids after them, in that of the first pass."""
+    fine = [1.0] * (passes - 1) + [LAST_PASS]
+    once = [*fine, COARSER * sum(fine)]
+    return [u * (1.0 if most == PATCH_VALUES else SMALLER) for most in patches for u in once]
+
+
+def units_of_filling(passes: int) -> list[float]:
+    return [1.0] * (passes - 1) + [LAST_FILLING]
+
+
+def units_of_turns(turns: int, draws: int) -> list[float]:
+    return [1.0] * turns + [A_DRAW * draws]
+
+
+@dataclass
+class Course:
+    """Where a run stands, and when it will be over.
+
+    Attributes
+    ----------
+    monitor : Monitor
+    runs : list of list of float
+        The time of each pass in units of the first, for the run without the held-out entries, if there is one,
+        and for that with all of them.
+    memory : int
+        Bytes that the run needs.
+    trace : dict
+        Step and seconds of each pass.
+    run : int
+        Which of the runs is on, from 0.
+    """
+
+    monitor: Monitor
+    runs: list[list[float]]
+    memory: int
+    trace: Trace = field(default_factory=lambda: {"step": [], "seconds": []})
+    run: int = -1
+    _ready: float = 0.0
+    _told: bool = False
+
+    def begin(self) -> None:
+        """The next run."""
+        self.run += 1
+
+    def watch(self, number: int, share: float, picture: Tensor | None = None) -> bool:
+        """Note that so much of a pass of the present run is done; whether to stop."""
+        elapsed = self.monitor.elapsed
+        step = sum(map(len, self.runs[: self.run])) + number
+        if share == 0:
+            self.trace["step"].append(step)
+            self.trace["seconds"].append(elapsed)
+        if self.run == number == share == 0:
+            self._ready = elapsed
+        remaining = self._remaining(number, share)
+        steps = sum(map(len, self.runs))
+        if not self._told and math.isfinite(remaining):
+            self._told = True
+            estimate = Estimate(elapsed + remaining, self.memory, steps)
+            self.monitor.report(Progress("estimate", step, steps, elapsed, remaining, estimate=estimate))
+        progress = Progress("solve", step + 1, steps, elapsed, remaining)
+        if picture is not None:
+            progress = replace(progress, mean=lambda: picture)
+        self.monitor.report(progress)
+        return self.monitor.should_stop()
+
+    def _remaining(self, number: int, share: float) -> float:
+        """Seconds, by the pace so far; NaN as long as that is not known. Each run begins with what the first took to begin."""
+        now, total = self.runs[self.run], sum(map(sum, self.runs))
+        done = sum(map(sum, self.runs[: self.run])) + sum(now[:number]) + share * now[number]
+        if done < MEASURED * total:
+            return math.nan
+        spent = self.monitor.elapsed - self._ready * (self.run + 1)
+        return max(spent, 0.0) / done * (total - done) + self._ready * (len(self.runs) - 1 - self.run)
+
+
+def memory_needed(measurement: Measurement) -> int:
+    return 0
