@@ -64,14 +64,6 @@ def test_each_part_of_the_picture_has_the_weight_that_its_own_pixels_tell(truth:
     assert [float(w) for w in inner] == pytest.approx([16 / 17, 1 / 17], abs=0.04)
 
 
-def test_noise_leaves_one_weight_for_all_parts(truth: torch.Tensor) -> None:
-    hidden = torch.rand(200, 200, generator=torch.Generator().manual_seed(3)) < 0.1
-    y = noisy(truth, 5.0, 4)
-    network, patches = noisy(truth, 0.1, 1), noisy(truth, 0.1, 2)
-    weight = local_weights(y, network, patches, hidden)
-    assert float((weight - network_weight(y, network, patches, hidden)).abs().max()) < 0.05
-
-
 def test_pixels_that_the_network_did_not_see_are_those_of_the_process() -> None:
     shape = (1, 4, 4)
     patches = Posterior(torch.zeros(shape), torch.full(shape, 0.1), torch.empty(0, *shape), {})
@@ -93,6 +85,14 @@ def test_front_door_restores_better_than_the_data() -> None:
     assert np.mean((r.mean - clean) ** 2) < 0.4 * np.mean((y - clean) ** 2)
     assert r.std is not None and (r.std > 0).all()
     assert len(r.samples) > 0
+    assert 0 <= r.info["network_weight"] <= 1
+
+
+def test_exact_data_are_stacked_by_parts_and_stay() -> None:
+    clean = camera()[100:164, 200:264]
+    missing = np.random.default_rng(0).random(clean.shape) < 0.5
+    r = bd.inpaint(clean, missing, method="stack", arch=SMALL, effort="fast", time_budget=8.0, samples=4)
+    assert (r.mean[~missing] == clean[~missing]).all()
     assert 0 <= r.info["network_weight"] <= 1
 
 

@@ -15,6 +15,7 @@ from bayesdip.gp import patch_method
 from bayesdip.gp.blocks import posterior_in_blocks
 from bayesdip.gp.hidden import bare, twice
 from bayesdip.gp.learn import choose
+from bayesdip.gp.memory import process_memory
 from bayesdip.gp.posterior import LOOSER, GPPosterior, posterior
 from bayesdip.gp.system import without_masks
 from bayesdip.kernels.kernel import Kernel
@@ -35,9 +36,6 @@ MEASURED_ITERATIONS = 5
 # What a draw costs besides its solve, and the solve with all pixels after the one without the held-out
 # ones, in iterations and in solves.
 STEPS_OF_A_DRAW, SECOND_PASS = 3, 0.8
-# Resident memory of a run, measured from 256x256 to 1024x1024: at least, for each pixel, for each of its
-# channels, for each sample of these. Channels that are not alike each have a factor of their own.
-BYTES_OF_ALIKE, BYTES_OF_OTHERS, BYTES_OF_A_SAMPLE = (40 * 2**20, 150, 130), (120 * 2**20, 0, 210), 12
 # Side of the blocks of a picture that does not fit in memory whole.
 BLOCK = 512
 
@@ -158,16 +156,14 @@ def _room(measurement: Measurement, samples: int, device: str, shared: bool) -> 
     ResourceError
         It fits in memory neither whole nor in blocks.
     """
-    least, by_pixel, by_channel = BYTES_OF_ALIKE if shared else BYTES_OF_OTHERS
-    pixels = prod(measurement.grid)
-    each = by_pixel + by_channel * measurement.channels
-    whole = least + pixels * (each + BYTES_OF_A_SAMPLE * samples * measurement.channels)
+    whole = process_memory(measurement.grid, measurement.channels, shared, samples)
     if whole <= available_memory(device) or without_masks(measurement.operator) is not None:
         blocks, needed = 1, whole
     else:
         blocks = prod(-(-n // BLOCK) for n in measurement.grid)
-        with_margin = prod(min(n, 2 * BLOCK) for n in measurement.grid)
-        needed = least + each * with_margin + 64 * measurement.channels * pixels
+        with_margin = tuple(min(n, 2 * BLOCK) for n in measurement.grid)
+        needed = process_memory(with_margin, measurement.channels, shared)
+        needed += 64 * measurement.channels * prod(measurement.grid)
     what = f"the Gaussian process on {' x '.join(map(str, measurement.grid))} pixels"
     check_memory(needed, device, what, "use effort='fast' and fewer samples, or a smaller picture")
     return blocks, needed

@@ -9,7 +9,6 @@ from dataclasses import dataclass, field, replace
 from torch import Tensor
 
 from bayesdip.gp.patch_noise import PATCH_VALUES
-from bayesdip.measurement import Measurement
 from bayesdip.monitor import Estimate, Monitor, Progress
 from bayesdip.posterior import Trace
 
@@ -97,7 +96,3 @@ class Course:
             return math.nan
         spent = self.monitor.elapsed - self._ready * (self.run + 1)
         return max(spent, 0.0) / done * (total - done) + self._ready * (len(self.runs) - 1 - self.run)
-
-
-def memory_needed(measurement: Measurement) -> int:
-    return 0

@@ -6,7 +6,8 @@ import torch
 from torch import Tensor
 
 from bayesdip.gp.hidden import twice
-from bayesdip.gp.patch_cost import Course, memory_needed, units_of_filling, units_of_noise, units_of_turns
+from bayesdip.gp.memory import filling_memory, patches_memory
+from bayesdip.gp.patch_cost import Course, units_of_filling, units_of_noise, units_of_turns
 from bayesdip.gp.patch_noise import PATCH_VALUES, SMALL_PATCH
 from bayesdip.gp.patch_posterior import fills_in, patch_posterior
 from bayesdip.gp.patch_projection import STATIONARY, project, spread, turns_of
@@ -39,11 +40,11 @@ def _of_pixels(
     measurement: Measurement, kernel: PatchKernel, settings: Settings, monitor: Monitor
 ) -> Posterior:
     passes, patches = PASSES[settings.effort], PATCHES[settings.effort]
-    units = units_of_noise(passes, patches)
+    units, memory = units_of_noise(passes, patches), patches_memory(measurement.grid, measurement.channels)
     if fills_in(measurement.y, measurement.operator, measurement.noise):
         passes = FILLING_PASSES[settings.effort]
-        units = units_of_filling(passes)
-    course = Course(monitor, [units] * _runs(measurement), memory_needed(measurement))
+        units, memory = units_of_filling(passes), filling_memory(measurement.grid, measurement.channels)
+    course = Course(monitor, [units] * _runs(measurement), memory)
 
     def once(part: Measurement) -> Posterior:
         course.begin()
@@ -69,7 +70,8 @@ def _of_other_data(
     turns = TURNS[settings.effort]
     draws = DRAWS[settings.effort] if settings.draws is None else settings.draws
     runs = [units_of_turns(turns, draws), units_of_turns(turns_of(turns, measurement.y), draws)]
-    course = Course(monitor, runs[: _runs(measurement)], memory_needed(measurement))
+    memory = patches_memory(measurement.grid, measurement.channels)
+    course = Course(monitor, runs[: _runs(measurement)], memory)
     start: Tensor | None = None
 
     def once(part: Measurement) -> Posterior:

@@ -130,6 +130,41 @@ class Whitening:
         return variance.sqrt().reshape(like.shape) * column(self.scales, like)
 
 
+@dataclass(frozen=True)
+class Raster:
+    """Where the reference patches of a picture stand.
+
+    Attributes
+    ----------
+    patch, reach : (int, int)
+        Sides of a patch, odd unless cut short, and the largest lag to another one.
+    tops, lefts : Tensor of int
+        The reference patches begin at all pairs of these.
+    stripe : int
+        So many rows of them are worked on at a time.
+    """
+
+    patch: tuple[int, int]
+    reach: tuple[int, int]
+    tops: Tensor
+    lefts: Tensor
+    stripe: int
+
+    @classmethod
+    def of(cls, height: int, width: int, channels: int, most: int = PATCH_VALUES, *, last: bool) -> Raster:
+        """Side by side, in the `last` pass one pixel closer, patches of at most `most` values."""
+        side, reach = SIGNAL_PATCH, SIGNAL_REACH
+        if min(height, width) > 1:
+            side, reach = math.isqrt(most // min(channels, JOINT_CHANNELS)), REACH
+            side -= side % 2 == 0
+        patch = (min(side, height), min(side, width))
+        step = min(max(patch), MOST_STEP) - int(last)
+        tops, lefts = (
+            spread(n - m, max(1, min(step, m))) for n, m in zip((height, width), patch, strict=True)
+        )
+        return cls(patch, (reach, reach), tops, lefts, max(STRIPE_ROWS, STRIPE // len(lefts)))
+
+
 def pilot(data: UnitData, kernel: PatchKernel) -> Tensor:
     """The kernel regression ``K y / K 1``, (C, H, W), with the noise's share taken out of K."""
     if 1 in data.noise.shape:
@@ -155,20 +190,16 @@ def learnt_pass(
     The picture is worked through in stripes, so that the tables of patches stay small.
     """
     channels, height, width = estimate.shape
-    shape, reach = _shapes(height, width, min(channels, JOINT_CHANNELS), most)
-    step = min(max(shape), MOST_STEP) - int(last)
-    tops, lefts = (
-        spread(n - m, max(1, min(step, m))).to(estimate.device)
-        for n, m in zip((height, width), shape, strict=True)
-    )
+    raster = Raster.of(height, width, channels, most, last=last)
+    shape, reach = raster.patch, raster.reach
+    tops, lefts = (places.to(estimate.device) for places in (raster.tops, raster.lefts))
     values = data.values if data.missing is None else torch.where(data.missing, estimate, data.values)
     total, total_variance = torch.zeros_like(estimate), torch.zeros_like(estimate)
     count = torch.zeros_like(data.noise)
-    stripe = max(STRIPE_ROWS, STRIPE // len(lefts))
-    for start in range(0, len(tops), stripe):
+    for start in range(0, len(tops), raster.stripe):
         if stop(start / len(tops)):
             return None
-        inside = tops[start : start + stripe]
+        inside = tops[start : start + raster.stripe]
         first = max(0, int(inside[0]) - reach[0])
         rows = slice(first, min(height, int(inside[-1]) + reach[0] + shape[0]))
         patches = Patches(rows.stop - first, width, *shape)
@@ -263,15 +294,6 @@ def filled(y: Tensor, missing: Tensor) -> Tensor:
         values = torch.where(new, around / known, values)
         weights = torch.where(new, 1.0, weights)
     return values.reshape(shape)
-
-
-def _shapes(height: int, width: int, channels: int, most: int) -> tuple[tuple[int, int], tuple[int, int]]:
-    """Of patches, and the largest lag, in a picture of that size; sides are odd unless cut short."""
-    patch, reach = SIGNAL_PATCH, SIGNAL_REACH
-    if min(height, width) > 1:
-        side = math.isqrt(most // channels)
-        patch, reach = side - (side % 2 == 0), REACH
-    return (min(patch, height), min(patch, width)), (reach, reach)
 
 
 def column(weights: Tensor, like: Tensor) -> Tensor:

@@ -1,0 +1,57 @@
+"""Resident memory of inference, told before it is needed; measured in processes of their own."""
+
+from __future__ import annotations
+
+from math import prod
+
+from bayesdip.gp.patch_missing import (
+    COLOUR_SIDE,
+    LAST_STEP,
+    REACH,
+    SIDE,
+    SIGNAL_PATCH,
+    SIGNAL_REACH,
+    STRIPE,
+    STRIPE_ROWS,
+)
+from bayesdip.gp.patch_noise import BATCH, GROUP, JOINT_CHANNELS, Raster
+
+# From 256x256 to 1024x1024: at least, for each pixel, for each of its channels, for each sample of these.
+# Channels that are not alike each have a factor of their own.
+BYTES_OF_ALIKE, BYTES_OF_OTHERS, BYTES_OF_A_SAMPLE = (40 * 2**20, 150, 130), (120 * 2**20, 0, 210), 12
+# From 64x64 to 768x512 gray and colour pixels with noise: how many there are at once, in single precision, of the
+# matrices of a batch of groups, of its patches, of the table of a stripe's patches, and of pictures.
+MATRICES, PATCHES, TABLES, PICTURES = 6.2, 9.4, 7.4, 64
+# The same of the tables of filling in, from 64x64 to 512x512.
+FILLING_TABLES = 11
+
+
+def process_memory(grid: tuple[int, ...], channels: int, alike: bool, samples: int = 0) -> int:
+    """Bytes that the posterior of a stationary process needs, where the channels are `alike` or not."""
+    least, by_pixel, by_channel = BYTES_OF_ALIKE if alike else BYTES_OF_OTHERS
+    return least + prod(grid) * (by_pixel + (by_channel + BYTES_OF_A_SAMPLE * samples) * channels)
+
+
+def filling_memory(grid: tuple[int, ...], channels: int) -> int:
+    """Bytes that filling in missing pixels by patches needs: what it begins with, and a stripe's tables."""
+    height, width = (*grid, 1)[:2]
+    side, reach = (SIDE if channels == 1 else COLOUR_SIDE), REACH
+    if min(height, width) == 1:
+        side, reach = SIGNAL_PATCH, SIGNAL_REACH
+    stripe = max(STRIPE_ROWS, STRIPE * LAST_STEP // width)
+    rows = min(height, stripe * LAST_STEP + side + 2 * reach)
+    values = min(side, height) * min(side, width) * min(channels, JOINT_CHANNELS)
+    _, by_pixel, by_channel = BYTES_OF_ALIKE
+    pictures = prod(grid) * (by_pixel + by_channel * channels)
+    return round(pictures + 4 * FILLING_TABLES * rows * width * values)
+
+
+def patches_memory(grid: tuple[int, ...], channels: int) -> int:
+    """Bytes that taking noise from a signal or picture by its patches needs."""
+    height, width = (*grid, 1)[:2]
+    raster = Raster.of(height, width, channels, last=True)
+    values = prod(raster.patch) * min(channels, JOINT_CHANNELS)
+    groups = min(BATCH, min(raster.stripe, len(raster.tops)) * len(raster.lefts))
+    rows = min(height, int(raster.tops[: raster.stripe][-1]) + 2 * raster.reach[0] + raster.patch[0])
+    of_a_batch = groups * (MATRICES * values**2 + PATCHES * GROUP * values)
+    return round(4 * (of_a_batch + TABLES * rows * width * values + PICTURES * height * width * channels))
