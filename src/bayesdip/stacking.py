@@ -76,7 +76,8 @@ def run(measurement: Measurement, settings: Settings, monitor: Monitor) -> Poste
     def weigh(network: Tensor) -> Tensor:
         if exact:
             return local_weights(measurement.y, network, without, hidden)
-        return torch.full(hidden.shape, network_weight(measurement.y, network, without, hidden))
+        weight = network_weight(measurement.y, network, without, hidden)
+        return torch.full(hidden.shape, weight, dtype=torch.float64)
 
     def so_far(progress: Progress) -> Tensor:
         try:
@@ -131,7 +132,8 @@ def local_weights(y: Tensor, network: Tensor, patches: Tensor, hidden: Tensor) -
     def around(values: Tensor) -> Tensor:
         """Sums over the window, whose height is one."""
         volume = ((2 * math.pi) ** 0.5 * reach) ** dims
-        return volume * torch.from_numpy(gaussian_filter(values.numpy(), reach, mode="constant"))
+        found = gaussian_filter(values.numpy(), reach, mode="constant")
+        return torch.from_numpy(volume * found)
 
     step = (network - patches).double().cpu() * hidden
     wanted = (y - patches).double().cpu() * hidden
