@@ -221,18 +221,26 @@ def test_patches_and_their_sums_are_adjoint():
     assert torch.allclose((patches.of(picture) * table).sum(), (picture * patches.sums(table)).sum())
 
 
-def test_alike_patches_are_the_nearest_in_the_window():
+@pytest.mark.parametrize("far", [(0, 0), (5, 6), (40, 40)])
+def test_alike_patches_are_the_nearest_of_those_looked_at(far):
     guide = torch.rand(2, 9, 11, generator=torch.Generator().manual_seed(0))
     patches = Patches(9, 11, 3, 3)
-    found = patches.alike(guide, spread(6, 2), spread(8, 3), (2, 3), 5)
+    found = patches.alike(guide, spread(6, 2), spread(8, 3), (2, 3), 5, far)
     table = patches.of(guide)
     references = [(top, left) for top in (0, 2, 4, 6) for left in (0, 3, 6, 8)]
     assert len(found) == len(references)
     for (top, left), members in zip(references, found, strict=True):
+        lags = [
+            (down, right)
+            for down in range(-8, 9)
+            for right in range(-10, 11)
+            if (abs(down) <= 2 and abs(right) <= 3)
+            or (abs(down) <= far[0] and abs(right) <= far[1] and down % 3 == right % 3 == 0)
+        ]
         window = [
-            row * patches.columns + column
-            for row in range(max(0, top - 2), min(6, top + 2) + 1)
-            for column in range(max(0, left - 3), min(8, left + 3) + 1)
+            (top + down) * patches.columns + left + right
+            for down, right in lags
+            if 0 <= top + down < patches.rows and 0 <= left + right < patches.columns
         ]
         distances = (table[window] - table[top * patches.columns + left]).square().sum(1)
         expected = {window[i] for i in distances.topk(5, largest=False).indices.tolist()}

@@ -12,6 +12,8 @@ from bayesdip.kernels.patches import box_sum
 
 # Squared differences held at a time while patches are compared; a few megabytes suit the cache.
 BLOCK = 2**19
+# Of the patches that are far, every third per axis is looked at.
+FAR_STEP = 3
 
 
 @dataclass(frozen=True)
@@ -50,7 +52,15 @@ class Patches:
         grid = pad(counts.reshape(self.rows, self.columns), (self.w - 1, self.w - 1, self.h - 1, self.h - 1))
         return box_sum(grid, (self.h, self.w))
 
-    def alike(self, guide: Tensor, tops: Tensor, lefts: Tensor, reach: tuple[int, int], count: int) -> Tensor:
+    def alike(
+        self,
+        guide: Tensor,
+        tops: Tensor,
+        lefts: Tensor,
+        reach: tuple[int, int],
+        count: int,
+        far: tuple[int, int] = (0, 0),
+    ) -> Tensor:
         """For the patch at each (top, left), the nearest patches of `guide` (C, H, W) around it.
 
         Parameters
@@ -61,35 +71,57 @@ class Patches:
             Largest lag per axis.
         count : int
             At most so many; fewer if the smallest window holds fewer.
+        far : (int, int)
+            Up to these lags, patches are looked at whose lags are multiples of `FAR_STEP`.
 
         Returns
         -------
         Tensor of int, shape (references, count)
             Numbers of patches, the nearest first; that is the reference itself.
         """
-        reach = (min(reach[0], self.rows - 1), min(reach[1], self.columns - 1))
+        vertical, horizontal = self._lags(guide, reach, 1)
+        squared = self._squared_distances(guide, tops, lefts, vertical, horizontal)
+        squared[:, squared.shape[1] // 2] = -1.0  # the reference goes before its equals
+        offsets = (vertical[:, None] * self.columns + horizontal).flatten()
+        # A corner sees the fewest candidates.
+        fewest = (int(vertical[-1]) + 1) * (int(horizontal[-1]) + 1)
+        if far[0] > reach[0] or far[1] > reach[1]:
+            vertical, horizontal = self._lags(guide, far, FAR_STEP)
+            beyond = self._squared_distances(guide, tops, lefts, vertical, horizontal)
+            near = (vertical.abs() <= reach[0])[:, None] & (horizontal.abs() <= reach[1])
+            beyond[:, near.flatten()] = float("inf")
+            squared = torch.cat((squared, beyond), 1)
+            offsets = torch.cat((offsets, (vertical[:, None] * self.columns + horizontal).flatten()))
+        nearest = squared.topk(min(count, fewest), dim=1, largest=False).indices
+        references = (tops[:, None] * self.columns + lefts).reshape(-1, 1)
+        return references + offsets[nearest]
+
+    def _lags(self, guide: Tensor, reach: tuple[int, int], step: int) -> tuple[Tensor, Tensor]:
+        """Vertical and horizontal ones: multiples of `step` up to `reach`, within the picture."""
+        most = (min(r, n - 1) // step * step for r, n in zip(reach, (self.rows, self.columns), strict=True))
+        vertical, horizontal = (torch.arange(-m, m + 1, step, device=guide.device) for m in most)
+        return vertical, horizontal
+
+    def _squared_distances(
+        self, guide: Tensor, tops: Tensor, lefts: Tensor, vertical: Tensor, horizontal: Tensor
+    ) -> Tensor:
+        """Of the patches at all pairs of lags to the references, (references, V H); infinite beyond the picture."""
         first, last = int(tops[0]), int(tops[-1]) + self.h
         here = guide[:, first:last]
-        around = pad(guide, (reach[1], reach[1], reach[0], reach[0]), value=float("inf"))
+        down, right = int(vertical[-1]), int(horizontal[-1])
+        step = int(horizontal[1] - horizontal[0]) if len(horizontal) > 1 else 1
+        around = pad(guide, (right, right, down, down), value=float("inf"))
         distances = []
-        for top in range(first, first + 2 * reach[0] + 1):
+        for top in (vertical + down + first).tolist():
             # (channels, rows, lags, width): the rows at every horizontal lag
-            there = around[:, top : top + here.shape[1]].unfold(2, self.width, 1)
+            there = around[:, top : top + here.shape[1]].unfold(2, self.width, step)
             for lags in there.split(max(1, BLOCK // here[0].numel()), dim=2):  # type: ignore[no-untyped-call]
                 squared = here.new_zeros(lags.shape[1:])
                 for ours, theirs in zip(here, lags, strict=True):
                     squared += (theirs - ours[:, None]).square_()
                 rows = sum_from(squared, tops - first, self.h, axis=0)
                 distances.append(sum_from(rows, lefts, self.w, axis=2).transpose(1, 2).flatten(0, 1))
-        # A corner sees the fewest candidates.
-        fewest = (reach[0] + 1) * (reach[1] + 1)
-        squared = torch.cat(distances, 1)
-        squared[:, squared.shape[1] // 2] = -1.0  # the reference goes before its equals
-        nearest = squared.topk(min(count, fewest), dim=1, largest=False).indices
-        vertical, horizontal = (torch.arange(-r, r + 1, device=guide.device) for r in reach)
-        offsets = (vertical[:, None] * self.columns + horizontal).flatten()
-        references = (tops[:, None] * self.columns + lefts).reshape(-1, 1)
-        return references + offsets[nearest]
+        return torch.cat(distances, 1)
 
 
 def sum_from(x: Tensor, starts: Tensor, length: int, axis: int) -> Tensor:

@@ -24,6 +24,8 @@ PASSES = {"fast": 2, "balanced": 3, "best": 4}
 FILLING_PASSES = {"fast": 3, "balanced": 5, "best": 7}
 # Values in a patch of noisy data: the means with larger and with smaller patches err differently.
 PATCHES = {"fast": (PATCH_VALUES,), "balanced": (PATCH_VALUES,), "best": (PATCH_VALUES, SMALL_PATCH)}
+# How far, in pixels, patches alike are looked for beyond the usual reach.
+FAR = {"fast": 0, "balanced": 0, "best": 100}
 # Turns of denoising and projection where the data are no pixels, and draws for the standard deviation.
 TURNS = {"fast": 8, "balanced": 16, "best": 32}
 DRAWS = {"fast": 8, "balanced": 16, "best": 64}
@@ -55,6 +57,7 @@ def _of_pixels(
             part.noise,
             passes=passes,
             patches=patches,
+            far=FAR[settings.effort],
             monitor=course.watch,
         )
         facts = {"passes": found.passes, "left_to_first_estimate": found.left}

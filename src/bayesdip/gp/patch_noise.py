@@ -181,12 +181,18 @@ def pilot(data: UnitData, kernel: PatchKernel) -> Tensor:
 
 
 def learnt_pass(
-    data: UnitData, estimate: Tensor, stop: Callable[[float], bool], *, last: bool, most: int = PATCH_VALUES
+    data: UnitData,
+    estimate: Tensor,
+    stop: Callable[[float], bool],
+    *,
+    last: bool,
+    most: int = PATCH_VALUES,
+    far: int = 0,
 ) -> tuple[Tensor, Tensor] | None:
     """Mean and standard deviation, (C, H, W) each; None if `stop` said so.
 
     Reference patches of at most `most` values stand side by side, in the `last` pass one pixel closer; the
-    groups around them cover the picture.
+    groups around them cover the picture. Up to the lag `far`, some of the patches beyond the usual reach are looked at.
     The picture is worked through in stripes, so that the tables of patches stay small.
     """
     channels, height, width = estimate.shape
@@ -200,10 +206,11 @@ def learnt_pass(
         if stop(start / len(tops)):
             return None
         inside = tops[start : start + raster.stripe]
-        first = max(0, int(inside[0]) - reach[0])
-        rows = slice(first, min(height, int(inside[-1]) + reach[0] + shape[0]))
+        seen = max(reach[0], far)
+        first = max(0, int(inside[0]) - seen)
+        rows = slice(first, min(height, int(inside[-1]) + seen + shape[0]))
         patches = Patches(rows.stop - first, width, *shape)
-        groups = patches.alike(estimate[:, rows], inside - first, lefts, reach, GROUP)
+        groups = patches.alike(estimate[:, rows], inside - first, lefts, reach, GROUP, (far, far))
         noise = patches.of(data.noise[None, rows]).mean(1)
         weights = noise.new_zeros(len(noise)).index_add_(0, groups.flatten(), noise.new_ones(groups.numel()))
         count[rows] += patches.coverage(weights)

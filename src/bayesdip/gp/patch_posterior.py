@@ -67,6 +67,7 @@ def patch_posterior(
     *,
     passes: int | None = None,
     patches: Sequence[int] = (PATCH_VALUES,),
+    far: int = 0,
     start: Tensor | None = None,
     monitor: Monitor | None = None,
 ) -> PatchPosterior:
@@ -89,6 +90,8 @@ def patch_posterior(
     patches : sequence of int
         For noise: how many values a patch holds at most, all channels counted. Of several sizes the
         means, and standard deviations, are averaged.
+    far : int
+        For noise: up to this lag in pixels, every third patch per axis is looked at beside all those within 24.
     start : Tensor, shape (C, *grid), optional
         For missing pixels: a better estimate to begin with than the posterior mean of the stationary
         process of `STATIONARY`. Five passes nearly forget it; give it one or two.
@@ -136,7 +139,7 @@ def patch_posterior(
         def stop(index: int, share: float, before: int = number * (passes + 1)) -> bool:
             return watch(before + index, share)
 
-        part = denoised(data_given, kernel, passes, stop, most=most)
+        part = denoised(data_given, kernel, passes, stop, most=most, far=far)
         if number and part.passes < passes:  # stopped: its share of the average is not there
             break
         found.append(part)

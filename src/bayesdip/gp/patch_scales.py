@@ -43,6 +43,7 @@ def denoised(
     stop: Callable[[int, float], bool],
     *,
     most: int = PATCH_VALUES,
+    far: int = 0,
     scales: int = SCALES,
 ) -> Denoised:
     """Pilot and passes on this grid, then its lowest frequencies from the coarser ones.
@@ -57,6 +58,8 @@ def denoised(
         ``(pass, share of it done) -> bool``; True ends with what there is.
     most : int
         Values in a patch.
+    far : int
+        See `learnt_pass`.
     """
     data = data_given(None)
     mean, std = pilot(data, kernel), data.noise.sqrt().expand(data.values.shape)
@@ -65,7 +68,7 @@ def denoised(
         def stop_pass(share: float, number: int = number) -> bool:
             return stop(number, share)
 
-        found = learnt_pass(data_given(mean), mean, stop_pass, last=number == passes - 1, most=most)
+        found = learnt_pass(data_given(mean), mean, stop_pass, last=number == passes - 1, most=most, far=far)
         if found is None:
             return Denoised(mean, std, number)
         mean, std = found
@@ -78,6 +81,7 @@ def denoised(
         passes,
         lambda number, share: stop(passes, (number + share) / (passes + 1)),
         most=most,
+        far=far,
         scales=scales - 1,
     )
     if coarse.passes == passes:
