@@ -17,7 +17,8 @@ from bayesdip.settings import Settings
 def test_kept_bytes_grow_with_the_width():
     one = cost.bytes_per_input_pixel(arch.skip(scales=1, width=64), 3, 2)
     two = cost.bytes_per_input_pixel(arch.skip(scales=1, width=128), 3, 2)
-    assert 1.5 < two / one < 2.2  # nearly all of it grows with the width
+    for narrow, wide in zip(one, two, strict=True):
+        assert 1.5 < wide / narrow < 2.2  # nearly all of it grows with the width
 
 
 def test_memory_grows_with_the_pixels_but_for_the_weights():
@@ -25,7 +26,9 @@ def test_memory_grows_with_the_pixels_but_for_the_weights():
     weights = cost.step_memory(net, 3, (0, 0))
     small, large = (cost.step_memory(net, 3, (n, n)) - weights for n in (64, 128))
     assert small * 4 == pytest.approx(large, rel=1e-6)
-    assert cost.step_memory(net, 3, (64, 64), networks=5) == pytest.approx(5 * (small + weights), rel=1e-6)
+    at_once, in_turn = (cost.step_memory(net, 3, (64, 64), networks=5, at_once=how) for how in (True, False))
+    assert at_once == pytest.approx(5 * (small + weights), rel=1e-6)
+    assert 0.4 * at_once < in_turn < at_once  # one workspace for all
 
 
 def test_living_tensors_are_counted_at_their_peak():
@@ -40,9 +43,15 @@ def test_living_tensors_are_counted_at_their_peak():
 
 def test_half_the_precision_and_recomputing_need_less():
     net = arch.shuffle(scales=2, width=16)
-    whole, half = (cost.bytes_per_input_pixel(net, 3, 2, t) for t in (torch.float32, torch.bfloat16))
+    whole, half = (cost.bytes_per_input_pixel(net, 3, 2, t)[0] for t in (torch.float32, torch.bfloat16))
     assert 0.4 < half / whole < 0.75
-    assert cost.bytes_per_input_pixel(net, 3, 2, torch.float32, sparing=True) < 0.9 * whole
+    assert cost.bytes_per_input_pixel(net, 3, 2, torch.float32, sparing=True)[0] < 0.9 * whole
+
+
+def test_large_tensors_leave_no_gaps():
+    net = arch.shuffle(scales=1, width=16)
+    small, large = (cost.step_memory(net, 3, (n, n)) for n in (64, 2048))
+    assert large < 1024 * small
 
 
 def test_the_memory_of_a_network_is_that_of_how_it_is_set_up():

@@ -22,6 +22,8 @@ from bayesdip.fit.batch import Batch
 from bayesdip.fit.cost import step_memory
 from bayesdip.fit.problem import Problem
 from bayesdip.fit.recompute import recompute
+from bayesdip.fit.samplers import Psgld
+from bayesdip.fit.stacked import batched
 from bayesdip.fit.steppers import AdamStepper, Target
 from bayesdip.measurement import Measurement
 from bayesdip.noise import Gaussian
@@ -59,7 +61,13 @@ def measure(
         "first": taken[0],
         "peak_bytes": _peak(device) - before,
         "estimated_bytes": step_memory(
-            network, CHANNELS, code, dtype=dtype, networks=pictures, sparing=sparing
+            network,
+            CHANNELS,
+            code,
+            dtype=dtype,
+            networks=pictures,
+            sparing=sparing,
+            at_once=batched(torch.device(device)),
         ),
     }
 
@@ -82,6 +90,11 @@ def _fit(
         if device != "cpu":
             torch.cuda.synchronize(device)
         taken.append(time.perf_counter() - begun)
+    # A run keeps a good state to go back to, and goes on by Langevin dynamics.
+    good = stepper.snapshot()
+    langevin = Psgld(target, generator, stepper.curvature(), step_size=0.01)
+    langevin.step()
+    del good
     return taken, tuple(problems[0].code.shape[2:])
 
 

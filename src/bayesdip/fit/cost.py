@@ -18,16 +18,18 @@ from bayesdip.arch.layers import Convolution
 from bayesdip.arch.network import Network
 from bayesdip.fit.precision import lower
 from bayesdip.fit.recompute import Recomputed, recompute
+from bayesdip.fit.stacked import batched
 
 # Side of the smaller of two pictures on which a step's memory is counted, by axes; the other has twice that.
 PROBE_SIDE = {1: 256, 2: 64, 3: 32}
 # A process holds more than the tensors that live at once: a convolution's workspace and copies in its own
 # layout, and gaps that the allocator cannot fill again. In units of what goes into and comes out of the
-# largest convolution; measured as resident memory beyond the tensors (``bayesdip bench growth``).
-WORKSPACES = 6.5
+# largest convolution; measured as resident memory beyond the tensors (``bayesdip bench growth``). Tensors from
+# 32 MiB on leave no gaps: the C library gives them back to the system.
+WORKSPACES, WORKSPACES_OF_LARGE, LARGE = 8.2, 5.3, 32 * 2**20
 # Copies of the weights that a run keeps: themselves, gradients, Adam's two moments, a good state to go
 # back to (weights and moments), a preconditioner and a momentum; some more in the layout of the kernels.
-COPIES_OF_WEIGHTS = 10
+COPIES_OF_WEIGHTS = 13
 # What a whole run holds beside its steps, in bytes on a CPU: for counting the memory beforehand; for each
 # value of a picture, for averages and results; and for each value of a sample, which is kept in single
 # precision and goes to the user's scale through two copies in double. Measured as `WORKSPACES`.
@@ -75,26 +77,33 @@ class Living(TorchDispatchMode):  # type: ignore[no-untyped-call]
 @lru_cache(maxsize=32)
 def bytes_per_input_pixel(
     arch: Architecture, channels: int, dims: int, dtype: torch.dtype = torch.float32, sparing: bool = False
-) -> float:
-    """Bytes at the peak of a step, per pixel of the network's input grid: living tensors and workspace."""
+) -> tuple[float, float]:
+    """Bytes at the peak of a step, per pixel of the network's input grid.
+
+    Returns
+    -------
+    (float, float)
+        Of the tensors that live at once, and of what goes into and comes out of the largest convolution.
+    """
     generator = torch.Generator().manual_seed(0)
     network = arch.build(channels, dims, generator=generator)
     lower(network, dtype)
     if sparing:
         recompute(network)
-    counted: list[tuple[int, float]] = []
+    counted: list[tuple[int, int, int]] = []
     rule = network.grid_rule
     small = max(PROBE_SIDE[dims], rule.smallest * rule.magnification)
     for side in (small, 2 * small):
         code = network.new_input((side,) * dims, generator)
-        workspace = _largest_convolution(network, code)
+        largest = _largest_convolution(network, code)
         with Living() as living:
             picture = network(code)
             torch.autograd.grad(picture.sum(), [w for w in network.parameters() if w.requires_grad])
             del picture
-        counted.append((prod(code.shape[2:]), living.most + WORKSPACES * workspace))
-    (few, least), (many, most) = counted
-    return (most - least) / (many - few)
+        counted.append((prod(code.shape[2:]), living.most, largest))
+    (few, *least), (many, *most) = counted
+    tensors, largest_convolution = ((m - n) / (many - few) for m, n in zip(most, least, strict=True))
+    return tensors, largest_convolution
 
 
 def step_memory(
@@ -105,6 +114,7 @@ def step_memory(
     dtype: torch.dtype = torch.float32,
     networks: int = 1,
     sparing: bool = False,
+    at_once: bool = False,
 ) -> int:
     """Estimate of the bytes that fitting needs beyond the program itself.
 
@@ -116,10 +126,17 @@ def step_memory(
         How many are fitted side by side.
     sparing : bool
         With ``fit.recompute``.
+    at_once : bool
+        Whether one call does for all networks; else each has the workspace in turn.
     """
-    per_pixel = bytes_per_input_pixel(arch, channels, len(input_grid), dtype, sparing)
+    each, largest = (
+        prod(input_grid) * per_pixel
+        for per_pixel in bytes_per_input_pixel(arch, channels, len(input_grid), dtype, sparing)
+    )
     weights = COPIES_OF_WEIGHTS * _bytes_of_weights(arch, channels, len(input_grid))
-    return round(networks * (per_pixel * prod(input_grid) + weights))
+    one = largest / 2
+    workspace = largest * (WORKSPACES if one < LARGE else WORKSPACES_OF_LARGE)
+    return round(networks * (each + weights) + (networks if at_once else 1) * workspace)
 
 
 def network_memory(network: Network, input_grid: tuple[int, ...], networks: int = 1) -> int:
@@ -133,6 +150,7 @@ def network_memory(network: Network, input_grid: tuple[int, ...], networks: int 
         dtype=first.precision or first.weight.dtype,
         networks=networks,
         sparing=any(isinstance(m, Recomputed) for m in modules),
+        at_once=batched(first.weight.device),
     )
 
 
