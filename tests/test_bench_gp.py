@@ -109,7 +109,7 @@ def test_figure6_has_the_kernels_and_the_trained_networks(tmp_path, quick, monke
     )
     results = memory()
     gp_figure6.kernels(results, tmp_path)
-    gp_figure6.networks(results, tmp_path, widths=(4, 8), effort="fast")
+    gp_figure6.networks(results, tmp_path, widths=(4, 8), steps=20)
     assert [row.get("kernel", row.get("width")) for row in results.rows] == ["skip2", "rbf", "auto", 4, 8]
     assert min(row["psnr"] for row in results.rows if "kernel" in row) > 30  # a smooth picture is easy
     assert "lengthscale" in results.rows[1]["how"] and "evidence" in results.rows[2]["how"]

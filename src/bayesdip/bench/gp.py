@@ -58,7 +58,7 @@ PLANS = {
         },
         coverage={"repetitions": 1000, "draws": 2000},
         ranks={"repetitions": 4096},
-        networks={"effort": "balanced"},
+        networks={},
     ),
 }
 

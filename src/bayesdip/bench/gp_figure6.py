@@ -13,12 +13,21 @@ from bayesdip.bench.checks import Check, of_part
 from bayesdip.bench.pictures import Array, Pair, figure6, psnr
 from bayesdip.bench.problems import timed
 from bayesdip.bench.results import Results, Row
+from bayesdip.fit.map import pose
+from bayesdip.fit.steppers import AdamStepper
 from bayesdip.gp import learn, posterior
+from bayesdip.measurement import Measurement
+from bayesdip.noise import Gaussian
 from bayesdip.operators import Mask
+from bayesdip.settings import Settings
 
 # In dB, the paper's figures.
 PAPER = {"skip2": 26.34, "rbf": 25.78}
 WIDTHS = (16, 32, 64, 128, 256, 512)
+# Adam moves every weight by about its rate, so that a layer's output moves by the rate times the channels: at its
+# usual 0.01 networks of 64 channels and more leave the neighbourhood of their start, where the process describes them.
+RATE, RATE_BY_CHANNELS = 0.003, 0.2
+STEPS = 600
 
 
 def kernels(results: Results, data: Path, seed: int = 0) -> None:
@@ -59,25 +68,38 @@ def kernels(results: Results, data: Path, seed: int = 0) -> None:
 
 
 def networks(
-    results: Results, data: Path, *, widths: Sequence[int] = WIDTHS, effort: str = "balanced", seed: int = 0
+    results: Results, data: Path, *, widths: Sequence[int] = WIDTHS, steps: int = STEPS, seed: int = 0
 ) -> None:
-    """The same network trained (``method="map"``) with ever more channels; 4 skip channels throughout."""
+    """The same network fitted with ever more channels, 4 of them skip throughout, from the start that its prior draws.
+
+    Adam on the misfit alone. ``method="map"`` restores better by larger steps, a perturbed input and an average, and
+    thereby leaves what the Gaussian process says of a wide network.
+    """
     pair = figure6(data)
     assert pair.missing is not None
+    clean = torch.from_numpy(pair.clean.astype(np.float32))[None]
+    given = Measurement(clean, Mask(torch.from_numpy(pair.missing)), Gaussian(0.0))
     for width in widths:
         if results.has(part="figure6", width=width):
             continue
         description = arch.skip(scales=2, width=width, skip=4)
-        r = tasks.inpaint(pair.clean, pair.missing, method="map", arch=description, effort=effort, seed=seed)
+        settings = Settings(arch=description, method="map", precision="single", seed=seed)
+        rate = min(RATE, RATE_BY_CHANNELS / width)
+        problem, generator = pose(given, settings)
+        stepper = AdamStepper(problem, generator, learning_rate=rate, input_noise=0.0)
+        with timed() as clock:
+            for _ in range(steps):
+                picture = stepper.step()
+        mean = torch.where(given.operator.observed, clean, picture.detach().cpu())
         results.add(
             {
                 "part": "figure6",
                 "width": width,
-                "psnr": psnr(r.mean, pair.clean),
-                "steps": r.info.get("steps"),
-                "seconds": r.seconds,
-                "stopped": r.stopped,
-                "how": f"{description.describe()} fitted, effort {effort}",
+                "psnr": psnr(mean[0].numpy(), pair.clean),
+                "fit": problem.fit(picture),
+                "steps": steps,
+                "seconds": clock.seconds,
+                "how": f"{description.describe()} fitted, Adam at {rate:.2g}",
             }
         )
 
