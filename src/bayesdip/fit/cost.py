@@ -24,9 +24,11 @@ from bayesdip.fit.stacked import batched
 PROBE_SIDE = {1: 256, 2: 64, 3: 32}
 # A process holds more than the tensors that live at once: a convolution's workspace and copies in its own
 # layout, and gaps that the allocator cannot fill again. In units of what goes into and comes out of the
-# largest convolution; measured as resident memory beyond the tensors (``bayesdip bench growth``). Tensors from
-# 32 MiB on leave no gaps: the C library gives them back to the system.
-WORKSPACES, WORKSPACES_OF_LARGE, LARGE = 8.2, 5.3, 32 * 2**20
+# largest convolution; measured as resident memory beyond the tensors (``bayesdip bench growth``). Large tensors
+# leave no gaps, for the C library gives them back to the system: what is more than `LARGE` counts less.
+WORKSPACES, WORKSPACES_OF_LARGE, LARGE = 8.2, 1.35, 56 * 2**20
+# What the first steps leave behind in any case.
+LEAST = 4 * 2**20
 # Copies of the weights that a run keeps: themselves, gradients, Adam's two moments, a good state to go
 # back to (weights and moments), a preconditioner and a momentum; some more in the layout of the kernels.
 COPIES_OF_WEIGHTS = 13
@@ -134,9 +136,8 @@ def step_memory(
         for per_pixel in bytes_per_input_pixel(arch, channels, len(input_grid), dtype, sparing)
     )
     weights = COPIES_OF_WEIGHTS * _bytes_of_weights(arch, channels, len(input_grid))
-    one = largest / 2
-    workspace = largest * (WORKSPACES if one < LARGE else WORKSPACES_OF_LARGE)
-    return round(networks * (each + weights) + (networks if at_once else 1) * workspace)
+    workspace = WORKSPACES * min(largest, LARGE) + WORKSPACES_OF_LARGE * max(0.0, largest - LARGE)
+    return round(LEAST + networks * (each + weights) + (networks if at_once else 1) * workspace)
 
 
 def network_memory(network: Network, input_grid: tuple[int, ...], networks: int = 1) -> int:
