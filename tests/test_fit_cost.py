@@ -112,7 +112,7 @@ def test_the_estimate_holds_what_autograd_keeps(dims):
 
     with torch.autograd.graph.saved_tensors_hooks(pack, lambda t: t):
         picture = network(code)
-    needed = cost.step_memory(net, 1, tuple(code.shape[2:]))
+    needed = cost.step_memory(net, 1, tuple(code.shape[2:])) - cost.LEAST
     assert sum(sizes.values()) < needed < 6 * sum(sizes.values())
     del picture
 
