@@ -9,7 +9,7 @@ from skimage.data import camera
 
 import bayesdip as bd
 from bayesdip.posterior import Posterior
-from bayesdip.stacking import average, local_weights, network_weight
+from bayesdip.stacking import average, calibrated, network_weight, precision_share
 
 SMALL = "shuffle(scales=2, width=8, skip=4, shuffled=4)"
 
@@ -54,14 +54,23 @@ def test_weight_stays_between_zero_and_one(truth: torch.Tensor) -> None:
     assert network_weight(truth, truth, noisy(truth, 1.0, 1), hidden) == pytest.approx(1.0, abs=1e-2)
 
 
-def test_each_part_of_the_picture_has_the_weight_that_its_own_pixels_tell(truth: torch.Tensor) -> None:
+def test_the_share_of_a_pixel_is_that_of_independent_estimates(truth: torch.Tensor) -> None:
     left = torch.arange(200) < 100
-    network = torch.where(left, noisy(truth, 0.05, 1), noisy(truth, 0.2, 1))
-    patches = torch.where(left, noisy(truth, 0.2, 2), noisy(truth, 0.05, 2))
-    hidden = torch.rand(200, 200, generator=torch.Generator().manual_seed(3)) < 0.1
-    weight = local_weights(truth, network, patches, hidden)
-    inner = weight[:, :60].mean(), weight[:, 140:].mean()
-    assert [float(w) for w in inner] == pytest.approx([16 / 17, 1 / 17], abs=0.04)
+    network = torch.where(left, 0.05, 0.2).double().expand(truth.shape)
+    patches = torch.where(left, 0.2, 0.05).double().expand(truth.shape)
+    everywhere = torch.ones(200, 200, dtype=torch.bool)
+    share = precision_share(network, patches, everywhere)
+    assert torch.allclose(share[..., :90], torch.tensor(16 / 17).double())
+    assert torch.allclose(share[..., 110:], torch.tensor(1 / 17).double())
+    assert not precision_share(network, patches, ~everywhere).any()
+
+
+def test_a_standard_deviation_is_scaled_to_the_errors_at_hidden_pixels(truth: torch.Tensor) -> None:
+    hidden = torch.rand(200, 200, generator=torch.Generator().manual_seed(3)) < 0.2
+    std = 0.5 + truth
+    error = 3 * noisy(torch.zeros_like(truth), 1.0, 4) * std
+    assert torch.allclose(calibrated(std, error, hidden), 3 * std, rtol=0.03)
+    assert not calibrated(torch.zeros_like(std), error, ~hidden).any()
 
 
 def test_pixels_that_the_network_did_not_see_are_those_of_the_process() -> None:

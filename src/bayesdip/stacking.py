@@ -4,14 +4,14 @@ The non-local Gaussian process knows what repeats in a picture, the network what
 pictures; their errors differ, and the average of the two posterior means is better than
 either. The weight is the one that predicts pixels best which neither of them saw: stacking
 (Wolpert, Neural Networks 1992; of Bayesian posteriors, Yao et al., Bayesian Analysis 2018). Where
-such pixels are exact they tell as much of every part of the picture, which then has its own weight.
+such pixels are exact, each pixel's weight goes by the two standard deviations too.
 """
 
 from __future__ import annotations
 
-import math
 from dataclasses import replace
 
+import numpy as np
 import torch
 from scipy.ndimage import gaussian_filter
 from torch import Tensor
@@ -29,10 +29,10 @@ from bayesdip.posterior import Posterior
 from bayesdip.settings import Settings
 
 # Prior of the network's weight: normal with this spread around one half. It decides where few
-# pixels stand in strong noise. And of the weight of a part of the picture, around that of the whole.
-WEIGHT_SPREAD, LOCAL_SPREAD = 0.3, 0.5
-# A part holds about so many hidden pixels; and so many count as if they had scattered like those of the whole.
-LOCAL_PIXELS, COMMON_PIXELS = 32, 5
+# pixels stand in strong noise.
+WEIGHT_SPREAD = 0.3
+# Pixels over which the variances of a pixel's neighbours count for it, by a Gaussian window.
+SMOOTHING = 1.0
 
 
 def run(measurement: Measurement, settings: Settings, monitor: Monitor) -> Posterior:
@@ -51,7 +51,7 @@ def run(measurement: Measurement, settings: Settings, monitor: Monitor) -> Poste
             f"method 'stack' was given the operator {measurement.operator!r}: expected the identity or a mask, "
             "since it compares patches of the data; use method='sgld'"
         )
-    by_patches = replace(settings, method="gp", kernel=PatchKernel(), samples=0)
+    patchwise = replace(settings, method="gp", kernel=PatchKernel(), samples=0)
     hidden = choose_held_out(measurement, settings.seed + 1)
     first = first_picture(replace(measurement, y=measurement.y.to(settings.device)), monitor)
     if monitor.should_stop() and first is not None:
@@ -66,18 +66,24 @@ def run(measurement: Measurement, settings: Settings, monitor: Monitor) -> Poste
         return replace(progress, phase=phase, estimate=None, mean=None if first is None else lambda: first)
 
     with monitor.retelling(of_the_first):
-        patches = gp.run(replace(measurement, hidden=hidden), by_patches, monitor)
+        patches = gp.run(replace(measurement, hidden=hidden), patchwise, monitor)
     if monitor.should_stop() or hidden is None or patches.without is None:
         return patches
-    without = patches.without.mean
+    patches_without = patches.without
 
     exact = not bool(measurement.noise.variance(measurement.y, measurement.operator.observed).any())
+    missing = ~measurement.operator.observed.cpu() | hidden
 
-    def weigh(network: Tensor) -> Tensor:
-        if exact:
-            return local_weights(measurement.y, network, without, hidden)
-        weight = network_weight(measurement.y, network, without, hidden)
-        return torch.full(hidden.shape, weight, dtype=torch.float64)
+    def weigh(mean: Tensor, std: Tensor | None = None) -> Tensor:
+        """Least squares of what hidden pixels say; of exact ones, in proportion to `precision_share`."""
+        mean, without = mean.double().cpu(), patches_without.mean.double().cpu()
+        share, other = torch.ones_like(mean), patches_without.std
+        if exact and std is not None and other is not None:
+            by_network = calibrated(std, measurement.y - mean, hidden)
+            by_patches = calibrated(other, measurement.y - without, hidden)
+            share = precision_share(by_network, by_patches, missing)
+        both = without + share * (mean - without)
+        return share * network_weight(measurement.y, both, without, hidden)
 
     def so_far(progress: Progress) -> Tensor:
         try:
@@ -92,7 +98,7 @@ def run(measurement: Measurement, settings: Settings, monitor: Monitor) -> Poste
             network = sgld.run(seen, settings, monitor, first_picture=False)
     except NoResultError:
         return replace(patches, stopped=monitor.stop_reason)
-    return average(patches, network, weigh(network.mean), hidden)
+    return average(patches, network, weigh(network.mean, network.std), hidden)
 
 
 def network_weight(y: Tensor, network: Tensor, patches: Tensor, hidden: Tensor) -> float:
@@ -119,30 +125,27 @@ def network_weight(y: Tensor, network: Tensor, patches: Tensor, hidden: Tensor) 
     return min(max(found, 0.0), 1.0)
 
 
-def local_weights(y: Tensor, network: Tensor, patches: Tensor, hidden: Tensor) -> Tensor:
-    """The network's share in every part of the picture, shape grid: `network_weight` of the pixels around.
+def calibrated(std: Tensor, residual: Tensor, hidden: Tensor) -> Tensor:
+    """`std`, (C, *grid), times what makes it right on average where `residual` is an error, at the hidden pixels."""
+    std, error = std.double().cpu(), residual[:, hidden]
+    if not bool(std.any()):
+        return std
+    least = 1e-3 * float(std.amax())
+    return std * (error / std[:, hidden].clamp_min(least)).square().mean().sqrt()
 
-    Those that are nearer count more, by a Gaussian window. The prior is around the weight of the whole picture. Noise
-    of ten times the difference of the two pictures leaves too little in 32 pixels: then that one weight is better.
+
+def precision_share(network: Tensor, patches: Tensor, missing: Tensor) -> Tensor:
+    """Share of the network, (C, *grid), in the mean of two independent estimates of these standard deviations.
+
+    Variances are averaged over the `missing` pixels nearby.
     """
-    weight = network_weight(y, network, patches, hidden)
-    dims, density = hidden.ndim, float(hidden.double().mean())
-    reach = (LOCAL_PIXELS / density) ** (1 / dims) / (2 * math.pi) ** 0.5
-
-    def around(values: Tensor) -> Tensor:
-        """Sums over the window, whose height is one."""
-        volume = ((2 * math.pi) ** 0.5 * reach) ** dims
-        found = gaussian_filter(values.numpy(), reach, mode="constant")
-        return torch.from_numpy(volume * found)
-
-    step = (network - patches).double().cpu() * hidden
-    wanted = (y - patches).double().cpu() * hidden
-    left = (wanted - weight * step).square().mean(0)
-    typical = left[hidden].mean()
-    scatter = (around(left) + COMMON_PIXELS * typical) / (around(hidden.double()) + COMMON_PIXELS)
-    ridge = (scatter / LOCAL_SPREAD**2).clamp_min(torch.finfo(torch.float64).tiny)
-    found = around((step * wanted).sum(0)) + ridge * weight
-    return (found / (around(step.square().sum(0)) + ridge)).clamp(0.0, 1.0)
+    here = missing.to(torch.float64)
+    network_variance, patches_variance = (
+        torch.from_numpy(np.stack([gaussian_filter(v.numpy(), SMOOTHING) for v in std.square() * here]))
+        for std in (network, patches)
+    )
+    total = network_variance + patches_variance
+    return torch.where(total > 0, patches_variance / total, 0.0)
 
 
 def blend(patches: Tensor, network: Tensor, weight: Tensor, hidden: Tensor) -> Tensor:

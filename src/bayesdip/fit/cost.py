@@ -26,12 +26,12 @@ PROBE_SIDE = {1: 256, 2: 64, 3: 32}
 # layout, and gaps that the allocator cannot fill again. In units of what goes into and comes out of the
 # largest convolution; measured as resident memory beyond the tensors (``bayesdip bench growth``). Large tensors
 # leave no gaps, for the C library gives them back to the system: what is more than `LARGE` counts less.
-WORKSPACES, WORKSPACES_OF_LARGE, LARGE = 8.2, 1.35, 56 * 2**20
+WORKSPACES, WORKSPACES_OF_LARGE, LARGE = 7.8, 1.35, 56 * 2**20
 # What the first steps leave behind in any case.
-LEAST = 4 * 2**20
+LEAST = 3 * 2**20
 # Copies of the weights that a run keeps: themselves, gradients, Adam's two moments, a good state to go
 # back to (weights and moments), a preconditioner and a momentum; some more in the layout of the kernels.
-COPIES_OF_WEIGHTS = 13
+COPIES_OF_WEIGHTS = 12.5
 # What a whole run holds beside its steps, in bytes on a CPU: for counting the memory beforehand; for each
 # value of a picture, for averages and results; and for each value of a sample, which is kept in single
 # precision and goes to the user's scale through two copies in double. Measured as `WORKSPACES`.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
 from torch import Tensor
@@ -22,7 +22,7 @@ A_DRAW = 0.1
 MEASURED = 0.02
 
 
-def units_of_noise(passes: int, patches: Sequence[int]) -> list[float]:
+def units_of_noise(passes: int, patches: Iterable[int]) -> list[float]:
     """The time of each pass, and of the coarser grids after them, in that of the first pass."""
     fine = [1.0] * (passes - 1) + [LAST_PASS]
     once = [*fine, COARSER * sum(fine)]

@@ -9,7 +9,7 @@ from bayesdip.gp.hidden import twice
 from bayesdip.gp.memory import filling_memory, patches_memory
 from bayesdip.gp.patch_cost import Course, units_of_filling, units_of_noise, units_of_turns
 from bayesdip.gp.patch_noise import PATCH_VALUES, SMALL_PATCH
-from bayesdip.gp.patch_posterior import fills_in, patch_posterior
+from bayesdip.gp.patch_posterior import ONE_SIZE, fills_in, patch_posterior
 from bayesdip.gp.patch_projection import STATIONARY, project, spread, turns_of
 from bayesdip.gp.posterior import posterior
 from bayesdip.kernels.patches import PatchKernel
@@ -22,8 +22,8 @@ from bayesdip.settings import Settings
 # By effort: how often the covariances of the patches are learnt anew, and where pixels are missing.
 PASSES = {"fast": 2, "balanced": 3, "best": 4}
 FILLING_PASSES = {"fast": 3, "balanced": 5, "best": 7}
-# Values in a patch of noisy data: the means with larger and with smaller patches err differently.
-PATCHES = {"fast": (PATCH_VALUES,), "balanced": (PATCH_VALUES,), "best": (PATCH_VALUES, SMALL_PATCH)}
+# Values in a patch of noisy data, and their weight in the mean: larger and smaller patches err differently.
+PATCHES = {"fast": ONE_SIZE, "balanced": ONE_SIZE, "best": {PATCH_VALUES: 0.75, SMALL_PATCH: 0.25}}
 # How far, in pixels, patches alike are looked for beyond the usual reach.
 FAR = {"fast": 0, "balanced": 0, "best": 100}
 # Turns of denoising and projection where the data are no pixels, and draws for the standard deviation.

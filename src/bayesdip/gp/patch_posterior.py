@@ -6,8 +6,9 @@ Data with noise are restored by :mod:`bayesdip.gp.patch_noise`, data with missin
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 import torch
 from torch import Tensor
@@ -27,6 +28,8 @@ from bayesdip.operators import Identity, Mask, Operator
 FEW_MISSING = 0.1
 # A picture that varies by no more than so many rounding errors of its level is flat.
 ROUNDING = 16
+# One size of patches, of which all is the mean.
+ONE_SIZE = MappingProxyType({PATCH_VALUES: 1.0})
 # How often the covariances are learnt: filling in begins farther from the picture.
 NOISE_PASSES, FILLING_PASSES = 3, 5
 # Where filling in begins: the mean of the process that a network without the picture for an input has,
@@ -66,7 +69,7 @@ def patch_posterior(
     noise: Noise,
     *,
     passes: int | None = None,
-    patches: Sequence[int] = (PATCH_VALUES,),
+    patches: Mapping[int, float] = ONE_SIZE,
     far: int = 0,
     start: Tensor | None = None,
     monitor: Monitor | None = None,
@@ -87,9 +90,9 @@ def patch_posterior(
     passes : int, optional
         How often the covariances are learnt anew: by default `NOISE_PASSES`, or `FILLING_PASSES` where
         :func:`fills_in` says so. 0 gives the pilot, for noise with the noise's std.
-    patches : sequence of int
+    patches : mapping of int to float
         For noise: how many values a patch holds at most, all channels counted. Of several sizes the
-        means, and standard deviations, are averaged.
+        means, and standard deviations, are averaged with these weights.
     far : int
         For noise: up to this lag in pixels, every third patch per axis is looked at beside all those within 24.
     start : Tensor, shape (C, *grid), optional
@@ -143,8 +146,10 @@ def patch_posterior(
         if number and part.passes < passes:  # stopped: its share of the average is not there
             break
         found.append(part)
-    mean = torch.stack([whitening.undo(part.mean, y) for part in found]).mean(0)
-    std = torch.stack([whitening.undo_std(part.std, y) for part in found]).mean(0)
+    weights = [w / sum(list(patches.values())[: len(found)]) for w in patches.values()]
+    mean = sum(w * whitening.undo(part.mean, y) for w, part in zip(weights, found, strict=False))
+    std = sum(w * whitening.undo_std(part.std, y) for w, part in zip(weights, found, strict=False))
+    assert isinstance(mean, Tensor) and isinstance(std, Tensor)
     return PatchPosterior(mean, std, found[0].passes)
 
 
