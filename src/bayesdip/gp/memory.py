@@ -46,12 +46,13 @@ def filling_memory(grid: tuple[int, ...], channels: int) -> int:
     return round(pictures + 4 * FILLING_TABLES * rows * width * values)
 
 
-def patches_memory(grid: tuple[int, ...], channels: int) -> int:
-    """Bytes that taking noise from a signal or picture by its patches needs."""
+def patches_memory(grid: tuple[int, ...], channels: int, far: int = 0) -> int:
+    """Bytes that taking noise from a signal or picture by its patches needs, see `learnt_pass` for `far`."""
     height, width = (*grid, 1)[:2]
     raster = Raster.of(height, width, channels, last=True)
     values = prod(raster.patch) * min(channels, JOINT_CHANNELS)
     groups = min(BATCH, min(raster.stripe, len(raster.tops)) * len(raster.lefts))
-    rows = min(height, int(raster.tops[: raster.stripe][-1]) + 2 * raster.reach[0] + raster.patch[0])
+    around = 2 * max(raster.reach[0], far) + raster.patch[0]
+    rows = min(height, int(raster.tops[: raster.stripe][-1]) + around)
     of_a_batch = groups * (MATRICES * values**2 + PATCHES * GROUP * values)
     return round(4 * (of_a_batch + TABLES * rows * width * values + PICTURES * height * width * channels))

@@ -41,8 +41,10 @@ def run(measurement: Measurement, kernel: PatchKernel, settings: Settings, monit
 def _of_pixels(
     measurement: Measurement, kernel: PatchKernel, settings: Settings, monitor: Monitor
 ) -> Posterior:
-    passes, patches = PASSES[settings.effort], PATCHES[settings.effort]
-    units, memory = units_of_noise(passes, patches), patches_memory(measurement.grid, measurement.channels)
+    effort = settings.effort
+    passes, patches, far = PASSES[effort], PATCHES[effort], FAR[effort]
+    units = units_of_noise(passes, patches)
+    memory = patches_memory(measurement.grid, measurement.channels, far)
     if fills_in(measurement.y, measurement.operator, measurement.noise):
         passes = FILLING_PASSES[settings.effort]
         units, memory = units_of_filling(passes), filling_memory(measurement.grid, measurement.channels)
@@ -57,7 +59,7 @@ def _of_pixels(
             part.noise,
             passes=passes,
             patches=patches,
-            far=FAR[settings.effort],
+            far=far,
             monitor=course.watch,
         )
         facts = {"passes": found.passes, "left_to_first_estimate": found.left}
