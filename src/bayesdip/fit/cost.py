@@ -28,7 +28,7 @@ PROBE_SIDE = {1: 256, 2: 64, 3: 32}
 # leave no gaps, for the C library gives them back to the system: what is more than `LARGE` counts less.
 WORKSPACES, WORKSPACES_OF_LARGE, LARGE = 7.8, 1.35, 56 * 2**20
 # What the first steps leave behind in any case.
-LEAST = 3 * 2**20
+LEAST = 4 * 2**20
 # Copies of the weights that a run keeps: themselves, gradients, Adam's two moments, a good state to go
 # back to (weights and moments), a preconditioner and a momentum; some more in the layout of the kernels.
 COPIES_OF_WEIGHTS = 12.5
