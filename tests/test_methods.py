@@ -29,7 +29,8 @@ HOLES[2, 3] = True
         (Mask(HOLES, (8, 8)), "balanced", "gp"),
         (Mask(HOLES, (8, 8)), "best", "stack"),
         (Downsample((8, 8), 2), "best", "gp"),
-        (Blur((8, 8), torch.ones(3, 3) / 9), "fast", "sgld"),
+        (Blur((8, 8), torch.ones(3, 3) / 9), "fast", "gp"),
+        (Blur((4, 4, 4), torch.ones(3, 3, 3) / 27), "fast", "gp"),
         (Identity((4, 4, 4)), "best", "gp"),
     ],
 )
@@ -60,6 +61,14 @@ def test_an_option_that_one_method_has_means_that_method(option: dict[str, Any],
 def test_noise_far_from_gaussian_is_for_both(noise: Any) -> None:
     assert suited(Identity((8, 8)), "fast", {}, noise)["method"] == "stack"
     assert suited(Identity((8, 8)), "fast", {}, Gaussian(0.1))["method"] == "gp"
+
+
+@pytest.mark.parametrize("noise", [Laplace(0.1), Speckle(4.0)])
+def test_noise_far_from_gaussian_on_a_blurred_picture_is_for_a_network(noise: Any) -> None:
+    blur = Blur((8, 8), torch.ones(3, 3) / 9)
+    assert suited(blur, "fast", {}, noise) == {"method": "sgld"}
+    assert suited(blur, "fast", {"samples": 4}) == {"method": "sgld"}
+    assert suited(blur, "fast", {}, Gaussian(0.1)) == {"method": "gp", "kernel": "nonlocal"}
 
 
 def test_options_at_their_defaults_mean_nothing() -> None:

@@ -64,9 +64,9 @@ def suited(
 ) -> dict[str, Any]:
     """What ``method="auto"`` stands for: the choice of method and, for ``gp``, of kernel.
 
-    As the benchmarks of the paper's tables found (docs/benchmarks.md). Noise, missing pixels, shrunken pictures:
+    As the benchmarks of the paper's tables found (docs/benchmarks.md). Noise, missing pixels, shrunken and blurred pictures:
     the picture's own patches, and for the former two a network beside them where there is time for it. Signals with noise,
-    and noise that is far from Gaussian: both. Blurred pictures: the network. Volumes: the process, for there are no
+    and noise that is far from Gaussian: both, or where the data are no pixels the network. Volumes: the process, for there are no
     networks for them. An option that only one method has means that method, and samples that were asked for one that draws them.
     """
 
@@ -80,14 +80,16 @@ def suited(
         return {"method": "map"}
     sampling = asked("arch", "sampler", "temperature", "chains", "sample_sigma")
     drawn = bool(options.get("samples"))
-    if isinstance(operator, Downsample):
-        if not (sampling or drawn):
+    other_noise = isinstance(noise, Laplace | Speckle)
+    if not isinstance(operator, Identity | Mask):
+        if not (sampling or drawn or other_noise):
             return {"method": "gp", "kernel": "nonlocal"}
-        return {"method": "sgld"} if asked("chains") else {"method": "sgld", "chains": CHAINS_TO_UPSCALE}
-    if sampling or not isinstance(operator, Identity | Mask):
+        several = isinstance(operator, Downsample) and not asked("chains")
+        return {"method": "sgld", "chains": CHAINS_TO_UPSCALE} if several else {"method": "sgld"}
+    if sampling:
         return {"method": "sgld"}
     noisy_signal = isinstance(operator, Identity) and len(operator.input_shape) == 1
-    if effort == "best" or drawn or noisy_signal or isinstance(noise, Laplace | Speckle):
+    if effort == "best" or drawn or noisy_signal or other_noise:
         return {"method": "stack"}
     return {"method": "gp", "kernel": "nonlocal"}
 
