@@ -26,7 +26,7 @@ PROBE_SIDE = {1: 256, 2: 64, 3: 32}
 # layout, and gaps that the allocator cannot fill again. In units of what goes into and comes out of the
 # largest convolution; measured as resident memory beyond the tensors (``bayesdip bench growth``). Large tensors
 # leave no gaps, for the C library gives them back to the system: what is more than `LARGE` counts less.
-WORKSPACES, WORKSPACES_OF_LARGE, LARGE = 7.8, 1.35, 56 * 2**20
+WORKSPACES, WORKSPACES_OF_LARGE, LARGE = 8.4, 1.35, 56 * 2**20
 # What the first steps leave behind in any case.
 LEAST = 4 * 2**20
 # Copies of the weights that a run keeps: themselves, gradients, Adam's two moments, a good state to go
