@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from bayesdip.bench import (
+    blurred,
     compare,
     frontier,
     gp,
@@ -138,6 +139,10 @@ BENCHMARKS = {
     "paper-upscale": Benchmark(
         "five pictures (Set5) enlarged four times, PSNR of the Y channel",
         lambda results, ask: tables.paper_upscale(results, ask.folder, ask.options, ask.pictures, 4),
+    ),
+    "deblur": Benchmark(
+        "four gray pictures, blurred twice and noisy",
+        lambda results, ask: blurred.deblur(results, ask.options, ask.pictures),
     ),
     "figure6": Benchmark(
         "the paper's 64x64 inpainting by the closed-form kernel",
