@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import pytest
+
+from bayesdip import BayesDipError
 from bayesdip.bench.catalogue import Request, run_benchmark
 
 
@@ -12,3 +15,8 @@ def test_every_blur_is_restored_better_than_it_was_given_and_taken_up_again(tmp_
     assert all(row["psnr"] > row["blurred"] + 1 for row in first.rows)
     again = run_benchmark("deblur", ask, tmp_path / "kept.json", lambda line: None)
     assert again.rows == first.rows  # with their seconds: nothing was measured anew
+
+
+def test_an_unknown_picture_is_refused_in_one_line():
+    with pytest.raises(BayesDipError, match="camera"):
+        run_benchmark("deblur", Request(None, {}, pictures=("moose",)), None, lambda line: None)

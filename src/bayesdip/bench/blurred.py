@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection
 from itertools import product
 
 import numpy as np
@@ -12,6 +12,7 @@ from bayesdip import tasks
 from bayesdip.bench.pictures import Array, psnr
 from bayesdip.bench.results import Results
 from bayesdip.pipeline import Options
+from bayesdip.settings import one_of
 
 SIDE, BORDER = 128, 8
 # Names in scikit-image, and where the part begins.
@@ -20,11 +21,18 @@ PARTS = {"camera": (80, 200), "astronaut": (20, 150), "coins": (60, 60), "moon":
 DEGRADED = ((1.6, 2.0), (2.5, 5.0))
 
 
-def deblur(results: Results, options: Options, only: Iterable[str] = ()) -> None:
+def deblur(results: Results, options: Options, only: Collection[str] = ()) -> None:
     """PSNR inside a border of 8 pixels, where a blur sees nothing of what lies beyond the picture.
 
     The noise level is told; pictures are rounded and clipped to 8 bits.
+
+    Raises
+    ------
+    BayesDipError
+        `only` names a picture that is not among them.
     """
+    for name in only:
+        one_of("picture", name, tuple(PARTS))
     seed = options.get("seed", 0)
     for name, (blur, noise) in product(PARTS, DEGRADED):
         if (only and name not in only) or results.has(picture=name, blur=blur):

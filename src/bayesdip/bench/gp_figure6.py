@@ -30,6 +30,11 @@ RATE, RATE_BY_CHANNELS = 0.003, 0.2
 STEPS = 600
 
 
+def rate_of(channels: int) -> float:
+    """Adam's learning rate at which a network of so many channels stays near its start."""
+    return min(RATE, RATE_BY_CHANNELS / channels)
+
+
 def kernels(results: Results, data: Path, seed: int = 0) -> None:
     """The closed-form kernel, RBF learnt on the known pixels, and the likeliest kernel.
 
@@ -84,7 +89,7 @@ def networks(
             continue
         description = arch.skip(scales=2, width=width, skip=4)
         settings = Settings(arch=description, method="map", precision="single", seed=seed)
-        rate = min(RATE, RATE_BY_CHANNELS / width)
+        rate = rate_of(width)
         problem, generator = pose(given, settings)
         stepper = AdamStepper(problem, generator, learning_rate=rate, input_noise=0.0)
         with timed() as clock:

@@ -81,7 +81,7 @@ def pose(measurement: Measurement, settings: Settings) -> tuple[Problem, torch.G
     rule = arch.grid_rule()
     device, sizes = settings.device, (measurement.channels, tuple(rule.input_axis(n) for n in grid))
     dtype = precision.fastest(device) if settings.precision == "auto" else torch.float32
-    # Several chains at once run in torch.func.vmap, which cannot recompute.
+    # Several chains at once run in torch.func.vmap on a GPU, which cannot recompute.
     sparing = settings.chains == 1 and step_memory(arch, *sizes, dtype=dtype) > available_memory(device)
     needed = step_memory(arch, *sizes, dtype=dtype, sparing=sparing)
     what = f"fitting {arch.name!r} to {' x '.join(map(str, grid))} pixels"

@@ -202,11 +202,11 @@ def learnt_pass(
     values = data.values if data.missing is None else torch.where(data.missing, estimate, data.values)
     total, total_variance = torch.zeros_like(estimate), torch.zeros_like(estimate)
     count = torch.zeros_like(data.noise)
+    seen = max(reach[0], far)
     for start in range(0, len(tops), raster.stripe):
         if stop(start / len(tops)):
             return None
         inside = tops[start : start + raster.stripe]
-        seen = max(reach[0], far)
         first = max(0, int(inside[0]) - seen)
         rows = slice(first, min(height, int(inside[-1]) + seen + shape[0]))
         patches = Patches(rows.stop - first, width, *shape)

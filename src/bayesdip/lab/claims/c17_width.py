@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from torch import Tensor
 
 from bayesdip import arch
+from bayesdip.bench.gp_figure6 import rate_of
 from bayesdip.bench.results import Row
 from bayesdip.gp import learn, posterior
 from bayesdip.lab.claim import PAPER, Cell, Claim, Size, Task, crossed
@@ -23,9 +24,6 @@ if TYPE_CHECKING:
 
 WIDTHS = {"quick": (8, 16, 32, 64), "full": (16, 32, 64, 128, 256, 512)}
 SIGMA = 0.01  # of the Gaussian process' data, which are exact
-# Adam moves every weight by about its rate, so that a layer's output moves by the rate times the channels:
-# at Adam's usual 0.01 networks of 64 channels and more leave the neighbourhood of their start.
-RATE, RATE_BY_CHANNELS = 0.003, 0.2
 
 
 def cells(size: Size) -> list[Cell]:
@@ -41,8 +39,7 @@ def measure(task: Task) -> Row:
     problem = inpainting(truth, 0.5, task.generator())
     if task["method"] == "network":
         description = arch.skip(scales=2, width=task["channels"], skip=4)
-        rate = min(RATE, RATE_BY_CHANNELS / task["channels"])
-        recipe = Recipe(2 * task.size.steps, learning_rate=rate)
+        recipe = Recipe(2 * task.size.steps, learning_rate=rate_of(task["channels"]))
         found = fit(description, problem, recipe, task.generator(1))
         mean = found.average
     else:
