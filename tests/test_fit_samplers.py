@@ -8,6 +8,7 @@ import torch
 from bayesdip.bench import samplers_exact
 from bayesdip.errors import BayesDipError
 from bayesdip.fit import schedule
+from bayesdip.fit.basis import Basis
 from bayesdip.fit.problem import Problem
 from bayesdip.fit.samplers import Psgld, Sgld
 from bayesdip.fit.sgld import SAMPLERS
@@ -70,7 +71,7 @@ def run(name, target, *, steps, step_size, temperature=1.0, seed=1, **options):
         sampler.pace(step / steps)
         sampler.step()
         if step >= steps // 4 and sampler.counts:
-            state = sampler.weights[0] if name != "hmc" else sampler._home.weights[0]
+            state = sampler.weights[0] if name != "hmc" else sampler._home.coordinates[0]
             kept.append(state.detach().clone())
     return torch.stack(kept), sampler
 
@@ -104,6 +105,71 @@ def test_the_sampler_has_the_exact_posterior_of_a_linear_network(name, temperatu
     assert ((chain_variances.mean(0) - expected).abs() < 4 * error_of_variance).all()
     assert (error_of_variance < 0.05 * expected).all()  # the comparison is sharp
     assert (error_of_mean < 0.05 * expected.sqrt()).all()
+
+
+class BankTarget(LinearTarget):
+    """The same weights as a filter bank, (K, 2, 3), in coordinates of its own."""
+
+    @classmethod
+    def in_a_basis(cls, chains):
+        target = cls.draw(chains)
+        target.weights = [target.weights[0].detach().reshape(chains, 2, 3).requires_grad_()]
+        generator = torch.Generator().manual_seed(3)
+        turns = (torch.randn(n, n, generator=generator, dtype=torch.float64) for n in (2, 3))
+        left, right = (torch.linalg.qr(t).Q.expand(chains, -1, -1) for t in turns)
+        hessian = target.design.T @ target.design / target.sigma**2
+        turn = torch.kron(left[0], right[0])  # of the coordinates, row by row
+        curvature = (turn.T @ hessian @ turn).diagonal().reshape(2, 3).expand(chains, 2, 3)
+        return target, Basis(left, right), curvature
+
+    def picture(self, input_noise=0.0, generator=None):
+        return self.weights[0].flatten(1) @ self.design.T
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_in_a_basis_too_the_sampler_has_the_exact_posterior(name):
+    chains, case = 200, CASES[name]
+    target, basis, curvature = BankTarget.in_a_basis(chains)
+    mean, covariance = target.posterior()
+    generator = torch.Generator().manual_seed(1)
+    # The coordinates mix what is badly scaled, so that a chain from anywhere would take long to forget it.
+    exact = (
+        torch.randn(chains, DIM, generator=generator, dtype=torch.float64)
+        @ torch.linalg.cholesky(covariance).T
+    )
+    target.weights[0].detach().copy_((mean + exact).reshape(chains, 2, 3))
+    sampler = SAMPLERS[name](target, generator, [curvature], step_size=0.7 * case["step_size"], bases=[basis])
+    sampler.temperature, draws = 1.0, []
+    for step in range(2 * case["steps"]):
+        if step == case["steps"] // 2:
+            sampler.begin()
+        sampler.pace(step / (2 * case["steps"]))
+        sampler.step()
+        if step >= case["steps"] // 2 and sampler.counts:
+            at_home = name != "hmc" or sampler._leaps == 0
+            if at_home:
+                state = sampler.weights[0] if name != "hmc" else basis.back(sampler._home.coordinates[0])
+                draws.append(state.detach().flatten(1).clone())
+    draws = torch.stack(draws)
+    chain_means = draws.mean(0)
+    assert ((chain_means.mean(0) - mean).abs() < 4 * chain_means.std(0) / chains**0.5).all()
+    chain_variances = (draws - mean).square().mean(0)
+    error = chain_variances.std(0) / chains**0.5
+    assert ((chain_variances.mean(0) - covariance.diagonal()).abs() < 4 * error).all()
+    assert (error < 0.15 * covariance.diagonal()).all()
+
+
+def test_after_a_rollback_the_coordinates_are_those_of_the_weights():
+    target, basis, curvature = BankTarget.in_a_basis(chains=2)
+    sampler = Psgld(target, torch.Generator().manual_seed(0), [curvature], step_size=0.2, bases=[basis])
+    sampler.temperature = 1.0
+    sampler.step()
+    kept = sampler.snapshot()
+    before = target.weights[0].detach().clone()
+    sampler.step()
+    sampler.rewind(kept)
+    assert torch.equal(target.weights[0].detach(), before)
+    assert torch.allclose(sampler.coordinates[0], basis.into(before))
 
 
 def test_hmc_is_exact_at_a_step_at_which_an_euler_step_is_not():

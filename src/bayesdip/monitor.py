@@ -70,7 +70,8 @@ class Monitor:
 
     ``stop_reason`` is empty as long as the run may go on. A callback that returns True, an
     interrupt (Ctrl-C) and a spent time budget all stop the run at its next step, so that the
-    state is never torn and the best result so far can be given.
+    state is never torn and the best result so far can be given. So does the end of the `whole`, if this is
+    the monitor of a part of it.
     """
 
     callback: Callback | None = None
@@ -78,6 +79,7 @@ class Monitor:
     stop_reason: str = ""
     started: float = field(default_factory=time.monotonic)
     retold: Callable[[Progress], Progress] = lambda progress: progress
+    whole: Monitor | None = None
 
     def __post_init__(self) -> None:
         if self.time_budget is not None and not self.time_budget > 0:
@@ -92,6 +94,8 @@ class Monitor:
         return self.elapsed / self.time_budget if self.time_budget else 0.0
 
     def should_stop(self) -> bool:
+        if not self.stop_reason and self.whole is not None and self.whole.should_stop():
+            self.stop_reason = self.whole.stop_reason
         if not self.stop_reason and self.budget_spent() >= 1.0:
             self.stop_reason = "time budget"
         return bool(self.stop_reason)
@@ -108,6 +112,14 @@ class Monitor:
             yield
         finally:
             self.retold = before
+
+    def part(self, share: float, retold: Callable[[Progress], Progress]) -> Monitor:
+        """For one of several runs that make up this one: it has that share of the time left, and ends when this one does.
+
+        What it is told, this one is told as `retold` has it.
+        """
+        left = None if self.time_budget is None else max(1e-3, share * (self.time_budget - self.elapsed))
+        return Monitor(lambda progress: self.report(retold(progress)), left, whole=self)
 
     def _tell(self, progress: Progress) -> None:
         if self.callback is not None and self.callback(progress) is True and not self.stop_reason:

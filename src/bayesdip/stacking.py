@@ -17,7 +17,7 @@ from scipy.ndimage import gaussian_filter
 from torch import Tensor
 
 from bayesdip.errors import BayesDipError, NoResultError
-from bayesdip.fit import sgld
+from bayesdip.fit import parts
 from bayesdip.fit.first import first_picture
 from bayesdip.gp import method as gp
 from bayesdip.held_out import choose_held_out
@@ -95,7 +95,7 @@ def run(measurement: Measurement, settings: Settings, monitor: Monitor) -> Poste
     seen = replace(measurement, operator=measurement.operator.with_hidden(hidden), hidden=None)
     try:
         with monitor.retelling(lambda progress: replace(progress, mean=lambda: so_far(progress))):
-            network = sgld.run(seen, settings, monitor, first_picture=False)
+            network = parts.run(seen, settings, monitor, patches)
     except NoResultError:
         return replace(patches, stopped=monitor.stop_reason)
     return average(patches, network, weigh(network.mean, network.std), hidden)

@@ -20,11 +20,12 @@ from bayesdip.bench.one_solve import peak_bytes
 from bayesdip.fit import precision
 from bayesdip.fit.batch import Batch
 from bayesdip.fit.cost import step_memory
+from bayesdip.fit.muon import MuonStepper
 from bayesdip.fit.problem import Problem
 from bayesdip.fit.recompute import recompute
 from bayesdip.fit.samplers import Psgld
 from bayesdip.fit.stacked import batched
-from bayesdip.fit.steppers import AdamStepper, Target
+from bayesdip.fit.steppers import Target
 from bayesdip.measurement import Measurement
 from bayesdip.noise import Gaussian
 from bayesdip.operators import Identity
@@ -82,7 +83,7 @@ def _fit(
             recompute(problem.network)
     target: Target = problems[0] if pictures == 1 else Batch.together(problems)
     generator = torch.Generator(device).manual_seed(seed)
-    stepper = AdamStepper(target, generator, learning_rate=0.01, input_noise=1 / 30)
+    stepper = MuonStepper(target, generator, learning_rate=0.02, others_rate=0.01, input_noise=1 / 30)
     taken = []
     for _ in range(steps):
         begun = time.perf_counter()
@@ -92,7 +93,8 @@ def _fit(
         taken.append(time.perf_counter() - begun)
     # A run keeps a good state to go back to, and goes on by Langevin dynamics.
     good = stepper.snapshot()
-    langevin = Psgld(target, generator, stepper.curvature(), step_size=0.01)
+    curvature, bases = stepper.curvature()
+    langevin = Psgld(target, generator, curvature, step_size=0.01, bases=bases)
     langevin.step()
     del good
     return taken, tuple(problems[0].code.shape[2:])

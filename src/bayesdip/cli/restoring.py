@@ -19,7 +19,6 @@ from bayesdip.cli.resume import Shelf, request_of
 from bayesdip.cli.shared import Shared
 from bayesdip.cli.verbs import Work
 from bayesdip.memory import check_memory
-from bayesdip.report import PAGE, write_report
 from bayesdip.restoration import Restoration
 
 TITLES = {"denoise": "Denoising", "inpaint": "Inpainting", "upscale": "Upscaling", "deblur": "Deblurring"}
@@ -83,7 +82,11 @@ def check_room(shape: tuple[int, ...], samples: int) -> None:
 def written(shared: Shared, restoration: Restoration) -> Written:
     """Where everything will be; the standard deviation nowhere if there is none."""
     std = shared.std if restoration.std is not None else None
-    report = None if shared.report is None else shared.report / PAGE
+    report = None
+    if shared.report is not None:
+        from bayesdip.report import PAGE
+
+        report = shared.report / PAGE
     return Written(shared.output, std, report, shared.resume)
 
 
@@ -109,6 +112,8 @@ def write(run: Run, shelf: Shelf | None) -> None:
 
 
 def report_on(run: Run, folder: Path, command: str) -> None:
+    from bayesdip.report import write_report  # 20 ms that a run without a report does not need
+
     write_report(
         folder,
         run.picture.pixels,

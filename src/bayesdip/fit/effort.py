@@ -9,16 +9,18 @@ from bayesdip.settings import Settings
 
 @dataclass(frozen=True)
 class Plan:
-    """A run of ``steps``: Adam first, then heating, burn-in and sampling.
+    """A run of ``steps``: Muon first, then heating, burn-in and sampling.
 
     Attributes
     ----------
     steps : int
     warm_up, heated, burnt_in : float
-        Shares of the steps at which Adam ends, the full temperature is reached, and sampling begins
+        Shares of the steps at which Muon ends, the full temperature is reached, and sampling begins
         at the latest: burn-in ends earlier where the fit has settled.
+    muon_rate : float
+        See ``MuonStepper``.
     learning_rate, input_noise : float
-        Of Adam; see ``AdamStepper``.
+        Of Adam, for what goes by it there; see ``AdamStepper``.
     step_size : float
         Of the Langevin dynamics; see ``psgld_step``.
     """
@@ -28,12 +30,27 @@ class Plan:
     heated: float = 0.35
     burnt_in: float = 0.45
     learning_rate: float = 0.01
+    muon_rate: float = 0.02
     input_noise: float = 1 / 30
-    step_size: float = 0.03
+    step_size: float = 0.06
 
 
-# A short run pays for larger steps with a slightly worse fit; a long one need not.
-PLANS = {"fast": Plan(1100, step_size=0.04), "balanced": Plan(4000), "best": Plan(12000)}
+PLANS = {"fast": Plan(1100), "balanced": Plan(4000), "best": Plan(12000)}
+
+
+@dataclass(frozen=True)
+class PaperRecipe:
+    """Cheng et al. 2019, section 5 and their released code: what ``"adam-noise"`` does."""
+
+    steps: int = 20000
+    burn_in: float = 7000 / 20000
+    count_every: int = 50
+    learning_rate: float = 0.01
+    input_noise: float = 1 / 30
+    weight_decay: float = 5e-8
+
+
+PAPER = PaperRecipe()
 
 
 # Several chains share the steps of an effort; fewer than these find no posterior.

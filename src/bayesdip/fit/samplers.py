@@ -1,6 +1,6 @@
 """The samplers of a network's posterior: one stepper each, a few lines around a pure step of ``fit.langevin``.
 
-All of them work in coordinates that one fixed diagonal preconditioner gives, from the energy
+All of them work in coordinates that one fixed preconditioner gives, diagonal in a basis of its own, from the energy
 
     U(w) = -log p(y | A f_w(z)) + sum_i w_i^2 / (2 s_i^2),
 
@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from bayesdip.fit import schedule
+from bayesdip.fit.basis import Basis
 from bayesdip.fit.langevin import Momentum, psgld_step, relative_variance, sghmc_step, sgld_step
 from bayesdip.fit.steppers import Stepper, Target
 
@@ -27,12 +28,15 @@ class LangevinStepper(Stepper):
         P_i = 1 / (curvature_i + 1 / s_i^2),
 
     where the second term is the prior's own precision: directions that the data do not see
-    move as the prior allows.
+    move as the prior allows. It is diagonal in the coordinates of the weights that `bases` give: the prior is the same in
+    all of them, for they are orthogonal.
 
     Parameters
     ----------
     curvature : list of Tensor
         A diagonal stand-in for the curvature of the misfit, one tensor a weight.
+    bases : list of Basis or None, optional
+        The coordinates that it is diagonal in, one a weight; None for the weights' own.
     step_size : float
         ``h`` of ``psgld_step``; the samplers' own steps come from it.
     sample_sigma : bool
@@ -53,9 +57,12 @@ class LangevinStepper(Stepper):
         curvature: Sequence[Tensor],
         *,
         step_size: float,
+        bases: Sequence[Basis | None] | None = None,
         sample_sigma: bool = False,
     ) -> None:
         super().__init__(problem, generator)
+        self.bases = [None] * len(self.weights) if bases is None else list(bases)
+        self.coordinates = self._in_bases(self.weights)
         self.largest_step = step_size
         self.share_of_step = 1.0
         self.temperature = 0.0
@@ -82,12 +89,13 @@ class LangevinStepper(Stepper):
 
     @abstractmethod
     def move(self, gradients: list[Tensor]) -> None:
-        """Change the weights, given the energy's gradients at them."""
+        """Change the coordinates, given the energy's gradients at them."""
 
     def step(self) -> Tensor:
         picture, misfit, gradients = self._evaluate()
         self._draw_sigma(misfit)
-        self.move(self._full(gradients))
+        self.move(self._full(self._in_bases(gradients)))
+        self._write()
         return picture
 
     def calm(self) -> None:
@@ -99,6 +107,19 @@ class LangevinStepper(Stepper):
     def recall(self, memory: Any) -> None:
         self.momentum.values = [u.clone() for u in memory[0]]
         self.relative_variance = memory[1]
+        self.coordinates = self._in_bases(self.weights)
+
+    @torch.no_grad()
+    def _in_bases(self, tensors: list[Tensor]) -> list[Tensor]:
+        """Tensors like the weights in the coordinates of the bases; where there is none, the very same."""
+        return [t if b is None else b.into(t) for b, t in zip(self.bases, tensors, strict=True)]
+
+    @torch.no_grad()
+    def _write(self) -> None:
+        """Give the network the weights that belong to the coordinates."""
+        for basis, w, own in zip(self.bases, self.weights, self.coordinates, strict=True):
+            if basis is not None:
+                w.copy_(basis.back(own))
 
     def _draw_sigma(self, misfit: Tensor) -> None:
         if self.sample_sigma and self.temperature > 0:
@@ -106,12 +127,12 @@ class LangevinStepper(Stepper):
 
     @torch.no_grad()
     def _full(self, gradients: list[Tensor]) -> list[Tensor]:
-        """Gradients of the energy, from those of the misfit at the present weights."""
+        """Gradients of the energy, from those of the misfit, at the present coordinates."""
         if self.sample_sigma:
             gradients = [g / spread(self.relative_variance, g) for g in gradients]
         return [
             g.add(w, alpha=precision)
-            for g, w, precision in zip(gradients, self.weights, self.precisions, strict=True)
+            for g, w, precision in zip(gradients, self.coordinates, self.precisions, strict=True)
         ]
 
 
@@ -120,7 +141,7 @@ class Psgld(LangevinStepper):
 
     def move(self, gradients: list[Tensor]) -> None:
         psgld_step(
-            self.weights,
+            self.coordinates,
             gradients,
             self.preconditioner,
             self.momentum,
@@ -141,7 +162,7 @@ class Sgld(LangevinStepper):
 
     def move(self, gradients: list[Tensor]) -> None:
         sgld_step(
-            self.weights,
+            self.coordinates,
             gradients,
             self.preconditioner,
             step_size=self.step_size**2,
@@ -155,7 +176,7 @@ class Sghmc(LangevinStepper):
 
     def move(self, gradients: list[Tensor]) -> None:
         sghmc_step(
-            self.weights,
+            self.coordinates,
             gradients,
             self.preconditioner,
             self.momentum,
@@ -185,7 +206,7 @@ class Cyclical(LangevinStepper):
     def move(self, gradients: list[Tensor]) -> None:
         exploring = self.place < schedule.EXPLORING
         psgld_step(
-            self.weights,
+            self.coordinates,
             gradients,
             self.preconditioner,
             self.momentum,

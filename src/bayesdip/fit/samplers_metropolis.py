@@ -21,9 +21,9 @@ ADAPTATION = 0.5
 
 @dataclass
 class State:
-    """Where a chain stands between two trajectories; ``gradients`` are those of the misfit."""
+    """Where a chain stands between two trajectories; ``gradients`` are those of the misfit, in its coordinates."""
 
-    weights: list[Tensor]
+    coordinates: list[Tensor]
     picture: Tensor
     misfit: Tensor
     gradients: list[Tensor]
@@ -35,7 +35,7 @@ class State:
             return torch.where(spread(take, mine), new, mine)
 
         return State(
-            [pick(a, b) for a, b in zip(self.weights, other.weights, strict=True)],
+            [pick(a, b) for a, b in zip(self.coordinates, other.coordinates, strict=True)],
             pick(self.picture, other.picture),
             pick(self.misfit, other.misfit),
             [pick(a, b) for a, b in zip(self.gradients, other.gradients, strict=True)],
@@ -70,18 +70,20 @@ class Hmc(LangevinStepper):
     def step(self) -> Tensor:
         with torch.enable_grad():
             picture, misfit, gradients = self._evaluate()
+        gradients = self._in_bases(gradients)
         self._leaps += 1
         if self._home is not None and self._leaps < LEAPS:
             self.move(self._full(gradients))
+            self._write()
             return self._home.picture
-        here = State([w.clone() for w in self.weights], picture, misfit, gradients)
+        here = State([w.clone() for w in self.coordinates], picture, misfit, gradients)
         self._home = here if self._home is None else self._test(self._home, here)
         self._set_out(self._home)
         return self._home.picture
 
     def move(self, gradients: list[Tensor]) -> None:
         kick(self.momentum, gradients, self.preconditioner, step_size=self.step_size)
-        drift(self.weights, self.preconditioner, self.momentum, step_size=self.step_size)
+        drift(self.coordinates, self.preconditioner, self.momentum, step_size=self.step_size)
 
     def recall(self, memory: Any) -> None:
         super().recall(memory)
@@ -100,20 +102,21 @@ class Hmc(LangevinStepper):
 
     def _set_out(self, home: State) -> None:
         """A fresh momentum at ``home``, and the first half kick and drift of a trajectory."""
-        for w, kept in zip(self.weights, home.weights, strict=True):
-            w.copy_(kept)
+        for own, kept in zip(self.coordinates, home.coordinates, strict=True):
+            own.copy_(kept)
         self._draw_sigma(home.misfit)
         self.momentum = Momentum.draw(self.weights, self.temperature, self.generator)
         self._start, self._leaps = self._energy(home), 0
         kick(self.momentum, self._full(home.gradients), self.preconditioner, step_size=self.step_size / 2)
-        drift(self.weights, self.preconditioner, self.momentum, step_size=self.step_size)
+        drift(self.coordinates, self.preconditioner, self.momentum, step_size=self.step_size)
+        self._write()
 
     def _energy(self, state: State) -> Tensor:
         """Of the state and the momentum: misfit, prior and kinetic energy, in double precision where there is one."""
         lead = state.misfit.ndim
         kind = torch.float32 if state.misfit.device.type == "mps" else torch.float64
         total = state.misfit.to(kind) / self.relative_variance
-        terms = zip(state.weights, self.precisions, self.momentum.values, strict=True)
+        terms = zip(state.coordinates, self.precisions, self.momentum.values, strict=True)
         for w, precision, u in terms:
             own = precision * w.to(kind).square() + u.to(kind).square()
             total = total + 0.5 * own.sum(dim=tuple(range(lead, w.ndim)))

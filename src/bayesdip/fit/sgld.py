@@ -11,10 +11,11 @@ from bayesdip.errors import BayesDipError
 from bayesdip.fit.burn_in import has_settled
 from bayesdip.fit.chain import Chain, picture_or_raise
 from bayesdip.fit.cost import network_memory
-from bayesdip.fit.effort import Plan, plan_of
+from bayesdip.fit.effort import PAPER, Plan, plan_of
 from bayesdip.fit.first import First
 from bayesdip.fit.map import pose
 from bayesdip.fit.moments import ExponentialAverage, Moments, Thinned
+from bayesdip.fit.muon import MuonStepper
 from bayesdip.fit.problem import Problem
 from bayesdip.fit.samplers import Cyclical, LangevinStepper, Psgld, Sghmc, Sgld
 from bayesdip.fit.samplers_metropolis import Hmc
@@ -39,21 +40,6 @@ COUNT_EVERY = 5
 # What a step of Langevin dynamics costs, counting included, in steps of Adam: 0.98 to 1.15 in runs
 # on 64x64 to 256x128 pixels.
 LANGEVIN_COST = 1.1
-
-
-@dataclass(frozen=True)
-class PaperRecipe:
-    """Cheng et al. 2019, section 5 and their released code: what ``"adam-noise"`` does."""
-
-    steps: int = 20000
-    burn_in: float = 7000 / 20000
-    count_every: int = 50
-    learning_rate: float = 0.01
-    input_noise: float = 1 / 30
-    weight_decay: float = 5e-8
-
-
-PAPER = PaperRecipe()
 
 
 @dataclass
@@ -177,22 +163,28 @@ def run(
 def sample_posterior(
     chain: Chain, plan: Plan, settings: Settings, generator: torch.Generator, summary: Summary
 ) -> dict[str, float]:
-    """Start cold and heat up: Adam finds the posterior's bulk, Langevin dynamics explores it.
+    """Start cold and heat up: Muon finds the posterior's bulk, Langevin dynamics explores it.
 
-    The preconditioner comes from Adam's second moments and then stays fixed. Burn-in ends when
+    The preconditioner comes from the mean squares of its gradients and then stays fixed. Burn-in ends when
     the fit has no trend any more, and at the plan's share of the run at the latest.
     """
-    adam = AdamStepper(
-        chain.problem, generator, learning_rate=plan.learning_rate, input_noise=plan.input_noise
+    muon = MuonStepper(
+        chain.problem,
+        generator,
+        learning_rate=plan.muon_rate,
+        others_rate=plan.learning_rate,
+        input_noise=plan.input_noise,
     )
-    chain.advance(adam, plan.warm_up, "warm-up", summary.approach)
+    chain.advance(muon, plan.warm_up, "warm-up", summary.approach)
     if chain.monitor.should_stop():
         return {}
+    curvature, bases = muon.curvature()
     langevin = SAMPLERS[settings.sampler](
         chain.problem,
         generator,
-        adam.curvature(),
+        curvature,
         step_size=plan.step_size,
+        bases=bases,
         sample_sigma=settings.sample_sigma,
     )
 

@@ -1,0 +1,152 @@
+"""Muon: momentum whose step in each filter bank is made orthogonal, so that no direction is left behind."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from bayesdip.fit.basis import Basis, as_matrix, eigenbasis
+from bayesdip.fit.steppers import Stepper, Target
+
+# An odd polynomial whose repetition sends all numbers between a thousandth and 1 to about one.
+QUINTIC = (3.4445, -4.7750, 2.0315)
+REPETITIONS = 5
+MOMENTUM = 0.95
+# Of the means of gradients' squares and products, from which a sampler takes its scales: Adam's usual one.
+MEMORY = 0.999
+
+
+class MuonStepper(Stepper):
+    """Muon on the misfit per observation, with a perturbed input.
+
+    Jordan et al., *Muon: an optimizer for hidden layers in neural networks*, 2024: the step of each filter bank, a
+    matrix of features by what goes into each, is the orthogonal matrix nearest to its momentum. A network
+    that starts from noise learns in directions whose gradients differ by orders of magnitude; Adam levels them
+    weight by weight, this level them all. Gains, shifts, biases, and the single filter that makes a gray picture go by Adam.
+
+    Parameters
+    ----------
+    learning_rate : float
+        Spectral norm of a step of a bank with no more features than inputs.
+    others_rate : float
+        Adam's, for the rest.
+    input_noise : float
+        As for ``AdamStepper``.
+    """
+
+    def __init__(
+        self,
+        problem: Target,
+        generator: torch.Generator,
+        *,
+        learning_rate: float,
+        others_rate: float,
+        input_noise: float,
+    ) -> None:
+        super().__init__(problem, generator, input_noise=input_noise)
+        self.learning_rate = learning_rate
+        named = [w for w in problem.network.parameters() if w.requires_grad]
+        self.stacked = self.weights[0].ndim - named[0].ndim
+        self.is_bank = [own.ndim >= 3 and len(own) > 1 for own in named]
+        others = [w for w, bank in zip(self.weights, self.is_bank, strict=True) if not bank]
+        self.adam = torch.optim.Adam(others, lr=others_rate, fused=True)
+        self.velocity = [torch.zeros_like(w) for w in self.weights]
+        self.squares = [torch.zeros_like(w) for w in self.weights]
+        matrices = [as_matrix(v, self.stacked) for v in self._of_banks(self.velocity)]
+        self.outer = [m @ m.mT for m in matrices]
+        self.inner = [m.mT @ m for m in matrices]
+        self.steps = 0
+
+    def step(self) -> Tensor:
+        picture, _, gradients = self._evaluate()
+        torch._foreach_div_(gradients, self.problem.observations)
+        self._move(gradients)
+        return picture
+
+    @torch.no_grad()
+    def _move(self, gradients: list[Tensor]) -> None:
+        self.steps += 1
+        torch._foreach_lerp_(self.velocity, gradients, 1 - MOMENTUM)
+        self._remember(gradients)
+        banks = zip(*map(self._of_banks, (self.weights, gradients, self.velocity)), strict=True)
+        for w, g, velocity in banks:
+            # Nesterov's: the momentum as the next gradient will find it.
+            direction = orthogonal(as_matrix(g.lerp(velocity, MOMENTUM), self.stacked))
+            rows, columns = direction.shape[-2:]
+            w.add_(direction.view_as(w), alpha=-self.learning_rate * max(1.0, rows / columns) ** 0.5)
+        for w, g, bank in zip(self.weights, gradients, self.is_bank, strict=True):
+            if not bank:
+                w.grad = g.contiguous()
+        self.adam.step()
+
+    def _remember(self, gradients: list[Tensor]) -> None:
+        torch._foreach_mul_(self.squares, MEMORY)
+        torch._foreach_addcmul_(self.squares, gradients, gradients, 1 - MEMORY)
+        for g, outer, inner in zip(self._of_banks(gradients), self.outer, self.inner, strict=True):
+            matrix = as_matrix(g, self.stacked)
+            outer.lerp_(matrix @ matrix.mT, 1 - MEMORY)
+            inner.lerp_(matrix.mT @ matrix, 1 - MEMORY)
+
+    def _of_banks(self, tensors: list[Tensor]) -> list[Tensor]:
+        return [t for t, bank in zip(tensors, self.is_bank, strict=True) if bank]
+
+    def calm(self) -> None:
+        self.learning_rate *= 0.7
+        for group in self.adam.param_groups:
+            group["lr"] *= 0.7
+
+    def memory(self) -> Any:
+        state = self.adam.state_dict()["state"]
+        others = {i: {k: v.clone() for k, v in s.items()} for i, s in state.items()}
+        return others, [v.clone() for v in self.velocity]
+
+    def recall(self, memory: Any) -> None:
+        """Mean squares and products stay: a divergence is no more than a few of a thousand steps of them."""
+        others, velocity = memory
+        self.adam.load_state_dict(self.adam.state_dict() | {"state": others})
+        self.velocity = [v.clone() for v in velocity]
+
+    def curvature(self) -> tuple[list[Tensor], list[Basis | None]]:
+        """A diagonal stand-in for the energy's curvature: the root mean square of its gradients.
+
+        Returns
+        -------
+        list of Tensor
+            One for each weight tensor, in its shape.
+        list of Basis or None
+            The coordinates that it is diagonal in; None for those of the tensor itself.
+        """
+        seen = 1 - MEMORY**self.steps
+        squares = [s / seen for s in self.squares]
+        bases: list[Basis | None] = [None] * len(squares)
+        places = (i for i, bank in enumerate(self.is_bank) if bank)
+        for i, outer, inner in zip(places, self.outer, self.inner, strict=True):
+            bases[i], found = eigenbasis(outer / seen, inner / seen)
+            squares[i] = found.view_as(squares[i])
+        return [self.problem.observations * s.sqrt() for s in squares], bases
+
+
+def orthogonal(matrix: Tensor) -> Tensor:
+    """About ``U V^T`` of the singular value decomposition ``U S V^T``, by iterations of Newton and Schulz.
+
+    Parameters
+    ----------
+    matrix : Tensor, shape (..., M, N)
+
+    Returns
+    -------
+    Tensor, shape (..., M, N)
+        The same singular vectors, with values between 0.6 and 1.3 wherever they were at least a hundredth of
+        the Frobenius norm.
+    """
+    wide = matrix.shape[-2] <= matrix.shape[-1]
+    x = matrix if wide else matrix.mT
+    x = x / x.norm(dim=(-2, -1), keepdim=True).clamp_min(1e-30)
+    a, b, c = QUINTIC
+    for _ in range(REPETITIONS):
+        gram = x @ x.mT
+        x = a * x + (b * gram + c * gram @ gram) @ x
+    found: Tensor = x if wide else x.mT
+    return found
