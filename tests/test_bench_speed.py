@@ -75,7 +75,7 @@ def test_both_runs_are_followed_and_plotted(tmp_path, monkeypatch, quick):
 
     small = arch.skip(scales=1, width=4, skip=2)
     monkeypatch.setitem(presets.PRESETS, "paper", presets.Preset(small, "adam-noise", 60))
-    monkeypatch.setattr("bayesdip.methods.default_architecture", lambda method: small)
+    monkeypatch.setattr("bayesdip.methods.default_architecture", lambda *_: small)
     results = Results("speed", {}, tmp_path / "speed.json")
     monkeypatch.setattr(roofline, "PRODUCT_SIDE", {"cpu": 64})
     monkeypatch.setattr(roofline, "COPIED_BYTES", {"cpu": 2**16})
@@ -136,7 +136,7 @@ def test_the_roofline_of_both_networks_is_kept(monkeypatch):
 
     small = arch.skip(scales=1, width=4, skip=2)
     monkeypatch.setitem(presets.PRESETS, "paper", presets.Preset(small, "adam-noise", 10))
-    monkeypatch.setattr("bayesdip.methods.default_architecture", lambda method: small)
+    monkeypatch.setattr("bayesdip.methods.default_architecture", lambda *_: small)
     monkeypatch.setattr(roofline, "PRODUCT_SIDE", {"cpu": 64})
     monkeypatch.setattr(roofline, "COPIED_BYTES", {"cpu": 2**16})
     results = Results("roofline", {})

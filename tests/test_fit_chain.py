@@ -163,11 +163,11 @@ def test_the_time_left_goes_by_the_pace_of_the_present_phase(problem):
     assert told[110] == pytest.approx(3 * 90.0) and told[200] == 0.0
 
 
-def test_the_time_told_counts_getting_ready_and_dearer_later_steps(problem):
+def test_the_time_told_counts_getting_ready_once(problem):
     told = []
     monitor = Ticking(callback=lambda p: told.append(p.estimate) if p.estimate else None)
     monitor.now = 100.0
-    chain = Chain(problem, monitor, 200, lambda: None, later_cost=1.2)
+    chain = Chain(problem, monitor, 200, lambda: None)
     stepper = ticking(adam(problem), monitor)
     chain.advance(stepper, 0.2, "warm-up", lambda p: None)
-    assert [e.seconds for e in told] == [pytest.approx(101 + 1.2 * 199)]
+    assert [e.seconds for e in told] == [pytest.approx(101 + 199)]

@@ -5,7 +5,7 @@ import torch
 
 from bayesdip import arch
 from bayesdip.fit.basis import Basis, as_matrix, eigenbasis
-from bayesdip.fit.muon import MEMORY, MOMENTUM, MuonStepper, orthogonal
+from bayesdip.fit.muon import MEMORY, MOMENTUM, RATE, MuonStepper, orthogonal
 from bayesdip.fit.problem import Problem
 from bayesdip.fit.stacked import StackedProblem
 from bayesdip.measurement import Measurement
@@ -27,7 +27,7 @@ def problem():
 
 
 def muon(problem, input_noise=0.0):
-    return MuonStepper(problem, seeded(1), learning_rate=0.02, others_rate=0.01, input_noise=input_noise)
+    return MuonStepper(problem, seeded(1), input_noise=input_noise)
 
 
 @pytest.mark.parametrize("shape", [(8, 40), (40, 8), (16, 16), (3, 5, 30)])
@@ -61,7 +61,7 @@ def test_two_steps_are_those_of_the_formula(problem):
         ahead = MOMENTUM * velocity + (1 - MOMENTUM) * g
         matrix = orthogonal(ahead.flatten(1))
         rows, columns = matrix.shape
-        expected = expected - 0.02 * max(1, rows / columns) ** 0.5 * matrix.view_as(expected)
+        expected = expected - RATE * max(1, rows / columns) ** 0.5 * matrix.view_as(expected)
         stepper.step()
         assert torch.allclose(problem.weights[place].detach(), expected, atol=1e-5)
     assert not torch.allclose(start, expected, atol=1e-3)
@@ -132,5 +132,5 @@ def test_after_a_divergence_it_goes_back_and_takes_smaller_steps(problem):
         stepper.step()
     stepper.rewind(kept)
     assert all(torch.equal(w.detach(), b) for w, b in zip(problem.weights, before, strict=True))
-    assert stepper.learning_rate == pytest.approx(0.014)
+    assert stepper.learning_rate == pytest.approx(0.7 * RATE)
     assert stepper.adam.param_groups[0]["lr"] == pytest.approx(0.007)

@@ -162,7 +162,7 @@ def settings_of(options: Options, operator: Operator | None = None, noise: Noise
         )
     if chosen.get("samples") is None:
         chosen["samples"] = methods.default_samples(chosen["method"])
-    chosen["arch"] = chosen.get("arch") or methods.default_architecture(chosen["method"])
+    chosen["arch"] = chosen.get("arch") or methods.default_architecture(chosen["method"], noise)
     if isinstance(chosen["arch"], str):
         chosen["arch"] = archs.named(chosen["arch"])
     if isinstance(chosen.get("kernel"), str) and chosen["kernel"] != "auto":
@@ -190,8 +190,7 @@ def working_units(data: Tensor, operator: Operator) -> Units:
 def put_back_known(posterior: Posterior, measurement: Measurement) -> Posterior:
     """Where a pixel was seen without noise, that is its value, and nothing is uncertain."""
     noise, operator = measurement.noise, measurement.operator
-    exact = isinstance(noise, Gaussian) and not torch.as_tensor(noise.sigma).any()
-    if not (exact and isinstance(operator, Identity | Mask)):
+    if not (noise.is_exact and isinstance(operator, Identity | Mask)):
         return posterior
     known = operator.observed.expand(measurement.y.shape)
     y = measurement.y

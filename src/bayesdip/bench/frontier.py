@@ -32,10 +32,10 @@ from bayesdip.fit.effort import PLANS, Plan
 from bayesdip.fit.first import process_mean
 from bayesdip.fit.map import pose
 from bayesdip.fit.moments import Thinned
+from bayesdip.fit.muon import MuonStepper
 from bayesdip.fit.prior import weight_stds
 from bayesdip.fit.problem import Problem
 from bayesdip.fit.sgld import Summary, sample_posterior
-from bayesdip.fit.steppers import AdamStepper
 from bayesdip.measurement import Measurement
 from bayesdip.monitor import Monitor
 from bayesdip.noise import Gaussian
@@ -181,7 +181,7 @@ def _row(
 
 def _processor_seconds(problem: Problem) -> float:
     """Of the quickest of some steps, which other programs do not change."""
-    stepper = AdamStepper(problem, torch.Generator().manual_seed(0), learning_rate=0.01, input_noise=1 / 30)
+    stepper = MuonStepper(problem, torch.Generator().manual_seed(0), input_noise=1 / 30)
     taken = []
     for _ in range(WARMING_STEPS + TIMED_STEPS):
         with timed() as clock:
@@ -223,7 +223,7 @@ def warm_up(problem: Problem, given: Measurement, generator: torch.Generator, pl
     target = target.to(problem.code)
     whole = Measurement(target, Identity(given.grid), Gaussian(SIGMA))
     other = replace(problem, measurement=whole, observed=torch.ones_like(target, dtype=torch.bool))
-    stepper = AdamStepper(other, generator, learning_rate=plan.learning_rate, input_noise=plan.input_noise)
+    stepper = MuonStepper(other, generator, input_noise=plan.input_noise)
     for _ in range(steps):
         stepper.step()
 

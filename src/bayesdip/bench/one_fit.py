@@ -83,7 +83,7 @@ def _fit(
             recompute(problem.network)
     target: Target = problems[0] if pictures == 1 else Batch.together(problems)
     generator = torch.Generator(device).manual_seed(seed)
-    stepper = MuonStepper(target, generator, learning_rate=0.02, others_rate=0.01, input_noise=1 / 30)
+    stepper = MuonStepper(target, generator, input_noise=1 / 30)
     taken = []
     for _ in range(steps):
         begun = time.perf_counter()

@@ -23,8 +23,9 @@ from bayesdip.arch.resampling import TransposedConvolution
 from bayesdip.bench.checks import of_part
 from bayesdip.bench.results import Results, Row
 from bayesdip.fit import precision
+from bayesdip.fit.muon import MuonStepper
 from bayesdip.fit.problem import Problem
-from bayesdip.fit.steppers import AdamStepper
+from bayesdip.fit.steppers import AdamStepper, Stepper
 from bayesdip.measurement import Measurement
 from bayesdip.noise import Gaussian
 from bayesdip.operators import Identity
@@ -115,10 +116,14 @@ def measure_ceilings(device: str, dtype: torch.dtype) -> Ceilings:
     return Ceilings(2 * n**3 / product, 2 * size / copy)
 
 
-def seconds_a_step(problem: Problem, device: str) -> float:
-    """The best of some Adam steps: other programs only ever make one slower."""
+def seconds_a_step(problem: Problem, device: str, *, by_adam: bool = False) -> float:
+    """The best of some steps of Muon, or of Adam: other programs only ever make one slower."""
     generator = torch.Generator(device).manual_seed(0)
-    stepper = AdamStepper(problem, generator, learning_rate=0.01, input_noise=1 / 30)
+    stepper: Stepper = (
+        AdamStepper(problem, generator, learning_rate=0.01, input_noise=1 / 30)
+        if by_adam
+        else MuonStepper(problem, generator, input_noise=1 / 30)
+    )
     taken = [_timed(stepper.step, device) for _ in range(WARMING_STEPS + TIMED_STEPS)]
     return min(taken[WARMING_STEPS:])
 
@@ -140,7 +145,7 @@ def roofline(results: Results, sides: tuple[int, ...], seed: int = 0) -> None:
             costs = layer_costs(problem.network, problem.code, problem.measurement.grid)
             row = {"part": "roofline", "side": side, "run": run, "device": settings.device}
             bound = summed(costs, ceilings[dtype])
-            taken = seconds_a_step(problem, settings.device)
+            taken = seconds_a_step(problem, settings.device, by_adam=run == "paper")
             row |= {"precision": str(dtype).removeprefix("torch."), **bound}
             results.add(row | {"seconds": taken, "share": bound["bound_seconds"] / taken})
     results.conclude(roofline_shares=shares(results.rows))

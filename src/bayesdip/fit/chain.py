@@ -40,8 +40,6 @@ class Chain:
         further on.
     samples : int
         Pictures that the run will keep.
-    later_cost : float
-        What its average step costs, in those of the first phase.
     """
 
     problem: Target
@@ -51,7 +49,6 @@ class Chain:
     step: int = 0
     rollbacks: int = 0
     samples: int = 0
-    later_cost: float = 1.0
     trace: Trace = field(default_factory=lambda: {key: [] for key in TRACED})
     _good: tuple[float, Any] | None = None
     _first_done: float = 0.0
@@ -154,7 +151,7 @@ class Chain:
         self._told = True
         elapsed = self.monitor.elapsed
         per_step = (elapsed - self._first_done) / (self.step - 1)
-        seconds = self._first_done + per_step * self.later_cost * (self.steps - 1)
+        seconds = self._first_done + per_step * (self.steps - 1)
         if self.monitor.time_budget is not None:
             seconds = min(seconds, self.monitor.time_budget)
         network, code = self.problem.network, self.problem.code

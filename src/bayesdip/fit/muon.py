@@ -14,6 +14,8 @@ from bayesdip.fit.steppers import Stepper, Target
 QUINTIC = (3.4445, -4.7750, 2.0315)
 REPETITIONS = 5
 MOMENTUM = 0.95
+# A step of 0.05 is as quick as its authors' 0.02 and comes farther; the other is usual for Adam on a deep image prior.
+RATE, OTHERS_RATE = 0.05, 0.01
 # Of the means of gradients' squares and products, from which a sampler takes its scales: Adam's usual one.
 MEMORY = 0.999
 
@@ -28,12 +30,12 @@ class MuonStepper(Stepper):
 
     Parameters
     ----------
+    input_noise : float
+        As for ``AdamStepper``.
     learning_rate : float
         Spectral norm of a step of a bank with no more features than inputs.
     others_rate : float
         Adam's, for the rest.
-    input_noise : float
-        As for ``AdamStepper``.
     """
 
     def __init__(
@@ -41,9 +43,9 @@ class MuonStepper(Stepper):
         problem: Target,
         generator: torch.Generator,
         *,
-        learning_rate: float,
-        others_rate: float,
         input_noise: float,
+        learning_rate: float = RATE,
+        others_rate: float = OTHERS_RATE,
     ) -> None:
         super().__init__(problem, generator, input_noise=input_noise)
         self.learning_rate = learning_rate

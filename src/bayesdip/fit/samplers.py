@@ -41,6 +41,9 @@ class LangevinStepper(Stepper):
         ``h`` of ``psgld_step``; the samplers' own steps come from it.
     sample_sigma : bool
         Draw the noise variance along, by a Gibbs step before every step; for Gaussian noise.
+    input_noise : float
+        Standard deviation of fresh noise on the network's input at every step: the likelihood's energy is then
+        its mean over such inputs, and its gradient has noise of its own (Welling and Teh, ICML 2011).
 
     Attributes
     ----------
@@ -59,8 +62,9 @@ class LangevinStepper(Stepper):
         step_size: float,
         bases: Sequence[Basis | None] | None = None,
         sample_sigma: bool = False,
+        input_noise: float = 0.0,
     ) -> None:
-        super().__init__(problem, generator)
+        super().__init__(problem, generator, input_noise=input_noise)
         self.bases = [None] * len(self.weights) if bases is None else list(bases)
         self.coordinates = self._in_bases(self.weights)
         self.largest_step = step_size

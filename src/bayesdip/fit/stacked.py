@@ -83,6 +83,10 @@ class StackedProblem:
     def observations(self) -> int:
         return self.problem.observations
 
+    @property
+    def noise_level(self) -> float:
+        return self.problem.noise_level
+
     def codes(self) -> Tensor:
         """The networks' inputs, (K, 1, D, *grid)."""
         return self.code.expand(self.chains, *self.code.shape)

@@ -59,6 +59,10 @@ class Gaussian(Noise):
             check_spread("sigma", self.sigma)
 
     @property
+    def is_exact(self) -> bool:
+        return not bool(torch.as_tensor(self.sigma).any())
+
+    @property
     def is_clipped(self) -> bool:
         return self.clipped != UNCLIPPED
 

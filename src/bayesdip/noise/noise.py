@@ -18,6 +18,11 @@ class Noise(ABC):
     ``y`` has shape (C, *grid); a prediction has that shape too, or more axes before it.
     """
 
+    @property
+    def is_exact(self) -> bool:
+        """Whether there is no noise at all."""
+        return False
+
     def negative_log_likelihood(self, prediction: Tensor, y: Tensor, observed: Tensor) -> Tensor:
         """-log p(y | prediction), summed over the observed entries, without terms free of `prediction`.
 
