@@ -14,8 +14,9 @@ from bayesdip.fit.steppers import Stepper, Target
 QUINTIC = (3.4445, -4.7750, 2.0315)
 REPETITIONS = 5
 MOMENTUM = 0.95
-# A step of 0.05 is as quick as its authors' 0.02 and comes farther; the other is usual for Adam on a deep image prior.
-RATE, OTHERS_RATE = 0.05, 0.01
+# What its authors take for filters: longer steps make the filters longer, which Langevin dynamics, whose steps are the
+# prior's, then turns too slowly. The other is usual for Adam on a deep image prior.
+RATE, OTHERS_RATE = 0.02, 0.01
 # Of the means of gradients' squares and products, from which a sampler takes its scales: Adam's usual one.
 MEMORY = 0.999
 
