@@ -170,6 +170,49 @@ def test_exact_data_are_asked_for_within_the_smallest_sigma(quick):
     assert problem.fit(problem.measurement.y) == 0.0
 
 
+def test_of_exact_data_the_input_is_perturbed_while_they_are_sampled(monkeypatch):
+    """But not for Metropolis' test, which needs the same energy twice."""
+    seen = []
+
+    class Noting(sgld.Psgld):
+        def __init__(self, *args, **options):
+            seen.append(options["input_noise"])
+            super().__init__(*args, **options)
+
+    monkeypatch.setitem(effort.PLANS, "fast", effort.Plan(20))
+    for name in ("psgld", "hmc"):
+        monkeypatch.setitem(sgld.SAMPLERS, name, Noting)
+    measurement, _ = noisy()
+    exact = Measurement(measurement.y, measurement.operator, Gaussian(0.0))
+    sgld.run(measurement, settings(), Monitor())
+    sgld.run(exact, settings(), Monitor())
+    sgld.run(exact, settings(sampler="hmc"), Monitor())
+    assert seen == [0.0, effort.Plan(20).input_noise, 0.0]
+
+
+def test_most_of_a_run_on_exact_data_is_the_fit(monkeypatch):
+    monkeypatch.setitem(effort.PLANS, "fast", effort.Plan(60))
+    measurement, _ = noisy()
+    exact = Measurement(measurement.y, measurement.operator, Gaussian(0.0))
+    shares = [sum(sgld.run(m, settings(), Monitor()).trace["sampling"]) for m in (measurement, exact)]
+    assert shares[1] < 0.5 * shares[0]
+
+
+@pytest.mark.parametrize(("noise", "factor"), [(25, 1.0), (25 / 4, 0.5), (1000, sgld.LONGEST)])
+def test_steps_go_by_the_root_of_the_noise(noise, factor):
+    assert sgld.step_factor(noise / 255) == pytest.approx(factor)
+
+
+@pytest.mark.slow
+def test_little_noise_is_left_alone_as_well(monkeypatch):
+    """With steps of one length for every noise the misfit rose to 1.4 times the noise's variance here."""
+    monkeypatch.setitem(effort.PLANS, "fast", effort.Plan(1500, step_size=0.06))
+    measurement, _ = noisy(sigma=5 / 255)
+    found = sgld.run(measurement, settings(), Monitor())
+    fits = torch.tensor([f for f, on in zip(found.trace["fit"], found.trace["sampling"], strict=True) if on])
+    assert 0.8 < float(fits.square().mean()) < 1.25
+
+
 @pytest.mark.slow
 def test_a_long_run_at_temperature_one_does_not_drift_into_the_noise(monkeypatch):
     """The plateau of the fit is reached and kept; at temperature zero the noise is swallowed."""

@@ -10,8 +10,9 @@ import pytest
 import torch
 
 import bayesdip as bd
+from bayesdip.arch import Shuffle
 from bayesdip.fit.effort import plan_of
-from bayesdip.methods import suited
+from bayesdip.methods import DEEP, NARROW, suited
 from bayesdip.noise import Gaussian, Laplace, Speckle
 from bayesdip.operators import Blur, Downsample, Identity, Mask
 from bayesdip.pipeline import settings_of
@@ -88,6 +89,22 @@ def test_upscaling_samples_several_networks_in_the_steps_of_one() -> None:
     assert several.method == "sgld" and several.chains == 3
     assert settings_of({"chains": 1, "sampler": "sghmc"}, Downsample((8, 8), 2)).sampler == "sghmc"
     assert 3 * plan_of(several).steps == pytest.approx(plan_of(replace(several, chains=1)).steps, abs=3)
+
+
+def test_exact_data_have_deep_networks_and_several_of_them_where_patches_stand_beside() -> None:
+    holes = Mask(HOLES, (8, 8))
+    best = settings_of({"effort": "best"}, holes, Gaussian(0.0))
+    assert (best.method, best.chains, best.arch) == ("stack", 3, DEEP)
+    noisy = settings_of({"effort": "best"}, holes, Gaussian(0.1))
+    assert (noisy.method, noisy.chains, noisy.arch) == ("stack", 1, NARROW)
+    assert settings_of({"method": "sgld"}, holes, Gaussian((0.0, 0.0))).arch == DEEP
+    assert settings_of({"method": "sgld"}, holes, Gaussian((0.0, 0.1))).arch == NARROW
+    assert settings_of({"method": "map"}, holes, Gaussian(0.0)).arch == Shuffle()
+
+
+def test_a_fit_by_adam_alone_has_more_steps() -> None:
+    fitted, sampled = (plan_of(settings_of({"method": m}, Identity((8, 8)))) for m in ("map", "sgld"))
+    assert fitted.steps > 1.5 * sampled.steps
 
 
 def test_the_preset_is_not_overruled_by_the_task() -> None:

@@ -57,6 +57,12 @@ def test_gaussian_likelihood_is_that_of_scipy_up_to_a_constant() -> None:
     assert float(ours) == pytest.approx(exact(one) - exact(two))
 
 
+@pytest.mark.parametrize("sigma", [0.0, (0.0, 0.0), torch.zeros(3, 1)])
+def test_noise_is_exact_only_where_there_is_none(sigma: float | tuple[float, ...] | Tensor) -> None:
+    assert Gaussian(sigma).is_exact
+    assert not Gaussian((0.0, 0.1)).is_exact and not Poisson().is_exact
+
+
 def test_poisson_likelihood_is_that_of_scipy_up_to_a_constant() -> None:
     counts = torch.poisson(uniform(2, 5, 5, high=6.0), generator=seeded())
     one, two = uniform(2, 5, 5, low=0.02, high=9.0, seed=2), uniform(2, 5, 5, low=0.02, high=9.0, seed=3)

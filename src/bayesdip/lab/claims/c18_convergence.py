@@ -28,8 +28,8 @@ def cells(size: Size) -> list[Cell]:
 def measure(task: Task) -> Row:
     """Our sampler takes a balanced effort.
 
-    Little noise makes for a steep posterior: with the larger step and the 1100 steps of a fast effort, sudden
-    excursions of the residual, which die away within a hundred steps, weigh on the mean over the samples.
+    In a short run sudden excursions of the residual, which die away within a hundred steps, weigh on the mean over the
+    samples.
     """
     sigma = task["sigma"] / 255
     problem = denoising(task.picture(most=task.size.side // 2), sigma, task.generator())
