@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -103,6 +105,19 @@ def test_exact_data_are_stacked_by_parts_and_stay() -> None:
     r = bd.inpaint(clean, missing, method="stack", arch=SMALL, effort="fast", time_budget=8.0, samples=4)
     assert (r.mean[~missing] == clean[~missing]).all()
     assert 0 <= r.info["network_weight"] <= 1
+
+
+def test_the_memory_told_is_that_of_the_part_that_needs_most() -> None:
+    clean = camera()[100:164, 200:264].astype(np.float32)
+
+    def told(**options: Any) -> list[int]:
+        heard: list[bd.Progress] = []
+        bd.denoise(clean, 20.0, callback=lambda p: heard.append(p) or False, effort="fast", **options)
+        return [p.estimate.memory for p in heard if p.estimate is not None]
+
+    (alone,) = told(method="gp", kernel="nonlocal")
+    (both,) = told(method="stack", arch=bd.arch.skip(scales=1, width=2), samples=0)
+    assert both >= 0.9 * alone
 
 
 def test_stopped_at_once_it_gives_the_process_alone() -> None:

@@ -60,8 +60,12 @@ def run(measurement: Measurement, settings: Settings, monitor: Monitor) -> Poste
             first, None, nothing, {"step": []}, monitor.stop_reason, info={"first_picture": True}
         )
 
+    memory = 0
+
     def of_the_first(progress: Progress) -> Progress:
-        """The network will tell what the run costs: most of it is its own."""
+        """The network will tell what the run costs: most of the time is its own."""
+        nonlocal memory
+        memory = max(memory, 0 if progress.estimate is None else progress.estimate.memory)
         phase = "solve" if progress.phase == "estimate" else progress.phase
         return replace(progress, phase=phase, estimate=None, mean=None if first is None else lambda: first)
 
@@ -92,9 +96,15 @@ def run(measurement: Measurement, settings: Settings, monitor: Monitor) -> Poste
             network = None
         return patches.mean if network is None else blend(patches.mean, network, weigh(network), hidden)
 
+    def of_the_network(progress: Progress) -> Progress:
+        told = progress.estimate
+        if told is not None:
+            told = replace(told, memory=max(told.memory, memory))
+        return replace(progress, estimate=told, mean=lambda: so_far(progress))
+
     seen = replace(measurement, operator=measurement.operator.with_hidden(hidden), hidden=None)
     try:
-        with monitor.retelling(lambda progress: replace(progress, mean=lambda: so_far(progress))):
+        with monitor.retelling(of_the_network):
             network = parts.run(seen, settings, monitor, patches)
     except NoResultError:
         return replace(patches, stopped=monitor.stop_reason)

@@ -29,7 +29,7 @@ PROBE_SIDE = {1: 256, 2: 64, 3: 32}
 WORKSPACES, WORKSPACES_OF_LARGE, LARGE = 8.4, 1.35, 56 * 2**20
 # What the first steps leave behind in any case.
 LEAST = 4 * 2**20
-# Copies of the weights that a run keeps: themselves, gradients, Adam's two moments, a good state to go
+# Copies of the weights that a run keeps: themselves, gradients, an optimiser's two moments, a good state to go
 # back to (weights and moments), a preconditioner and a momentum; some more in the layout of the kernels.
 COPIES_OF_WEIGHTS = 12.5
 # What a whole run holds beside its steps, in bytes on a CPU: for counting the memory beforehand; for each
@@ -136,6 +136,7 @@ def step_memory(
         for per_pixel in bytes_per_input_pixel(arch, channels, len(input_grid), dtype, sparing)
     )
     weights = COPIES_OF_WEIGHTS * _bytes_of_weights(arch, channels, len(input_grid))
+    weights += _bytes_of_bases(arch, channels, len(input_grid))
     workspace = WORKSPACES * min(largest, LARGE) + WORKSPACES_OF_LARGE * max(0.0, largest - LARGE)
     return round(LEAST + networks * (each + weights) + (networks if at_once else 1) * workspace)
 
@@ -193,3 +194,12 @@ def _bytes_of_weights(arch: Architecture, channels: int, dims: int) -> int:
     with torch.device("meta"):
         network = arch.build(channels, dims)
     return sum(w.numel() * w.element_size() for w in network.parameters())
+
+
+@lru_cache(maxsize=32)
+def _bytes_of_bases(arch: Architecture, channels: int, dims: int) -> int:
+    """What the warm-up of a sampled network notes of its gradients, and the bases made of it."""
+    with torch.device("meta"):
+        network = arch.build(channels, dims)
+    banks = [w for w in network.parameters() if w.ndim >= 3 and len(w) > 1]
+    return sum(2 * (len(w) ** 2 + prod(w.shape[1:]) ** 2) * w.element_size() for w in banks)

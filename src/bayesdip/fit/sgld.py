@@ -182,6 +182,7 @@ def sample_posterior(
         # Metropolis' test needs an energy without noise.
         input_noise=0.0 if settings.sampler == "hmc" else plan.sampled_input_noise,
     )
+    del muon  # its memory
 
     def heat(picture: Tensor) -> None:
         warm = (chain.share - plan.warm_up) / (plan.heated - plan.warm_up)
