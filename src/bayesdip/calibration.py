@@ -35,11 +35,12 @@ MOST_FROM_ITSELF = 0.95
 # Held-out values are summed up in so many groups of like std for the fit of the two numbers.
 GROUPS = 64
 # What the fit tries: the constant's share of v, and log sqrt(mean v / mean std^2). The latter has a
-# weak prior, normal with this spread: where few pixels stand in strong noise, they tell little.
+# prior, normal with this spread: where few pixels stand in strong noise, they tell little. Sampled networks, whose 90% intervals
+# held 77 to 94% of nine noisy pictures, were off by -0.14 to 0.31.
 SHARES = np.linspace(0.0, 1.0, 21)
 STEP = 0.02
 LOG_RATIOS = np.arange(-150, 151) * STEP
-PRIOR_SPREAD = 1.0
+PRIOR_SPREAD = 0.35
 
 
 @dataclass(frozen=True, eq=False)
