@@ -107,6 +107,23 @@ def test_exact_data_are_stacked_by_parts_and_stay() -> None:
     assert 0 <= r.info["network_weight"] <= 1
 
 
+def test_the_pixels_that_the_network_is_judged_by_are_those_of_the_held_out_error() -> None:
+    """The patches' part of the mean has seen them in the end, and the calibration comes from what has not."""
+    clean = camera()[100:164, 200:264].astype(np.float32)
+    noisy = clean + np.random.default_rng(0).normal(0, 20, clean.shape).astype(np.float32)
+    r = bd.denoise(noisy, 20.0, method="stack", arch=SMALL, effort="fast", time_budget=8.0, samples=2)
+    alone = bd.denoise(noisy, 20.0, method="gp", kernel="nonlocal", effort="fast")
+    assert r.calibration is not None and alone.calibration is not None
+    places = r.calibration.held_out.places
+    assert (places == alone.calibration.held_out.places).all()
+    assert np.allclose(r.mean.ravel()[places], alone.mean.ravel()[places], atol=1e-2)
+    blind = r.calibration.held_out.mean.ravel()
+    assert np.abs(blind - alone.mean.ravel()[places]).max() > 1
+    assert r.held_out == pytest.approx(
+        float(np.sqrt(np.mean((noisy.ravel()[places] - blind) ** 2))), rel=1e-3
+    )
+
+
 def test_the_memory_told_is_that_of_the_part_that_needs_most() -> None:
     clean = camera()[100:164, 200:264].astype(np.float32)
 

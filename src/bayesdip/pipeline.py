@@ -108,7 +108,10 @@ def run_pipeline(
     with monitor.interruptible():
         if hidden is None:
             posterior = run(measurement, settings, monitor)
-        elif settings.method == "gp":  # it gives the posterior without the held-out pixels by the way
+        elif settings.method in (
+            "gp",
+            "stack",
+        ):  # they give the posterior without the held-out pixels by the way
             posterior = run(replace(measurement, hidden=hidden), settings, monitor)
             if posterior.without is not None:
                 held_out = held_out_error(posterior.without, measurement, hidden)

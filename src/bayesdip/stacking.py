@@ -2,7 +2,7 @@
 
 The non-local Gaussian process knows what repeats in a picture, the network what is typical of
 pictures; their errors differ, and the average of the two posterior means is better than
-either. The weight is the one that predicts pixels best which neither of them saw: stacking
+either. The weight is the one that best predicts the hidden pixels, which neither of them saw: stacking
 (Wolpert, Neural Networks 1992; of Bayesian posteriors, Yao et al., Bayesian Analysis 2018). Where
 such pixels are exact, each pixel's weight goes by the two standard deviations too.
 """
@@ -20,6 +20,7 @@ from bayesdip.errors import BayesDipError, NoResultError
 from bayesdip.fit import parts
 from bayesdip.fit.first import first_picture
 from bayesdip.gp import method as gp
+from bayesdip.gp.hidden import bare
 from bayesdip.held_out import choose_held_out
 from bayesdip.kernels.patches import PatchKernel
 from bayesdip.measurement import Measurement
@@ -52,7 +53,12 @@ def run(measurement: Measurement, settings: Settings, monitor: Monitor) -> Poste
             "since it compares patches of the data; use method='sgld'"
         )
     patchwise = replace(settings, method="gp", kernel=PatchKernel(), samples=0)
-    hidden = choose_held_out(measurement, settings.seed + 1)
+    hidden = measurement.hidden
+    if hidden is None or not bool(
+        measurement.operator.observed[..., hidden].any()
+    ):  # judged by pixels of its own
+        hidden = choose_held_out(measurement, settings.seed + 1)
+        measurement = replace(measurement, hidden=hidden)
     first = first_picture(replace(measurement, y=measurement.y.to(settings.device)), monitor)
     if monitor.should_stop() and first is not None:
         nothing = first.new_empty((0, *first.shape))
@@ -70,7 +76,7 @@ def run(measurement: Measurement, settings: Settings, monitor: Monitor) -> Poste
         return replace(progress, phase=phase, estimate=None, mean=None if first is None else lambda: first)
 
     with monitor.retelling(of_the_first):
-        patches = gp.run(replace(measurement, hidden=hidden), patchwise, monitor)
+        patches = gp.run(measurement, patchwise, monitor)
     if monitor.should_stop() or hidden is None or patches.without is None:
         return patches
     patches_without = patches.without
@@ -108,7 +114,10 @@ def run(measurement: Measurement, settings: Settings, monitor: Monitor) -> Poste
             network = parts.run(seen, settings, monitor, patches)
     except NoResultError:
         return replace(patches, stopped=monitor.stop_reason)
-    return average(patches, network, weigh(network.mean, network.std), hidden)
+    weight = weigh(network.mean, network.std)
+    without = average(patches_without, network, weight, torch.zeros_like(hidden))
+    found = average(patches, network, weight, hidden)
+    return replace(found, without=bare(without.mean, without.std))
 
 
 def network_weight(y: Tensor, network: Tensor, patches: Tensor, hidden: Tensor) -> float:
