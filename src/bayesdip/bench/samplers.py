@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 SIDE = 64
 BURN_INS = 10  # how long a chain is watched after its burn-in, in burn-ins
 # Smaller than what short runs take: there a larger step pays although it lifts the misfit by some percent.
-STEP_SIZE = 0.03
+STEP_SIZE = 0.025
 
 
 @dataclass(frozen=True)
