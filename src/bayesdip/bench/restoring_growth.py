@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from bayesdip.bench.checks import Check, of_part
 from bayesdip.bench.results import Results, Row
 from bayesdip.io import atomic_write
+from bayesdip.methods import NARROW
 from bayesdip.settings import pick_device
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 SIDES = (64, 128, 256, 512, 1024, 2048)
 PICTURES = (1, 2, 4, 8, 16, 32, 64)
 BATCH_SIDE = 64
-ARCH = "shuffle"
+ARCH = NARROW.describe()
 # A fit that would not be done by then ends its line.
 LIMITS = {"fast": 60.0, "balanced": 300.0, "best": 1800.0}
 LABELS = {"plain": "all kept", "sparing": "recomputed on the way back"}
