@@ -100,6 +100,9 @@ def test_exact_data_have_deep_networks_and_several_of_them_where_patches_stand_b
     assert settings_of({"method": "sgld"}, holes, Gaussian((0.0, 0.0))).arch == DEEP
     assert settings_of({"method": "sgld"}, holes, Gaussian((0.0, 0.1))).arch == NARROW
     assert settings_of({"method": "map"}, holes, Gaussian(0.0)).arch == Shuffle()
+    large = Identity((512, 512))
+    assert settings_of({"method": "sgld"}, large, Gaussian(0.1)).arch == Shuffle()
+    assert settings_of({"method": "stack"}, large, Gaussian(0.1)).arch == NARROW  # in parts
 
 
 def test_a_fit_by_adam_alone_has_more_steps() -> None:

@@ -165,7 +165,7 @@ def settings_of(options: Options, operator: Operator | None = None, noise: Noise
         )
     if chosen.get("samples") is None:
         chosen["samples"] = methods.default_samples(chosen["method"])
-    chosen["arch"] = chosen.get("arch") or methods.default_architecture(chosen["method"], noise)
+    chosen["arch"] = chosen.get("arch") or methods.default_architecture(chosen["method"], noise, operator)
     if isinstance(chosen["arch"], str):
         chosen["arch"] = archs.named(chosen["arch"])
     if isinstance(chosen.get("kernel"), str) and chosen["kernel"] != "auto":
