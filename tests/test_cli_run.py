@@ -283,3 +283,19 @@ def test_sgld_ends_well_when_getting_ready_took_the_warm_ups_share_of_the_budget
         *("--sigma", 10, "--effort", "fast", "--time-budget", 99),
     )
     assert told["info"]["steps"] == 8
+
+
+@pytest.mark.parametrize("said", [None, "77"])
+def test_threads_wait_less_busily_unless_the_user_has_said_how(said):
+    code = (
+        "import os, sys; sys.argv = ['bayesdip', '--version']\nfrom bayesdip.cli import SPINS, main\n"
+        "try: main()\nexcept SystemExit as end: assert not end.code\n"
+        "print(os.environ['GOMP_SPINCOUNT'], SPINS)"
+    )
+    others = {name: value for name, value in os.environ.items() if name != "GOMP_SPINCOUNT"}
+    environment = others if said is None else others | {"GOMP_SPINCOUNT": said}
+    found = subprocess.run(
+        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True
+    )
+    spins, usual = found.stdout.split()[-2:]
+    assert spins == (said or usual)
