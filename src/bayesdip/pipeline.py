@@ -108,10 +108,8 @@ def run_pipeline(
     with monitor.interruptible():
         if hidden is None:
             posterior = run(measurement, settings, monitor)
-        elif settings.method in (
-            "gp",
-            "stack",
-        ):  # they give the posterior without the held-out pixels by the way
+        elif settings.method in ("gp", "stack"):
+            # They give the posterior without the held-out pixels by the way.
             posterior = run(replace(measurement, hidden=hidden), settings, monitor)
             if posterior.without is not None:
                 held_out = held_out_error(posterior.without, measurement, hidden)

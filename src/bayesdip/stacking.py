@@ -81,7 +81,7 @@ def run(measurement: Measurement, settings: Settings, monitor: Monitor) -> Poste
         return patches
     patches_without = patches.without
 
-    exact = not bool(measurement.noise.variance(measurement.y, measurement.operator.observed).any())
+    exact = measurement.noise.is_exact
     missing = ~measurement.operator.observed.cpu() | hidden
 
     def weigh(mean: Tensor, std: Tensor | None = None) -> Tensor:

@@ -69,8 +69,11 @@ class First:
 
     @cached_property
     def _judged_by_hidden(self) -> bool:
-        exact = not bool(self.given.noise.variance(self.given.y, self.given.operator.observed).any())
-        return exact and self.given.hidden is not None and isinstance(self.given.operator, Identity | Mask)
+        return (
+            self.given.noise.is_exact
+            and self.given.hidden is not None
+            and isinstance(self.given.operator, Identity | Mask)
+        )
 
     def _error(self, picture: Tensor) -> float:
         """Mean squared, over the hidden pixels."""

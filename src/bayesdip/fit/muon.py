@@ -53,11 +53,10 @@ class MuonStepper(Stepper):
         named = [w for w in problem.network.parameters() if w.requires_grad]
         self.stacked = self.weights[0].ndim - named[0].ndim
         self.is_bank = [own.ndim >= 3 and len(own) > 1 for own in named]
-        others = [w for w, bank in zip(self.weights, self.is_bank, strict=True) if not bank]
-        self.adam = torch.optim.Adam(others, lr=others_rate, fused=True)
-        self.velocity = [torch.zeros_like(w) for w in self.weights]
-        self.squares = [torch.zeros_like(w) for w in self.weights]
-        matrices = [as_matrix(v, self.stacked) for v in self._of_banks(self.velocity)]
+        self.adam = torch.optim.Adam(self._of_others(self.weights), lr=others_rate, fused=True)
+        self.squares = [torch.zeros_like(w) for w in self._of_others(self.weights)]
+        self.velocity = [torch.zeros_like(w) for w in self._of_banks(self.weights)]
+        matrices = [as_matrix(v, self.stacked) for v in self.velocity]
         self.outer = [m @ m.mT for m in matrices]
         self.inner = [m.mT @ m for m in matrices]
         self.steps = 0
@@ -71,29 +70,31 @@ class MuonStepper(Stepper):
     @torch.no_grad()
     def _move(self, gradients: list[Tensor]) -> None:
         self.steps += 1
-        torch._foreach_lerp_(self.velocity, gradients, 1 - MOMENTUM)
-        self._remember(gradients)
-        banks = zip(*map(self._of_banks, (self.weights, gradients, self.velocity)), strict=True)
-        for w, g, velocity in banks:
+        banks, others = self._of_banks(gradients), self._of_others(gradients)
+        torch._foreach_lerp_(self.velocity, banks, 1 - MOMENTUM)
+        self._remember(banks, others)
+        for w, g, velocity in zip(self._of_banks(self.weights), banks, self.velocity, strict=True):
             # Nesterov's: the momentum as the next gradient will find it.
             direction = orthogonal(as_matrix(g.lerp(velocity, MOMENTUM), self.stacked))
             rows, columns = direction.shape[-2:]
             w.add_(direction.view_as(w), alpha=-self.learning_rate * max(1.0, rows / columns) ** 0.5)
-        for w, g, bank in zip(self.weights, gradients, self.is_bank, strict=True):
-            if not bank:
-                w.grad = g.contiguous()
+        for w, g in zip(self._of_others(self.weights), others, strict=True):
+            w.grad = g.contiguous()
         self.adam.step()
 
-    def _remember(self, gradients: list[Tensor]) -> None:
+    def _remember(self, banks: list[Tensor], others: list[Tensor]) -> None:
         torch._foreach_mul_(self.squares, MEMORY)
-        torch._foreach_addcmul_(self.squares, gradients, gradients, 1 - MEMORY)
-        for g, outer, inner in zip(self._of_banks(gradients), self.outer, self.inner, strict=True):
+        torch._foreach_addcmul_(self.squares, others, others, 1 - MEMORY)
+        for g, outer, inner in zip(banks, self.outer, self.inner, strict=True):
             matrix = as_matrix(g, self.stacked)
             outer.lerp_(matrix @ matrix.mT, 1 - MEMORY)
             inner.lerp_(matrix.mT @ matrix, 1 - MEMORY)
 
     def _of_banks(self, tensors: list[Tensor]) -> list[Tensor]:
         return [t for t, bank in zip(tensors, self.is_bank, strict=True) if bank]
+
+    def _of_others(self, tensors: list[Tensor]) -> list[Tensor]:
+        return [t for t, bank in zip(tensors, self.is_bank, strict=True) if not bank]
 
     def calm(self) -> None:
         self.learning_rate *= 0.7
@@ -122,12 +123,19 @@ class MuonStepper(Stepper):
             The coordinates that it is diagonal in; None for those of the tensor itself.
         """
         seen = 1 - MEMORY**self.steps
-        squares = [s / seen for s in self.squares]
-        bases: list[Basis | None] = [None] * len(squares)
-        places = (i for i, bank in enumerate(self.is_bank) if bank)
-        for i, outer, inner in zip(places, self.outer, self.inner, strict=True):
-            bases[i], found = eigenbasis(outer / seen, inner / seen)
-            squares[i] = found.view_as(squares[i])
+        found = zip(self.outer, self.inner, strict=True)
+        plain = iter(self.squares)
+        squares: list[Tensor] = []
+        bases: list[Basis | None] = []
+        for w, bank in zip(self.weights, self.is_bank, strict=True):
+            basis = None
+            if bank:
+                outer, inner = next(found)
+                basis, square = eigenbasis(outer / seen, inner / seen)
+            else:
+                square = next(plain) / seen
+            squares.append(square.view_as(w))
+            bases.append(basis)
         return [self.problem.observations * s.sqrt() for s in squares], bases
 
 
