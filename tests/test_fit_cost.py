@@ -7,6 +7,7 @@ from bayesdip import arch, memory
 from bayesdip.errors import ResourceError
 from bayesdip.fit import cost, precision
 from bayesdip.fit import map as fit_map
+from bayesdip.fit.cores import at_once
 from bayesdip.fit.recompute import Recomputed, recompute
 from bayesdip.measurement import Measurement
 from bayesdip.noise import Gaussian
@@ -26,9 +27,9 @@ def test_memory_grows_with_the_pixels_but_for_the_weights():
     weights = cost.step_memory(net, 3, (0, 0))
     small, large = (cost.step_memory(net, 3, (n, n)) - weights for n in (64, 128))
     assert small * 4 == pytest.approx(large, rel=1e-6)
-    at_once, in_turn = (cost.step_memory(net, 3, (64, 64), networks=5, at_once=how) for how in (True, False))
+    at_once, in_turn = (cost.step_memory(net, 3, (64, 64), networks=5, at_once=n) for n in (5, 1))
     assert at_once - cost.LEAST == pytest.approx(5 * (small + weights - cost.LEAST), rel=1e-6)
-    assert 0.4 * at_once < in_turn < at_once  # one workspace for all
+    assert at_once - in_turn == pytest.approx(4 * small, rel=1e-6)  # of the others the weights alone
 
 
 def test_living_tensors_are_counted_at_their_peak():
@@ -60,7 +61,9 @@ def test_the_memory_of_a_network_is_that_of_how_it_is_set_up():
     assert cost.network_memory(network, (64, 64)) == cost.step_memory(net, 3, (64, 64))
     precision.lower(network, torch.bfloat16)
     recompute(network)
-    told = cost.step_memory(net, 3, (64, 64), dtype=torch.bfloat16, sparing=True, networks=2)
+    told = cost.step_memory(
+        net, 3, (64, 64), dtype=torch.bfloat16, sparing=True, networks=2, at_once=at_once(2)
+    )
     assert cost.network_memory(network, (64, 64), 2) == told
 
 

@@ -45,8 +45,13 @@ class LinearTarget:
     def observations(self):
         return len(self.y)
 
-    def picture(self, input_noise=0.0, generator=None):
+    def picture(self):
         return self.weights[0] @ self.design.T
+
+    def evaluate(self, input_noise, generator):
+        picture = self.picture()
+        misfit = self.misfit(picture)
+        return [picture.detach(), misfit.detach(), *torch.autograd.grad(misfit.sum(), self.weights)]
 
     def misfit(self, picture):
         return (picture - self.y).square().sum(-1) / (2 * self.sigma**2)
@@ -122,7 +127,7 @@ class BankTarget(LinearTarget):
         curvature = (turn.T @ hessian @ turn).diagonal().reshape(2, 3).expand(chains, 2, 3)
         return target, Basis(left, right), curvature
 
-    def picture(self, input_noise=0.0, generator=None):
+    def picture(self):
         return self.weights[0].flatten(1) @ self.design.T
 
 

@@ -36,7 +36,7 @@ def settings(**changes):
 )
 def test_neither_start_nor_burn_in_is_counted(sampler, burnt_in, every, monkeypatch):
     """In a run too short for a verdict on its trend, burn-in takes all of the share that it may."""
-    plan = effort.Plan(200, burnt_in=0.45)
+    plan = effort.Plan(200, burnt_in=0.45, fitted=0.0)
     monkeypatch.setitem(effort.PLANS, "fast", plan)
     measurement, _ = noisy()
     found = sgld.run(measurement, settings(sampler=sampler), Monitor())
@@ -45,6 +45,19 @@ def test_neither_start_nor_burn_in_is_counted(sampler, burnt_in, every, monkeypa
     assert found.info["burn_in"] == pytest.approx(burnt_in, abs=1 / plan.steps)
     first = next(s for s, on in zip(found.trace["step"], found.trace["sampling"], strict=True) if on)
     assert first >= burnt_in * plan.steps
+
+
+def test_muon_ends_at_the_noise(monkeypatch):
+    """It would go on into the noise; what follows begins earlier for it."""
+    monkeypatch.setitem(effort.PLANS, "fast", effort.Plan(400, warm_up=0.7, heated=0.75, burnt_in=0.8))
+    measurement, _ = noisy()
+    phases = []
+    monitor = Monitor(lambda progress: phases.append((progress.phase, progress.step, progress.fit)))
+    found = sgld.run(measurement, settings(), monitor)
+    *before, (_, last, fit) = [(p, s, f) for p, s, f in phases if p == "warm-up"]
+    assert fit <= 1 < min(f for _, _, f in before)
+    assert last < 0.5 * 400
+    assert found.info["burn_in"] == pytest.approx((last + 0.1 * 400) / 400, abs=0.01)
 
 
 @pytest.mark.slow

@@ -24,7 +24,7 @@ from bayesdip.fit.muon import MuonStepper
 from bayesdip.fit.problem import Problem
 from bayesdip.fit.recompute import recompute
 from bayesdip.fit.samplers import Psgld
-from bayesdip.fit.stacked import batched
+from bayesdip.fit.stacked import networks_at_once
 from bayesdip.fit.steppers import Target
 from bayesdip.measurement import Measurement
 from bayesdip.noise import Gaussian
@@ -68,7 +68,7 @@ def measure(
             dtype=dtype,
             networks=pictures,
             sparing=sparing,
-            at_once=batched(torch.device(device)),
+            at_once=networks_at_once(pictures, torch.device(device)),
         ),
     }
 

@@ -52,9 +52,8 @@ class Batch(StackedProblem):
     def codes(self) -> Tensor:
         return self.inputs
 
-    def misfit(self, picture: Tensor) -> Tensor:
-        """``-log p(y | A x)`` of each problem, shape (K,)."""
-        return torch.stack([p.misfit(x) for p, x in zip(self.problems, picture, strict=True)])
+    def _misfit_of(self, k: int, picture: Tensor) -> Tensor:
+        return self.problems[k].misfit(picture)
 
     def fit(self, picture: Tensor) -> float:
         """As :meth:`Problem.fit`, over all problems: the root of the mean of their squares."""

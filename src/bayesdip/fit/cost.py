@@ -18,7 +18,7 @@ from bayesdip.arch.layers import Convolution
 from bayesdip.arch.network import Network
 from bayesdip.fit.precision import lower
 from bayesdip.fit.recompute import Recomputed, recompute
-from bayesdip.fit.stacked import batched
+from bayesdip.fit.stacked import networks_at_once
 
 # Side of the smaller of two pictures on which a step's memory is counted, by axes; the other has twice that.
 PROBE_SIDE = {1: 256, 2: 64, 3: 32}
@@ -116,7 +116,7 @@ def step_memory(
     dtype: torch.dtype = torch.float32,
     networks: int = 1,
     sparing: bool = False,
-    at_once: bool = False,
+    at_once: int = 1,
 ) -> int:
     """Estimate of the bytes that fitting needs beyond the program itself.
 
@@ -128,8 +128,8 @@ def step_memory(
         How many are fitted side by side.
     sparing : bool
         With ``fit.recompute``.
-    at_once : bool
-        Whether one call does for all networks; else each has the workspace in turn.
+    at_once : int
+        How many of them are computed at a time: the others have no more than their weights then.
     """
     each, largest = (
         prod(input_grid) * per_pixel
@@ -138,7 +138,7 @@ def step_memory(
     weights = COPIES_OF_WEIGHTS * _bytes_of_weights(arch, channels, len(input_grid))
     weights += _bytes_of_bases(arch, channels, len(input_grid))
     workspace = WORKSPACES * min(largest, LARGE) + WORKSPACES_OF_LARGE * max(0.0, largest - LARGE)
-    return round(LEAST + networks * (each + weights) + (networks if at_once else 1) * workspace)
+    return round(LEAST + networks * weights + at_once * (each + workspace))
 
 
 def network_memory(network: Network, input_grid: tuple[int, ...], networks: int = 1) -> int:
@@ -152,7 +152,7 @@ def network_memory(network: Network, input_grid: tuple[int, ...], networks: int 
         dtype=first.precision or first.weight.dtype,
         networks=networks,
         sparing=any(isinstance(m, Recomputed) for m in modules),
-        at_once=batched(first.weight.device),
+        at_once=networks_at_once(networks, first.weight.device),
     )
 
 

@@ -96,6 +96,12 @@ class Problem:
         m = self.measurement
         return m.noise.negative_log_likelihood(m.operator.forward(picture), m.y, self.observed)
 
+    def evaluate(self, input_noise: float, generator: torch.Generator) -> list[Tensor]:
+        """A picture, its misfit and the misfit's gradients at the weights, all detached."""
+        picture = self.picture(input_noise, generator)
+        misfit = self.misfit(picture)
+        return [picture.detach(), misfit.detach(), *torch.autograd.grad(misfit, self.weights)]
+
     @torch.no_grad()
     def fit(self, picture: Tensor) -> float:
         """Root mean square of ``(y - A x) / sigma`` over the data: 1 at the noise level, 0 at a perfect fit.

@@ -164,13 +164,17 @@ def sample_posterior(
 ) -> dict[str, float]:
     """Start cold and heat up: Muon finds the posterior's bulk, Langevin dynamics explores it.
 
-    The preconditioner comes from the mean squares of its gradients and then stays fixed. Burn-in ends when
-    the fit has no trend any more, and at the plan's share of the run at the latest.
+    The preconditioner comes from the mean squares of its gradients and then stays fixed. Muon ends at the
+    noise's level, which it would undercut, and burn-in when the fit has no trend any more; at the plan's shares of the
+    run at the latest.
     """
-    muon = MuonStepper(chain.problem, generator, input_noise=plan.input_noise)
-    chain.advance(muon, plan.warm_up, "warm-up", summary.approach)
+    muon = MuonStepper(chain.problem, generator, input_noise=plan.sampled_input_noise)
+    chain.advance(muon, plan.warm_up, "warm-up", summary.approach, lambda fits: fits[-1] <= plan.fitted)
     if chain.monitor.should_stop():
         return {}
+    began = chain.share
+    heated = began + plan.heated - plan.warm_up
+    burnt_in = began + plan.burnt_in - plan.warm_up
     curvature, bases = muon.curvature()
     langevin = SAMPLERS[settings.sampler](
         chain.problem,
@@ -185,24 +189,24 @@ def sample_posterior(
     del muon  # its memory
 
     def heat(picture: Tensor) -> None:
-        warm = (chain.share - plan.warm_up) / (plan.heated - plan.warm_up)
+        warm = (chain.share - began) / (heated - began)
         langevin.temperature = settings.temperature * min(1.0, warm)
         summary.approach(picture)
 
     def burn_in(picture: Tensor) -> None:
-        langevin.pace((chain.share - plan.heated) / (1 - plan.heated))
+        langevin.pace((chain.share - heated) / (1 - heated))
         summary.approach(picture)
 
     def count(picture: Tensor) -> None:
-        langevin.pace((chain.share - plan.heated) / (1 - plan.heated))
+        langevin.pace((chain.share - heated) / (1 - heated))
         if langevin.counts:
             summary.count(picture)
             if settings.sample_sigma:
                 summary.relative_sigma.add(langevin.relative_variance.sqrt())
 
-    chain.advance(langevin, plan.heated, "burn-in", heat)
+    chain.advance(langevin, heated, "burn-in", heat)
     langevin.temperature = settings.temperature
-    chain.advance(langevin, plan.burnt_in, "burn-in", burn_in, has_settled)
+    chain.advance(langevin, burnt_in, "burn-in", burn_in, has_settled)
     facts = {"burn_in": chain.step / chain.steps}
     langevin.begin()
     chain.advance(langevin, 1.0, "sampling", count)

@@ -1,4 +1,4 @@
-"""Several networks for one picture at once: their weights stacked, their steps batched on the device."""
+"""Several networks for one picture at once: their weights stacked, their steps batched on the device or each on its own cores."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from bayesdip.arch.network import Network
 from bayesdip.arch.padding import crop
+from bayesdip.fit.cores import at_once, on_own_cores
 from bayesdip.fit.problem import Problem
 from bayesdip.measurement import Measurement
 
@@ -18,6 +19,11 @@ from bayesdip.measurement import Measurement
 def batched(device: torch.device) -> bool:
     """Whether one call for all networks pays. On a CPU it does not: a grouped convolution takes twice the time of its groups."""
     return device.type != "cpu"
+
+
+def networks_at_once(networks: int, device: torch.device) -> int:
+    """How many of so many are computed at a time."""
+    return networks if batched(device) else at_once(networks)
 
 
 @dataclass(frozen=True)
@@ -29,12 +35,14 @@ class StackedProblem:
     problem : Problem
         The first of them, for all that they share.
     weights : list of Tensor, each (K, *shape)
+    bodies : list of nn.Module
+        The networks' layers, whose own weights do not count: K, or one for all where they are batched.
     """
 
     problem: Problem
     weights: list[Tensor]
     names: tuple[str, ...]
-    template: nn.Module
+    bodies: list[nn.Module]
 
     @classmethod
     def of(cls, problem: Problem, chains: int, generator: torch.Generator) -> StackedProblem:
@@ -53,11 +61,13 @@ class StackedProblem:
         names = tuple(name for name, w in bodies[0].named_parameters() if w.requires_grad)
         parameters = [dict(body.named_parameters()) for body in bodies]
         weights = [torch.stack([p[name].detach() for p in parameters]).requires_grad_() for name in names]
+        if not batched(weights[0].device):
+            return cls(problem, weights, names, bodies)
         template = copy.deepcopy(bodies[0])
         for module in template.modules():
-            if isinstance(module, nn.LeakyReLU) and batched(weights[0].device):
+            if isinstance(module, nn.LeakyReLU):
                 module.inplace = False  # vmap allows no writing into a tensor that the networks share
-        return cls(problem, weights, names, template)
+        return cls(problem, weights, names, [template])
 
     @property
     def chains(self) -> int:
@@ -91,30 +101,50 @@ class StackedProblem:
         """The networks' inputs, (K, 1, D, *grid)."""
         return self.code.expand(self.chains, *self.code.shape)
 
-    def picture(self, input_noise: float = 0.0, generator: torch.Generator | None = None) -> Tensor:
-        """The networks' pictures, (K, C, *grid); each input is perturbed by noise of its own."""
-        codes, grid = self.codes(), self.measurement.grid
+    def picture(self) -> Tensor:
+        """The networks' pictures, (K, C, *grid)."""
+        return self._pictures(self.codes())
+
+    def evaluate(self, input_noise: float, generator: torch.Generator) -> list[Tensor]:
+        """As :meth:`Problem.evaluate`, each with a leading axis of K; each input has noise of its own."""
+        codes = self.codes()
         if input_noise > 0:
             noise = codes.new_empty(codes.shape).normal_(generator=generator)
             codes = codes.add(noise, alpha=input_noise)
-
-        def run(weights: dict[str, Tensor], one: Tensor) -> Tensor:
-            out: Tensor = torch.func.functional_call(self.template, weights, (one,))
-            return out[0]
-
-        weights = dict(zip(self.names, self.weights, strict=True))
         if batched(codes.device):
-            pictures: Tensor = torch.func.vmap(run)(weights, codes)
-        else:
-            each = zip(*(w.unbind() for w in self.weights), strict=True)
-            pictures = torch.stack(
-                [run(dict(zip(self.names, own, strict=True)), c) for own, c in zip(each, codes, strict=True)]
-            )
-        return crop(pictures, self.network.grid_rule.window(list(codes.shape[3:]), grid), grid)
+            pictures = self._pictures(codes)
+            misfit = self.misfit(pictures)
+            return [pictures.detach(), misfit.detach(), *torch.autograd.grad(misfit.sum(), self.weights)]
+
+        def alone(k: int) -> list[Tensor]:
+            weights = [w[k].detach().requires_grad_() for w in self.weights]
+            picture = self._picture(self.bodies[k], weights, codes[k])
+            misfit = self._misfit_of(k, picture)
+            return [picture.detach(), misfit.detach(), *torch.autograd.grad(misfit, weights)]
+
+        return [torch.stack(parts) for parts in zip(*on_own_cores(alone, range(self.chains)), strict=True)]
+
+    def _pictures(self, codes: Tensor) -> Tensor:
+        if batched(codes.device):
+            run = torch.func.vmap(lambda weights, code: self._picture(self.bodies[0], weights, code))
+            pictures: Tensor = run(self.weights, codes)
+            return pictures
+        each = zip(self.bodies, zip(*self.weights, strict=True), codes, strict=True)
+        return torch.stack([self._picture(body, weights, code) for body, weights, code in each])
+
+    def _picture(self, body: nn.Module, weights: Sequence[Tensor], code: Tensor) -> Tensor:
+        named = dict(zip(self.names, weights, strict=True))
+        out: Tensor = torch.func.functional_call(body, named, (code,))
+        grid = self.measurement.grid
+        return crop(out, self.network.grid_rule.window(list(code.shape[2:]), grid), grid)[0]
+
+    def _misfit_of(self, k: int, picture: Tensor) -> Tensor:
+        """``-log p(y | A x)`` of one network's picture."""
+        return self.problem.misfit(picture)
 
     def misfit(self, picture: Tensor) -> Tensor:
         """``-log p(y | A x)`` of each network's picture, shape (K,)."""
-        return torch.stack([self.problem.misfit(one) for one in picture])
+        return torch.stack([self._misfit_of(k, one) for k, one in enumerate(picture)])
 
     def fit(self, picture: Tensor) -> float:
         """As :meth:`Problem.fit`, over all networks: the root of the mean of their squares."""

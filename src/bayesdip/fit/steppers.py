@@ -34,7 +34,8 @@ class Target(Protocol):
     def observations(self) -> int: ...
     @property
     def noise_level(self) -> float: ...
-    def picture(self, input_noise: float = 0.0, generator: torch.Generator | None = None) -> Tensor: ...
+    def picture(self) -> Tensor: ...
+    def evaluate(self, input_noise: float, generator: torch.Generator) -> list[Tensor]: ...
     def misfit(self, picture: Tensor) -> Tensor: ...
     def fit(self, picture: Tensor) -> float: ...
 
@@ -47,7 +48,7 @@ class Stepper(ABC):
         self.weights = problem.weights
         self.generator = generator
         self.input_noise = input_noise
-        self._play = captured(self._forth_and_back, generator)
+        self._play = captured(lambda: problem.evaluate(self.input_noise, generator), generator)
 
     @abstractmethod
     def step(self) -> Tensor:
@@ -97,14 +98,6 @@ class Stepper(ABC):
         """
         picture, misfit, *gradients = self._play()
         return picture.clone(), misfit.clone(), gradients
-
-    def _forth_and_back(self) -> list[Tensor]:
-        picture = self.problem.picture(self.input_noise, self.generator)
-        misfit = self.problem.misfit(picture)
-        return [picture.detach(), misfit.detach(), *self._gradients(misfit.sum())]
-
-    def _gradients(self, energy: Tensor) -> list[Tensor]:
-        return list(torch.autograd.grad(energy, self.weights))
 
 
 class AdamStepper(Stepper):

@@ -82,12 +82,11 @@ class MeanFieldStepper(Stepper):
 
     def step(self) -> Tensor:
         self.draw()
-        picture = self.problem.picture()
-        gradients = self._gradients(self.problem.misfit(picture))
+        picture, _, gradients = self._evaluate()
         with torch.no_grad():
             self._set_gradients(gradients)
         self.adam.step()
-        return picture.detach()
+        return picture
 
     def _set_gradients(self, gradients: list[Tensor]) -> None:
         """Per observation, so that their size does not depend on the picture's."""
