@@ -67,6 +67,16 @@ def test_the_memory_of_a_network_is_that_of_how_it_is_set_up():
     assert cost.network_memory(network, (64, 64), 2) == told
 
 
+def test_a_run_needs_what_its_steps_need_or_what_its_many_samples_do():
+    """The samples' copies for the user are made when the network's steps are over."""
+    network = arch.shuffle(scales=2, width=16).build(3)
+    steps = cost.network_memory(network, (64, 64))
+    values = 3 * 64**2
+    few, many = (cost.run_memory(network, (64, 64), values, n, 1) for n in (4, 4000))
+    assert steps < few < steps + 50 * values
+    assert many == values * (40 + 20 * 4000)
+
+
 def test_recomputing_changes_neither_picture_nor_gradients():
     net = arch.shuffle(scales=2, width=8, skip=4)
     kept, again = (net.build(3, generator=torch.Generator().manual_seed(0)) for _ in range(2))

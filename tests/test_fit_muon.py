@@ -133,4 +133,21 @@ def test_after_a_divergence_it_goes_back_and_takes_smaller_steps(problem):
     stepper.rewind(kept)
     assert all(torch.equal(w.detach(), b) for w, b in zip(problem.weights, before, strict=True))
     assert stepper.learning_rate == pytest.approx(0.7 * RATE)
-    assert stepper.adam.param_groups[0]["lr"] == pytest.approx(0.007)
+    assert stepper.others_rate == pytest.approx(0.007)
+
+
+def test_its_steps_fall_to_a_hundredth(problem):
+    stepper = muon(problem, input_noise=0.0)
+
+    def length():
+        before = [w.detach().clone() for w in problem.weights]
+        stepper.step()
+        moved = zip(problem.weights, before, stepper.is_bank, strict=True)
+        return sum(float((w.detach() - b).square().sum()) for w, b, bank in moved if bank) ** 0.5
+
+    first = length()
+    stepper.pace(0.5)
+    half = length()
+    stepper.pace(1.0)
+    assert half == pytest.approx(0.5 * first, rel=0.2)
+    assert length() == pytest.approx(0.01 * first, rel=0.2)

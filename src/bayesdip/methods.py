@@ -26,7 +26,7 @@ NARROW, DEEP = Skip(scales=3, width=32), Skip(scales=5, width=32)
 # 512x512 came to 23 dB with the deep network.
 LARGE = 2**17
 # Networks that fit exact data differ more from each other than each does while it is sampled.
-CHAINS_OF_EXACT = 3
+CHAINS_OF_EXACT = 2
 
 Method = Callable[[Measurement, Settings, Monitor], Posterior]
 

@@ -32,10 +32,11 @@ LEAST = 4 * 2**20
 # Copies of the weights that a run keeps: themselves, gradients, an optimiser's two moments, a good state to go
 # back to (weights and moments), a preconditioner and a momentum; some more in the layout of the kernels.
 COPIES_OF_WEIGHTS = 12.5
-# What a whole run holds beside its steps, in bytes on a CPU: for counting the memory beforehand; for each
-# value of a picture, for averages and results; and for each value of a sample, which is kept in single
-# precision and goes to the user's scale through two copies in double. Measured as `WORKSPACES`.
-PROBING, BYTES_OF_A_VALUE, BYTES_OF_A_SAMPLE = 20 * 2**20, 40, 20
+# What a whole run on a CPU holds, in bytes for each value of a picture: beside its steps, for averages in
+# double precision, and for each sample so far in single; and in the end, when the network's steps are over, for results, and for each
+# sample, which goes to the user's scale through two copies in double.
+BYTES_OF_AVERAGES, BYTES_OF_A_SAMPLE = 24, 4
+BYTES_OF_A_VALUE, BYTES_OF_A_TOLD_SAMPLE = 40, 20
 
 
 @dataclass
@@ -171,7 +172,8 @@ def run_memory(
     needed = network_memory(network, input_grid, networks)
     if next(network.parameters()).device.type != "cpu":
         return needed
-    return needed + PROBING + values * (BYTES_OF_A_VALUE + BYTES_OF_A_SAMPLE * samples)
+    on_the_way = needed + values * (BYTES_OF_AVERAGES + BYTES_OF_A_SAMPLE * samples)
+    return max(on_the_way, values * (BYTES_OF_A_VALUE + BYTES_OF_A_TOLD_SAMPLE * samples))
 
 
 @torch.no_grad()

@@ -23,6 +23,8 @@ class Plan:
         follows begins earlier then.
     fitted : float
         The fit at which Muon ends.
+    falls : bool
+        Whether Muon's rates fall on its way.
     learning_rate : float
         Of Adam, where ``map`` fits by it; see ``AdamStepper``.
     input_noise : float
@@ -39,6 +41,7 @@ class Plan:
     heated: float = 0.33
     burnt_in: float = 0.4
     fitted: float = 1.0
+    falls: bool = False
     learning_rate: float = 0.01
     input_noise: float = 1 / 30
     step_size: float = 0.045
@@ -56,6 +59,7 @@ class Plan:
             heated=0.82,
             burnt_in=0.85,
             fitted=0.0,
+            falls=True,
             sampled_input_noise=self.input_noise,
         )
 

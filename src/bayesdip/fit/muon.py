@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import torch
@@ -49,7 +50,8 @@ class MuonStepper(Stepper):
         others_rate: float = OTHERS_RATE,
     ) -> None:
         super().__init__(problem, generator, input_noise=input_noise)
-        self.learning_rate = learning_rate
+        self.learning_rate, self.others_rate = learning_rate, others_rate
+        self.share_of_rate = 1.0
         named = [w for w in problem.network.parameters() if w.requires_grad]
         self.stacked = self.weights[0].ndim - named[0].ndim
         self.is_bank = [own.ndim >= 3 and len(own) > 1 for own in named]
@@ -77,9 +79,12 @@ class MuonStepper(Stepper):
             # Nesterov's: the momentum as the next gradient will find it.
             direction = orthogonal(as_matrix(g.lerp(velocity, MOMENTUM), self.stacked))
             rows, columns = direction.shape[-2:]
-            w.add_(direction.view_as(w), alpha=-self.learning_rate * max(1.0, rows / columns) ** 0.5)
+            rate = self.share_of_rate * self.learning_rate * max(1.0, rows / columns) ** 0.5
+            w.add_(direction.view_as(w), alpha=-rate)
         for w, g in zip(self._of_others(self.weights), others, strict=True):
             w.grad = g.contiguous()
+        for group in self.adam.param_groups:
+            group["lr"] = self.share_of_rate * self.others_rate
         self.adam.step()
 
     def _remember(self, banks: list[Tensor], others: list[Tensor]) -> None:
@@ -96,10 +101,13 @@ class MuonStepper(Stepper):
     def _of_others(self, tensors: list[Tensor]) -> list[Tensor]:
         return [t for t, bank in zip(tensors, self.is_bank, strict=True) if not bank]
 
+    def pace(self, course: float) -> None:
+        """Let the rates fall along a cosine, from 0 (the start) to 1 (the end), where a hundredth is left."""
+        self.share_of_rate = max(0.01, 0.5 * (1 + math.cos(math.pi * min(course, 1.0))))
+
     def calm(self) -> None:
         self.learning_rate *= 0.7
-        for group in self.adam.param_groups:
-            group["lr"] *= 0.7
+        self.others_rate *= 0.7
 
     def memory(self) -> Any:
         state = self.adam.state_dict()["state"]

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from bayesdip.errors import NoResultError
 from bayesdip.fit import sgld
-from bayesdip.fit.cost import BYTES_OF_A_SAMPLE, BYTES_OF_A_VALUE
+from bayesdip.fit.cost import BYTES_OF_A_TOLD_SAMPLE, BYTES_OF_A_VALUE
 from bayesdip.measurement import Measurement
 from bayesdip.monitor import Estimate, Monitor, Progress
 from bayesdip.noise import Gaussian
@@ -198,7 +198,7 @@ class _Course:
         if self.index > 0:
             return replace(whole, phase="warm-up", estimate=None)
         seconds = self.monitor.elapsed + remaining
-        own = BYTES_OF_A_VALUE + BYTES_OF_A_SAMPLE * self.samples
+        own = BYTES_OF_A_VALUE + BYTES_OF_A_TOLD_SAMPLE * self.samples
         memory = progress.estimate.memory + self.mosaic.otherwise.mean.numel() * own
         estimate = Estimate(seconds, memory, self.count * progress.estimate.steps)
         return replace(whole, estimate=estimate)

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from bayesdip.errors import BayesDipError
+from bayesdip.fit.basis import Basis
 from bayesdip.fit.burn_in import has_settled
 from bayesdip.fit.chain import Chain, picture_or_raise
 from bayesdip.fit.cost import network_memory
@@ -168,14 +169,13 @@ def sample_posterior(
     noise's level, which it would undercut, and burn-in when the fit has no trend any more; at the plan's shares of the
     run at the latest.
     """
-    muon = MuonStepper(chain.problem, generator, input_noise=plan.sampled_input_noise)
-    chain.advance(muon, plan.warm_up, "warm-up", summary.approach, lambda fits: fits[-1] <= plan.fitted)
-    if chain.monitor.should_stop():
+    scales = warmed_up(chain, plan, generator, summary)
+    if scales is None:
         return {}
+    curvature, bases = scales
     began = chain.share
     heated = began + plan.heated - plan.warm_up
     burnt_in = began + plan.burnt_in - plan.warm_up
-    curvature, bases = muon.curvature()
     langevin = SAMPLERS[settings.sampler](
         chain.problem,
         generator,
@@ -186,7 +186,6 @@ def sample_posterior(
         # Metropolis' test needs an energy without noise.
         input_noise=0.0 if settings.sampler == "hmc" else plan.sampled_input_noise,
     )
-    del muon  # its memory
 
     def heat(picture: Tensor) -> None:
         warm = (chain.share - began) / (heated - began)
@@ -215,6 +214,21 @@ def sample_posterior(
     if summary.relative_sigma.mean is not None:
         facts["relative_sigma"] = float(summary.relative_sigma.mean.mean())
     return facts
+
+
+def warmed_up(
+    chain: Chain, plan: Plan, generator: torch.Generator, summary: Summary
+) -> tuple[list[Tensor], list[Basis | None]] | None:
+    """Muon's phase: gives the curvature that it saw, and the bases that this is diagonal in; None if stopped."""
+    muon = MuonStepper(chain.problem, generator, input_noise=plan.sampled_input_noise)
+
+    def fit(picture: Tensor) -> None:
+        if plan.falls:
+            muon.pace(chain.share / plan.warm_up)
+        summary.approach(picture)
+
+    chain.advance(muon, plan.warm_up, "warm-up", fit, lambda fits: fits[-1] <= plan.fitted)
+    return None if chain.monitor.should_stop() else muon.curvature()
 
 
 def step_factor(noise_level: float) -> float:
