@@ -137,6 +137,28 @@ def test_the_memory_told_is_that_of_the_part_that_needs_most() -> None:
     assert both >= 0.9 * alone
 
 
+def test_what_it_takes_is_told_once_and_of_all_of_it() -> None:
+    """Before the network begins, by a few of its steps that are thrown away; a budget is an upper bound."""
+    clean = camera()[100:164, 200:264].astype(np.float32)
+
+    def heard(**options: Any) -> list[bd.Progress]:
+        all_of_it: list[bd.Progress] = []
+        bd.denoise(
+            clean, 20.0, method="stack", arch=SMALL, effort="fast", samples=0,
+            callback=lambda p: all_of_it.append(p) or False, **options,
+        )  # fmt: skip
+        return all_of_it
+
+    run = heard(steps=60)
+    (told,) = [p for p in run if p.estimate is not None]
+    assert told.estimate is not None and told.estimate.steps == 60
+    assert all(p.phase != "warm-up" for p in run[: run.index(told)])
+    at_the_end_of_the_patches = [p for p in run if p.phase == "solve"][-1]
+    assert at_the_end_of_the_patches.remaining > 0
+    (told,) = [p for p in heard(time_budget=3.0) if p.estimate is not None]
+    assert told.estimate is not None and told.estimate.seconds <= 3.0
+
+
 def test_stopped_at_once_it_gives_the_process_alone() -> None:
     clean = camera()[100:148, 200:248].astype(np.float32)
     r = bd.denoise(clean, 5.0, method="stack", arch=SMALL, callback=lambda progress: True)

@@ -19,12 +19,13 @@ from torch import Tensor
 from bayesdip.errors import BayesDipError, NoResultError
 from bayesdip.fit import parts
 from bayesdip.fit.first import first_picture
+from bayesdip.fit.rehearsal import rehearsed
 from bayesdip.gp import method as gp
 from bayesdip.gp.hidden import bare
 from bayesdip.held_out import choose_held_out
 from bayesdip.kernels.patches import PatchKernel
 from bayesdip.measurement import Measurement
-from bayesdip.monitor import Monitor, Progress
+from bayesdip.monitor import Estimate, Monitor, Progress
 from bayesdip.operators import Identity, Mask
 from bayesdip.posterior import Posterior
 from bayesdip.settings import Settings
@@ -66,14 +67,21 @@ def run(measurement: Measurement, settings: Settings, monitor: Monitor) -> Poste
             first, None, nothing, {"step": []}, monitor.stop_reason, info={"first_picture": True}
         )
 
-    memory = 0
+    seen = measurement
+    network_takes = Estimate(0.0, 0, 0)  # without pixels to judge it by there is none
+    if hidden is not None:
+        seen = replace(measurement, operator=measurement.operator.with_hidden(hidden), hidden=None)
+        network_takes = rehearsed(seen, settings)
 
     def of_the_first(progress: Progress) -> Progress:
-        """The network will tell what the run costs: most of the time is its own."""
-        nonlocal memory
-        memory = max(memory, 0 if progress.estimate is None else progress.estimate.memory)
-        phase = "solve" if progress.phase == "estimate" else progress.phase
-        return replace(progress, phase=phase, estimate=None, mean=None if first is None else lambda: first)
+        """All that it tells is told of the whole: the network comes after it."""
+        remaining = _within(monitor, progress.remaining + network_takes.seconds)
+        whole = replace(progress, remaining=remaining, mean=None if first is None else lambda: first)
+        told = progress.estimate
+        if told is None:
+            return whole
+        memory = max(told.memory, network_takes.memory)
+        return replace(whole, estimate=Estimate(progress.elapsed + remaining, memory, network_takes.steps))
 
     with monitor.retelling(of_the_first):
         patches = gp.run(measurement, patchwise, monitor)
@@ -103,12 +111,9 @@ def run(measurement: Measurement, settings: Settings, monitor: Monitor) -> Poste
         return patches.mean if network is None else blend(patches.mean, network, weigh(network), hidden)
 
     def of_the_network(progress: Progress) -> Progress:
-        told = progress.estimate
-        if told is not None:
-            told = replace(told, memory=max(told.memory, memory))
-        return replace(progress, estimate=told, mean=lambda: so_far(progress))
+        phase = "warm-up" if progress.phase == "estimate" else progress.phase
+        return replace(progress, phase=phase, estimate=None, mean=lambda: so_far(progress))
 
-    seen = replace(measurement, operator=measurement.operator.with_hidden(hidden), hidden=None)
     try:
         with monitor.retelling(of_the_network):
             network = parts.run(seen, settings, monitor, patches)
@@ -118,6 +123,12 @@ def run(measurement: Measurement, settings: Settings, monitor: Monitor) -> Poste
     without = average(patches_without, network, weight, torch.zeros_like(hidden))
     found = average(patches, network, weight, hidden)
     return replace(found, without=bare(without.mean, without.std))
+
+
+def _within(monitor: Monitor, seconds: float) -> float:
+    """No more seconds than are left of the time budget, if there is one."""
+    budget = monitor.time_budget
+    return seconds if budget is None else max(0.0, min(seconds, budget - monitor.elapsed))
 
 
 def network_weight(y: Tensor, network: Tensor, patches: Tensor, hidden: Tensor) -> float:

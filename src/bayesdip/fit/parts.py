@@ -16,9 +16,8 @@ from torch import Tensor
 
 from bayesdip.errors import NoResultError
 from bayesdip.fit import sgld
-from bayesdip.fit.cost import BYTES_OF_A_TOLD_SAMPLE, BYTES_OF_A_VALUE
 from bayesdip.measurement import Measurement
-from bayesdip.monitor import Estimate, Monitor, Progress
+from bayesdip.monitor import Monitor, Progress
 from bayesdip.noise import Gaussian
 from bayesdip.operators import Mask
 from bayesdip.posterior import Posterior, Trace
@@ -33,7 +32,7 @@ Part = tuple[slice, ...]
 
 
 def run(measurement: Measurement, settings: Settings, monitor: Monitor, otherwise: Posterior) -> Posterior:
-    """``sgld.run``, part by part. Stopped early, the parts that it did not come to are as in `otherwise`.
+    """``sgld.run``, part by part; :mod:`bayesdip.fit.rehearsal` tells what that costs. Stopped early, the parts that it did not come to are as in `otherwise`.
 
     Each part has its share of a time budget.
 
@@ -54,7 +53,7 @@ def run(measurement: Measurement, settings: Settings, monitor: Monitor, otherwis
         return sgld.run(measurement, settings, monitor, first_picture=False)
     mosaic = Mosaic(otherwise)
     for i, part in enumerate(parts):
-        course = _Course(i, len(parts), monitor, mosaic, part, settings.samples)
+        course = _Course(i, len(parts), monitor, mosaic, part)
         own = monitor.part(1 / (len(parts) - i), course.told)
         try:
             here = replace(settings, seed=settings.seed + i)
@@ -177,7 +176,6 @@ class _Course:
     monitor: Monitor
     mosaic: Mosaic
     part: Part
-    samples: int
 
     def told(self, progress: Progress) -> Progress:
         mean = progress.mean
@@ -193,12 +191,4 @@ class _Course:
             remaining=remaining,
             mean=None if mean is None else lambda: self.mosaic.preview(self.part, mean()),
         )
-        if progress.estimate is None:
-            return whole
-        if self.index > 0:
-            return replace(whole, phase="warm-up", estimate=None)
-        seconds = self.monitor.elapsed + remaining
-        own = BYTES_OF_A_VALUE + BYTES_OF_A_TOLD_SAMPLE * self.samples
-        memory = progress.estimate.memory + self.mosaic.otherwise.mean.numel() * own
-        estimate = Estimate(seconds, memory, self.count * progress.estimate.steps)
-        return replace(whole, estimate=estimate)
+        return whole if progress.estimate is None else replace(whole, phase="warm-up", estimate=None)

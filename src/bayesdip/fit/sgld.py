@@ -114,14 +114,8 @@ def run(
         False where the caller has a better one. The paper's recipe never has one.
     """
     _check_sigma(measurement, settings)
-    if plan is None:
-        plan = plan_of(settings).of_exact() if measurement.noise.is_exact else plan_of(settings)
-    problem, generator = pose(measurement, settings)
-    target: Target = problem
-    if settings.chains > 1:
-        weights = torch.Generator().manual_seed(settings.seed + 1)
-        _check_memory(problem, settings)
-        target = StackedProblem.of(problem, settings.chains, weights)
+    plan = plan_for(measurement, settings) if plan is None else plan
+    problem, target, generator = posed(measurement, settings)
     paper = settings.sampler == "adam-noise"
     each = -(-settings.samples // settings.chains)
     shape = (measurement.channels, *measurement.grid)
@@ -158,6 +152,21 @@ def run(
             **facts,
         },
     )
+
+
+def plan_for(measurement: Measurement, settings: Settings) -> Plan:
+    """That of the settings' effort for such data."""
+    return plan_of(settings).of_exact() if measurement.noise.is_exact else plan_of(settings)
+
+
+def posed(measurement: Measurement, settings: Settings) -> tuple[Problem, Target, torch.Generator]:
+    """A fresh network, all fresh networks of the chains with this as the first, and the run's generator."""
+    problem, generator = pose(measurement, settings)
+    if settings.chains == 1:
+        return problem, problem, generator
+    _check_memory(problem, settings)
+    weights = torch.Generator().manual_seed(settings.seed + 1)
+    return problem, StackedProblem.of(problem, settings.chains, weights), generator
 
 
 def sample_posterior(

@@ -1,0 +1,46 @@
+"""What sampling a picture in parts will cost, told before it begins."""
+
+from __future__ import annotations
+
+import time
+from math import prod
+
+import torch
+
+from bayesdip.fit import sgld
+from bayesdip.fit.cost import BYTES_OF_A_TOLD_SAMPLE, BYTES_OF_A_VALUE, run_memory
+from bayesdip.fit.muon import MuonStepper
+from bayesdip.fit.parts import cut, parts_of
+from bayesdip.measurement import Measurement
+from bayesdip.monitor import Estimate
+from bayesdip.settings import Settings
+
+# Steps that are measured, beside a first one, which is slower.
+STEPS = 5
+
+
+def rehearsed(measurement: Measurement, settings: Settings) -> Estimate:
+    """What :func:`bayesdip.fit.parts.run` takes: by a few steps on the first part, which are thrown away.
+
+    Seconds without a time budget, and bytes beyond the program itself.
+    """
+    parts = parts_of(measurement)
+    part = cut(measurement, parts[0])
+    problem, target, generator = sgld.posed(part, settings)
+    plan = sgld.plan_for(part, settings)
+    muon = MuonStepper(target, generator, input_noise=plan.sampled_input_noise)
+    marks = [time.perf_counter()]
+    for _ in range(STEPS + 1):
+        muon.step()
+        if generator.device.type == "cuda":
+            torch.cuda.synchronize(generator.device)
+        marks.append(time.perf_counter())
+    one = marks[1] - marks[0] + (plan.steps - 1) * (marks[-1] - marks[1]) / STEPS
+    values = part.channels * prod(part.grid)
+    memory = run_memory(
+        problem.network, tuple(problem.code.shape[2:]), values, settings.samples, settings.chains
+    )
+    if len(parts) > 1:  # what the whole is put together from
+        values = measurement.channels * prod(measurement.grid)
+        memory += values * (BYTES_OF_A_VALUE + BYTES_OF_A_TOLD_SAMPLE * settings.samples)
+    return Estimate(len(parts) * one, memory, len(parts) * plan.steps)
