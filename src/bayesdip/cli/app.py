@@ -220,7 +220,10 @@ def bench(
         typer.Option(metavar="N", help="For paper-denoise and -inpaint: only the middle N x N pixels."),
     ] = None,
     time_budget: Annotated[
-        float | None, typer.Option(metavar="SECONDS", help="For speed: how long the paper's recipe runs.")
+        float | None,
+        typer.Option(
+            metavar="SECONDS", help="A picture's, for the tables; for speed, of the paper's recipe."
+        ),
     ] = None,
     seed: Annotated[int, typer.Option(help="Seed of everything random.")] = 0,
 ) -> None:

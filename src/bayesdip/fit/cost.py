@@ -32,6 +32,8 @@ LEAST = 4 * 2**20
 # Copies of the weights that a run keeps: themselves, gradients, an optimiser's two moments, a good state to go
 # back to (weights and moments), a preconditioner and a momentum; some more in the layout of the kernels.
 COPIES_OF_WEIGHTS = 12.5
+# What the first run of a process loads and compiles.
+ONCE = 22 * 2**20
 # What a whole run on a CPU holds, in bytes for each value of a picture: beside its steps, for averages in
 # double precision, and for each sample so far in single; and in the end, when the network's steps are over, for results, and for each
 # sample, which goes to the user's scale through two copies in double.
@@ -173,7 +175,7 @@ def run_memory(
     if next(network.parameters()).device.type != "cpu":
         return needed
     on_the_way = needed + values * (BYTES_OF_AVERAGES + BYTES_OF_A_SAMPLE * samples)
-    return max(on_the_way, values * (BYTES_OF_A_VALUE + BYTES_OF_A_TOLD_SAMPLE * samples))
+    return ONCE + max(on_the_way, values * (BYTES_OF_A_VALUE + BYTES_OF_A_TOLD_SAMPLE * samples))
 
 
 @torch.no_grad()
