@@ -146,7 +146,7 @@ def test_its_steps_fall_to_a_hundredth(problem):
         return sum(float((w.detach() - b).square().sum()) for w, b, bank in moved if bank) ** 0.5
 
     first = length()
-    stepper.pace(0.5)
+    stepper.pace(0.8)
     half = length()
     stepper.pace(1.0)
     assert half == pytest.approx(0.5 * first, rel=0.2)
