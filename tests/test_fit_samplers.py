@@ -7,7 +7,7 @@ import torch
 
 from bayesdip.bench import samplers_exact
 from bayesdip.errors import BayesDipError
-from bayesdip.fit import schedule
+from bayesdip.fit import precision, schedule
 from bayesdip.fit.basis import Basis
 from bayesdip.fit.problem import Problem
 from bayesdip.fit.samplers import Psgld, Sgld
@@ -298,6 +298,16 @@ def test_stacked_chains_give_the_same_as_looped_ones(tiny_arch, grid):
     for k, one in enumerate(looped):
         for mine, stack in zip(stepped(one), batched, strict=True):
             assert torch.allclose(mine, stack[k], rtol=1e-3, atol=1e-5)
+
+
+def test_all_chains_compute_as_the_first_is_set_up(tiny_arch):
+    """In its precision: others, freshly drawn, would take twice as long."""
+    problem = problem_of(tiny_arch, Identity((16, 16)))
+    precision.lower(problem.network, torch.bfloat16)
+    target = StackedProblem.of(problem, 3, torch.Generator().manual_seed(0))
+    asked = [[m.precision for m in body.modules() if hasattr(m, "precision")] for body in target.bodies]
+    assert len(asked) == 3 and asked[0] == asked[1] == asked[2]
+    assert torch.bfloat16 in asked[0]
 
 
 def test_stacked_chains_move_apart_from_each_other():

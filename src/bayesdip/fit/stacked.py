@@ -61,8 +61,8 @@ class StackedProblem:
         names = tuple(name for name, w in bodies[0].named_parameters() if w.requires_grad)
         parameters = [dict(body.named_parameters()) for body in bodies]
         weights = [torch.stack([p[name].detach() for p in parameters]).requires_grad_() for name in names]
-        if not batched(weights[0].device):
-            return cls(problem, weights, names, bodies)
+        if not batched(weights[0].device):  # all as the first is set up, in its precision
+            return cls(problem, weights, names, [copy.deepcopy(bodies[0]) for _ in bodies])
         template = copy.deepcopy(bodies[0])
         for module in template.modules():
             if isinstance(module, nn.LeakyReLU):
@@ -117,8 +117,10 @@ class StackedProblem:
             return [pictures.detach(), misfit.detach(), *torch.autograd.grad(misfit.sum(), self.weights)]
 
         def alone(k: int) -> list[Tensor]:
-            weights = [w[k].detach().requires_grad_() for w in self.weights]
-            picture = self._picture(self.bodies[k], weights, codes[k])
+            weights, code = [w[k].detach().requires_grad_() for w in self.weights], codes[k]
+            if code.ndim == 4:
+                code = code.contiguous(memory_format=torch.channels_last)  # as one network alone has it
+            picture = self._picture(self.bodies[k], weights, code)
             misfit = self._misfit_of(k, picture)
             return [picture.detach(), misfit.detach(), *torch.autograd.grad(misfit, weights)]
 
