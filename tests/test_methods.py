@@ -94,7 +94,7 @@ def test_upscaling_samples_several_networks_in_the_steps_of_one() -> None:
 def test_exact_data_have_deep_networks_and_several_of_them_where_patches_stand_beside() -> None:
     holes = Mask(HOLES, (8, 8))
     best = settings_of({"effort": "best"}, holes, Gaussian(0.0))
-    assert (best.method, best.chains, best.arch) == ("stack", 3, DEEP)
+    assert (best.method, best.chains, best.arch) == ("stack", 2, DEEP)
     noisy = settings_of({"effort": "best"}, holes, Gaussian(0.1))
     assert (noisy.method, noisy.chains, noisy.arch) == ("stack", 1, NARROW)
     assert settings_of({"method": "sgld"}, holes, Gaussian((0.0, 0.0))).arch == DEEP
