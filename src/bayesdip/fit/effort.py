@@ -6,6 +6,9 @@ from dataclasses import dataclass, replace
 
 from bayesdip.settings import Settings
 
+# Steps of a fit from which on rates that fall pay; in shorter ones they end too soon.
+LONG = 3000
+
 
 @dataclass(frozen=True)
 class Plan:
@@ -59,7 +62,7 @@ class Plan:
             heated=0.82,
             burnt_in=0.85,
             fitted=0.0,
-            falls=True,
+            falls=self.steps >= LONG,
             sampled_input_noise=self.input_noise,
         )
 
