@@ -89,6 +89,12 @@ class Monitor:
     def elapsed(self) -> float:
         return time.monotonic() - self.started
 
+    def within_budget(self, seconds: float) -> float:
+        """No more seconds than are left of the time budget, if there is one."""
+        if self.time_budget is None:
+            return seconds
+        return max(0.0, min(seconds, self.time_budget - self.elapsed))
+
     def budget_spent(self) -> float:
         """Share of the time budget that is spent; 0 when there is none."""
         return self.elapsed / self.time_budget if self.time_budget else 0.0

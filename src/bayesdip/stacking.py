@@ -75,7 +75,7 @@ def run(measurement: Measurement, settings: Settings, monitor: Monitor) -> Poste
 
     def of_the_first(progress: Progress) -> Progress:
         """All that it tells is told of the whole: the network comes after it."""
-        remaining = _within(monitor, progress.remaining + network_takes.seconds)
+        remaining = monitor.within_budget(progress.remaining + network_takes.seconds)
         whole = replace(progress, remaining=remaining, mean=None if first is None else lambda: first)
         told = progress.estimate
         if told is None:
@@ -123,12 +123,6 @@ def run(measurement: Measurement, settings: Settings, monitor: Monitor) -> Poste
     without = average(patches_without, network, weight, torch.zeros_like(hidden))
     found = average(patches, network, weight, hidden)
     return replace(found, without=bare(without.mean, without.std))
-
-
-def _within(monitor: Monitor, seconds: float) -> float:
-    """No more seconds than are left of the time budget, if there is one."""
-    budget = monitor.time_budget
-    return seconds if budget is None else max(0.0, min(seconds, budget - monitor.elapsed))
 
 
 def network_weight(y: Tensor, network: Tensor, patches: Tensor, hidden: Tensor) -> float:

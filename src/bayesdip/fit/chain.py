@@ -134,9 +134,7 @@ class Chain:
         elapsed = self.monitor.elapsed
         step, since = self._phase_began
         pace = (elapsed - since) / (self.step - step) if self.step > step else elapsed / self.step
-        seconds = pace * (self.steps - self.step)
-        budget = self.monitor.time_budget
-        return seconds if budget is None else max(0.0, min(seconds, budget - elapsed))
+        return self.monitor.within_budget(pace * (self.steps - self.step))
 
     def _picture_so_far(self) -> Tensor:
         """Made only where a callback asks for it."""

@@ -1,6 +1,6 @@
 """The same work for several networks, each on cores of its own.
 
-The convolutions of one narrow network hardly fill two cores; two networks do, each with a thread.
+Threads that share one narrow network wait for each other after every layer; those with a network each do not.
 """
 
 from __future__ import annotations

@@ -180,9 +180,7 @@ class _Course:
     def told(self, progress: Progress) -> Progress:
         mean = progress.mean
         one = progress.elapsed + progress.remaining
-        remaining = progress.remaining + (self.count - self.index - 1) * one
-        if self.monitor.time_budget is not None:
-            remaining = max(0.0, min(remaining, self.monitor.time_budget - self.monitor.elapsed))
+        remaining = self.monitor.within_budget(progress.remaining + (self.count - self.index - 1) * one)
         whole = replace(
             progress,
             step=self.index * progress.steps + progress.step,
