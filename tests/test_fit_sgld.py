@@ -47,7 +47,7 @@ def test_neither_start_nor_burn_in_is_counted(sampler, burnt_in, every, monkeypa
     assert first >= burnt_in * plan.steps
 
 
-def test_muon_ends_at_the_noise(monkeypatch):
+def test_muon_ends_just_below_the_noise(monkeypatch):
     """It would go on into the noise; what follows begins earlier for it."""
     monkeypatch.setitem(effort.PLANS, "fast", effort.Plan(400, warm_up=0.7, heated=0.75, burnt_in=0.8))
     measurement, _ = noisy()
@@ -55,7 +55,7 @@ def test_muon_ends_at_the_noise(monkeypatch):
     monitor = Monitor(lambda progress: phases.append((progress.phase, progress.step, progress.fit)))
     found = sgld.run(measurement, settings(), monitor)
     *before, (_, last, fit) = [(p, s, f) for p, s, f in phases if p == "warm-up"]
-    assert fit <= 1 < min(f for _, _, f in before)
+    assert fit <= effort.Plan.fitted < min(f for _, _, f in before)
     assert last < 0.5 * 400
     assert found.info["burn_in"] == pytest.approx((last + 0.1 * 400) / 400, abs=0.01)
 
@@ -235,6 +235,7 @@ def test_a_long_run_at_temperature_one_does_not_drift_into_the_noise(monkeypatch
     cold = sgld.run(measurement, settings(temperature=0.0), Monitor())
     fits = torch.tensor([f for f, on in zip(warm.trace["fit"], warm.trace["sampling"], strict=True) if on])
     halves = fits.square().chunk(2)
-    assert abs(halves[0].mean() / halves[1].mean() - 1) < 0.08
+    # Medians: on 16x16 pixels a few steps leave the plateau for a moment, on some machines more than on others.
+    assert abs(halves[0].median() / halves[1].median() - 1) < 0.08
     assert cold.trace["fit"][-1] < 0.8 * fits.mean()
     assert (warm.mean - ramp).square().mean() < 0.6 * (cold.mean - ramp).square().mean()

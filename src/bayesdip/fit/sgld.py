@@ -174,8 +174,8 @@ def sample_posterior(
 ) -> dict[str, float]:
     """Start cold and heat up: Muon finds the posterior's bulk, Langevin dynamics explores it.
 
-    The preconditioner comes from the mean squares of its gradients and then stays fixed. Muon ends at the
-    noise's level, which it would undercut, and burn-in when the fit has no trend any more; at the plan's shares of the
+    The preconditioner comes from the mean squares of its gradients and then stays fixed. Muon ends a little
+    below the noise's level, for it would go on into the noise, and burn-in when the fit has no trend any more; at the plan's shares of the
     run at the latest.
     """
     scales = warmed_up(chain, plan, generator, summary)
