@@ -54,9 +54,9 @@ def quiet_squares(
 
 
 def local_sum(x: Tensor) -> Tensor:
-    """Mean over a window around each entry of (C, *grid), zeros beyond the border."""
+    """Mean over a window around each entry of (C, *grid), zeros beyond the border; as long as a short axis at most."""
     dims = x.ndim - 1
-    width = WINDOW[dims]
+    widths = [min(WINDOW[dims], n - 1 + n % 2) for n in x.shape[1:]]  # odd
     pool = {1: avg_pool1d, 2: avg_pool2d, 3: avg_pool3d}[dims]
-    found: Tensor = pool(x, width, stride=1, padding=width // 2)
+    found: Tensor = pool(x, widths, stride=1, padding=[width // 2 for width in widths])
     return found

@@ -8,10 +8,9 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
+from bayesdip.gp.matching import squared_distances
 from bayesdip.kernels.patches import box_sum
 
-# Squared differences held at a time while patches are compared; a few megabytes suit the cache.
-BLOCK = 2**19
 # Of the patches that are far, every third per axis is looked at.
 FAR_STEP = 3
 
@@ -80,14 +79,14 @@ class Patches:
             Numbers of patches, the nearest first; that is the reference itself.
         """
         vertical, horizontal = self._lags(guide, reach, 1)
-        squared = self._squared_distances(guide, tops, lefts, vertical, horizontal)
+        squared = self._squared_distances(guide, tops, lefts, (vertical, horizontal))
         squared[:, squared.shape[1] // 2] = -1.0  # the reference goes before its equals
         offsets = (vertical[:, None] * self.columns + horizontal).flatten()
         # A corner sees the fewest candidates.
         fewest = (int(vertical[-1]) + 1) * (int(horizontal[-1]) + 1)
         if far[0] > reach[0] or far[1] > reach[1]:
             vertical, horizontal = self._lags(guide, far, FAR_STEP)
-            beyond = self._squared_distances(guide, tops, lefts, vertical, horizontal)
+            beyond = self._squared_distances(guide, tops, lefts, (vertical, horizontal))
             near = (vertical.abs() <= reach[0])[:, None] & (horizontal.abs() <= reach[1])
             beyond[:, near.flatten()] = float("inf")
             squared = torch.cat((squared, beyond), 1)
@@ -103,33 +102,10 @@ class Patches:
         return vertical, horizontal
 
     def _squared_distances(
-        self, guide: Tensor, tops: Tensor, lefts: Tensor, vertical: Tensor, horizontal: Tensor
+        self, guide: Tensor, tops: Tensor, lefts: Tensor, lags: tuple[Tensor, Tensor]
     ) -> Tensor:
-        """Of the patches at all pairs of lags to the references, (references, V H); infinite beyond the picture."""
-        first, last = int(tops[0]), int(tops[-1]) + self.h
-        here = guide[:, first:last]
-        down, right = int(vertical[-1]), int(horizontal[-1])
-        step = int(horizontal[1] - horizontal[0]) if len(horizontal) > 1 else 1
-        around = pad(guide, (right, right, down, down), value=float("inf"))
-        distances = []
-        for top in (vertical + down + first).tolist():
-            # (channels, rows, lags, width): the rows at every horizontal lag
-            there = around[:, top : top + here.shape[1]].unfold(2, self.width, step)
-            for lags in there.split(max(1, BLOCK // here[0].numel()), dim=2):  # type: ignore[no-untyped-call]
-                squared = here.new_zeros(lags.shape[1:])
-                for ours, theirs in zip(here, lags, strict=True):
-                    squared += (theirs - ours[:, None]).square_()
-                rows = sum_from(squared, tops - first, self.h, axis=0)
-                distances.append(sum_from(rows, lefts, self.w, axis=2).transpose(1, 2).flatten(0, 1))
-        return torch.cat(distances, 1)
-
-
-def sum_from(x: Tensor, starts: Tensor, length: int, axis: int) -> Tensor:
-    """Sums of `length` neighbours along an axis, from each of `starts` on."""
-    total = x.index_select(axis, starts)
-    for k in range(1, length):
-        total += x.index_select(axis, starts + k)
-    return total
+        """Of the patches at all pairs of lags to the references, (references, V H)."""
+        return squared_distances(guide, (self.h, self.w), tops, lefts, lags).flatten(2).flatten(0, 1)
 
 
 def spread(last: int, step: int) -> Tensor:

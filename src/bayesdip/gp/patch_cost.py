@@ -15,8 +15,8 @@ from bayesdip.posterior import Trace
 # What the last pass takes, whose patches stand closer and whose variances are needed, and what the coarser
 # grids take of all passes on the finest one; a run with small patches, of one with larger ones. The last pass of
 # filling in. And what comes after the turns of a projection, for each draw, in turns.
-LAST_PASS, COARSER, SMALLER = 1.4, 0.3, 0.9
-LAST_FILLING = 4.4
+LAST_PASS, COARSER, SMALLER = 1.5, 0.38, 0.95
+LAST_FILLING = 5.0
 A_DRAW = 0.1
 # Of the whole run, the share after which its pace is known.
 MEASURED = 0.02
