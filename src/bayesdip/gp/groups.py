@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -11,6 +13,11 @@ from torch.nn.functional import pad
 from bayesdip.gp.matching import squared_distances
 from bayesdip.kernels.patches import box_sum
 
+# The most values in a patch, all channels counted: 5 x 5 pixels of a colour picture and 7 x 7 of a gray one.
+# And of smaller and larger ones, beside it (of a colour picture, 99 are 5 x 5 again).
+PATCH_VALUES, SMALL_PATCH, LARGE_PATCH = 75, 27, 99
+# Channels that a patch holds; more are taken apart.
+JOINT_CHANNELS = 3
 # Of the patches that are far, every third per axis is looked at.
 FAR_STEP = 3
 
@@ -106,6 +113,30 @@ class Patches:
     ) -> Tensor:
         """Of the patches at all pairs of lags to the references, (references, V H)."""
         return squared_distances(guide, (self.h, self.w), tops, lefts, lags).flatten(2).flatten(0, 1)
+
+
+def side_of(values: int, channels: int) -> int:
+    """The side of a patch that holds at most so many values, odd."""
+    side = math.isqrt(values // min(channels, JOINT_CHANNELS))
+    return side - (side % 2 == 0)
+
+
+def distinct(patches: Mapping[int, float], shape: Sequence[int]) -> dict[int, float]:
+    """Sizes of patches in values and their weights, those added up that are one and the same size.
+
+    Parameters
+    ----------
+    patches : mapping of int to float
+    shape : sequence of int
+        Of the data, (C, *grid). Patches of a signal are all of one size.
+    """
+    weights: dict[int, float] = {}
+    signal = len(shape) < 3 or 1 in shape[1:]
+    for values, weight in patches.items():
+        same = [v for v in weights if signal or side_of(v, shape[0]) == side_of(values, shape[0])]
+        key = same[0] if same else values
+        weights[key] = weights.get(key, 0.0) + weight
+    return weights
 
 
 def spread(last: int, step: int) -> Tensor:

@@ -4,17 +4,9 @@ from __future__ import annotations
 
 from math import prod
 
-from bayesdip.gp.patch_missing import (
-    COLOUR_SIDE,
-    LAST_STEP,
-    REACH,
-    SIDE,
-    SIGNAL_PATCH,
-    SIGNAL_REACH,
-    STRIPE,
-    STRIPE_ROWS,
-)
-from bayesdip.gp.patch_noise import BATCH, GROUP, JOINT_CHANNELS, Raster
+from bayesdip.gp.groups import JOINT_CHANNELS, PATCH_VALUES
+from bayesdip.gp.patch_missing import STRIPE, STRIPE_ROWS, Search
+from bayesdip.gp.patch_noise import BATCH, GROUP, Raster
 
 # From 256x256 to 1024x1024: at least, for each pixel, for each of its channels, for each sample of these.
 # Channels that are not alike each have a factor of their own.
@@ -32,24 +24,22 @@ def process_memory(grid: tuple[int, ...], channels: int, alike: bool, samples: i
     return least + prod(grid) * (by_pixel + (by_channel + BYTES_OF_A_SAMPLE * samples) * channels)
 
 
-def filling_memory(grid: tuple[int, ...], channels: int) -> int:
+def filling_memory(grid: tuple[int, ...], channels: int, most: int = PATCH_VALUES) -> int:
     """Bytes that filling in missing pixels by patches needs: what it begins with, and a stripe's tables."""
     height, width = (*grid, 1)[:2]
-    side, reach = (SIDE if channels == 1 else COLOUR_SIDE), REACH
-    if min(height, width) == 1:
-        side, reach = SIGNAL_PATCH, SIGNAL_REACH
-    stripe = max(STRIPE_ROWS, STRIPE * LAST_STEP // width)
-    rows = min(height, stripe * LAST_STEP + side + 2 * reach)
-    values = min(side, height) * min(side, width) * min(channels, JOINT_CHANNELS)
+    search = Search.of((channels, height, width), most, last=True)
+    stripe = max(STRIPE_ROWS, STRIPE * search.step // width)
+    rows = min(height, stripe * search.step + search.patch[0] + 2 * search.reach)
+    values = prod(search.patch) * min(channels, JOINT_CHANNELS)
     _, by_pixel, by_channel = BYTES_OF_ALIKE
     pictures = prod(grid) * (by_pixel + by_channel * channels)
     return round(pictures + 4 * FILLING_TABLES * rows * width * values)
 
 
-def patches_memory(grid: tuple[int, ...], channels: int, far: int = 0) -> int:
-    """Bytes that taking noise from a signal or picture by its patches needs, see `learnt_pass` for `far`."""
+def patches_memory(grid: tuple[int, ...], channels: int, most: int = PATCH_VALUES, far: int = 0) -> int:
+    """Bytes that taking noise from a signal or picture by its patches needs, see `learnt_pass` for `most` and `far`."""
     height, width = (*grid, 1)[:2]
-    raster = Raster.of(height, width, channels, last=True)
+    raster = Raster.of(height, width, channels, most, last=True)
     values = prod(raster.patch) * min(channels, JOINT_CHANNELS)
     groups = min(BATCH, min(raster.stripe, len(raster.tops)) * len(raster.lefts))
     around = 2 * max(raster.reach[0], far) + raster.patch[0]

@@ -8,16 +8,20 @@ from dataclasses import dataclass, field, replace
 
 from torch import Tensor
 
-from bayesdip.gp.patch_noise import PATCH_VALUES
+from bayesdip.gp.groups import LARGE_PATCH, PATCH_VALUES, SMALL_PATCH
+from bayesdip.gp.patch_missing import FIRST_PASSES
 from bayesdip.monitor import Estimate, Monitor, Progress
 from bayesdip.posterior import Trace
 
 # What the last pass takes, whose patches stand closer and whose variances are needed, and what the coarser
-# grids take of all passes on the finest one; a run with small patches, of one with larger ones. The last pass of
-# filling in. And what comes after the turns of a projection, for each draw, in turns.
-LAST_PASS, COARSER, SMALLER = 1.5, 0.38, 0.95
-LAST_FILLING = 5.0
+# grids take of all passes on the finest one; and what comes after
+# the turns of a projection, for each draw, in turns.
+LAST_PASS, COARSER = 1.5, 0.38
 A_DRAW = 0.1
+# Of filling in: the passes that look farther, and the last one. All of them by the values of a patch.
+LATER, LAST_FILLING = 1.2, 5.5
+NOISE_BY = {PATCH_VALUES: 1.0, SMALL_PATCH: 1.1, LARGE_PATCH: 2.0}
+FILLING_BY = {PATCH_VALUES: 1.0, SMALL_PATCH: 0.7, LARGE_PATCH: 2.3}
 # Of the whole run, the share after which its pace is known.
 MEASURED = 0.02
 
@@ -26,11 +30,14 @@ def units_of_noise(passes: int, patches: Iterable[int]) -> list[float]:
     """The time of each pass, and of the coarser grids after them, in that of the first pass."""
     fine = [1.0] * (passes - 1) + [LAST_PASS]
     once = [*fine, COARSER * sum(fine)]
-    return [u * (1.0 if most == PATCH_VALUES else SMALLER) for most in patches for u in once]
+    return [NOISE_BY[most] * u for most in patches for u in once]
 
 
-def units_of_filling(passes: int) -> list[float]:
-    return [1.0] * (passes - 1) + [LAST_FILLING]
+def units_of_filling(passes: int, patches: Iterable[int] = (PATCH_VALUES,)) -> list[float]:
+    """The same of each pass of filling in."""
+    first = min(FIRST_PASSES, passes - 1)
+    once = [1.0] * first + [LATER] * (passes - 1 - first) + [LAST_FILLING]
+    return [FILLING_BY[most] * u for most in patches for u in once]
 
 
 def units_of_turns(turns: int, draws: int) -> list[float]:
@@ -89,10 +96,9 @@ class Course:
         return self.monitor.should_stop()
 
     def _remaining(self, number: int, share: float) -> float:
-        """Seconds, by the pace so far; NaN as long as that is not known. Each run begins with what the first took to begin."""
+        """Seconds, by the pace so far; NaN as long as that is not known. What comes before the first pass does not count."""
         now, total = self.runs[self.run], sum(map(sum, self.runs))
         done = sum(map(sum, self.runs[: self.run])) + sum(now[:number]) + share * now[number]
         if done < MEASURED * total:
             return math.nan
-        spent = self.monitor.elapsed - self._ready * (self.run + 1)
-        return max(spent, 0.0) / done * (total - done) + self._ready * (len(self.runs) - 1 - self.run)
+        return max(self.monitor.elapsed - self._ready, 0.0) / done * (total - done)

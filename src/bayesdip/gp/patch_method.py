@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import torch
 from torch import Tensor
 
+from bayesdip.gp.groups import LARGE_PATCH, PATCH_VALUES, SMALL_PATCH, distinct
 from bayesdip.gp.hidden import twice
 from bayesdip.gp.memory import filling_memory, patches_memory
 from bayesdip.gp.patch_cost import Course, units_of_filling, units_of_noise, units_of_turns
-from bayesdip.gp.patch_noise import PATCH_VALUES, SMALL_PATCH
 from bayesdip.gp.patch_posterior import ONE_SIZE, fills_in, patch_posterior
 from bayesdip.gp.patch_projection import STATIONARY, project, spread, turns_of
 from bayesdip.gp.posterior import posterior
@@ -21,14 +23,15 @@ from bayesdip.settings import Settings
 
 # By effort: how often the covariances of the patches are learnt anew, and where pixels are missing.
 PASSES = {"fast": 2, "balanced": 3, "best": 4}
-FILLING_PASSES = {"fast": 3, "balanced": 5, "best": 7}
-# Values in a patch of noisy data, and their weight in the mean: larger and smaller patches err differently.
-PATCHES = {"fast": ONE_SIZE, "balanced": ONE_SIZE, "best": {PATCH_VALUES: 0.75, SMALL_PATCH: 0.25}}
-# How far, in pixels, patches alike are looked for beyond the usual reach.
+FILLING_PASSES = {"fast": 3, "balanced": 5, "best": 5}
+# How far, in pixels, patches alike are looked for beyond the usual reach in noise; among filled in ones it finds false friends.
 FAR = {"fast": 0, "balanced": 0, "best": 100}
 # Turns of denoising and projection where the data are no pixels, and draws for the standard deviation.
 TURNS = {"fast": 8, "balanced": 16, "best": 32}
 DRAWS = {"fast": 8, "balanced": 16, "best": 64}
+# At best, values in a patch and their weight in the mean: larger and smaller patches err differently. Small ones of a
+# gray picture tell too little, and so do those of a colour picture half of which is missing.
+GRAY, COLOUR_NOISE = {PATCH_VALUES: 0.5, LARGE_PATCH: 0.5}, {PATCH_VALUES: 0.75, SMALL_PATCH: 0.25}
 
 
 def run(measurement: Measurement, kernel: PatchKernel, settings: Settings, monitor: Monitor) -> Posterior:
@@ -41,31 +44,49 @@ def run(measurement: Measurement, kernel: PatchKernel, settings: Settings, monit
 def _of_pixels(
     measurement: Measurement, kernel: PatchKernel, settings: Settings, monitor: Monitor
 ) -> Posterior:
-    effort = settings.effort
-    passes, patches, far = PASSES[effort], PATCHES[effort], FAR[effort]
-    units = units_of_noise(passes, patches)
-    memory = patches_memory(measurement.grid, measurement.channels, far)
-    if fills_in(measurement.y, measurement.operator, measurement.noise):
-        passes = FILLING_PASSES[settings.effort]
-        units, memory = units_of_filling(passes), filling_memory(measurement.grid, measurement.channels)
-    course = Course(monitor, [units] * _runs(measurement), memory)
+    fills, effort = fills_in(measurement.y, measurement.operator, measurement.noise), settings.effort
+    passes, far = (FILLING_PASSES[effort], 0) if fills else (PASSES[effort], FAR[effort])
+    patches = distinct(patches_of(effort, measurement.channels, fills), measurement.y.shape)
+    units = units_of_filling if fills else units_of_noise
+    size = (measurement.grid, measurement.channels, max(patches))
+    memory = filling_memory(*size) if fills else patches_memory(*size, far)
+    # With the hidden pixels, filling in goes on from where it was without them: one pass is as good as all then. Taking
+    # noise away does not: on smooth surfaces, estimates of estimates lose 0.1 dB.
+    passes_of = [passes, 1 if fills else passes][: _runs(measurement)]
+    course = Course(monitor, [units(count, patches) for count in passes_of], memory)
+    start: Tensor | None = None
 
     def once(part: Measurement) -> Posterior:
+        nonlocal start
         course.begin()
         found = patch_posterior(
             part.y.to(settings.device),
             part.operator,
             kernel,
             part.noise,
-            passes=passes,
+            passes=passes_of[course.run],
             patches=patches,
             far=far,
+            start=start,
             monitor=course.watch,
         )
-        facts = {"passes": found.passes, "left_to_first_estimate": found.left}
+        start = found.mean if fills else None
+        facts = {
+            "passes": found.passes + (sum(passes_of[: course.run]) if fills else 0),
+            "left_to_first_estimate": found.left,
+        }
         return _told(found.mean, found.std, course, kernel, facts)
 
     return twice(measurement, monitor, once)
+
+
+def patches_of(effort: str, channels: int, fills: bool) -> Mapping[int, float]:
+    """Values in a patch, and their weight in the mean, where noise is taken away or, if it `fills`, pixels are missing."""
+    if effort != "best":
+        return ONE_SIZE
+    if channels == 1:
+        return GRAY
+    return ONE_SIZE if fills else COLOUR_NOISE
 
 
 def _of_other_data(

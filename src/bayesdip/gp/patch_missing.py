@@ -19,16 +19,16 @@ In the last pass each value weighs as much as its posterior variance says.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from bayesdip.gp.groups import Patches, spread
+from bayesdip.gp.groups import JOINT_CHANNELS, PATCH_VALUES, Patches, side_of, spread
 
-# Sides of the patches, of one channel and of several, and how far others are looked for.
-SIDE, COLOUR_SIDE, REACH = 7, 5, 12
+# How far patches alike are looked for: in the first passes, whose estimate shows but what is next to each pixel, and later.
+REACH, LATER_REACH, FIRST_PASSES = 12, 24, 2
 # The same for a signal, in samples.
 SIGNAL_PATCH, SIGNAL_REACH = 16, 300
 # Patches that a group learns from, and how many of them, the nearest to its reference, it restores where half
@@ -44,8 +44,6 @@ LEAST_NOISE = 4e-4
 STRIDE = 2.0
 # A patch of which less than this share was seen is no witness of the pixels that it lacks.
 LEAST_SEEN = 1 / 16
-# Channels that a patch holds; of more, each few have patches of their own.
-JOINT_CHANNELS = 3
 # They bound the memory, and the time until a run can stop: entries of the matrices solved at a time, and for a stripe of the picture
 # the least number of reference patches and of rows of these.
 ENTRIES = 2**20
@@ -97,6 +95,7 @@ def fill(
     passes: int,
     stop: Callable[[int, float], bool],
     *,
+    most: int = PATCH_VALUES,
     near: bool = False,
 ) -> Filled:
     """Improve an estimate, (C, H, W), of the whole picture.
@@ -108,6 +107,8 @@ def fill(
     passes : int
     stop : callable
         ``(pass, share of it done) -> bool``; True stops with the last finished estimate.
+    most : int
+        Values in a patch.
     near : bool
         The estimate is a good one: its covariances lack as little as those of the last pass.
     """
@@ -117,11 +118,12 @@ def fill(
         last = number == passes - 1
         sums = Sums.like(estimate)
         added = ADDED[-1 if near else min(number, len(ADDED) - 1)]
+        search = Search.of(estimate.shape, most, first=number < FIRST_PASSES and not near, last=last)
 
         def stopped(share: float, number: int = number) -> bool:
             return stop(number, share)
 
-        if not _add_patches(sums, known, estimate, added, last, stopped):
+        if not _add_patches(sums, known, estimate, added, search, stopped):
             return Filled(estimate, None, left, done)
         left = sums.weights == 0
         said = torch.where(left, estimate, sums.mean)
@@ -155,12 +157,58 @@ class Sums:
         return (self.squares / self.weights - self.mean.square()).clamp_min(0.0).sqrt()
 
 
+@dataclass(frozen=True)
+class Search:
+    """Which patches stand where, and how far others are looked for.
+
+    Attributes
+    ----------
+    patch : (int, int)
+        Height and width.
+    reach : int
+        How far others are looked for, at most, along each axis.
+    step : int
+        From one reference patch to the next.
+    last : bool
+        Whether it is for the last pass, whose patches weigh as much as they know.
+    """
+
+    patch: tuple[int, int]
+    reach: int
+    step: int
+    last: bool
+
+    @classmethod
+    def of(
+        cls,
+        shape: Sequence[int],
+        most: int = PATCH_VALUES,
+        *,
+        first: bool = False,
+        last: bool = False,
+    ) -> Search:
+        """For a picture (C, H, W); of one column, a signal."""
+        channels, height, width = shape
+        side, reach = side_of(most, channels), REACH if first else LATER_REACH
+        if min(height, width) == 1:
+            side, reach = SIGNAL_PATCH, SIGNAL_REACH
+        step = LAST_STEP if last else STEP
+        return cls((min(side, height), min(side, width)), reach, step, last)
+
+    def starts(self, height: int, width: int) -> tuple[Tensor, Tensor]:
+        """Rows and columns at which the reference patches begin."""
+        tops, lefts = (
+            spread(n - m, min(self.step, m)) for n, m in zip((height, width), self.patch, strict=True)
+        )
+        return tops, lefts
+
+
 def _add_patches(
     sums: Sums,
     known: Known,
     estimate: Tensor,
     added: float,
-    weigh: bool,
+    search: Search,
     stop: Callable[[float], bool],
 ) -> bool:
     """Restore the patches of the whole picture and add them to `sums`; False if `stop` said so.
@@ -168,14 +216,8 @@ def _add_patches(
     The picture is worked through in stripes, so that the tables of patches stay small.
     """
     channels, height, width = estimate.shape
-    side, reach = (SIDE if channels == 1 else COLOUR_SIDE), REACH
-    if min(height, width) == 1:
-        side, reach = SIGNAL_PATCH, SIGNAL_REACH
-    shape = (min(side, height), min(side, width))
-    step = LAST_STEP if weigh else STEP
-    tops, lefts = (
-        spread(n - m, min(step, m)).to(estimate.device) for n, m in zip((height, width), shape, strict=True)
-    )
+    shape, reach = search.patch, search.reach
+    tops, lefts = (starts.to(estimate.device) for starts in search.starts(height, width))
     stripe = max(STRIPE_ROWS, STRIPE // len(lefts))
     for start in range(0, len(tops), stripe):
         if stop(start / len(tops)):
@@ -188,7 +230,7 @@ def _add_patches(
         for channel in range(0, channels, JOINT_CHANNELS):
             c = slice(channel, channel + JOINT_CHANNELS)
             tables = Known(*(patches.of(t[c, rows]) for t in (known.values, known.missing, known.noise)))
-            found = _restored(groups, tables, patches.of(estimate[c, rows]), added, weigh)
+            found = _restored(groups, tables, patches.of(estimate[c, rows]), added, search.last)
             for into, table in zip((sums.weights, sums.means, sums.squares), found, strict=True):
                 into[c, rows] += patches.sums(table)
     return True

@@ -20,7 +20,6 @@ kernel in the place of its first step.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -28,20 +27,16 @@ import torch
 from torch import Tensor
 from torch.nn.functional import avg_pool2d
 
-from bayesdip.gp.groups import Patches, spread
+from bayesdip.gp.groups import JOINT_CHANNELS, PATCH_VALUES, Patches, side_of, spread
 from bayesdip.kernels.patches import PatchKernel
 
-# The most values in a patch, all channels counted, 5 x 5 pixels of a colour picture and 7 x 7 of a gray one,
-# and how far others are looked for.
-PATCH_VALUES, REACH = 75, 24
-SMALL_PATCH = 27
+# How far patches alike are looked for.
+REACH = 24
 # The same for a signal, in samples.
 SIGNAL_PATCH, SIGNAL_REACH = 9, 300
 GROUP = 64
 # The most from one reference patch to the next; in the last pass they overlap in all directions.
 MOST_STEP = 5
-# Channels whose covariance is learnt jointly; more are taken apart along their principal axes.
-JOINT_CHANNELS = 3
 # Above this many noise variances in the picture's, single precision does not resolve the noise.
 SINGLE_PRECISION_RANGE = 1e4
 # Least noise of a channel or pixel, as a share of the largest channel's or of the mean.
@@ -155,8 +150,7 @@ class Raster:
         """Side by side, in the `last` pass one pixel closer, patches of at most `most` values."""
         side, reach = SIGNAL_PATCH, SIGNAL_REACH
         if min(height, width) > 1:
-            side, reach = math.isqrt(most // min(channels, JOINT_CHANNELS)), REACH
-            side -= side % 2 == 0
+            side, reach = side_of(most, channels), REACH
         patch = (min(side, height), min(side, width))
         step = min(max(patch), MOST_STEP) - int(last)
         tops, lefts = (

@@ -15,8 +15,9 @@ from torch import Tensor
 
 from bayesdip.arch.networks import FIGURE6
 from bayesdip.errors import BayesDipError, NonFiniteError, ShapeError
-from bayesdip.gp.patch_missing import LEAST_NOISE, Known, fill
-from bayesdip.gp.patch_noise import PATCH_VALUES, UnitData, Whitening, column
+from bayesdip.gp.groups import PATCH_VALUES, distinct
+from bayesdip.gp.patch_missing import LEAST_NOISE, Filled, Known, fill
+from bayesdip.gp.patch_noise import UnitData, Whitening, column
 from bayesdip.gp.patch_scales import denoised
 from bayesdip.gp.posterior import posterior
 from bayesdip.kernels.patches import PatchKernel
@@ -91,13 +92,13 @@ def patch_posterior(
         How often the covariances are learnt anew: by default `NOISE_PASSES`, or `FILLING_PASSES` where
         :func:`fills_in` says so. 0 gives the pilot, for noise with the noise's std.
     patches : mapping of int to float
-        For noise: how many values a patch holds at most, all channels counted. Of several sizes the
+        How many values a patch holds at most, all channels counted. Of several sizes the
         means, and standard deviations, are averaged with these weights.
     far : int
         For noise: up to this lag in pixels, every third patch per axis is looked at beside all those within 24.
     start : Tensor, shape (C, *grid), optional
         For missing pixels: a better estimate to begin with than the posterior mean of the stationary
-        process of `STATIONARY`. Five passes nearly forget it; give it one or two.
+        process of `STATIONARY`. Five passes nearly forget it; give it one.
     monitor : callable, optional
         ``(pass, share of it done) -> bool``; True stops with the last finished estimate.
 
@@ -111,10 +112,15 @@ def patch_posterior(
         NaN or infinity among the observed pixels.
     """
     missing = missing_pixels(y, operator)
+    patches = distinct(patches, y.shape)
     if y.ndim > 3:
         raise ShapeError(
             f"the picture has a grid of {y.ndim - 1} axes: expected 1 or 2 for the non-local kernel; "
             "take a stationary kernel such as 'matern32' for volumes"
+        )
+    if start is not None and start.shape != y.shape:
+        raise ShapeError(
+            f"start has shape {tuple(start.shape)}: expected {tuple(y.shape)}, as the data; give the whole picture"
         )
     seen = torch.where(missing, 0.0, y)
     if not bool(seen.isfinite().all()):
@@ -125,7 +131,8 @@ def patch_posterior(
     watch = monitor or (lambda number, share: False)
     if fills_in(y, operator, noise):
         passes = FILLING_PASSES if passes is None else passes
-        return _filled_in(_Seen(seen, missing, variance), operator, noise, passes, start, watch)
+        data = _Seen(seen, missing, variance)
+        return _filled_in(data, operator, noise, passes, patches, start, watch)
     passes = NOISE_PASSES if passes is None else passes
     whitening = Whitening.of(seen, variance, missing)
     if whitening is None:  # nothing to find out
@@ -170,13 +177,15 @@ class _Seen:
 
 
 def _filled_in(
-    data: _Seen, operator: Operator, noise: Noise, passes: int, start: Tensor | None, watch: Monitor
+    data: _Seen,
+    operator: Operator,
+    noise: Noise,
+    passes: int,
+    patches: Mapping[int, float],
+    start: Tensor | None,
+    watch: Monitor,
 ) -> PatchPosterior:
     y, missing = data.values, data.missing
-    if start is not None and start.shape != y.shape:
-        raise ShapeError(
-            f"start has shape {tuple(start.shape)}: expected {tuple(y.shape)}, as the data; give the whole picture"
-        )
     kernel, near = STATIONARY.kernel(dims=y.ndim - 1), start is not None
     if start is None:
         start = posterior(y, operator, kernel, noise).mean
@@ -194,7 +203,7 @@ def _filled_in(
 
     unit_noise = (data.variance / scale.square()).reshape(shape).float().clamp_min(LEAST_NOISE)
     known = Known(unit(torch.where(missing, centre, y)), missing.reshape(shape), unit_noise)
-    found = fill(known, unit(start), passes, watch, near=near)
+    found = _averaged(known, unit(start), passes, patches, near, watch)
     mean = found.mean.reshape(y.shape).to(y) * scale + centre
     left = found.left.reshape(y.shape)
     mean = torch.where(left, start.to(y), mean)
@@ -206,6 +215,37 @@ def _filled_in(
         stationary = posterior(y, operator, kernel, noise, samples=DRAWS, generator=generator).std
         std = std if stationary is None else torch.where(left, stationary, std)
     return PatchPosterior(mean, std, found.passes, float(left.double().mean()))
+
+
+def _averaged(
+    known: Known,
+    estimate: Tensor,
+    passes: int,
+    patches: Mapping[int, float],
+    near: bool,
+    watch: Monitor,
+) -> Filled:
+    """`fill` by patches of several sizes: the averages of those that know of a pixel.
+
+    Stopped, it gives the sizes that were finished.
+    """
+    total = torch.zeros_like(estimate)
+    mean, std = torch.zeros_like(estimate), torch.zeros_like(estimate)
+    found = None
+    for number, (most, weight) in enumerate(patches.items()):
+
+        def stop(index: int, share: float, before: int = number * passes) -> bool:
+            return watch(before + index, share)
+
+        part = fill(known, estimate, passes, stop, most=most, near=near)
+        if part.std is None:
+            return found or part
+        share = weight * (~part.left).to(estimate)
+        total, mean, std = total + share, mean + share * part.mean, std + share * part.std
+        left = total == 0
+        found = Filled(torch.where(left, estimate, mean / total), std / total, left, part.passes)
+    assert found is not None
+    return found
 
 
 def beyond_the_levels(y: Tensor, estimate: Tensor, noise: Gaussian) -> Tensor:

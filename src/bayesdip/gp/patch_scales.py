@@ -16,7 +16,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import adaptive_avg_pool2d
 
-from bayesdip.gp.patch_noise import PATCH_VALUES, UnitData, learnt_pass, pilot
+from bayesdip.gp.groups import PATCH_VALUES
+from bayesdip.gp.patch_noise import UnitData, learnt_pass, pilot
 from bayesdip.kernels.patches import PatchKernel
 from bayesdip.shrinkage import cosine_basis
 
