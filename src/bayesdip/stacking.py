@@ -101,7 +101,10 @@ def run(measurement: Measurement, settings: Settings, monitor: Monitor) -> Poste
             by_patches = calibrated(other, measurement.y - without, hidden)
             share = precision_share(by_network, by_patches, missing)
         both = without + share * (mean - without)
-        return share * network_weight(measurement.y, both, without, hidden)
+        weight = network_weight(measurement.y, both, without, hidden)
+        if exact:  # a few errors at edges decide: too little of the network loses less than too much
+            weight = shrunk(weight, standard_error(weight, measurement.y, both, without, hidden))
+        return share * weight
 
     def so_far(progress: Progress) -> Tensor:
         try:
@@ -147,6 +150,18 @@ def network_weight(y: Tensor, network: Tensor, patches: Tensor, hidden: Tensor) 
     ridge = scatter / WEIGHT_SPREAD**2
     found = (float((step * wanted).sum()) + ridge / 2) / (float(step.square().sum()) + ridge or 1.0)
     return min(max(found, 0.0), 1.0)
+
+
+def standard_error(weight: float, y: Tensor, network: Tensor, patches: Tensor, hidden: Tensor) -> float:
+    """Of :func:`network_weight`, whatever the law of the errors: least squares' sandwich (White, Econometrica 1980)."""
+    step = (network - patches).double().cpu()[:, hidden]
+    left = (y - patches).double().cpu()[:, hidden] - weight * step
+    return float((step * left).square().sum().sqrt() / step.square().sum().clamp_min(1e-300))
+
+
+def shrunk(weight: float, error: float) -> float:
+    """A weight taken back towards zero as far as its standard error makes it doubtful (James and Stein 1961)."""
+    return weight**3 / (weight**2 + error**2) if weight else 0.0
 
 
 def calibrated(std: Tensor, residual: Tensor, hidden: Tensor) -> Tensor:
