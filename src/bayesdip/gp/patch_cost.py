@@ -21,7 +21,7 @@ A_DRAW = 0.1
 # Of filling in: the passes that look farther, and the last one. All of them by the values of a patch.
 LATER, LAST_FILLING = 1.2, 5.5
 NOISE_BY = {PATCH_VALUES: 1.0, SMALL_PATCH: 1.1, LARGE_PATCH: 2.0}
-FILLING_BY = {PATCH_VALUES: 1.0, SMALL_PATCH: 0.7, LARGE_PATCH: 2.3}
+FILLING_BY = {PATCH_VALUES: 1.0, SMALL_PATCH: 0.65, LARGE_PATCH: 2.0}
 # Of the whole run, the share after which its pace is known.
 MEASURED = 0.02
 

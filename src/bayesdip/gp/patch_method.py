@@ -29,9 +29,11 @@ FAR = {"fast": 0, "balanced": 0, "best": 100}
 # Turns of denoising and projection where the data are no pixels, and draws for the standard deviation.
 TURNS = {"fast": 8, "balanced": 16, "best": 32}
 DRAWS = {"fast": 8, "balanced": 16, "best": 64}
-# At best, values in a patch and their weight in the mean: larger and smaller patches err differently. Small ones of a
-# gray picture tell too little, and so do those of a colour picture half of which is missing.
-GRAY, COLOUR_NOISE = {PATCH_VALUES: 0.5, LARGE_PATCH: 0.5}, {PATCH_VALUES: 0.75, SMALL_PATCH: 0.25}
+# At best, values in a patch and their weight in the mean: larger and smaller patches err differently. Small ones are no
+# help against noise on a gray picture, nor where pixels of a colour picture are missing.
+COLOUR_NOISE = {PATCH_VALUES: 0.75, SMALL_PATCH: 0.25}
+GRAY_NOISE = {PATCH_VALUES: 0.5, LARGE_PATCH: 0.5}
+GRAY_MISSING = {PATCH_VALUES: 0.4, SMALL_PATCH: 0.3, LARGE_PATCH: 0.3}
 
 
 def run(measurement: Measurement, kernel: PatchKernel, settings: Settings, monitor: Monitor) -> Posterior:
@@ -85,7 +87,7 @@ def patches_of(effort: str, channels: int, fills: bool) -> Mapping[int, float]:
     if effort != "best":
         return ONE_SIZE
     if channels == 1:
-        return GRAY
+        return GRAY_MISSING if fills else GRAY_NOISE
     return ONE_SIZE if fills else COLOUR_NOISE
 
 
