@@ -6,11 +6,16 @@ import pytest
 import torch
 from torch import Tensor
 
+from bayesdip.errors import NoResultError
 from bayesdip.gp import posterior
+from bayesdip.gp.hidden import bare, twice
 from bayesdip.gp.local import local_inverse
 from bayesdip.kernels import Matern32
+from bayesdip.measurement import Measurement
+from bayesdip.monitor import Monitor
 from bayesdip.noise import Gaussian
 from bayesdip.operators import Mask
+from bayesdip.posterior import Posterior
 
 SHAPE = (24, 25)
 KERNEL = Matern32(2.0)
@@ -74,3 +79,25 @@ def test_the_factor_without_its_last_entries_is_that_of_the_others() -> None:
     others = local_inverse(seen & ~last, table, noise, 300, noise)
     r = torch.randn(2, seen.numel(), generator=generator, dtype=torch.float64) * (seen & ~last).flatten()
     torch.testing.assert_close(whole.without(last).apply(r), others.apply(r), rtol=1e-6, atol=1e-6)
+
+
+@pytest.mark.parametrize("raises", [False, True])
+def test_stopped_with_all_entries_it_gives_what_it_had_without_the_hidden_ones(raises: bool) -> None:
+    """The second run's first estimates are worse than the first run's last."""
+    y, operator, hidden = problem(0.5)
+    measurement = Measurement(y, operator, Gaussian(0.0), hidden=hidden)
+    monitor = Monitor()
+    seen: list[Measurement] = []
+
+    def once(part: Measurement) -> Posterior:
+        seen.append(part)
+        if len(seen) == 2:
+            monitor.stop_reason = "interrupted"
+            if raises:
+                raise NoResultError("stopped")
+        return bare(torch.full_like(y, float(len(seen))), torch.ones_like(y))
+
+    found = twice(measurement, monitor, once)
+    assert bool((found.mean == 1).all()) and found.stopped == "interrupted"
+    assert found.without is not None and found.without.std is not None
+    assert not seen[0].operator.observed[..., hidden].any() and seen[1].operator.observed[..., hidden].any()

@@ -8,6 +8,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
+from bayesdip.errors import NoResultError
 from bayesdip.gp.solve import Solution
 from bayesdip.gp.solver import Solver
 from bayesdip.gp.system import DataCovariance
@@ -53,14 +54,20 @@ def with_own_value(system: DataCovariance, variance: Tensor, hidden: Tensor) -> 
 
 
 def twice(measurement: Measurement, monitor: Monitor, once: Callable[[Measurement], Posterior]) -> Posterior:
-    """Without the hidden entries, where there are some, and then with all."""
+    """Without the hidden entries, where there are some, and then with all; stopped on the way, the former."""
     if measurement.hidden is None:
         return once(measurement)
     operator = measurement.operator.with_hidden(measurement.hidden)
     first = once(replace(measurement, operator=operator, hidden=None))
     if monitor.should_stop():
         return replace(first, without=first)
-    return replace(once(replace(measurement, hidden=None)), without=first)
+    try:
+        found = once(replace(measurement, hidden=None))
+    except NoResultError:
+        found = first
+    if monitor.should_stop():
+        found = replace(first, stopped=monitor.stop_reason or first.stopped)
+    return replace(found, without=first)
 
 
 def bare(mean: Tensor, std: Tensor | None) -> Posterior:
