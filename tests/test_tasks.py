@@ -153,7 +153,8 @@ def test_sgld_denoises_and_its_fit_stays_at_the_noise():
     late = [f for f, s in zip(r.trace["fit"], r.trace["sampling"], strict=True) if s]
     assert 0.9 < np.mean(late) < 1.15
     inside = np.abs(r.mean - clean) < 1.645 * r.std
-    assert 0.75 < inside.mean() < 0.99
+    # A picture smoother than those that the network expects: its intervals are too long rather than too short.
+    assert 0.75 < inside.mean() < 0.997
 
 
 def test_bad_arguments_are_named():
