@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from math import prod
 
-from bayesdip.gp.groups import JOINT_CHANNELS, PATCH_VALUES
+from bayesdip.gp.groups import FAR_STEP, JOINT_CHANNELS, PATCH_VALUES
 from bayesdip.gp.patch_missing import STRIPE, STRIPE_ROWS, Search
 from bayesdip.gp.patch_noise import BATCH, GROUP, Raster
 
@@ -15,7 +15,7 @@ BYTES_OF_ALIKE, BYTES_OF_OTHERS, BYTES_OF_A_SAMPLE = (40 * 2**20, 150, 130), (12
 # matrices of a batch of groups, of its patches, of the table of a stripe's patches, and of pictures.
 MATRICES, PATCHES, TABLES, PICTURES = 6.2, 9.4, 7.4, 64
 # The same of the tables of filling in, from 64x64 to 512x512.
-FILLING_TABLES = 11
+FILLING_TABLES = 14
 
 
 def process_memory(grid: tuple[int, ...], channels: int, alike: bool, samples: int = 0) -> int:
@@ -44,5 +44,9 @@ def patches_memory(grid: tuple[int, ...], channels: int, most: int = PATCH_VALUE
     groups = min(BATCH, min(raster.stripe, len(raster.tops)) * len(raster.lefts))
     around = 2 * max(raster.reach[0], far) + raster.patch[0]
     rows = min(height, int(raster.tops[: raster.stripe][-1]) + around)
+    references = min(raster.stripe, len(raster.tops)) * len(raster.lefts)
+    farther = references * prod(2 * (min(far, n) // FAR_STEP) + 1 for n in (height, width)) if far else 0
     of_a_batch = groups * (MATRICES * values**2 + PATCHES * GROUP * values)
-    return round(4 * (of_a_batch + TABLES * rows * width * values + PICTURES * height * width * channels))
+    return round(
+        4 * (of_a_batch + farther + TABLES * rows * width * values + PICTURES * height * width * channels)
+    )
