@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 
 import torch
@@ -59,12 +60,10 @@ def twice(measurement: Measurement, monitor: Monitor, once: Callable[[Measuremen
         return once(measurement)
     operator = measurement.operator.with_hidden(measurement.hidden)
     first = once(replace(measurement, operator=operator, hidden=None))
-    if monitor.should_stop():
-        return replace(first, without=first)
-    try:
-        found = once(replace(measurement, hidden=None))
-    except NoResultError:
-        found = first
+    found = first
+    if not monitor.should_stop():
+        with suppress(NoResultError):
+            found = once(replace(measurement, hidden=None))
     if monitor.should_stop():
         found = replace(first, stopped=monitor.stop_reason or first.stopped)
     return replace(found, without=first)

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from itertools import product
 
-import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
@@ -17,7 +16,7 @@ from bayesdip.kernels.patches import box_sum
 
 # Reference patches of a tile, per axis of a picture. Larger ones throw more away, smaller ones copy more.
 TILE = 8
-# Whose values are held side by side.
+# Channels whose values are held side by side.
 CHANNELS = 8
 
 
@@ -57,7 +56,7 @@ def squared_distances(
             centred[:, y.start : y.stop + patch[0] - 1, x.start : x.stop + patch[1] - 1],
             norms[y, x][::every, ::every],
             patch,
-            [torch.tensor(s, device=guide.device).sub_(s[0]) // every for s in (top, left)],
+            [(s[1] - s[0]) // every if len(s) > 1 else 1 for s in (top, left)],
             (down // every, right // every),
             every,
         )
@@ -68,27 +67,27 @@ def _distances_of_tile(
     around: Tensor,
     norms: Tensor,
     patch: tuple[int, int],
-    starts: list[Tensor],
+    steps: list[int],
     reach: tuple[int, int],
     every: int,
 ) -> Tensor:
     """For references at equal steps in a part of the padded guide, (references down, right, lags down, right).
 
-    `norms`, `starts` and `reach` count every so many pixels.
+    `norms`, `steps` and `reach` count every so many pixels.
     """
     rows, columns = norms.shape
-    down, right = map(len, starts)
-    at = [own + r for own, r in zip(starts, reach, strict=True)]  # the lag zero
-    table = norms[at[0]][:, at[1]].reshape(-1, 1) + norms.reshape(1, -1)
+    # The references: between borders as wide as the lags reach.
+    at = [slice(r, n - r, s) for n, r, s in zip(norms.shape, reach, steps, strict=True)]
+    own = norms[at[0], at[1]]
+    table = own.reshape(-1, 1) + norms.reshape(1, -1)
     for part in around.split(CHANNELS):  # type: ignore[no-untyped-call]
         views = part.unfold(1, patch[0], every).unfold(2, patch[1], every)
         others = views.permute(0, 3, 4, 1, 2).reshape(-1, rows, columns)
-        ours = others[:, at[0]][:, :, at[1]].flatten(1)
+        ours = others[:, at[0], at[1]].flatten(1)
         table.addmm_(ours.T, others.flatten(1), alpha=-2)
     # Each reference's own window of lags, out of all that the tile looked at.
-    size = (down, right, *(2 * r + 1 for r in reach))
-    step_down, step_right = (int(own[1]) if len(own) > 1 else 1 for own in starts)
-    strides = (right * rows * columns + step_down * columns, rows * columns + step_right, columns, 1)
+    size = (*own.shape, *(2 * r + 1 for r in reach))
+    strides = (own.shape[1] * rows * columns + steps[0] * columns, rows * columns + steps[1], columns, 1)
     return table.as_strided(size, strides)
 
 

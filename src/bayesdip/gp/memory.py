@@ -41,12 +41,11 @@ def patches_memory(grid: tuple[int, ...], channels: int, most: int = PATCH_VALUE
     height, width = (*grid, 1)[:2]
     raster = Raster.of(height, width, channels, most, last=True)
     values = prod(raster.patch) * min(channels, JOINT_CHANNELS)
-    groups = min(BATCH, min(raster.stripe, len(raster.tops)) * len(raster.lefts))
+    references = min(raster.stripe, len(raster.tops)) * len(raster.lefts)
     around = 2 * max(raster.reach[0], far) + raster.patch[0]
     rows = min(height, int(raster.tops[: raster.stripe][-1]) + around)
-    references = min(raster.stripe, len(raster.tops)) * len(raster.lefts)
     farther = references * prod(2 * (min(far, n) // FAR_STEP) + 1 for n in (height, width)) if far else 0
-    of_a_batch = groups * (MATRICES * values**2 + PATCHES * GROUP * values)
+    of_a_batch = min(BATCH, references) * (MATRICES * values**2 + PATCHES * GROUP * values)
     return round(
         4 * (of_a_batch + farther + TABLES * rows * width * values + PICTURES * height * width * channels)
     )

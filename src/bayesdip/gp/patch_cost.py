@@ -14,8 +14,7 @@ from bayesdip.monitor import Estimate, Monitor, Progress
 from bayesdip.posterior import Trace
 
 # What the last pass takes, whose patches stand closer and whose variances are needed, and what the coarser
-# grids take of all passes on the finest one; and what comes after
-# the turns of a projection, for each draw, in turns.
+# grids take of all passes on the finest one; and what comes after the turns of a projection, for each draw, in turns.
 LAST_PASS, COARSER = 1.5, 0.38
 A_DRAW = 0.1
 # Of filling in: the passes that look farther, and the last one. All of them by the values of a patch.
