@@ -13,7 +13,7 @@ from bayesdip.arch.activations import GELU, Erf, LeakyReLU, Sigmoid
 from bayesdip.arch.classic import MaxPool
 from bayesdip.arch.combine import Residual, Sequential, SkipConcat
 from bayesdip.arch.covariance import Filter, autocorrelation
-from bayesdip.arch.layers import BatchNorm, Conv, Identity, Layer
+from bayesdip.arch.layers import BatchNorm, Conv, Depthwise, Identity, Layer
 from bayesdip.arch.mixing import TokenMixer
 from bayesdip.arch.padding import pad_reflecting
 from bayesdip.arch.resampling import Downsample, PixelShuffle, Upsample
@@ -33,6 +33,8 @@ CASES: list[Layer] = [
     Conv(12, 5, stride=2, bias=False),
     Conv(12, 1, padding="zero"),
     Conv(12, 3, padding="circular"),
+    Depthwise(5),
+    Depthwise(3, stride=2, padding="circular"),
     BatchNorm(),
     LeakyReLU(0.2),
     LeakyReLU(0.0),
@@ -110,7 +112,7 @@ def second_moments(f: Tensor, margin: int) -> Tensor:
 def test_covariance_rule_agrees_with_sampled_modules(layer: Layer, dims: int) -> None:
     generator = torch.Generator().manual_seed(1)
     K = layer.covariance(input_covariance(dims))
-    size, draws = (256, 300) if dims == 1 else (40, 80)
+    size, draws = (256, 300) if dims == 1 else (40, 120)
     estimates = []
     for _ in range(draws):
         x = draw_input(dims, size, 1, generator)

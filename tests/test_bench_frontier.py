@@ -9,7 +9,7 @@ import torch
 
 from bayesdip import arch
 from bayesdip.arch.layers import Convolution
-from bayesdip.bench import frontier
+from bayesdip.bench import frontier, variants
 from bayesdip.bench.catalogue import Request, run_benchmark
 from bayesdip.bench.results import Results
 from bayesdip.fit.map import pose
@@ -54,12 +54,12 @@ def test_frozen_filters_stay_and_a_warm_start_is_near_the_process() -> None:
     _, tasks = frontier._tasks(24, 0)
     given = tasks["denoise"]
     problem, generator = pose(given, Settings(arch=SMALL))
-    problem = frontier.frozen(problem)
+    problem = variants.frozen(problem)
     strided = [m for m in problem.network.modules() if isinstance(m, Convolution) and m.record.stride > 1]
     before = [m.weight.clone() for m in strided]
     assert len(before) == 2 and len(problem.weights) == len(problem.stds)
     begun = problem.fit(problem.picture().detach())
-    frontier.warm_up(problem, given, generator, frontier.PLANS["fast"], 60)
+    variants.warm_up(problem, given.y, generator, 60)
     assert all(torch.equal(m.weight, w) for m, w in zip(strided, before, strict=True))
     assert problem.fit(problem.picture().detach()) < begun
 
@@ -69,7 +69,7 @@ def test_it_runs_through_and_is_taken_up(tmp_path, monkeypatch) -> None:
     monkeypatch.setitem(frontier.SECONDS, "fast", 0.01)
     few = [
         frontier.Candidate("skip", SMALL),
-        frontier.Candidate("warm", SMALL, "warm"),
+        frontier.Candidate("warm", SMALL, "from the process"),
         frontier.Candidate("frozen", SMALL, "frozen"),
     ]
     monkeypatch.setattr(frontier, "candidates", lambda: few)

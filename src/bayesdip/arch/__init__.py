@@ -6,7 +6,7 @@ from bayesdip.arch.classic import DeepDecoder, Flat, MaxPool, Mixer, ResNet, UNe
 from bayesdip.arch.combine import Residual, Sequential, SkipConcat
 from bayesdip.arch.covariance import Covariance
 from bayesdip.arch.exact import Exact
-from bayesdip.arch.layers import BatchNorm, Conv, Identity, Layer
+from bayesdip.arch.layers import BatchNorm, Conv, Depthwise, Identity, Layer
 from bayesdip.arch.limit import ArchitectureKernel, TangentKernel
 from bayesdip.arch.mixing import TokenMixer
 from bayesdip.arch.network import Network
@@ -25,6 +25,7 @@ __all__ = [
     "Covariance",
     "Decoder",
     "DeepDecoder",
+    "Depthwise",
     "Downsample",
     "Erf",
     "Exact",

@@ -117,8 +117,33 @@ class Conv(Layer):
         return K.convolved(self.size, self.stride, self.padding, CONV_GAIN, bias, self.features_out)
 
 
+@dataclass(frozen=True)
+class Depthwise(Layer):
+    """Each feature convolved by a filter of its own: the first half of a separable convolution, a ``Conv`` of size 1 the other.
+
+    Features are not mixed, so they stay uncorrelated and have the rule of ``Conv`` with ``fan_in = size^dims``.
+
+    Attributes
+    ----------
+    size, stride, padding
+        As of ``Conv``.
+    """
+
+    size: int = 3
+    stride: int = 1
+    padding: str = "reflection"
+
+    def module(self, features_in: int, dims: int, generator: torch.Generator | None = None) -> nn.Module:
+        record = Conv(features_in, self.size, self.stride, padding=self.padding)
+        return Convolution(record, 1, dims, generator)
+
+    def covariance(self, K: C) -> C:
+        bias = CONV_GAIN / self.size**K.dims
+        return K.convolved(self.size, self.stride, self.padding, CONV_GAIN, bias, K.features)
+
+
 class Convolution(nn.Module):
-    """The module of :class:`Conv`: ``weight`` (out, in, *taps) and ``bias`` (out,).
+    """The module of :class:`Conv` and :class:`Depthwise`: ``weight`` (out, in, *taps) and ``bias`` (out,).
 
     Attributes
     ----------
@@ -143,9 +168,11 @@ class Convolution(nn.Module):
         if self.precision is not None:
             x, weight = x.to(self.precision), weight.to(self.precision)
             bias = bias.to(self.precision) if bias is not None else None
+        groups = x.shape[1] // weight.shape[1]  # 1, or all features apart: Depthwise
         if record.padding == "zero":  # the one padding that convolutions do without a copy
-            return self._convolve(x, weight, bias, stride=record.stride, padding=reach)
-        return self._convolve(pad_all(x, reach, record.padding), weight, bias, stride=record.stride)
+            return self._convolve(x, weight, bias, stride=record.stride, padding=reach, groups=groups)
+        x = pad_all(x, reach, record.padding)
+        return self._convolve(x, weight, bias, stride=record.stride, groups=groups)
 
     def extra_repr(self) -> str:
         return str(self.record)

@@ -79,6 +79,8 @@ class Network(nn.Module):
         self.channels = channels
         self.dims = dims
         self.grid_rule = arch.grid_rule()
+        # How a 2-D input lies in memory on a CPU: pixel by pixel, steps are quicker (`bench steps`).
+        self.cpu_layout = torch.channels_last
         self.body = arch.network_layers(channels, dims).module(arch.input_features(dims), dims, generator)
 
     def new_input(
@@ -117,5 +119,5 @@ class Network(nn.Module):
         start = rule.window(given, wanted)
         z = pad_reflecting(z, *rule.margins(given))
         if self.dims == 2 and z.device.type == "cpu":
-            z = z.contiguous(memory_format=torch.channels_last)  # 10 to 20% faster steps there
+            z = z.contiguous(memory_format=self.cpu_layout)
         return crop(self.body(z), start, wanted)

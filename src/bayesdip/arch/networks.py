@@ -59,7 +59,7 @@ class _Convolutional(Architecture):
         check_choice(self, "upsample", UPSAMPLINGS)
         self._conv(1, self.filter_size)
 
-    def _conv(self, features: int, size: int, stride: int = 1) -> Conv:
+    def _conv(self, features: int, size: int, stride: int = 1) -> Layer:
         return Conv(features, size, stride, padding=self.padding)
 
     def _norm(self) -> tuple[Layer, ...]:

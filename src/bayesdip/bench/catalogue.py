@@ -18,6 +18,7 @@ from bayesdip.bench import (
     samplers,
     signals,
     speed,
+    steps,
     stopping,
     tables,
 )
@@ -99,6 +100,10 @@ def _frontier(results: Results, ask: Request) -> None:
     frontier.bench_frontier(results, effort, seed, ask.pictures)
 
 
+def _steps(results: Results, ask: Request) -> None:
+    steps.bench_steps(results, ask.options.get("effort", "fast"), ask.options.get("seed", 0))
+
+
 def _samplers(results: Results, ask: Request) -> None:
     samplers.bench_samplers(results, ask.options.get("effort", "fast"), ask.options.get("seed", 0))
 
@@ -171,6 +176,7 @@ BENCHMARKS = {
         _speed,
     ),
     "roofline": Benchmark("a training step beside the machine's ceilings; --pictures names sides", _roofline),
+    "steps": Benchmark("what a training step takes where one thing about it is otherwise", _steps),
     "growth": Benchmark("time and memory of training by size and number of pictures, with a plot", _growth),
     "stopping": Benchmark("a fit overfits; what rules without a truth save of it", _stopping),
     "signals": Benchmark("sampled 1-D networks of growing width against their Gaussian process", _signals),

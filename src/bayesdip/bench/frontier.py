@@ -18,30 +18,22 @@ from torch import Tensor
 from bayesdip import arch
 from bayesdip.arch import Architecture
 from bayesdip.arch.combine import Sequential
-from bayesdip.arch.layers import BatchNorm, Conv, Convolution, Layer
+from bayesdip.arch.layers import BatchNorm, Conv, Depthwise, Layer
 from bayesdip.arch.network import GridRule
-from bayesdip.arch.networks import Shuffle
+from bayesdip.arch.networks import Shuffle, Skip
 from bayesdip.arch.resampling import PixelShuffle
 from bayesdip.bench.problems import one_thread, timed
 from bayesdip.bench.results import Results, Row
 from bayesdip.bench.roofline import TIMED_STEPS, WARMING_STEPS, layer_costs, seconds_a_step
 from bayesdip.bench.stopping import CORNER, SIGMA, psnr
+from bayesdip.bench.variants import VARIANTS, restore
 from bayesdip.errors import BayesDipError
-from bayesdip.fit.chain import Chain
-from bayesdip.fit.effort import PLANS, Plan
-from bayesdip.fit.first import process_mean
 from bayesdip.fit.map import pose
-from bayesdip.fit.moments import Thinned
 from bayesdip.fit.muon import MuonStepper
-from bayesdip.fit.prior import weight_stds
 from bayesdip.fit.problem import Problem
-from bayesdip.fit.sgld import Summary, sample_posterior
 from bayesdip.measurement import Measurement
-from bayesdip.monitor import Monitor
 from bayesdip.noise import Gaussian
 from bayesdip.operators import Identity, Mask
-from bayesdip.pipeline import put_back_known
-from bayesdip.posterior import Posterior
 from bayesdip.scale import Layout
 from bayesdip.settings import Settings, pick_device
 
@@ -52,7 +44,7 @@ LAGS = 32  # over which kernels are compared, on one axis
 TASKS = ("denoise", "inpaint")
 MISSING = 0.5
 PAPER = "skip"
-WARM_STEPS = 0.15  # share of the steps that a warm start spends on the process's picture
+VARIED = "skip 3x32"  # the default network of noisy data
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,9 +62,21 @@ class Quarter(Shuffle):
         return replace(super().grid_rule(), magnification=4)
 
 
+@dataclass(frozen=True, kw_only=True)
+class Separable(Skip):
+    """As ``Skip``, its larger convolutions separable: each feature by itself, then all of them pixel by pixel."""
+
+    name: ClassVar[str] = "separable"
+
+    def _conv(self, features: int, size: int, stride: int = 1) -> Layer:
+        if size == 1:
+            return super()._conv(features, size, stride)
+        return Sequential((Depthwise(size, stride, self.padding), Conv(features, 1)))
+
+
 @dataclass(frozen=True)
 class Candidate:
-    """A network, and what is done to it before it is sampled: ``""``, ``"frozen"`` or ``"warm"``."""
+    """A network, and what is done to it: one of ``bench.variants``."""
 
     name: str
     network: Architecture
@@ -80,29 +84,27 @@ class Candidate:
 
 
 def candidates() -> list[Candidate]:
-    """The paper's network first."""
+    """The paper's network first; `3x32` is 3 scales of 32 features."""
     networks: dict[str, Architecture] = {
         PAPER: arch.skip(),
-        "skip, width 32": arch.skip(width=32),
-        "skip, 3 scales": arch.skip(scales=3),
-        "skip, 3 scales, width 32": arch.skip(scales=3, width=32),
+        "skip 5x32": arch.skip(width=32),
+        "skip 3x128": arch.skip(scales=3),
+        VARIED: arch.skip(scales=3, width=32),
         "unet": arch.named("unet(width=8, pooling='average', upsample='bilinear', padding='reflection')"),
         "decoder": arch.decoder(width=64),
         "shuffle": arch.shuffle(),
-        "shuffle, 3 scales, width 32": arch.shuffle(scales=3, width=32),
-        "shuffle, skip 4": arch.shuffle(skip=4),
+        "shuffle 3x32": arch.shuffle(scales=3, width=32),
+        "shuffle with few skips": arch.shuffle(skip=4),
         "shuffle of the nearest kernel": nearest_shuffle(),
         "quarter": Quarter(width=96),
         "deep-decoder": arch.named("deep-decoder"),
         "flat": arch.named("flat(width=32)"),
+        "separable 3x32": Separable(scales=3, width=32),
+        "separable 3x64": Separable(scales=3, width=64),
     }
     found = [Candidate(name, network) for name, network in networks.items()]
-    shuffle = networks["shuffle"]
-    return [
-        *found,
-        Candidate("shuffle, frozen", shuffle, "frozen"),
-        Candidate("shuffle, warm", shuffle, "warm"),
-    ]
+    changed = [Candidate(f"{VARIED} {variant}", networks[VARIED], variant) for variant in VARIANTS if variant]
+    return found + changed
 
 
 def nearest_shuffle() -> Architecture:
@@ -165,7 +167,7 @@ def _row(
     )
     steps = max(FEWEST_STEPS, round(seconds / pace))
     costs = layer_costs(problem.network, problem.code, given.grid)
-    mean = restore(candidate, given, settings, replace(PLANS["fast"], steps=steps))
+    mean = restore(candidate.variant, given, settings, steps)
     return {
         "candidate": candidate.name,
         "task": task,
@@ -188,44 +190,6 @@ def _processor_seconds(problem: Problem) -> float:
             stepper.step()
         taken.append(clock.cpu)
     return min(taken[WARMING_STEPS:])
-
-
-def restore(candidate: Candidate, given: Measurement, settings: Settings, plan: Plan) -> Tensor:
-    """The posterior mean of the sampled network, (C, *grid), known pixels put back."""
-    problem, generator = pose(given, settings)
-    taken = 0
-    if candidate.variant == "frozen":
-        problem = frozen(problem)
-    elif candidate.variant == "warm":
-        taken = round(WARM_STEPS * plan.steps)
-        warm_up(problem, given, generator, plan, taken)
-    summary = Summary((given.channels, *given.grid), Thinned(0))
-    chain = Chain(problem, Monitor(), plan.steps - taken, summary.mean)
-    sample_posterior(chain, plan, settings, generator, summary)
-    mean = summary.mean()
-    assert mean is not None
-    found = Posterior(mean, None, mean.new_zeros((0, *mean.shape)), {})
-    return put_back_known(found, given).mean.cpu()
-
-
-def frozen(problem: Problem) -> Problem:
-    """The strided convolutions of the way down stay as they were drawn."""
-    for module in problem.network.modules():
-        if isinstance(module, Convolution) and module.record.stride > 1:
-            module.requires_grad_(False)
-    return replace(problem, stds=weight_stds(problem.network))
-
-
-def warm_up(problem: Problem, given: Measurement, generator: torch.Generator, plan: Plan, steps: int) -> None:
-    """Fit the network to the mean of the process first."""
-    target = process_mean(given)
-    assert target is not None
-    target = target.to(problem.code)
-    whole = Measurement(target, Identity(given.grid), Gaussian(SIGMA))
-    other = replace(problem, measurement=whole, observed=torch.ones_like(target, dtype=torch.bool))
-    stepper = MuonStepper(other, generator, input_noise=plan.input_noise)
-    for _ in range(steps):
-        stepper.step()
 
 
 def conclusions(rows: list[Row]) -> dict[str, Any]:

@@ -111,8 +111,8 @@ def measure_ceilings(device: str, dtype: torch.dtype) -> Ceilings:
     a, b = (torch.ones(n, n, dtype=dtype, device=device) for _ in range(2))
     source = torch.ones(size, dtype=torch.uint8, device=device)
     target = torch.empty_like(source)
-    product = min(_timed(lambda: a @ b, device) for _ in range(REPEATS))
-    copy = min(_timed(lambda: target.copy_(source), device) for _ in range(REPEATS))
+    product = min(timed_on(device, lambda: a @ b) for _ in range(REPEATS))
+    copy = min(timed_on(device, lambda: target.copy_(source)) for _ in range(REPEATS))
     return Ceilings(2 * n**3 / product, 2 * size / copy)
 
 
@@ -124,7 +124,7 @@ def seconds_a_step(problem: Problem, device: str, *, by_adam: bool = False) -> f
         if by_adam
         else MuonStepper(problem, generator, input_noise=1 / 30)
     )
-    taken = [_timed(stepper.step, device) for _ in range(WARMING_STEPS + TIMED_STEPS)]
+    taken = [timed_on(device, stepper.step) for _ in range(WARMING_STEPS + TIMED_STEPS)]
     return min(taken[WARMING_STEPS:])
 
 
@@ -181,7 +181,8 @@ def _bytes(x: Tensor) -> int:
     return x.numel() * x.element_size()
 
 
-def _timed(work: Callable[[], Any], device: str) -> float:
+def timed_on(device: str, work: Callable[[], Any]) -> float:
+    """Seconds that a piece of work takes on that device."""
     _finish(device)
     begun = time.perf_counter()
     work()
