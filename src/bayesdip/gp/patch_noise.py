@@ -10,8 +10,9 @@
        y - v (C + v I)^{-1} (y - m),        v the noise's variance,
 
    and its posterior covariance ``V = v I - v^2 (1 - 1/n) (C + v I)^{-1}``; the 1/n of a group of n
-   is what not knowing m adds. The estimate varies less than the picture does; for the standard
-   deviations, C + V stands for C. Each pixel averages over all patches and groups that hold it.
+   is what not knowing m adds. The estimate varies less than the picture does: for the standard
+   deviations C + V stands for C, and for the mean C and a part of V, as far as the data speak for that.
+   Each pixel averages over all patches and groups that hold it.
 
 The passes are the second step of NL-Bayes (Lebrun, Buades, Morel, *A nonlocal Bayesian image
 denoising algorithm*, SIAM J. Imaging Sciences 2013), all colours at once, with the network's
@@ -41,6 +42,10 @@ MOST_STEP = 5
 SINGLE_PRECISION_RANGE = 1e4
 # Least noise of a channel or pixel, as a share of the largest channel's or of the mean.
 LEAST_NOISE = 1e-3
+# The part of what the posterior leaves open that a group's covariance has besides in a second model, and the log odds of
+# that before the data. They speak for it in texture, which the estimate has lost. All of it, or everywhere, is too much on
+# smooth surfaces; a little evidence is everywhere, for patches are chosen by an estimate that follows the noise.
+OPEN_PART, PRIOR_LOG_ODDS = 0.3, -6.0
 # They bound the memory: groups whose systems are solved at a time, and for a stripe of the picture
 # the least number of reference patches and of rows of these.
 BATCH = 512
@@ -257,18 +262,36 @@ def condition(
     identity = torch.eye(d).to(y)
     covariance = centred.mT @ centred / max(n - 1, 1) + v * identity
     root = _inverse_factor(covariance)
-    precision, diagonal = root.mT @ root, root.square().sum(1, keepdim=True)
-    pulled = (y - y.mean(1, keepdim=True)) @ precision
-    mean = y - v * pulled
-    if holes is not None:
-        mean = torch.where(holes, y - pulled / diagonal, mean)
+    precision = root.mT @ root
     # E[x x'] = E[x] E[x]' + V: what the posterior leaves open, the estimate's covariance lacks.
     left_open = v * identity - v.square() * precision
+    wider = _inverse_factor(covariance + OPEN_PART * left_open)
+    varied = y - y.mean(1, keepdim=True)
+    odds = log_evidence(wider, varied) - log_evidence(root, varied) + PRIOR_LOG_ODDS
+    precision = precision.lerp(wider.mT @ wider, odds.sigmoid()[:, None, None])
+    pulled = varied @ precision
+    mean = y - v * pulled
+    if holes is not None:
+        mean = torch.where(holes, y - pulled / precision.diagonal(dim1=1, dim2=2)[:, None], mean)
     diagonal = _inverse_factor(covariance + left_open).square().sum(1, keepdim=True)
     variance = (v - v.square() * (1 - 1 / n) * diagonal).clamp_min(0.0).expand(y.shape)
     if holes is not None:
         variance = torch.where(holes, (1 / diagonal - v).clamp_min(0.0) + v / n, variance)
     return mean, variance
+
+
+def log_evidence(root: Tensor, varied: Tensor) -> Tensor:
+    """Log density of draws whose mean was taken off, up to a constant: (G,).
+
+    Parameters
+    ----------
+    root : Tensor, shape (G, d, d)
+        Triangular; ``root' root`` is the inverse of each covariance.
+    varied : Tensor, shape (G, n, d)
+    """
+    log_determinant = -2 * root.diagonal(dim1=1, dim2=2).log().sum(1)
+    distance: Tensor = (varied @ root.mT).square().sum((1, 2))
+    return -((varied.shape[1] - 1) * log_determinant + distance) / 2
 
 
 def _inverse_factor(covariance: Tensor) -> Tensor:
