@@ -4,7 +4,7 @@ The non-local Gaussian process knows what repeats in a picture, the network what
 pictures; their errors differ, and the average of the two posterior means is better than
 either. The weight is the one that best predicts the hidden pixels, which neither of them saw: stacking
 (Wolpert, Neural Networks 1992; of Bayesian posteriors, Yao et al., Bayesian Analysis 2018). Where
-such pixels are exact, each pixel's weight goes by the two standard deviations too.
+such pixels are exact, a pixel's weight goes by how sure the patches are of it, too.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ from bayesdip.posterior import Posterior
 from bayesdip.settings import Settings
 
 # Prior of the network's weight: normal with this spread around one half. It decides where few
-# pixels stand in strong noise.
-WEIGHT_SPREAD = 0.3
+# pixels stand in strong noise, or a few errors at edges outweigh all others.
+USUAL_WEIGHT, WEIGHT_SPREAD = 0.5, 0.3
 # Pixels over which the variances of a pixel's neighbours count for it, by a Gaussian window.
 SMOOTHING = 1.0
 
@@ -89,22 +89,18 @@ def run(measurement: Measurement, settings: Settings, monitor: Monitor) -> Poste
         return patches
     patches_without = patches.without
 
-    exact = measurement.noise.is_exact
     missing = ~measurement.operator.observed.cpu() | hidden
 
-    def weigh(mean: Tensor, std: Tensor | None = None) -> Tensor:
-        """Least squares of what hidden pixels say; of exact ones, in proportion to `precision_share`."""
+    def weigh(mean: Tensor) -> Tensor:
+        """What the hidden pixels say, (C, *grid); where data are exact, in proportion to `precision_share`."""
         mean, without = mean.double().cpu(), patches_without.mean.double().cpu()
-        share, other = torch.ones_like(mean), patches_without.std
-        if exact and std is not None and other is not None:
-            by_network = calibrated(std, measurement.y - mean, hidden)
-            by_patches = calibrated(other, measurement.y - without, hidden)
-            share = precision_share(by_network, by_patches, missing)
+        share = torch.ones_like(mean)
+        if measurement.noise.is_exact and patches_without.std is not None:
+            std = calibrated(patches_without.std, measurement.y - without, hidden)
+            error = (measurement.y - mean)[:, hidden].square().mean().sqrt()
+            share = precision_share(error.expand(std.shape), std, missing)
         both = without + share * (mean - without)
-        weight = network_weight(measurement.y, both, without, hidden)
-        if exact:  # a few errors at edges decide: too little of the network loses less than too much
-            weight = shrunk(weight, standard_error(weight, measurement.y, both, without, hidden))
-        return share * weight
+        return share * network_weight(measurement.y, both, without, hidden)
 
     def so_far(progress: Progress) -> Tensor:
         try:
@@ -122,16 +118,17 @@ def run(measurement: Measurement, settings: Settings, monitor: Monitor) -> Poste
             network = parts.run(seen, settings, monitor, patches)
     except NoResultError:
         return replace(patches, stopped=monitor.stop_reason)
-    weight = weigh(network.mean, network.std)
+    weight = weigh(network.mean)
     without = average(patches_without, network, weight, torch.zeros_like(hidden))
     found = average(patches, network, weight, hidden)
     return replace(found, without=bare(without.mean, without.std))
 
 
 def network_weight(y: Tensor, network: Tensor, patches: Tensor, hidden: Tensor) -> float:
-    """The network's share in the average that comes closest to the hidden values.
+    """The network's share in the average that comes closest to the hidden values: its posterior mean.
 
-    Least squares of ``y - patches`` on ``network - patches``, with the prior above.
+    Least squares of ``y - patches`` on ``network - patches``, under the prior above. The standard error is that of errors
+    alike or, if larger, that of errors whatever their law (White, Econometrica 1980): at edges they are far larger.
 
     Parameters
     ----------
@@ -146,22 +143,14 @@ def network_weight(y: Tensor, network: Tensor, patches: Tensor, hidden: Tensor) 
     """
     step = (network - patches).double().cpu()[:, hidden]
     wanted = (y - patches).double().cpu()[:, hidden]
-    scatter = float((wanted - step / 2).square().mean())
-    ridge = scatter / WEIGHT_SPREAD**2
-    found = (float((step * wanted).sum()) + ridge / 2) / (float(step.square().sum()) + ridge or 1.0)
-    return min(max(found, 0.0), 1.0)
-
-
-def standard_error(weight: float, y: Tensor, network: Tensor, patches: Tensor, hidden: Tensor) -> float:
-    """Of :func:`network_weight`, whatever the law of the errors: least squares' sandwich (White, Econometrica 1980)."""
-    step = (network - patches).double().cpu()[:, hidden]
-    left = (y - patches).double().cpu()[:, hidden] - weight * step
-    return float((step * left).square().sum().sqrt() / step.square().sum().clamp_min(1e-300))
-
-
-def shrunk(weight: float, error: float) -> float:
-    """A weight taken back towards zero as far as its standard error makes it doubtful (James and Stein 1961)."""
-    return weight**3 / (weight**2 + error**2) if weight else 0.0
+    length = float(step.square().sum())
+    if length == 0:
+        return USUAL_WEIGHT
+    found = float((step * wanted).sum()) / length
+    alike = float((wanted - step / 2).square().mean()) / length
+    scattered = float((step * (wanted - found * step)).square().sum()) / length**2
+    doubt = max(alike, scattered) / WEIGHT_SPREAD**2
+    return min(max((found + doubt * USUAL_WEIGHT) / (1 + doubt), 0.0), 1.0)
 
 
 def calibrated(std: Tensor, residual: Tensor, hidden: Tensor) -> Tensor:
@@ -176,7 +165,8 @@ def calibrated(std: Tensor, residual: Tensor, hidden: Tensor) -> Tensor:
 def precision_share(network: Tensor, patches: Tensor, missing: Tensor) -> Tensor:
     """Share of the network, (C, *grid), in the mean of two independent estimates of these standard deviations.
 
-    Variances are averaged over the `missing` pixels nearby.
+    Variances are averaged over the `missing` pixels nearby. A network that is sampled for the last part of a short run
+    knows nothing of other fits: the same deviation everywhere, its error at hidden pixels, serves better than its own.
     """
     here = missing.to(torch.float64)
     network_variance, patches_variance = (
