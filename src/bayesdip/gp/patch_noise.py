@@ -45,7 +45,7 @@ LEAST_NOISE = 1e-3
 # The part of what the posterior leaves open that a group's covariance has besides in a second model, and the log odds of
 # that before the data. They speak for it in texture, which the estimate has lost. All of it, or everywhere, is too much on
 # smooth surfaces; a little evidence is everywhere, for patches are chosen by an estimate that follows the noise.
-OPEN_PART, PRIOR_LOG_ODDS = 0.3, -6.0
+OPEN_PART, PRIOR_LOG_ODDS = 0.3, -10.0
 # They bound the memory: groups whose systems are solved at a time, and for a stripe of the picture
 # the least number of reference patches and of rows of these.
 BATCH = 512
