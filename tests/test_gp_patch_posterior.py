@@ -146,7 +146,7 @@ def two_models(y, estimate, noise):
 @pytest.mark.parametrize(("scale", "wide"), [(0.9, False), (1.2, True)])
 def test_group_posterior_averages_two_models_by_the_dense_formulas(scale, wide):
     generator = torch.Generator().manual_seed(0)
-    y, estimate = torch.randn(2, 1, 300, 5, dtype=torch.float64, generator=generator)
+    y, estimate = torch.randn(2, 1, 600, 5, dtype=torch.float64, generator=generator)
     y = scale * y * 1.3**0.5
     mean, _ = condition(y, estimate, torch.tensor([0.3], dtype=torch.float64))
     precision, share = two_models(y[0], estimate[0], 0.3)
