@@ -11,7 +11,15 @@ from skimage.data import camera
 
 import bayesdip as bd
 from bayesdip.posterior import Posterior
-from bayesdip.stacking import WEIGHT_SPREAD, average, calibrated, network_weight, precision_share
+from bayesdip.stacking import (
+    CORRELATION,
+    WEIGHT_SPREAD,
+    average,
+    calibrated,
+    network_weight,
+    precision_share,
+    weight_of_sizes,
+)
 
 SMALL = "shuffle(scales=2, width=8, skip=4, shuffled=4)"
 
@@ -66,6 +74,19 @@ def test_a_weight_that_few_large_errors_decide_is_drawn_to_one_half() -> None:
     variance = (2 * (1 - 2 / 3) ** 2 + (2 / 3) ** 2) / 3**2
     doubt = variance / WEIGHT_SPREAD**2
     assert found == pytest.approx((2 / 3 + doubt / 2) / (1 + doubt))
+
+
+@pytest.mark.parametrize(
+    ("network", "patches"), [(0.2, 0.2), (0.15, 0.2), (0.2, 0.15), (0.1, 0.3), (0.3, 0.1)]
+)
+def test_sizes_of_errors_tell_the_weight_that_least_squares_finds(
+    truth: torch.Tensor, network: float, patches: float
+) -> None:
+    common = noisy(torch.zeros_like(truth), CORRELATION**0.5, 1)
+    own = [noisy(torch.zeros_like(truth), (1 - CORRELATION) ** 0.5, k) for k in (2, 3)]
+    predictions = [truth + size * (common + each) for size, each in zip((network, patches), own, strict=True)]
+    found = network_weight(truth, *predictions, torch.ones(200, 200, dtype=torch.bool))
+    assert weight_of_sizes(network, patches) == pytest.approx(found, abs=0.02)
 
 
 def test_two_predictions_that_are_one_have_the_usual_weight(truth: torch.Tensor) -> None:

@@ -30,9 +30,12 @@ from bayesdip.operators import Identity, Mask
 from bayesdip.posterior import Posterior
 from bayesdip.settings import Settings
 
-# Prior of the network's weight: normal with this spread around one half. It decides where few
+# Prior of the network's weight: normal with this spread around its usual value. It decides where few
 # pixels stand in strong noise, or a few errors at edges outweigh all others.
 USUAL_WEIGHT, WEIGHT_SPREAD = 0.5, 0.3
+# Where data are exact, errors tell more: this is about the correlation of the two on `montage`, `house` and `cameraman`,
+# and with it the sizes of both on hidden pixels say what the weight should be.
+CORRELATION = 0.7
 # Pixels over which the variances of a pixel's neighbours count for it, by a Gaussian window.
 SMOOTHING = 1.0
 
@@ -94,13 +97,14 @@ def run(measurement: Measurement, settings: Settings, monitor: Monitor) -> Poste
     def weigh(mean: Tensor) -> Tensor:
         """What the hidden pixels say, (C, *grid); where data are exact, in proportion to `precision_share`."""
         mean, without = mean.double().cpu(), patches_without.mean.double().cpu()
-        share = torch.ones_like(mean)
+        share, usual = torch.ones_like(mean), USUAL_WEIGHT
         if measurement.noise.is_exact and patches_without.std is not None:
             std = calibrated(patches_without.std, measurement.y - without, hidden)
-            error = (measurement.y - mean)[:, hidden].square().mean().sqrt()
+            error, other = ((measurement.y - x)[:, hidden].square().mean().sqrt() for x in (mean, without))
             share = precision_share(error.expand(std.shape), std, missing)
+            usual = weight_of_sizes(float(error), float(other))
         both = without + share * (mean - without)
-        return share * network_weight(measurement.y, both, without, hidden)
+        return share * network_weight(measurement.y, both, without, hidden, usual)
 
     def so_far(progress: Progress) -> Tensor:
         try:
@@ -124,7 +128,16 @@ def run(measurement: Measurement, settings: Settings, monitor: Monitor) -> Poste
     return replace(found, without=bare(without.mean, without.std))
 
 
-def network_weight(y: Tensor, network: Tensor, patches: Tensor, hidden: Tensor) -> float:
+def weight_of_sizes(network: float, patches: float) -> float:
+    """The network's share, between 0 and 1, in the best average of two estimates with errors of these sizes, correlated by `CORRELATION`."""
+    common = CORRELATION * network * patches
+    spread = network**2 + patches**2 - 2 * common
+    return min(max((patches**2 - common) / spread, 0.0), 1.0) if spread > 0 else USUAL_WEIGHT
+
+
+def network_weight(
+    y: Tensor, network: Tensor, patches: Tensor, hidden: Tensor, usual: float = USUAL_WEIGHT
+) -> float:
     """The network's share in the average that comes closest to the hidden values: its posterior mean.
 
     Least squares of ``y - patches`` on ``network - patches``, under the prior above. The standard error is that of errors
@@ -135,6 +148,8 @@ def network_weight(y: Tensor, network: Tensor, patches: Tensor, hidden: Tensor) 
     y, network, patches : Tensor, shape (C, *grid)
         The data, and two predictions of which neither saw `y` where `hidden`.
     hidden : Tensor of bool, shape grid
+    usual : float
+        The prior's mean.
 
     Returns
     -------
@@ -145,12 +160,12 @@ def network_weight(y: Tensor, network: Tensor, patches: Tensor, hidden: Tensor) 
     wanted = (y - patches).double().cpu()[:, hidden]
     length = float(step.square().sum())
     if length == 0:
-        return USUAL_WEIGHT
+        return usual
     found = float((step * wanted).sum()) / length
     alike = float((wanted - step / 2).square().mean()) / length
     scattered = float((step * (wanted - found * step)).square().sum()) / length**2
     doubt = max(alike, scattered) / WEIGHT_SPREAD**2
-    return min(max((found + doubt * USUAL_WEIGHT) / (1 + doubt), 0.0), 1.0)
+    return min(max((found + doubt * usual) / (1 + doubt), 0.0), 1.0)
 
 
 def calibrated(std: Tensor, residual: Tensor, hidden: Tensor) -> Tensor:
