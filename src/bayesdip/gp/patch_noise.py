@@ -191,7 +191,7 @@ def learnt_pass(
 ) -> tuple[Tensor, Tensor] | None:
     """Mean and standard deviation, (C, H, W) each; None if `stop` said so.
 
-    Without the `two_models` each group has the first alone, as projections were tuned with it.
+    One of the `two_models` is enough where the noise is none of the data's: projections bring back what it lets through.
 
     Reference patches of at most `most` values stand side by side, in the `last` pass one pixel closer; the
     groups around them cover the picture. Up to the lag `far`, some of the patches beyond the usual reach are looked at.
