@@ -187,11 +187,8 @@ def learnt_pass(
     last: bool,
     most: int = PATCH_VALUES,
     far: int = 0,
-    two_models: bool = True,
 ) -> tuple[Tensor, Tensor] | None:
     """Mean and standard deviation, (C, H, W) each; None if `stop` said so.
-
-    One of the `two_models` is enough where the noise is none of the data's: projections bring back what it lets through.
 
     Reference patches of at most `most` values stand side by side, in the `last` pass one pixel closer; the
     groups around them cover the picture. Up to the lag `far`, some of the patches beyond the usual reach are looked at.
@@ -220,28 +217,28 @@ def learnt_pass(
             c = slice(channel, channel + JOINT_CHANNELS)
             holes = None if data.missing is None else patches.of(data.missing[c, rows])
             tables = patches.of(values[c, rows]), patches.of(estimate[c, rows]), noise, holes
-            means, variances = _posterior_of_groups(groups, *tables, two_models)
+            means, variances = _posterior_of_groups(groups, *tables)
             total[c, rows] += patches.sums(means)
             total_variance[c, rows] += patches.sums(variances)
     return total / count, (total_variance / count).sqrt()
 
 
 def _posterior_of_groups(
-    groups: Tensor, y: Tensor, estimate: Tensor, noise: Tensor, holes: Tensor | None, two_models: bool
+    groups: Tensor, y: Tensor, estimate: Tensor, noise: Tensor, holes: Tensor | None
 ) -> tuple[Tensor, Tensor]:
     """Sums over the groups, (G, n), of their patches' means and variances: two tables like `y`."""
     means, variances = torch.zeros_like(y), torch.zeros_like(y)
     for start in range(0, len(groups), BATCH):
         members = groups[start : start + BATCH]
         hidden = None if holes is None else holes[members]
-        mean, variance = condition(y[members], estimate[members], noise[members].mean(1), hidden, two_models)
+        mean, variance = condition(y[members], estimate[members], noise[members].mean(1), hidden)
         means.index_add_(0, members.flatten(), mean.flatten(0, 1))
         variances.index_add_(0, members.flatten(), variance.flatten(0, 1))
     return means, variances
 
 
 def condition(
-    y: Tensor, estimate: Tensor, noise: Tensor, holes: Tensor | None = None, two_models: bool = True
+    y: Tensor, estimate: Tensor, noise: Tensor, holes: Tensor | None = None
 ) -> tuple[Tensor, Tensor]:
     """Posterior of groups of patches under the Gaussian learnt from each.
 
@@ -254,8 +251,6 @@ def condition(
         G groups of n patches of d values: the data, and the estimate that the covariance is learnt from.
     noise : Tensor, shape (G,)
     holes : Tensor of bool, shape (G, n, d), optional
-    two_models : bool
-        See `learnt_pass`.
 
     Returns
     -------
@@ -270,11 +265,10 @@ def condition(
     precision = root.mT @ root
     # E[x x'] = E[x] E[x]' + V: what the posterior leaves open, the estimate's covariance lacks.
     left_open = v * identity - v.square() * precision
+    wider = _inverse_factor(covariance + OPEN_PART * left_open)
     varied = y - y.mean(1, keepdim=True)
-    if two_models:
-        wider = _inverse_factor(covariance + OPEN_PART * left_open)
-        odds = log_evidence(wider, varied) - log_evidence(root, varied) + PRIOR_LOG_ODDS
-        precision = precision.lerp(wider.mT @ wider, odds.sigmoid()[:, None, None])
+    odds = log_evidence(wider, varied) - log_evidence(root, varied) + PRIOR_LOG_ODDS
+    precision = precision.lerp(wider.mT @ wider, odds.sigmoid()[:, None, None])
     pulled = varied @ precision
     mean = y - v * pulled
     if holes is not None:

@@ -123,7 +123,6 @@ def _cleaned(picture: Tensor, kernel: PatchKernel, strength: float) -> Tensor:
     whitening = Whitening.of(picture, variance, whole)
     assert whitening is not None  # the strength is above zero
     data = whitening.apply(picture, variance, whole)
-    first = pilot(data, kernel)
-    found = learnt_pass(data, first, lambda share: False, last=True, two_models=False)
+    found = learnt_pass(data, pilot(data, kernel), lambda share: False, last=True)
     assert found is not None  # nobody stops it
     return whitening.undo(found[0], picture)
