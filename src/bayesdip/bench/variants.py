@@ -14,6 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from bayesdip.arch.layers import Convolution
+from bayesdip.bench.stopping import SIGMA
 from bayesdip.fit.chain import Chain
 from bayesdip.fit.dropout import add_dropout
 from bayesdip.fit.effort import PLANS, Plan
@@ -37,8 +38,8 @@ from bayesdip.settings import Settings
 
 # Shares of the steps: for the fit to a picture that is there before, and for the coarse grid (a step there costs a quarter).
 WARM_STEPS, COARSE_STEPS = 0.15, 0.2
-# Noise to fit a picture that has none of its own, and that of a coarse pixel of which only some fine ones are known.
-SIGMA, BLOCK_SIGMA = 25 / 255, 5 / 255
+# The noise of a coarse pixel of which only some fine ones are known.
+BLOCK_SIGMA = 5 / 255
 # Of a pixel's total variation in the energy, per gray level in 0..1: weak, and as strong as a usual denoiser by it.
 TV_WEIGHTS = (2.0, 8.0)
 # Standard deviation of the prior around the picture that the patches give: about the error of that picture.
@@ -71,21 +72,16 @@ def sampled(
     given: Measurement,
     settings: Settings,
     steps: int,
-    change: Callable[[Problem, torch.Generator], Problem] = lambda problem, _: problem,
+    change: Callable[[Any, torch.Generator], Target] = lambda problem, _: problem,
 ) -> Tensor:
-    """The posterior mean of the network that ``change`` makes of a fresh one."""
-    problem, generator = pose(given, settings)
-    return _mean_of(change(problem, generator), given, settings, steps, generator)
-
-
-def _mean_of(
-    target: Target, given: Measurement, settings: Settings, steps: int, generator: torch.Generator
-) -> Tensor:
+    """The posterior mean of the network, or chains of them, that ``change`` makes of fresh ones."""
+    _, target, generator = posed(given, settings)
     plan = replace(PLANS["fast"], steps=steps)
     if given.noise.is_exact:
         plan = plan.of_exact()
     summary = Summary((given.channels, *given.grid), Thinned(0))
-    sample_posterior(Chain(target, Monitor(), steps, summary.mean), plan, settings, generator, summary)
+    chain = Chain(change(target, generator), Monitor(), steps, summary.mean)
+    sample_posterior(chain, plan, settings, generator, summary)
     mean = summary.mean()
     assert mean is not None
     return mean
@@ -152,9 +148,7 @@ def residual(given: Measurement, settings: Settings, steps: int) -> Tensor:
 
 def two_chains(given: Measurement, settings: Settings, steps: int) -> Tensor:
     """The mean of two networks, each in half of the steps."""
-    settings = replace(settings, chains=2)
-    _, target, generator = posed(given, settings)
-    return _mean_of(target, given, settings, steps // 2, generator)
+    return sampled(given, replace(settings, chains=2), steps // 2)
 
 
 @dataclass(frozen=True)
