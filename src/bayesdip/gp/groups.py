@@ -14,8 +14,8 @@ from bayesdip.gp.matching import squared_distances
 from bayesdip.kernels.patches import box_sum
 
 # The most values in a patch, all channels counted: 5 x 5 pixels of a colour picture and 7 x 7 of a gray one.
-# And of smaller and larger ones, beside it (of a colour picture, 99 are 5 x 5 again).
-PATCH_VALUES, SMALL_PATCH, LARGE_PATCH = 75, 27, 99
+# And of smaller and larger ones, beside it (of a colour picture, 99 are 5 x 5 again, and 147 are 7 x 7).
+PATCH_VALUES, SMALL_PATCH, LARGE_PATCH, LARGEST_PATCH = 75, 27, 99, 147
 # Channels that a patch holds; more are taken apart.
 JOINT_CHANNELS = 3
 # Of the patches that are far, every third per axis is looked at.

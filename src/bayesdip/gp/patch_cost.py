@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 
 from torch import Tensor
 
-from bayesdip.gp.groups import LARGE_PATCH, PATCH_VALUES, SMALL_PATCH
+from bayesdip.gp.groups import LARGE_PATCH, LARGEST_PATCH, PATCH_VALUES, SMALL_PATCH
 from bayesdip.gp.patch_missing import FIRST_PASSES
 from bayesdip.monitor import Estimate, Monitor, Progress
 from bayesdip.posterior import Trace
@@ -19,17 +19,20 @@ LAST_PASS, COARSER = 1.5, 0.38
 A_DRAW = 0.1
 # Of filling in: the passes that look farther, and the last one. All of them by the values of a patch.
 LATER, LAST_FILLING = 1.2, 5.5
-NOISE_BY = {PATCH_VALUES: 1.0, SMALL_PATCH: 1.1, LARGE_PATCH: 2.0}
+NOISE_BY = {PATCH_VALUES: 1.0, SMALL_PATCH: 1.1, LARGE_PATCH: 2.0, LARGEST_PATCH: 3.0}
 FILLING_BY = {PATCH_VALUES: 1.0, SMALL_PATCH: 0.65, LARGE_PATCH: 2.0}
 # Of the whole run, the share after which its pace is known.
 MEASURED = 0.02
 
 
-def units_of_noise(passes: int, patches: Iterable[int]) -> list[float]:
-    """The time of each pass, and of the coarser grids after them, in that of the first pass."""
+def units_of_noise(
+    passes: int, patches: Iterable[int], larger: tuple[int, float] | None = None
+) -> list[float]:
+    """The time of each pass, and of the coarser grids after them, in that of the first pass; see `patch_posterior`."""
     fine = [1.0] * (passes - 1) + [LAST_PASS]
     once = [*fine, COARSER * sum(fine)]
-    return [NOISE_BY[most] * u for most in patches for u in once]
+    by_size = [NOISE_BY[most] * u for most in patches for u in once]
+    return by_size if larger is None else [*by_size, NOISE_BY[larger[0]] * LAST_PASS]
 
 
 def units_of_filling(passes: int, patches: Iterable[int] = (PATCH_VALUES,)) -> list[float]:

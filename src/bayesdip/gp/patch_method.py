@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from bayesdip.gp.groups import LARGE_PATCH, PATCH_VALUES, SMALL_PATCH, distinct
+from bayesdip.gp.groups import LARGE_PATCH, LARGEST_PATCH, PATCH_VALUES, SMALL_PATCH, distinct, side_of
 from bayesdip.gp.hidden import twice
 from bayesdip.gp.memory import filling_memory, patches_memory
 from bayesdip.gp.patch_cost import Course, units_of_filling, units_of_noise, units_of_turns
@@ -31,9 +31,11 @@ TURNS = {"fast": 8, "balanced": 16, "best": 32}
 DRAWS = {"fast": 8, "balanced": 16, "best": 64}
 # At best, values in a patch and their weight in the mean: larger and smaller patches err differently. Small ones are no
 # help against noise on a gray picture, nor where pixels of a colour picture are missing.
-COLOUR_NOISE = {PATCH_VALUES: 0.75, SMALL_PATCH: 0.25}
+COLOUR_NOISE = {PATCH_VALUES: 0.7, SMALL_PATCH: 0.3}
 GRAY_NOISE = {PATCH_VALUES: 0.5, LARGE_PATCH: 0.5}
 GRAY_MISSING = {PATCH_VALUES: 0.4, SMALL_PATCH: 0.3, LARGE_PATCH: 0.3}
+# And against noise on a colour picture, in one more pass from their mean. Such patches are of no use from the pilot on.
+COLOUR_NOISE_LAST = (LARGEST_PATCH, 0.45)
 
 
 def run(measurement: Measurement, kernel: PatchKernel, settings: Settings, monitor: Monitor) -> Posterior:
@@ -49,13 +51,22 @@ def _of_pixels(
     fills, effort = fills_in(measurement.y, measurement.operator, measurement.noise), settings.effort
     passes, far = (FILLING_PASSES[effort], 0) if fills else (PASSES[effort], FAR[effort])
     patches = distinct(patches_of(effort, measurement.channels, fills), measurement.y.shape)
-    units = units_of_filling if fills else units_of_noise
-    size = (measurement.grid, measurement.channels, max(patches))
-    memory = filling_memory(*size) if fills else patches_memory(*size, far)
+    larger = larger_of(effort, measurement.channels, measurement.grid, fills)
+    size = (measurement.grid, measurement.channels)
+    if fills:
+        memory = filling_memory(*size, max(patches))
+    else:
+        memory = patches_memory(*size, max(patches), far)
+        if larger is not None:
+            memory = max(memory, patches_memory(*size, larger[0]))
+
+    def units(passes: int) -> list[float]:
+        return units_of_filling(passes, patches) if fills else units_of_noise(passes, patches, larger)
+
     # With the hidden pixels, filling in goes on from where it was without them: one pass is as good as all then. Taking
     # noise away does not: on smooth surfaces, estimates of estimates lose 0.1 dB.
     passes_of = [passes, 1 if fills else passes][: _runs(measurement)]
-    course = Course(monitor, [units(count, patches) for count in passes_of], memory)
+    course = Course(monitor, [units(count) for count in passes_of], memory)
     start: Tensor | None = None
 
     def once(part: Measurement) -> Posterior:
@@ -69,6 +80,7 @@ def _of_pixels(
             passes=passes_of[course.run],
             patches=patches,
             far=far,
+            larger=larger,
             start=start,
             monitor=course.watch,
         )
@@ -89,6 +101,12 @@ def patches_of(effort: str, channels: int, fills: bool) -> Mapping[int, float]:
     if channels == 1:
         return GRAY_MISSING if fills else GRAY_NOISE
     return ONE_SIZE if fills else COLOUR_NOISE
+
+
+def larger_of(effort: str, channels: int, grid: tuple[int, ...], fills: bool) -> tuple[int, float] | None:
+    """Values in a patch of the last pass, and its weight in the mean, if there is such a pass."""
+    wide = len(grid) == 2 and min(grid) >= side_of(LARGEST_PATCH, channels)
+    return COLOUR_NOISE_LAST if effort == "best" and channels > 1 and wide and not fills else None
 
 
 def _of_other_data(

@@ -17,8 +17,8 @@ from bayesdip.arch.networks import FIGURE6
 from bayesdip.errors import BayesDipError, NonFiniteError, ShapeError
 from bayesdip.gp.groups import PATCH_VALUES, distinct
 from bayesdip.gp.patch_missing import LEAST_NOISE, Filled, Known, fill
-from bayesdip.gp.patch_noise import UnitData, Whitening, column
-from bayesdip.gp.patch_scales import denoised
+from bayesdip.gp.patch_noise import UnitData, Whitening, column, learnt_pass
+from bayesdip.gp.patch_scales import Denoised, denoised
 from bayesdip.gp.posterior import posterior
 from bayesdip.kernels.patches import PatchKernel
 from bayesdip.noise import Gaussian, Noise
@@ -72,6 +72,7 @@ def patch_posterior(
     passes: int | None = None,
     patches: Mapping[int, float] = ONE_SIZE,
     far: int = 0,
+    larger: tuple[int, float] | None = None,
     start: Tensor | None = None,
     monitor: Monitor | None = None,
 ) -> PatchPosterior:
@@ -96,6 +97,8 @@ def patch_posterior(
         means, and standard deviations, are averaged with these weights.
     far : int
         For noise: up to this lag in pixels, every third patch per axis is looked at beside all those within 24.
+    larger : (int, float), optional
+        For noise: values in a patch, and weight in the mean, of one more pass that begins with the average of the sizes.
     start : Tensor, shape (C, *grid), optional
         For missing pixels: a better estimate to begin with than the posterior mean of the stationary
         process of `STATIONARY`. Five passes nearly forget it; give it one.
@@ -143,6 +146,23 @@ def patch_posterior(
             return whitening.apply(seen, variance, missing)
         return whitening.apply(beyond_the_levels(seen, whitening.undo(estimate, y), noise), variance, missing)
 
+    found = _of_all_sizes(data_given, kernel, passes, patches, far, larger, watch)
+    return PatchPosterior(whitening.undo(found.mean, y), whitening.undo_std(found.std, y), found.passes)
+
+
+def _of_all_sizes(
+    data_given: Callable[[Tensor | None], UnitData],
+    kernel: PatchKernel,
+    passes: int,
+    patches: Mapping[int, float],
+    far: int,
+    larger: tuple[int, float] | None,
+    watch: Monitor,
+) -> Denoised:
+    """`denoised` by patches of each size: the averages, from which one pass of `larger` ones begins.
+
+    Stopped, it gives what was finished.
+    """
     found = []
     for number, most in enumerate(patches):
 
@@ -153,11 +173,20 @@ def patch_posterior(
         if number and part.passes < passes:  # stopped: its share of the average is not there
             break
         found.append(part)
-    weights = [w / sum(list(patches.values())[: len(found)]) for w in patches.values()]
-    mean = sum(w * whitening.undo(part.mean, y) for w, part in zip(weights, found, strict=False))
-    std = sum(w * whitening.undo_std(part.std, y) for w, part in zip(weights, found, strict=False))
-    assert isinstance(mean, Tensor) and isinstance(std, Tensor)
-    return PatchPosterior(mean, std, found[0].passes)
+    weights = list(patches.values())[: len(found)]
+    mean, std = (
+        torch.stack([w / sum(weights) * x for w, x in zip(weights, parts, strict=True)]).sum(0)
+        for parts in ([part.mean for part in found], [part.std for part in found])
+    )
+    whole = Denoised(mean, std, found[0].passes)
+    if larger is None or len(found) < len(patches) or whole.passes < passes:
+        return whole
+    most, weight = larger
+    before = len(patches) * (passes + 1)
+    last = learnt_pass(data_given(mean), mean, lambda share: watch(before, share), last=True, most=most)
+    if last is None:
+        return whole
+    return Denoised(mean.lerp(last[0], weight), std.lerp(last[1], weight), passes + 1)
 
 
 def fills_in(y: Tensor, operator: Operator, noise: Noise) -> bool:
