@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import bayesdip as bd
-from bayesdip.gp.groups import PATCH_VALUES, SMALL_PATCH
+from bayesdip.gp.groups import LARGEST_PATCH, PATCH_VALUES, SMALL_PATCH
 from bayesdip.gp.memory import filling_memory, patches_memory
 from bayesdip.gp.patch_cost import Course, units_of_filling, units_of_noise, units_of_turns
 from bayesdip.monitor import Estimate, Monitor, Progress
@@ -56,7 +56,10 @@ def test_steps_count_through_both_runs() -> None:
 
 
 def test_units_are_those_of_the_first_pass() -> None:
-    for units in (units_of_noise(4, [PATCH_VALUES]), units_of_filling(5), units_of_turns(8, 16)):
+    sizes = [PATCH_VALUES, SMALL_PATCH]
+    larger = units_of_noise(4, sizes, (LARGEST_PATCH, 0.5))
+    assert len(larger) == len(units_of_noise(4, sizes)) + 1
+    for units in (larger, units_of_noise(4, sizes), units_of_filling(5), units_of_turns(8, 16)):
         assert units[0] == 1.0 and min(units) > 0
 
 

@@ -188,6 +188,27 @@ def test_stopping_gives_the_last_finished_estimate():
     assert torch.equal(at_once.mean, restored(y, passes=0).mean)
 
 
+def test_a_last_pass_by_larger_patches_improves_on_the_mean_of_the_sizes():
+    clean = photograph()
+    y = noisy(clean)
+    sizes = {75: 0.7, 27: 0.3}
+    before, after = restored(y, patches=sizes), restored(y, patches=sizes, larger=(147, 0.45))
+    assert after.passes == before.passes + 1
+    assert psnr(after.mean, clean) > psnr(before.mean, clean)
+    stopped = restored(y, patches=sizes, larger=(147, 0.45), monitor=lambda number, share: number == 8)
+    assert stopped.passes == before.passes and torch.equal(stopped.mean, before.mean)
+
+
+@pytest.mark.parametrize("shape", [(3, 20, 9), (3, 5, 40), (4, 12, 12), (1, 20, 20)])
+def test_at_best_every_shape_is_denoised(shape):
+    y = noisy(torch.zeros(shape, dtype=torch.float64) + 0.5)
+    found = bd.denoise(
+        y.numpy(), 0.1, method="gp", kernel="nonlocal", effort="best", channel_axis=0, samples=0
+    )
+    assert found.mean.shape == shape and np.isfinite(found.mean).all()
+    assert np.square(found.mean - 0.5).mean() < 0.2 * float((y - 0.5).square().mean())
+
+
 def test_other_operators_are_refused_by_name():
     y = photograph()
     blur = Blur(y.shape[1:], torch.ones(3, 3) / 9)
