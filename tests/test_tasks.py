@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import warnings
 
 import numpy as np
 import pytest
@@ -253,3 +254,13 @@ def test_a_picture_over_memory_is_restored_in_blocks(monkeypatch):
     blocks = bd.inpaint(image, mask, method="gp", samples=0, draws=0)
     assert blocks.info["blocks"] == 6 and blocks.info["error_at_seams"] < 0.01
     assert np.sqrt(np.mean((blocks.mean - whole.mean) ** 2)) < 0.01
+
+
+def test_a_colour_picture_without_its_axis_is_said_to_be_a_volume():
+    image = np.random.default_rng(0).normal(100, 10, (12, 10, 3))
+    with pytest.warns(UserWarning, match="channel_axis=-1"):
+        bd.denoise(image, 10, method="gp")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", UserWarning)
+        bd.denoise(image, 10, method="gp", channel_axis=-1)
+        bd.denoise(image[..., 0], 10, method="gp")

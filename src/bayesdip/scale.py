@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 
 import numpy as np
@@ -51,6 +52,11 @@ class Layout:
             raise ShapeError(
                 f"image has shape {image.shape} with channel_axis={channel_axis}: expected a signal (M,), "
                 "a picture (M, N), or a colour picture (M, N, C) with channel_axis=-1"
+            )
+        if channel_axis is None and image.ndim == 3 and image.shape[-1] in (3, 4):
+            warnings.warn(
+                f"an image of shape {image.shape} is taken for a volume: if its last axis is colour, give channel_axis=-1",
+                stacklevel=2,
             )
         return cls(channel_axis, image.dtype)
 
