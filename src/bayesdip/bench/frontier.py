@@ -44,7 +44,7 @@ LAGS = 32  # over which kernels are compared, on one axis
 TASKS = ("denoise", "inpaint")
 MISSING = 0.5
 PAPER = "skip"
-VARIED = "skip 3x32"  # the default network of noisy data
+VARIED = "skip 3x32"  # the default network of noisy data; that of exact data is 5x32 with wide skips
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,8 +88,10 @@ def candidates() -> list[Candidate]:
     networks: dict[str, Architecture] = {
         PAPER: arch.skip(),
         "skip 5x32": arch.skip(width=32),
+        "skip 5x32 with wide skips": arch.skip(width=32, skip=32),
         "skip 3x128": arch.skip(scales=3),
         VARIED: arch.skip(scales=3, width=32),
+        "skip 3x32 with wide skips": arch.skip(scales=3, width=32, skip=32),
         "unet": arch.named("unet(width=8, pooling='average', upsample='bilinear', padding='reflection')"),
         "decoder": arch.decoder(width=64),
         "shuffle": arch.shuffle(),
