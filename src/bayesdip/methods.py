@@ -20,9 +20,8 @@ from bayesdip.settings import METHODS, Settings, one_of
 CHAINS_TO_UPSCALE = 3
 
 # Sampled in the same time, on a part of `f16` with noise the first of these came to 31.3 dB, the second to 31.0 and
-# `Shuffle` to 30.9. On half of the pixels of `montage` a fit of 1400 steps with five scales came to 33.1 dB, and to 34.3 with
-# 32 features past each level instead of 4; noise goes past the levels as well as letters do, and lost 0.04 to 0.2 dB there.
-NARROW, DEEP = Skip(scales=3, width=32), Skip(scales=5, width=32, skip=16)
+# `Shuffle` to 30.9; on half of the pixels of `montage` the second to 33.4 and the first to 32.4.
+NARROW, DEEP = Skip(scales=3, width=32), Skip(scales=5, width=32)
 # Pixels above which steps at full resolution are too few in the time that a picture is given: in 60 s half of the pixels of
 # 512x512 came to 23 dB with the deep network.
 LARGE = 2**17

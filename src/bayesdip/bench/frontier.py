@@ -44,7 +44,7 @@ LAGS = 32  # over which kernels are compared, on one axis
 TASKS = ("denoise", "inpaint")
 MISSING = 0.5
 PAPER = "skip"
-VARIED = "skip 3x32"  # the default network of noisy data; that of exact data is 5x32 with wide skips
+VARIED = "skip 3x32"  # the default network of noisy data
 
 
 @dataclass(frozen=True, kw_only=True)
