@@ -163,30 +163,32 @@ def _of_all_sizes(
 
     Stopped, it gives what was finished.
     """
-    found = []
-    for number, most in enumerate(patches):
+    whole, total = None, 0.0
+    for number, (most, weight) in enumerate(patches.items()):
 
         def stop(index: int, share: float, before: int = number * (passes + 1)) -> bool:
             return watch(before + index, share)
 
         part = denoised(data_given, kernel, passes, stop, most=most, far=far)
-        if number and part.passes < passes:  # stopped: its share of the average is not there
-            break
-        found.append(part)
-    weights = list(patches.values())[: len(found)]
-    mean, std = (
-        torch.stack([w / sum(weights) * x for w, x in zip(weights, parts, strict=True)]).sum(0)
-        for parts in ([part.mean for part in found], [part.std for part in found])
-    )
-    whole = Denoised(mean, std, found[0].passes)
-    if larger is None or len(found) < len(patches) or whole.passes < passes:
+        if part.passes < passes:  # stopped: of a later size, its share of the average is not there
+            return whole or part
+        total += weight
+        whole = part if whole is None else _averaged_with(whole, part, weight / total)
+    assert whole is not None
+    if larger is None:
         return whole
     most, weight = larger
     before = len(patches) * (passes + 1)
-    last = learnt_pass(data_given(mean), mean, lambda share: watch(before, share), last=True, most=most)
-    if last is None:
-        return whole
-    return Denoised(mean.lerp(last[0], weight), std.lerp(last[1], weight), passes + 1)
+    estimate = whole.mean
+    last = learnt_pass(
+        data_given(estimate), estimate, lambda share: watch(before, share), last=True, most=most
+    )
+    return whole if last is None else _averaged_with(whole, Denoised(*last, passes + 1), weight)
+
+
+def _averaged_with(one: Denoised, other: Denoised, weight: float) -> Denoised:
+    """The `other` counts for `weight` of the mean and of the standard deviation."""
+    return Denoised(one.mean.lerp(other.mean, weight), one.std.lerp(other.std, weight), other.passes)
 
 
 def fills_in(y: Tensor, operator: Operator, noise: Noise) -> bool:
