@@ -206,3 +206,19 @@ def test_stopped_at_once_it_gives_the_process_alone() -> None:
 def test_another_operator_is_refused_in_one_line() -> None:
     with pytest.raises(bd.BayesDipError, match="expected the identity or a mask"):
         bd.upscale(np.random.default_rng(0).random((16, 16)), 2, method="stack", arch=SMALL)
+
+
+@pytest.mark.parametrize("stop", [35, 75])
+def test_a_network_that_has_hardly_begun_spoils_nothing(stop: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Stopped at the end of a part: where no network has come to yet, patches that saw the hidden pixels would speak for it."""
+    monkeypatch.setattr("bayesdip.fit.parts.PIXELS", 48**2)
+    clean = camera()[100:196, 200:296].astype(np.float32)
+    noisy = clean + np.random.default_rng(0).normal(0, 25, clean.shape).astype(np.float32)
+    alone = bd.denoise(noisy, 25.0, method="gp", kernel="nonlocal", effort="fast")
+    r = bd.denoise(
+        noisy, 25.0, method="stack", arch=SMALL, effort="fast", steps=40, samples=0,
+        callback=lambda p: p.steps == 160 and p.step >= stop,
+    )  # fmt: skip
+    assert r.stopped == "interrupted" and r.info["steps"] in (40, 80)
+    error, least = (float(np.mean((x - clean) ** 2)) for x in (r.mean, alone.mean))
+    assert error < 1.03 * least

@@ -122,7 +122,8 @@ def run(measurement: Measurement, settings: Settings, monitor: Monitor) -> Poste
 
     try:
         with monitor.retelling(of_the_network):
-            network = parts.run(seen, settings, monitor, patches)
+            # On what has not seen the hidden pixels either: where no network has come to yet, they would speak for it.
+            network = parts.run(seen, settings, monitor, patches_without)
     except NoResultError:
         return replace(patches, stopped=monitor.stop_reason)
     weight = weigh(network.mean)
