@@ -242,3 +242,24 @@ def test_a_long_run_at_temperature_one_does_not_drift_into_the_noise(monkeypatch
     assert abs(early.median() / late.median() - 1) < 0.08
     assert at_zero.median() < 0.8 * at_one.median()
     assert (warm.mean - ramp).square().mean() < 0.6 * (cold.mean - ramp).square().mean()
+
+
+def test_between_the_noise_and_its_samples_nothing_is_lost_that_was_there():
+    """Muon goes on into the noise before it is sampled; a run stopped there has what it had at the noise's level."""
+    from skimage import data
+
+    clean = torch.from_numpy(data.camera()[60:124, 210:274] / 255.0)[None]
+    noise = Gaussian(25 / 255)
+    y = noise.sample(clean, torch.Generator().manual_seed(0))
+    errors = []
+
+    def note(progress):
+        if progress.mean is not None and progress.phase != "first picture":
+            errors.append(float((progress.mean() - clean).square().mean()))
+
+    found = sgld.run(Measurement(y, Identity((64, 64)), noise), settings(), Monitor(note))
+    assert found.info["counted"] >= sgld.ENOUGH
+    best = float("inf")
+    for error in errors:
+        assert error < 1.1 * best  # 0.4 dB
+        best = min(best, error)
