@@ -8,6 +8,8 @@ import torch
 from bayesdip import arch
 from bayesdip.errors import NoResultError
 from bayesdip.fit import parts, sgld
+from bayesdip.fit.effort import LONG
+from bayesdip.gp.hidden import bare
 from bayesdip.measurement import Measurement
 from bayesdip.monitor import Monitor, Progress
 from bayesdip.noise import Gaussian
@@ -41,7 +43,7 @@ def otherwise(truth):
     )
 
 
-def telling_the_data(measurement, settings, monitor, first_picture=True):
+def telling_the_data(measurement, settings, monitor, plan, first_picture=True):
     """In place of a sampled network: its "posterior" is what it was given."""
     y = measurement.y
     trace = {
@@ -64,22 +66,36 @@ def telling_the_data(measurement, settings, monitor, first_picture=True):
 def test_the_windows_of_all_parts_add_up_to_one_everywhere(shape):
     whole = Measurement(torch.zeros(1, *shape), Mask(torch.zeros(shape, dtype=torch.bool)), Gaussian(0.1))
     total = torch.zeros(shape, dtype=torch.float64)
-    for part in parts.parts_of(whole):
+    for part in parts.parts_of(whole, parts.PIXELS):
         total[part] += parts.window(part, shape)
     assert torch.allclose(total, torch.ones_like(total))
 
 
 def test_a_picture_of_one_part_is_not_cut():
     whole = Measurement(torch.zeros(1, 40, 40), Mask(torch.zeros(40, 40, dtype=torch.bool)), Gaussian(0.1))
-    assert parts.parts_of(whole) == [(slice(0, 40), slice(0, 40))]
+    assert parts.parts_of(whole, parts.PIXELS) == [(slice(0, 40), slice(0, 40))]
 
 
 def test_nor_is_one_with_a_part_that_is_all_but_unknown(truth):
-    assert len(parts.parts_of(seen(truth))) == 6
+    assert len(parts.parts_of(seen(truth), parts.PIXELS)) == 6
     gone = torch.zeros(SHAPE, dtype=torch.bool)
     gone[:45, :45] = True
     holed = replace(seen(truth), operator=Mask(gone))
-    assert parts.parts_of(holed) == [(slice(0, 70), slice(0, 100))]
+    assert parts.parts_of(holed, parts.PIXELS) == [(slice(0, 70), slice(0, 100))]
+
+
+@pytest.mark.parametrize(
+    ("sigma", "steps", "count", "own_steps"),
+    [(0.0, LONG, 24, round(0.45 * LONG)), (0.0, LONG - 1, 6, LONG - 1), (0.1, LONG, 6, LONG)],
+)
+def test_long_runs_on_exact_data_have_smaller_parts_of_fewer_steps(
+    truth, monkeypatch, sigma, steps, count, own_steps
+):
+    monkeypatch.setattr(parts, "PIXELS_OF_EXACT", 16 * 16)
+    whole = replace(seen(truth), noise=Gaussian(sigma))
+    found, plan = parts.planned(whole, replace(SETTINGS, steps=steps))
+    assert len(found) == count and plan.steps == own_steps
+    assert plan.falls == (sigma == 0 and steps >= LONG)
 
 
 def test_a_part_has_its_own_data_mask_and_noise(truth):
@@ -106,7 +122,7 @@ def test_parts_that_are_known_give_the_whole(truth, monkeypatch):
     assert found.trace["step"] == [1.0, 2.0] and found.trace["sampling"] == [0.0, 1.0]
     assert [step for step, _, _ in heard] == [2, 4, 6, 8, 10, 12]
     assert {steps for _, steps, _ in heard} == {12}
-    first_part = parts.parts_of(seen(truth))[0]
+    first_part = parts.parts_of(seen(truth), parts.PIXELS)[0]
     inner = (slice(None), *(slice(s.start, s.stop - 8) for s in first_part))
     assert torch.allclose(heard[0][2][inner], truth[inner])
     assert torch.allclose(heard[-1][2], truth)
@@ -122,8 +138,27 @@ def test_stopped_early_the_rest_is_as_it_was(truth, monkeypatch):
     assert len(found.samples) == 0
 
 
+def test_what_parts_were_without_the_hidden_pixels_is_put_together_by_itself(truth, monkeypatch):
+    """And it is what a callback gets: what it says must not depend on pixels that judge it."""
+
+    def told(measurement, settings, monitor, plan, first_picture=True):
+        found = telling_the_data(measurement, settings, monitor, plan)
+        return replace(found, without=bare(found.mean + 1, found.std))
+
+    monkeypatch.setattr(sgld, "run", told)
+    blind = replace(otherwise(truth), without=bare(torch.full_like(truth, 5.0), None))
+    heard = []
+    monitor = Monitor(lambda progress: heard.append(progress.mean()) or progress.step >= 4)
+    found = parts.run(seen(truth), SETTINGS, monitor, blind)
+    assert torch.allclose(found.mean[:, :20, :60], truth[:, :20, :60])
+    assert torch.allclose(found.without.mean[:, :20, :60], truth[:, :20, :60] + 1)
+    assert (found.mean[:, 45:, :] == 0).all() and (found.without.mean[:, 45:, :] == 5).all()
+    assert torch.allclose(heard[1][:, :20, :20], truth[:, :20, :20] + 1)
+    assert (heard[1][:, 45:, :] == 5).all()
+
+
 def test_stopped_before_the_first_picture_there_is_none(truth, monkeypatch):
-    def nothing(measurement, settings, monitor, first_picture=True):
+    def nothing(measurement, settings, monitor, plan, first_picture=True):
         raise NoResultError("stopped", "interrupted")
 
     monkeypatch.setattr(sgld, "run", nothing)
@@ -134,9 +169,9 @@ def test_stopped_before_the_first_picture_there_is_none(truth, monkeypatch):
 def test_each_part_has_its_share_of_the_time(truth, monkeypatch):
     budgets = []
 
-    def noting(measurement, settings, monitor, first_picture=True):
+    def noting(measurement, settings, monitor, plan, first_picture=True):
         budgets.append(monitor.time_budget)
-        return telling_the_data(measurement, settings, monitor)
+        return telling_the_data(measurement, settings, monitor, plan)
 
     monkeypatch.setattr(sgld, "run", noting)
     parts.run(seen(truth), SETTINGS, Monitor(time_budget=60.0), otherwise(truth))

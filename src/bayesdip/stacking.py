@@ -17,7 +17,7 @@ from scipy.ndimage import gaussian_filter
 from torch import Tensor
 
 from bayesdip.errors import BayesDipError, NoResultError
-from bayesdip.fit import parts
+from bayesdip.fit import parts, told
 from bayesdip.fit.first import first_picture
 from bayesdip.fit.rehearsal import rehearsed
 from bayesdip.gp import method as gp
@@ -73,20 +73,19 @@ def run(measurement: Measurement, settings: Settings, monitor: Monitor) -> Poste
             first, None, nothing, {"step": []}, monitor.stop_reason, info={"first_picture": True}
         )
 
-    seen = measurement
+    seen = measurement if told.tells(measurement) else told.blind(measurement)
     network_takes = Estimate(0.0, 0, 0)  # without pixels to judge it by there is none
     if hidden is not None:
-        seen = replace(measurement, operator=measurement.operator.with_hidden(hidden), hidden=None)
         network_takes = rehearsed(seen, settings)
 
     def of_the_first(progress: Progress) -> Progress:
         """All that it tells is told of the whole: the network comes after it."""
         remaining = monitor.within_budget(progress.remaining + network_takes.seconds)
         whole = replace(progress, remaining=remaining, mean=None if first is None else lambda: first)
-        told = progress.estimate
-        if told is None:
+        estimate = progress.estimate
+        if estimate is None:
             return whole
-        memory = max(told.memory + round(LEFT_BEHIND * network_takes.memory), network_takes.memory)
+        memory = max(estimate.memory + round(LEFT_BEHIND * network_takes.memory), network_takes.memory)
         return replace(whole, estimate=Estimate(progress.elapsed + remaining, memory, network_takes.steps))
 
     with monitor.retelling(of_the_first):
@@ -123,11 +122,12 @@ def run(measurement: Measurement, settings: Settings, monitor: Monitor) -> Poste
     try:
         with monitor.retelling(of_the_network):
             # On what has not seen the hidden pixels either: where no network has come to yet, they would speak for it.
-            network = parts.run(seen, settings, monitor, patches_without)
+            network = parts.run(seen, settings, monitor, patches if seen is measurement else patches_without)
     except NoResultError:
         return replace(patches, stopped=monitor.stop_reason)
-    weight = weigh(network.mean)
-    without = average(patches_without, network, weight, torch.zeros_like(hidden))
+    blind = network.without or network
+    weight = weigh(blind.mean)
+    without = average(patches_without, blind, weight, torch.zeros_like(hidden))
     found = average(patches, network, weight, hidden)
     return replace(found, without=bare(without.mean, without.std))
 

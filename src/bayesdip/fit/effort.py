@@ -24,6 +24,8 @@ class Plan:
         Shares of the steps at which Muon ends, the full temperature is reached, and sampling begins,
         each at the latest: Muon ends at the `fitted` fit, burn-in where the fit has settled, and what
         follows begins earlier then.
+    sampled : float
+        Share of the steps at which sampling ends; from there on the networks are fitted to hidden pixels too.
     fitted : float
         The fit at which Muon ends. Heating lifts it again, above the noise's level where Muon ends at that level: with
         a noise of 5 of 255 (`camera`, 64x64) the mean squared misfit of the samples was 1.15 times the noise's variance
@@ -45,6 +47,7 @@ class Plan:
     warm_up: float = 0.25
     heated: float = 0.33
     burnt_in: float = 0.4
+    sampled: float = 1.0
     fitted: float = 0.8
     falls: bool = False
     learning_rate: float = 0.01
@@ -67,6 +70,10 @@ class Plan:
             falls=self.steps >= LONG,
             sampled_input_noise=self.input_noise,
         )
+
+    def of_told(self) -> Plan:
+        """Of exact data, some of which are hidden from the networks at first: the last steps are for these."""
+        return replace(self, warm_up=0.6, heated=0.62, burnt_in=0.65, sampled=0.75)
 
 
 PLANS = {"fast": Plan(800), "balanced": Plan(2500), "best": Plan(6000)}

@@ -16,6 +16,8 @@ from torch import Tensor
 
 from bayesdip.errors import NoResultError
 from bayesdip.fit import sgld
+from bayesdip.fit.effort import LONG, Plan
+from bayesdip.gp.hidden import bare
 from bayesdip.measurement import Measurement
 from bayesdip.monitor import Monitor, Progress
 from bayesdip.noise import Gaussian
@@ -25,6 +27,9 @@ from bayesdip.settings import Settings
 
 # Pixels of a part, about, and how far neighbours reach over the seam between them.
 PIXELS, MARGIN = 2**16, 16
+# Those of exact data in a long run, and the share of its steps that each of them has, for the same time. Two networks
+# of 1500 steps for each quarter of `montage` had 11, 12 and 18% less squared error in words, face and bird than two of 3000 steps for the whole.
+PIXELS_OF_EXACT, STEPS_OF_EXACT = 2**14, 0.45
 # A part with less than this share of its pixels known would be guessed: then the picture is not cut.
 LEAST_KNOWN = 0.05
 
@@ -41,23 +46,23 @@ def run(measurement: Measurement, settings: Settings, monitor: Monitor, otherwis
     measurement : Measurement
         Of pixels: a mask.
     otherwise : Posterior
-        Mean, and standard deviation if it has one.
+        Mean, and standard deviation if it has one. With :attr:`Posterior.without` if that is asked for of the result.
 
     Raises
     ------
     NoResultError
         Stopped before there was a picture of the first part.
     """
-    parts = parts_of(measurement)
+    parts, plan = planned(measurement, settings)
     if len(parts) == 1:
-        return sgld.run(measurement, settings, monitor, first_picture=False)
+        return sgld.run(measurement, settings, monitor, plan, first_picture=False)
     mosaic = Mosaic(otherwise)
     for i, part in enumerate(parts):
         course = _Course(i, len(parts), monitor, mosaic, part)
         own = monitor.part(1 / (len(parts) - i), course.told)
         try:
             here = replace(settings, seed=settings.seed + i)
-            mosaic.add(part, sgld.run(cut(measurement, part), here, own, first_picture=False))
+            mosaic.add(part, sgld.run(cut(measurement, part), here, own, plan, first_picture=False))
         except NoResultError:
             if not mosaic.found:
                 raise
@@ -66,10 +71,20 @@ def run(measurement: Measurement, settings: Settings, monitor: Monitor, otherwis
     return mosaic.posterior(len(parts), settings.samples, monitor.stop_reason or "finished")
 
 
-def parts_of(measurement: Measurement) -> list[Part]:
-    """Overlapping boxes of about ``PIXELS`` that cover the grid; one for all of it where some would know too little."""
+def planned(measurement: Measurement, settings: Settings) -> tuple[list[Part], Plan]:
+    """The parts, and what each of their networks is to do."""
+    plan = sgld.plan_for(measurement, settings)
+    if measurement.noise.is_exact and plan.steps >= LONG:
+        small = parts_of(measurement, PIXELS_OF_EXACT)
+        if len(small) > 1:
+            return small, replace(plan, steps=round(STEPS_OF_EXACT * plan.steps))
+    return parts_of(measurement, PIXELS), plan
+
+
+def parts_of(measurement: Measurement, pixels: int) -> list[Part]:
+    """Overlapping boxes of about so many pixels that cover the grid; one for all of it where some would know too little."""
     grid = measurement.grid
-    side = PIXELS ** (1 / len(grid))
+    side = pixels ** (1 / len(grid))
     axes = []
     for n in grid:
         count = max(1, round(n / side))
@@ -88,7 +103,8 @@ def cut(measurement: Measurement, part: Part) -> Measurement:
         noise = replace(noise, sigma=noise.sigma.expand(measurement.y.shape)[(slice(None), *part)])
     missing = ~measurement.operator.observed.expand(measurement.y.shape)[(slice(None), *part)]
     y = measurement.y[(slice(None), *part)]
-    return Measurement(y, Mask(missing, tuple(y.shape[1:])), noise)
+    hidden = None if measurement.hidden is None else measurement.hidden[part]
+    return Measurement(y, Mask(missing, tuple(y.shape[1:])), noise, hidden)
 
 
 def window(part: Part, grid: tuple[int, ...]) -> Tensor:
@@ -114,8 +130,12 @@ class Mosaic:
         self.found.append((part, posterior))
 
     def preview(self, part: Part, mean: Tensor) -> Tensor:
-        """The mean with this one for the next part."""
-        return self._over(self.otherwise.mean, [*((p, f.mean) for p, f in self.found), (part, mean)])
+        """The mean with this one for the next part; where it is known, that without the hidden entries."""
+        otherwise = (self.otherwise.without or self.otherwise).mean
+        return self._over(otherwise, [*self._without(), (part, mean)])
+
+    def _without(self) -> list[tuple[Part, Tensor]]:
+        return [(p, (f.without or f).mean) for p, f in self.found]
 
     def posterior(self, parts: int, samples: int, stopped: str) -> Posterior:
         """Of the whole. Samples only where all parts have them: parts are sampled apart from each other."""
@@ -124,6 +144,9 @@ class Mosaic:
         if std is not None:
             variances = [(p, f.std.square()) for p, f in self.found if f.std is not None]
             std = self._over(std.square(), variances).sqrt()
+        without = None
+        if self.otherwise.without is not None:
+            without = bare(self._over(self.otherwise.without.mean, self._without()), std)
         first = self.found[0][1]
         kept = min(len(f.samples) for _, f in self.found) if len(self.found) == parts else 0
         blank = torch.zeros_like(mean)
@@ -135,6 +158,7 @@ class Mosaic:
             trace=joined([f.trace for _, f in self.found]),
             stopped=stopped,
             chain=None if first.chain is None else first.chain[:kept],
+            without=without,
             info=_facts([f.info for _, f in self.found]),
         )
 

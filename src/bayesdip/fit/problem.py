@@ -13,6 +13,7 @@ from bayesdip.arch.network import Network
 from bayesdip.fit.prior import weight_stds
 from bayesdip.measurement import Measurement
 from bayesdip.noise import Gaussian
+from bayesdip.operators import Operator
 
 # Exact data have no likelihood, and a network does not reproduce them in minutes. Asked to come within two gray levels
 # of 255 it keeps near what it found when it is sampled: with four, the mean of `montage` lost 0.4 dB.
@@ -81,6 +82,14 @@ class Problem:
         """Root mean square of the noise on what was seen."""
         variance = self.variance.expand(self.measurement.y.shape)
         return float(variance[self.observed].double().mean().sqrt())
+
+    def with_operator(self, operator: Operator) -> Problem:
+        """The same network, for data that this operator shows."""
+        y = self.measurement.y
+        measurement = replace(self.measurement, operator=operator)
+        observed = operator.observed.to(y.device).expand(y.shape)
+        variance = measurement.noise.variance(y, observed)
+        return replace(self, measurement=measurement, observed=observed, variance=variance)
 
     def picture(self, input_noise: float = 0.0, generator: torch.Generator | None = None) -> Tensor:
         """The network's picture, shape (C, *grid), its input perturbed by white noise of that size."""

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from bayesdip.errors import BayesDipError
+from bayesdip.fit import told
 from bayesdip.fit.basis import Basis
 from bayesdip.fit.burn_in import has_settled
 from bayesdip.fit.chain import LOOK_EVERY, Chain, picture_or_raise
@@ -57,6 +58,8 @@ class Summary:
     remembered : Tensor or None
         The average of the way there as it was when its fit came to the noise's level. What follows goes on into the noise
         before it is sampled.
+    fitted : list of Tensor
+        The weights at the end of Muon's phase, where the plan comes back to them.
     """
 
     shape: tuple[int, ...]
@@ -67,6 +70,7 @@ class Summary:
     relative_sigma: Moments = field(default_factory=Moments)
     pictures: int = 0
     remembered: Tensor | None = None
+    fitted: list[Tensor] = field(default_factory=list)
 
     def approach(self, pictures: Tensor) -> None:
         """Pictures from before the sampling phase."""
@@ -117,7 +121,8 @@ def run(
 ) -> Posterior:
     """Sample with the sampler of the settings.
 
-    Stopped before its burn-in ends, it gives the average so far; before that is good, the first picture.
+    Stopped before its burn-in ends, it gives the average so far; before that is good, the first picture. Of exact data, hidden
+    entries that the operator shows are told to the networks in the end, and the posterior before is :attr:`Posterior.without`.
 
     Parameters
     ----------
@@ -128,14 +133,16 @@ def run(
     """
     _check_sigma(measurement, settings)
     plan = plan_for(measurement, settings) if plan is None else plan
-    problem, target, generator = posed(measurement, settings)
     paper = settings.sampler == "adam-noise"
+    tells = told.tells(measurement) and not paper
+    seen = told.blind(measurement) if tells else measurement
+    problem, target, generator = posed(seen, settings)
     each = -(-settings.samples // settings.chains)
     shape = (measurement.channels, *measurement.grid)
     summary = Summary(shape, Thinned(each), PAPER.count_every if paper else COUNT_EVERY)
-    first = First(problem, None, measurement)
+    first = First(problem, None, seen)
     if first_picture and not paper:
-        first = First.of(problem, measurement, monitor, plan.steps)
+        first = First.of(problem, seen, monitor, plan.steps)
 
     def best() -> Tensor | None:
         own = summary.mean()
@@ -146,9 +153,10 @@ def run(
         facts = sample_by_adam_noise(chain, generator, summary)
     else:
         facts = sample_posterior(chain, plan, settings, generator, summary)
+    last = told.tell(chain, measurement, plan, generator, summary.fitted) if tells else None
     mean = picture_or_raise(best(), monitor.stop_reason)
     samples, index = summary.samples(mean, settings.samples)
-    return Posterior(
+    found = Posterior(
         mean=mean,
         std=summary.std(),
         samples=samples,
@@ -165,11 +173,13 @@ def run(
             **facts,
         },
     )
+    return found if not tells or last is None else told.moved(found, last)
 
 
 def plan_for(measurement: Measurement, settings: Settings) -> Plan:
     """That of the settings' effort for such data."""
-    return plan_of(settings).of_exact() if measurement.noise.is_exact else plan_of(settings)
+    plan = plan_of(settings).of_exact() if measurement.noise.is_exact else plan_of(settings)
+    return plan.of_told() if told.tells(measurement) else plan
 
 
 def posed(measurement: Measurement, settings: Settings) -> tuple[Problem, Target, torch.Generator]:
@@ -194,10 +204,16 @@ def sample_posterior(
     scales = warmed_up(chain, plan, generator, summary)
     if scales is None:
         return {}
+    if plan.sampled < 1:
+        summary.fitted = [w.detach().clone() for w in chain.problem.weights]
     curvature, bases = scales
     began = chain.share
     heated = began + plan.heated - plan.warm_up
     burnt_in = began + plan.burnt_in - plan.warm_up
+
+    def course() -> float:
+        return min(1.0, (chain.share - heated) / (plan.sampled - heated))
+
     langevin = SAMPLERS[settings.sampler](
         chain.problem,
         generator,
@@ -215,11 +231,11 @@ def sample_posterior(
         summary.approach(picture)
 
     def burn_in(picture: Tensor) -> None:
-        langevin.pace((chain.share - heated) / (1 - heated))
+        langevin.pace(course())
         summary.approach(picture)
 
     def count(picture: Tensor) -> None:
-        langevin.pace((chain.share - heated) / (1 - heated))
+        langevin.pace(course())
         if langevin.counts:
             summary.count(picture)
             if settings.sample_sigma:
@@ -230,7 +246,7 @@ def sample_posterior(
     chain.advance(langevin, burnt_in, "burn-in", burn_in, has_settled)
     facts = {"burn_in": chain.step / chain.steps}
     langevin.begin()
-    chain.advance(langevin, 1.0, "sampling", count)
+    chain.advance(langevin, plan.sampled, "sampling", count)
     if isinstance(langevin, Hmc):
         facts["acceptance"] = langevin.acceptance
     if summary.relative_sigma.mean is not None:

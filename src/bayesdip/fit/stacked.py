@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
@@ -14,6 +14,7 @@ from bayesdip.arch.padding import crop
 from bayesdip.fit.cores import at_once, on_own_cores
 from bayesdip.fit.problem import Problem
 from bayesdip.measurement import Measurement
+from bayesdip.operators import Operator
 
 
 def batched(device: torch.device) -> bool:
@@ -96,6 +97,10 @@ class StackedProblem:
     @property
     def noise_level(self) -> float:
         return self.problem.noise_level
+
+    def with_operator(self, operator: Operator) -> StackedProblem:
+        """The same networks, for data that this operator shows."""
+        return replace(self, problem=self.problem.with_operator(operator))
 
     def codes(self) -> Tensor:
         """The networks' inputs, (K, 1, D, *grid)."""

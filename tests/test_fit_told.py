@@ -1,0 +1,86 @@
+"""Exact pixels that are hidden from the networks at first: told to them last, and no sooner."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+from skimage import data
+
+from bayesdip import arch
+from bayesdip.fit import effort, sgld, told
+from bayesdip.held_out import choose_held_out
+from bayesdip.measurement import Measurement
+from bayesdip.monitor import Monitor
+from bayesdip.noise import Gaussian
+from bayesdip.operators import Mask
+from bayesdip.settings import Settings
+
+GRID = (32, 32)
+CLEAN = torch.from_numpy(data.camera()[80:112, 220:252] / 255.0)[None]
+MISSING = torch.rand(GRID, generator=torch.Generator().manual_seed(1)) < 0.5
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch):
+    monkeypatch.setitem(effort.PLANS, "fast", effort.Plan(200))
+
+
+def given(sigma=0.0, y=CLEAN):
+    measurement = Measurement(y, Mask(MISSING, GRID), Gaussian(sigma))
+    return replace(measurement, hidden=choose_held_out(measurement, 0))
+
+
+def settings(**changes):
+    return Settings(arch=arch.skip(scales=2, width=8, skip=2), method="sgld", effort="fast", **changes)
+
+
+@pytest.mark.parametrize("chains", [1, 2])
+def test_before_they_are_told_the_networks_know_nothing_of_them(chains):
+    measurement = given()
+    hidden = measurement.hidden
+    spoilt = given(y=torch.where(hidden, 1 - CLEAN, CLEAN))
+    one, other = (sgld.run(m, settings(chains=chains), Monitor()) for m in (measurement, spoilt))
+    assert torch.equal(one.without.mean, other.without.mean)
+    assert torch.equal(one.without.std, other.without.std)
+    assert not torch.allclose(one.mean, other.mean, atol=0.01)
+    alone = sgld.run(
+        told.blind(measurement),
+        settings(chains=chains),
+        Monitor(),
+        plan=sgld.plan_for(measurement, settings(chains=chains)),
+    )
+    assert alone.without is None and torch.equal(alone.mean, one.without.mean)
+
+
+def test_told_they_come_close_to_them_and_the_samples_go_along():
+    measurement = given()
+    found = sgld.run(measurement, settings(), Monitor())
+    before, after = (
+        float((x - CLEAN)[:, measurement.hidden].square().mean()) for x in (found.without.mean, found.mean)
+    )
+    assert after < 0.5 * before
+    gap = found.samples.double().mean(0) - found.mean
+    untold = sgld.run(
+        told.blind(measurement), settings(), Monitor(), plan=sgld.plan_for(measurement, settings())
+    )
+    assert torch.allclose(gap, untold.samples.double().mean(0) - untold.mean, atol=1e-5)
+
+
+def test_stopped_before_it_is_told_it_is_as_if_nothing_had_been_hidden_by_it():
+    measurement = given()
+    found = sgld.run(measurement, settings(), Monitor(lambda p: p.step >= 140))
+    assert found.stopped == "interrupted" and found.without is None
+
+
+def test_a_time_budget_covers_what_is_told(monkeypatch):
+    monkeypatch.setitem(effort.PLANS, "fast", effort.Plan(10**6))
+    found = sgld.run(given(), settings(), Monitor(time_budget=6.0))
+    assert found.stopped == "time budget" and found.without is not None
+
+
+@pytest.mark.parametrize("sigma", [0.0, 0.1])
+def test_only_exact_ones_that_the_operator_shows_are_told(sigma):
+    measurement = given(sigma)
+    assert told.tells(measurement) == (sigma == 0)
+    assert not told.tells(replace(measurement, hidden=None))
+    assert not told.tells(told.blind(measurement))
