@@ -1,5 +1,6 @@
 """Exact pixels that are hidden from the networks at first: told to them last, and no sooner."""
 
+import time
 from dataclasses import replace
 
 import pytest
@@ -84,3 +85,19 @@ def test_only_exact_ones_that_the_operator_shows_are_told(sigma):
     assert told.tells(measurement) == (sigma == 0)
     assert not told.tells(replace(measurement, hidden=None))
     assert not told.tells(told.blind(measurement))
+
+
+@pytest.mark.parametrize("budget", [0.3, 1.0])
+def test_a_budget_of_a_few_steps_has_a_picture(monkeypatch, budget):
+    """Phases that a slow step jumps over are left out."""
+    monkeypatch.setattr(sgld.MuonStepper, "step", slowly(sgld.MuonStepper.step, 0.25))
+    found = sgld.run(given(), settings(sampler="cyclical"), Monitor(time_budget=budget))
+    assert found.stopped == "time budget" and torch.isfinite(found.mean).all()
+
+
+def slowly(step, seconds):
+    def slow(self):
+        time.sleep(seconds)
+        return step(self)
+
+    return slow

@@ -212,7 +212,8 @@ def sample_posterior(
     burnt_in = began + plan.burnt_in - plan.warm_up
 
     def course() -> float:
-        return min(1.0, (chain.share - heated) / (plan.sampled - heated))
+        left = plan.sampled - heated  # none where a few slow steps took the time for it
+        return min(1.0, (chain.share - heated) / left) if left > 0 else 1.0
 
     langevin = SAMPLERS[settings.sampler](
         chain.problem,
