@@ -67,7 +67,7 @@ def test_told_they_come_close_to_them_and_the_samples_go_along():
     assert torch.allclose(gap, untold.samples.double().mean(0) - untold.mean, atol=1e-5)
 
 
-def test_stopped_before_it_is_told_it_is_as_if_nothing_had_been_hidden_by_it():
+def test_stopped_before_it_is_told_it_has_the_sampled_posterior_alone():
     measurement = given()
     found = sgld.run(measurement, settings(), Monitor(lambda p: p.step >= 140))
     assert found.stopped == "interrupted" and found.without is None

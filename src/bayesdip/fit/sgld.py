@@ -84,10 +84,13 @@ class Summary:
             self.thinned.add(stack)
         self.pictures += 1
 
-    def remember(self, fit: float) -> None:
-        """Keep the average so far, once its own ``fit`` has come to the noise's level."""
-        if self.remembered is None and self.average.mean is not None and fit <= 1:
-            self.remembered = self.average.mean
+    def remember(self, problem: Target, chains: torch.Size) -> None:
+        """Keep the average so far, once its own fit has come to the noise's level; `chains` is the shape of all their pictures."""
+        if self.remembered is not None:
+            return
+        average = self.average.mean
+        if average is not None and problem.fit(average.expand(chains)) <= 1:
+            self.remembered = average
 
     def mean(self) -> Tensor | None:
         """Posterior mean; as long as that is of few pictures, the average of the way there."""
@@ -266,9 +269,8 @@ def warmed_up(
         if plan.falls:
             muon.pace(chain.share / plan.warm_up)
         summary.approach(picture)
-        average = summary.average.mean
-        if goes_into_noise and average is not None and chain.step % LOOK_EVERY == 0:
-            summary.remember(chain.problem.fit(average.expand_as(picture)))
+        if goes_into_noise and chain.step % LOOK_EVERY == 0:
+            summary.remember(chain.problem, picture.shape)
 
     chain.advance(muon, plan.warm_up, "warm-up", fit, lambda fits: fits[-1] <= plan.fitted)
     return None if chain.monitor.should_stop() else muon.curvature()
