@@ -9,7 +9,7 @@ import pytest
 @pytest.fixture
 def quick(monkeypatch):
     """Every effort in a few steps, for tests of behaviour rather than of quality."""
-    from bayesdip.fit import effort
+    from bayesdip.networks import schedule as effort
 
     for name, plan in effort.PLANS.items():
         monkeypatch.setitem(effort.PLANS, name, dataclasses.replace(plan, steps=40))

@@ -67,7 +67,7 @@ def test_stationary_kernel_agrees_with_the_middle_of_a_large_grid(description: A
 
 
 def test_mixer_has_on_average_the_covariance_of_its_rule() -> None:
-    description = arch.Mixer(width=64, side=16, patch=2, blocks=2, hidden=64, output="linear")
+    description = arch.Mixer(width=64, side=16, patch=2, blocks=2, held_out=64, output="linear")
     generator, pictures = seeded(2), []
     with torch.no_grad():
         for _ in range(400):
@@ -80,7 +80,7 @@ def test_mixer_has_on_average_the_covariance_of_its_rule() -> None:
 
 
 def test_mixer_is_for_pictures_up_to_its_side() -> None:
-    network = arch.Mixer(width=8, side=16, patch=4, blocks=1, hidden=8).build(1, generator=seeded())
+    network = arch.Mixer(width=8, side=16, patch=4, blocks=1, held_out=8).build(1, generator=seeded())
     assert network(network.new_input((13, 16)), (13, 16)).shape == (1, 1, 13, 16)
     with pytest.raises(ShapeError, match="token-mixing"):
         network(network.new_input((20, 20)), (20, 20))

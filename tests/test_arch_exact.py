@@ -29,7 +29,7 @@ from bayesdip.arch.covariance import Filter
 from bayesdip.arch.exact import Exact, of_picture, of_stationary
 from bayesdip.arch.stationary import white
 from bayesdip.errors import BayesDipError, ShapeError
-from bayesdip.kernels.patches import Cosine
+from bayesdip.patches.pilot import Cosine
 
 FEATURES = 48
 LINE, SQUARE = (8,), (4, 6)
@@ -108,7 +108,7 @@ def test_exact_rule_agrees_with_sampled_modules_at_every_pair_of_pixels(
 
 @pytest.mark.parametrize("grid", [LINE, SQUARE])
 def test_token_mixing_agrees_with_sampled_modules_on_average(grid: tuple[int, ...]) -> None:
-    layer = Residual(TokenMixer(grid, hidden=64))
+    layer = Residual(TokenMixer(grid, held_out=64))
     K = uneven_covariance(grid)
     out = layer.covariance(K)
     mean, error = sampled(layer, K, draws=800)

@@ -10,17 +10,17 @@ import torch
 from torch import Tensor
 
 from bayesdip.arch.activations import GELU, Erf, LeakyReLU, Sigmoid
-from bayesdip.arch.classic import MaxPool
-from bayesdip.arch.combine import Residual, Sequential, SkipConcat
+from bayesdip.arch.combinators import Residual, Sequential, SkipConcat
+from bayesdip.arch.comparison_networks import MaxPool
+from bayesdip.arch.coregionalisation import TokenMixer
 from bayesdip.arch.covariance import Filter, autocorrelation
+from bayesdip.arch.gain import Gain
 from bayesdip.arch.layers import BatchNorm, Conv, Depthwise, Identity, Layer
-from bayesdip.arch.mixing import TokenMixer
 from bayesdip.arch.padding import pad_reflecting
 from bayesdip.arch.resampling import Downsample, PixelShuffle, Upsample
-from bayesdip.arch.scaling import Gain
 from bayesdip.arch.stationary import Stationary, white
 from bayesdip.errors import BayesDipError
-from bayesdip.kernels.patches import Cosine
+from bayesdip.patches.pilot import Cosine
 
 FEATURES = 16
 TAPS = [1 / 6**0.5, 2 / 6**0.5, 1 / 6**0.5]  # smooths the input; unit norm keeps its variance

@@ -11,11 +11,11 @@ from skimage import data
 from bayesdip import baselines
 from bayesdip.baselines.filling import filled
 from bayesdip.errors import BayesDipError
-from bayesdip.measurement import Measurement
-from bayesdip.monitor import Monitor
 from bayesdip.noise import Gaussian
 from bayesdip.operators import Blur, Downsample, Identity, Mask
 from bayesdip.pipeline import settings_of
+from bayesdip.problem import Problem
+from bayesdip.progress import Progress
 
 SIGMA = 0.1
 # An ordinary photograph, gray or colour, (C, 64, 64) in 0..1.
@@ -25,33 +25,33 @@ INSTALLED = [name for name in baselines.names() if name != "bm3d"]
 
 
 def measured(task, clean, seed=0):
-    """The picture as a measurement of that task."""
+    """The picture as a problem of that task."""
     generator = torch.Generator().manual_seed(seed)
     if task == "denoise":
         noise = SIGMA * torch.randn(clean.shape, generator=generator, dtype=clean.dtype)
-        return Measurement(clean + noise, Identity(clean.shape[1:]), Gaussian(SIGMA))
+        return Problem(clean + noise, Identity(clean.shape[1:]), Gaussian(SIGMA))
     if task == "inpaint":
         gone = torch.rand(clean.shape[1:], generator=generator) < 0.5
-        return Measurement(torch.where(gone, 0.0, clean), Mask(gone), Gaussian(0.0))
+        return Problem(torch.where(gone, 0.0, clean), Mask(gone), Gaussian(0.0))
     if task == "upscale":
         operator = Downsample(clean.shape[1:], 2)
-        return Measurement(operator.forward(clean), operator, Gaussian(0.0))
+        return Problem(operator.forward(clean), operator, Gaussian(0.0))
     axis = torch.arange(-4, 5, dtype=torch.float64)
     psf = torch.exp(-(axis[:, None] ** 2 + axis**2) / (2 * 1.5**2))
     operator = Blur(clean.shape[1:], psf / psf.sum())
     noise = 0.01 * torch.randn(clean.shape, generator=generator, dtype=clean.dtype)
-    return Measurement(operator.forward(clean) + noise, operator, Gaussian(0.01))
+    return Problem(operator.forward(clean) + noise, operator, Gaussian(0.01))
 
 
-def plainly(measurement, task):
+def plainly(problem, task):
     """What one has without any method."""
     if task == "upscale":
-        return measurement.y.repeat_interleave(2, -1).repeat_interleave(2, -2)
+        return problem.y.repeat_interleave(2, -1).repeat_interleave(2, -2)
     if task == "inpaint":
-        seen = measurement.operator.observed
-        means = torch.stack([y[seen].mean() for y in measurement.y])
-        return torch.where(seen, measurement.y, means[:, None, None])
-    return measurement.y
+        seen = problem.operator.observed
+        means = torch.stack([y[seen].mean() for y in problem.y])
+        return torch.where(seen, problem.y, means[:, None, None])
+    return problem.y
 
 
 def error(a, b):
@@ -64,56 +64,56 @@ CASES = [(name, task) for name in INSTALLED for task in baselines.named(name).ta
 @pytest.mark.parametrize("clean", [GRAY, COLOUR], ids=["gray", "colour"])
 @pytest.mark.parametrize(("name", "task"), CASES)
 def test_a_tuned_baseline_improves_its_picture_and_is_no_worse_than_its_usual_setting(name, task, clean):
-    measurement = measured(task, clean)
+    problem = measured(task, clean)
     baseline = baselines.named(name)
-    tuning = baselines.tune(baseline, measurement, lambda restored: error(restored, clean))
+    tuning = baselines.tune(baseline, problem, lambda restored: error(restored, clean))
     assert tuning.restored.shape == clean.shape and tuning.restored.dtype == torch.float64
-    assert error(tuning.restored, clean) < 0.8 * error(plainly(measurement, task), clean)
+    assert error(tuning.restored, clean) < 0.8 * error(plainly(problem, task), clean)
     assert tuning.errors[tuning.value] == min(tuning.errors.values()) <= tuning.errors[baseline.usual]
-    assert error(baseline.restore(measurement, tuning.value), clean) == tuning.errors[tuning.value]
+    assert error(baseline.restore(problem, tuning.value), clean) == tuning.errors[tuning.value]
 
 
 def test_tuning_on_hidden_pixels_alone_finds_what_suits_the_hidden_truth():
-    from bayesdip.comparison.trials import held_out, recorrupted
+    from bayesdip.comparison.splits import held_out, recorrupted
 
     for task, trial in (("denoise", recorrupted), ("inpaint", held_out)):
-        measurement, baseline = measured(task, GRAY), baselines.named("tv")
-        blind = baselines.tune(baseline, trial(measurement, 0).seen, trial(measurement, 0).error)
+        problem, baseline = measured(task, GRAY), baselines.named("tv")
+        blind = baselines.tune(baseline, trial(problem, 0).seen, trial(problem, 0).error)
         assert blind.errors[blind.value] <= blind.errors[baseline.usual]
-        true = {v: error(baseline.restore(measurement, v), GRAY) for v in baseline.values}
+        true = {v: error(baseline.restore(problem, v), GRAY) for v in baseline.values}
         assert 10 * np.log10(true[blind.value] / min(true.values())) < 0.5
 
 
 def test_a_baseline_has_the_signature_of_our_methods_and_no_standard_deviation():
-    measurement = measured("denoise", GRAY)
+    problem = measured("denoise", GRAY)
     run = baselines.named("nlm").method(0.6)
-    posterior = run(measurement, settings_of({"method": "gp"}), Monitor())
+    posterior = run(problem, settings_of({"method": "gp"}), Progress())
     assert posterior.std is None and len(posterior.samples) == 0
     assert posterior.mean.shape == GRAY.shape and posterior.info["value"] == 0.6
 
 
 @pytest.mark.parametrize("name", ["biharmonic", "telea", "navier-stokes"])
 def test_inpainting_keeps_the_known_pixels(name):
-    measurement = measured("inpaint", COLOUR)
+    problem = measured("inpaint", COLOUR)
     baseline = baselines.named(name)
-    seen = measurement.operator.observed
-    restored = baseline.restore(measurement, baseline.usual)
+    seen = problem.operator.observed
+    restored = baseline.restore(problem, baseline.usual)
     assert torch.equal(restored[:, seen], COLOUR[:, seen])
 
 
 def test_lanczos_is_pillows():
     from PIL import Image
 
-    measurement = measured("upscale", GRAY)
-    small = Image.fromarray(measurement.y[0].numpy().astype(np.float32))
+    problem = measured("upscale", GRAY)
+    small = Image.fromarray(problem.y[0].numpy().astype(np.float32))
     expected = np.asarray(small.resize((64, 64), Image.Resampling.LANCZOS))
-    assert np.array_equal(baselines.named("lanczos").restore(measurement, 0.0)[0].numpy(), expected)
+    assert np.array_equal(baselines.named("lanczos").restore(problem, 0.0)[0].numpy(), expected)
 
 
 def test_a_shift_of_the_levels_shifts_the_result():
     for name in ("tv", "nlm", "wavelet", "bilateral"):
         m, baseline = measured("denoise", COLOUR), baselines.named(name)
-        shifted = Measurement(m.y + 3, m.operator, m.noise)
+        shifted = Problem(m.y + 3, m.operator, m.noise)
         a, b = (baseline.restore(x, baseline.usual) for x in (m, shifted))
         assert float((b - 3 - a).abs().max()) < 1e-3, name
 
@@ -159,7 +159,7 @@ def test_filling_keeps_what_is_known_and_reaches_across_large_holes():
     ramp = torch.linspace(0, 1, 64, dtype=torch.float64).expand(1, 64, 64)
     gone = torch.zeros(64, 64, dtype=torch.bool)
     gone[10:50, 10:50] = True
-    full = filled(Measurement(torch.where(gone, 9.0, ramp), Mask(gone), Gaussian(0.0)))
+    full = filled(Problem(torch.where(gone, 9.0, ramp), Mask(gone), Gaussian(0.0)))
     assert torch.equal(full[:, ~gone], ramp[:, ~gone])
     assert float(full.min()) >= 0 and float(full.max()) <= 1
     assert error(full, ramp) < 0.01

@@ -4,10 +4,10 @@ import json
 
 import numpy as np
 import pytest
+from benchmarks.catalogue import BENCHMARKS, Request, run_benchmark
+from benchmarks.pictures import psnr
 from PIL import Image
 
-from bayesdip.bench.catalogue import BENCHMARKS, Request, run_benchmark
-from bayesdip.bench.pictures import psnr
 from bayesdip.errors import BayesDipError
 from conftest import smooth_picture
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pytest
+from benchmarks.catalogue import Request, run_benchmark
 
 from bayesdip import BayesDipError
-from bayesdip.bench.catalogue import Request, run_benchmark
 
 
 def test_every_blur_is_restored_better_than_it_was_given_and_taken_up_again(tmp_path):

@@ -6,13 +6,13 @@ import json
 
 import pytest
 import torch
+from benchmarks import frontier, variants
+from benchmarks.catalogue import Request, run_benchmark
+from benchmarks.results import Results
 
 from bayesdip import arch
 from bayesdip.arch.layers import Convolution
-from bayesdip.bench import frontier, variants
-from bayesdip.bench.catalogue import Request, run_benchmark
-from bayesdip.bench.results import Results
-from bayesdip.fit.map import pose
+from bayesdip.methods.map import pose
 from bayesdip.settings import Settings
 
 SMALL = arch.skip(scales=2, width=8, skip=2)

@@ -10,12 +10,10 @@ import numpy as np
 import psutil
 import pytest
 import torch
-
-from bayesdip.bench import gp, gp_calibration, gp_figure6, gp_growth, gp_solve, one_solve
-from bayesdip.bench.catalogue import Request, run_benchmark
-from bayesdip.bench.checks import Check
-from bayesdip.bench.plain import JITTER, plain_solve
-from bayesdip.bench.problems import (
+from benchmarks import gp, gp_calibration, gp_figure6, gp_growth, gp_solve
+from benchmarks import solve_worker as one_solve
+from benchmarks.catalogue import Request, run_benchmark
+from benchmarks.problems import (
     HOLE,
     Transforms,
     camera,
@@ -24,7 +22,10 @@ from bayesdip.bench.problems import (
     psnr_missing,
     shipped,
 )
-from bayesdip.bench.results import Results
+from benchmarks.reference_solver import JITTER, plain_solve
+from benchmarks.results import Results
+from benchmarks.targets import Check
+
 from bayesdip.errors import BayesDipError
 from bayesdip.gp import choose
 from bayesdip.gp.dense import dense_covariance
@@ -100,7 +101,7 @@ def test_an_unknown_effort_is_refused():
 
 def test_figure6_has_the_kernels_and_the_trained_networks(tmp_path, quick, monkeypatch):
     two = partial(choose, candidates=("rbf", "matern32"))  # all of them take a while
-    monkeypatch.setattr("bayesdip.gp.method.choose", two)
+    monkeypatch.setattr("bayesdip.methods.gp.choose", two)
     folder = tmp_path / "fig6"
     folder.mkdir()
     picture = smooth_picture((24, 24)).astype(np.float32)

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 import torch
+from benchmarks import kernels
 
 from bayesdip.arch import LeakyReLU, skip
-from bayesdip.bench import kernels
 
 
 @pytest.fixture(autouse=True)

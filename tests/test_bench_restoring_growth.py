@@ -3,9 +3,9 @@
 import json
 
 import pytest
-
-from bayesdip.bench import one_fit, restoring_growth
-from bayesdip.bench.results import Results
+from benchmarks import fit_worker as one_fit
+from benchmarks import restoring_growth
+from benchmarks.results import Results
 
 NETWORK = "skip(scales=1, width=8, skip=2)"
 

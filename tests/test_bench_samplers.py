@@ -1,9 +1,8 @@
 """The benchmark of the samplers: what its rows hold, what its checks ask, and that it can be taken up again."""
 
 import pytest
-
-from bayesdip.bench import samplers, samplers_exact
-from bayesdip.bench.results import Results
+from benchmarks import samplers, samplers_exact
+from benchmarks.results import Results
 
 
 @pytest.fixture

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 import torch
+from benchmarks import signals, stopping
+from benchmarks.results import Results
 
-from bayesdip.bench import signals, stopping
-from bayesdip.bench.results import Results
-from bayesdip.fit.moments import Moments
+from bayesdip.networks.running_averages import Moments
 from bayesdip.noise import Gaussian
 from bayesdip.operators import Mask
 from bayesdip.settings import STOPS
@@ -19,13 +19,13 @@ from bayesdip.settings import STOPS
 def test_the_dense_posterior_is_that_of_the_conditional_normal_law() -> None:
     """By the precision matrix of all variables rather than by a solve over the data."""
     known = signals.pose(0)
-    seen = known.measurement.operator.observed.expand(1, signals.LENGTH)[0]
-    noise = known.measurement.noise
+    seen = known.problem.operator.observed.expand(1, signals.LENGTH)[0]
+    noise = known.problem.noise
     assert isinstance(noise, Gaussian) and isinstance(noise.sigma, float)
     jitter = 1e-6 * torch.eye(signals.LENGTH, dtype=torch.float64)
     precision = torch.linalg.inv(known.covariance + jitter) + torch.diag(seen.double() / noise.sigma**2)
     covariance = torch.linalg.inv(precision)
-    mean = covariance @ torch.where(seen, known.measurement.y[0], 0.0) / noise.sigma**2
+    mean = covariance @ torch.where(seen, known.problem.y[0], 0.0) / noise.sigma**2
     torch.testing.assert_close(known.mean, mean, rtol=0, atol=1e-3 * known.scale)
     torch.testing.assert_close(known.std, covariance.diagonal().sqrt(), rtol=0, atol=2e-3 * known.scale)
 
@@ -50,7 +50,7 @@ def test_only_the_weights_of_the_process_are_sampled() -> None:
         if weight.ndim == 3:
             assert std == pytest.approx((3 * weight.shape[1] * weight.shape[2]) ** -0.5)
         assert float(weight.detach().abs().max()) <= 3**0.5 * std + 1e-6  # uniform, of that deviation
-    assert isinstance(problem.measurement.operator, Mask)
+    assert isinstance(problem.problem.operator, Mask)
 
 
 def test_halves_of_a_chain_make_the_whole() -> None:

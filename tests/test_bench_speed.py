@@ -7,12 +7,12 @@ import time
 import numpy as np
 import pytest
 import torch
+from benchmarks import roofline, speed, speed_curves
+from benchmarks.interleaved_timing import OwnClock, Turns, take_turns
+from benchmarks.results import Results
 
 from bayesdip import arch
-from bayesdip.bench import roofline, speed, speed_curves
-from bayesdip.bench.results import Results
-from bayesdip.bench.turns import OwnClock, Turns, take_turns
-from bayesdip.monitor import Progress
+from bayesdip.progress import Snapshot
 
 
 def test_only_one_run_goes_on_at_a_time_and_only_its_clock_runs():
@@ -37,9 +37,9 @@ def test_only_one_run_goes_on_at_a_time_and_only_its_clock_runs():
 
 
 def test_the_clock_stands_while_the_picture_is_looked_at():
-    clock = OwnClock(turns=Turns(("a",), 100.0), run="a", look=lambda seconds, progress: time.sleep(0.05))
+    clock = OwnClock(turns=Turns(("a",), 100.0), run="a", look=lambda seconds, snapshot: time.sleep(0.05))
     clock.begin()
-    clock.report(Progress("fit", 1, 2, 0.0, 0.0, mean=lambda: torch.zeros(1)))
+    clock.report(Snapshot("fit", 1, 2, 0.0, 0.0, mean=lambda: torch.zeros(1)))
     assert clock.elapsed < 0.05
 
 
@@ -75,7 +75,7 @@ def test_both_runs_are_followed_and_plotted(tmp_path, monkeypatch, quick):
 
     small = arch.skip(scales=1, width=4, skip=2)
     monkeypatch.setitem(presets.PRESETS, "paper", presets.Preset(small, "adam-noise", 60))
-    monkeypatch.setattr("bayesdip.methods.default_architecture", lambda *_: small)
+    monkeypatch.setattr("bayesdip.methods.registry.default_architecture", lambda *_: small)
     results = Results("speed", {}, tmp_path / "speed.json")
     monkeypatch.setattr(roofline, "PRODUCT_SIDE", {"cpu": 64})
     monkeypatch.setattr(roofline, "COPIED_BYTES", {"cpu": 2**16})
@@ -113,7 +113,7 @@ def test_operations_are_those_that_torch_counts():
     for network in (arch.shuffle(scales=2, width=8), arch.decoder(scales=2, width=8, upsample="transposed")):
         problem = roofline.colour_problem(network, 32, "cpu")
         with FlopCounterMode(display=False) as counter:
-            problem.misfit(problem.picture()).backward()
+            problem.negative_log_likelihood(problem.picture()).backward()
         costs = roofline.layer_costs(problem.network, problem.code, (32, 32))
         assert sum(cost.operations for cost in costs) == counter.get_total_flops()
 
@@ -136,7 +136,7 @@ def test_the_roofline_of_both_networks_is_kept(monkeypatch):
 
     small = arch.skip(scales=1, width=4, skip=2)
     monkeypatch.setitem(presets.PRESETS, "paper", presets.Preset(small, "adam-noise", 10))
-    monkeypatch.setattr("bayesdip.methods.default_architecture", lambda *_: small)
+    monkeypatch.setattr("bayesdip.methods.registry.default_architecture", lambda *_: small)
     monkeypatch.setattr(roofline, "PRODUCT_SIDE", {"cpu": 64})
     monkeypatch.setattr(roofline, "COPIED_BYTES", {"cpu": 2**16})
     results = Results("roofline", {})

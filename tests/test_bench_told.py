@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from benchmarks.estimate_accuracy import watched, worst_ratios
 
 import bayesdip as bd
-from bayesdip.bench.told import watched, worst_ratios
 
 
 def test_a_run_that_tells_its_cost_has_it_in_its_row(quick) -> None:

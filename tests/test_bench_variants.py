@@ -6,31 +6,31 @@ from dataclasses import fields, replace
 
 import pytest
 import torch
+from benchmarks import steps, variants
+from benchmarks.catalogue import Request, run_benchmark
+from benchmarks.frontier import Separable
 
 from bayesdip import arch
-from bayesdip.bench import steps, variants
-from bayesdip.bench.catalogue import Request, run_benchmark
-from bayesdip.bench.frontier import Separable
 from bayesdip.errors import BayesDipError
-from bayesdip.fit.map import pose
-from bayesdip.fit.problem import Problem
-from bayesdip.measurement import Measurement
+from bayesdip.methods.map import pose
+from bayesdip.networks.energy import Energy
 from bayesdip.noise import Gaussian
 from bayesdip.operators import Identity, Mask
+from bayesdip.problem import Problem
 from bayesdip.settings import Settings
 
 SMALL = Settings(arch=arch.skip(scales=2, width=8, skip=2), effort="fast", device="cpu", precision="single")
 
 
-def given(missing: float = 0.0, side: int = 24) -> Measurement:
+def given(missing: float = 0.0, side: int = 24) -> Problem:
     y = torch.rand(1, side, side, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     gone = torch.rand(side, side, generator=torch.Generator().manual_seed(1)) < missing
     if missing:
-        return Measurement(y * ~gone, Mask(gone), Gaussian(0.0))
-    return Measurement(y, Identity((side, side)), Gaussian(25 / 255))
+        return Problem(y * ~gone, Mask(gone), Gaussian(0.0))
+    return Problem(y, Identity((side, side)), Gaussian(25 / 255))
 
 
-def problem_of(kind: type[Problem], **more: object) -> Problem:
+def problem_of(kind: type[Energy], **more: object) -> Energy:
     return variants._as(kind, pose(given(), SMALL)[0], **more)
 
 
@@ -48,15 +48,19 @@ def test_each_gives_a_picture_and_leaves_exact_pixels_as_they_are(variant: str, 
 def test_total_variation_of_a_ramp_is_its_height_in_every_row() -> None:
     ramp = torch.linspace(0, 1, 24).expand(1, 24, 24)
     smooth = problem_of(variants.Smooth, weight=3.0)
-    plain = Problem.misfit(smooth, ramp)
-    assert float(smooth.misfit(ramp) - plain) == pytest.approx(3 * 24, rel=0.03)  # and the root's 1e-6
+    plain = Energy.negative_log_likelihood(smooth, ramp)
+    assert float(smooth.negative_log_likelihood(ramp) - plain) == pytest.approx(
+        3 * 24, rel=0.03
+    )  # and the root's 1e-6
 
 
 def test_what_a_denoiser_gives_draws_by_the_square_of_the_distance() -> None:
     towards = torch.zeros(1, 24, 24)
     drawn = problem_of(variants.Denoised, towards=towards)
     picture = torch.full((1, 24, 24), variants.DENOISER_STD)
-    assert float(drawn.misfit(picture) - Problem.misfit(drawn, picture)) == pytest.approx(24 * 24 / 2)
+    assert float(
+        drawn.negative_log_likelihood(picture) - Energy.negative_log_likelihood(drawn, picture)
+    ) == pytest.approx(24 * 24 / 2)
 
 
 def test_a_mirrored_picture_is_what_the_network_makes_of_the_mirrored_input() -> None:
@@ -76,12 +80,12 @@ def test_what_the_input_shows_is_not_what_the_loss_sees() -> None:
     unseeing = variants._as(variants.Unseeing, plain, draws=torch.Generator().manual_seed(0))
     shown = variants._as(variants.Unseeing, plain, draws=torch.Generator().manual_seed(0))._drawn()
     assert float(shown.double().mean()) == pytest.approx(1 - variants.UNSEEN, abs=0.06)
-    picture, misfit, *_ = unseeing.evaluate(0.0, generator)
+    picture, negative_log_likelihood, *_ = unseeing.evaluate(0.0, generator)
     code = torch.zeros_like(plain.code)
-    code[0, :, :24, :24] = plain.measurement.y * shown
+    code[0, :, :24, :24] = plain.problem.y * shown
     assert torch.allclose(picture, plain.network(code, (24, 24))[0], atol=1e-6)
-    unseen = replace(plain, observed=~shown).misfit(picture)
-    assert float(misfit) == pytest.approx(float(unseen) / variants.UNSEEN, rel=1e-5)
+    unseen = replace(plain, observed=~shown).negative_log_likelihood(picture)
+    assert float(negative_log_likelihood) == pytest.approx(float(unseen) / variants.UNSEEN, rel=1e-5)
 
 
 def test_half_of_the_resolution_is_the_mean_of_what_is_known_of_each_block() -> None:
@@ -107,14 +111,14 @@ def test_separable_networks_have_fewer_weights_and_a_kernel() -> None:
 
 
 def test_variants_are_problems_with_something_more() -> None:
-    own = {f.name for f in fields(Problem)}
+    own = {f.name for f in fields(Energy)}
     for kind in (variants.Mirrored, variants.Smooth, variants.Denoised, variants.Unseeing):
         assert own < {f.name for f in fields(kind)}
 
 
 def test_steps_are_timed_in_turns_and_a_way_that_fails_is_told(tmp_path, monkeypatch) -> None:
-    def fail(problem: Problem) -> None:
-        problem.network.body.register_forward_pre_hook(lambda *_: 1 / 0)
+    def fail(target: Energy) -> None:
+        target.network.body.register_forward_pre_hook(lambda *_: 1 / 0)
 
     ways = {name: way for name, way in steps.WAYS.items() if name != "compiled"}
     monkeypatch.setattr(steps, "WAYS", {**ways, "broken": steps.Way(fail)})
@@ -128,8 +132,8 @@ def test_steps_are_timed_in_turns_and_a_way_that_fails_is_told(tmp_path, monkeyp
 
 
 def test_without_a_single_step_there_is_one_clear_line(monkeypatch) -> None:
-    def fail(problem: Problem) -> None:
-        problem.network.body.register_forward_pre_hook(lambda *_: 1 / 0)
+    def fail(target: Energy) -> None:
+        target.network.body.register_forward_pre_hook(lambda *_: 1 / 0)
 
     monkeypatch.setattr(steps, "WAYS", {"as it is": steps.Way(fail)})
     monkeypatch.setitem(steps.SIDES, "fast", (16,))

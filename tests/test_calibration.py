@@ -6,13 +6,13 @@ import torch
 
 import bayesdip as bd
 from bayesdip.calibration import LEVELS, Values, calibrate
-from bayesdip.control import quiet_squares
-from bayesdip.held_out import calibrated_std, choose_held_out, learn_from, share_beyond
-from bayesdip.measurement import Measurement
+from bayesdip.control_variate import quiet_squares
+from bayesdip.dct_thresholding import cosine_basis, shrink
+from bayesdip.holdout import calibrated_std, choose_held_out, learn_from, share_beyond
 from bayesdip.noise import Gaussian
 from bayesdip.operators import Identity, Mask
 from bayesdip.posterior import Posterior
-from bayesdip.shrinkage import cosine_basis, shrink
+from bayesdip.problem import Problem
 from conftest import smooth_picture
 
 
@@ -122,7 +122,7 @@ def test_shrinkage_without_noise_changes_nothing(shape):
 
 
 def test_shrinkage_removes_noise_and_does_not_depend_on_its_strips(monkeypatch):
-    from bayesdip import shrinkage
+    from bayesdip import dct_thresholding as shrinkage
 
     clean = torch.from_numpy(smooth_picture((40, 50), 3)).permute(2, 0, 1)
     y = clean + 0.1 * torch.randn(clean.shape, generator=torch.Generator().manual_seed(0))
@@ -139,11 +139,11 @@ def test_quiet_squares_tell_the_same_error_with_less_scatter():
     told, plain = [], []
     for _ in range(12):
         noise = sigma * torch.randn(clean.shape, generator=generator, dtype=torch.float64)
-        hidden = torch.rand(128, 128, generator=generator) < 0.05
+        held_out = torch.rand(128, 128, generator=generator) < 0.05
         mean = clean + 0.03 * torch.randn(clean.shape, generator=generator, dtype=torch.float64)
-        residual = (clean + noise - mean)[:, hidden]
+        residual = (clean + noise - mean)[:, held_out]
         seen = torch.ones_like(clean, dtype=torch.bool)
-        squares = quiet_squares(residual, clean + noise, seen, hidden, mean, sigma)
+        squares = quiet_squares(residual, clean + noise, seen, held_out, mean, sigma)
         told.append(float(squares.mean()) - sigma**2)
         plain.append(float(residual.square().mean()) - sigma**2)
     told, plain = np.array(told), np.array(plain)
@@ -154,9 +154,9 @@ def test_quiet_squares_tell_the_same_error_with_less_scatter():
 def test_what_hidden_pixels_say_is_learnt_as_bayes_rule_has_it():
     grid = (30, 30)
     y = torch.full((1, *grid), 2.0, dtype=torch.float64)
-    measurement = Measurement(y, Identity(grid), Gaussian(1.0))
-    hidden = torch.zeros(grid, dtype=torch.bool)
-    hidden[::2] = True
+    problem = Problem(y, Identity(grid), Gaussian(1.0))
+    held_out = torch.zeros(grid, dtype=torch.bool)
+    held_out[::2] = True
     posterior = Posterior(
         mean=torch.zeros(1, *grid),
         std=torch.ones(1, *grid),
@@ -166,13 +166,13 @@ def test_what_hidden_pixels_say_is_learnt_as_bayes_rule_has_it():
     values, _ = drawn(2000, 1.0, 0.0)
     calibration = calibrate(values, np.arange(2000), seed=0)
     v = calibration.std(np.ones(1))[0] ** 2
-    learnt = learn_from(posterior, measurement, hidden, calibration, seed=0)
-    assert torch.allclose(learnt.mean[:, hidden], torch.tensor(2 * v / (v + 1), dtype=torch.float64))
-    assert torch.allclose(learnt.std[:, hidden].square(), torch.tensor(0.5, dtype=torch.float64))
-    better = calibrated_std(learnt, measurement, calibration)[:, hidden].square()
+    learnt = learn_from(posterior, problem, held_out, calibration, seed=0)
+    assert torch.allclose(learnt.mean[:, held_out], torch.tensor(2 * v / (v + 1), dtype=torch.float64))
+    assert torch.allclose(learnt.std[:, held_out].square(), torch.tensor(0.5, dtype=torch.float64))
+    better = calibrated_std(learnt, problem, calibration)[:, held_out].square()
     assert torch.allclose(better, torch.tensor(v / (v + 1)), rtol=1e-4)
-    assert torch.equal(learnt.mean[:, ~hidden].float(), posterior.mean[:, ~hidden])
-    among = learnt.samples[..., hidden]
+    assert torch.equal(learnt.mean[:, ~held_out].float(), posterior.mean[:, ~held_out])
+    among = learnt.samples[..., held_out]
     assert float(among.mean()) == pytest.approx(2 * v / (v + 1), abs=0.01)
     gain = v / (v + 1)
     assert float(among.std()) == pytest.approx(((1 - gain) ** 2 + gain**2) ** 0.5, rel=0.01)
@@ -180,21 +180,21 @@ def test_what_hidden_pixels_say_is_learnt_as_bayes_rule_has_it():
 
 def test_held_out_pixels_are_few_of_a_large_picture_and_more_of_a_small_one():
     for side, count in ((16, 10), (100, 400), (150, 900), (200, 1000), (300, 1800)):
-        measurement = Measurement(torch.zeros(1, side, side), Identity((side, side)), Gaussian(1.0))
-        assert int(choose_held_out(measurement, 0).sum()) == count
+        problem = Problem(torch.zeros(1, side, side), Identity((side, side)), Gaussian(1.0))
+        assert int(choose_held_out(problem, 0).sum()) == count
     half = torch.arange(200)[:, None].expand(200, 200) < 100
-    hidden = choose_held_out(Measurement(torch.zeros(1, 200, 200), Mask(half), Gaussian(0.0)), 0)
-    assert not hidden[half].any() and int(hidden.sum()) == 800
+    held_out = choose_held_out(Problem(torch.zeros(1, 200, 200), Mask(half), Gaussian(0.0)), 0)
+    assert not held_out[half].any() and int(held_out.sum()) == 800
 
 
 def test_pixels_deep_in_a_hole_are_told_to_be_beyond_the_calibration():
     observed = np.ones((60, 60), bool)
     observed[20:40, 20:40] = False
-    hidden = np.zeros_like(observed)
-    hidden[::7, ::7] = observed[::7, ::7]
+    held_out = np.zeros_like(observed)
+    held_out[::7, ::7] = observed[::7, ::7]
     deep = (np.minimum.reduce([np.arange(1, 21), np.arange(20, 0, -1)]) > 1).mean() ** 2
-    assert share_beyond(observed, hidden) == pytest.approx(deep, abs=0.02)
-    assert share_beyond(np.ones_like(observed), hidden) == 0
+    assert share_beyond(observed, held_out) == pytest.approx(deep, abs=0.02)
+    assert share_beyond(np.ones_like(observed), held_out) == 0
 
 
 @pytest.mark.parametrize("task", ["denoise", "inpaint"])
@@ -215,14 +215,14 @@ def test_a_restoration_s_calibrated_intervals_cover_the_truth(task):
 
 
 def test_a_wrong_noise_free_std_is_mended_on_missing_pixels(monkeypatch):
-    from bayesdip import methods
+    from bayesdip.methods import registry as methods
 
     run = methods.named("gp")
 
-    def overconfident(measurement, settings, monitor):
+    def overconfident(problem, settings, progress):
         from dataclasses import replace
 
-        found = run(measurement, settings, monitor)
+        found = run(problem, settings, progress)
         without = replace(found.without, std=0.3 * found.without.std)
         return replace(found, std=0.3 * found.std, without=without)
 

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from benchmarks.catalogue import Request, run_benchmark
 from PIL import Image
 from skimage import data
 from typer.testing import CliRunner
 
-from bayesdip.bench.catalogue import Request, run_benchmark
 from bayesdip.cli import app
 
 QUICK = ["--methods", "tv,nlm,lanczos", "--rounds", "1"]
@@ -122,7 +122,7 @@ def pictures(tmp_path):
 
 
 def test_the_benchmark_counts_right_choices_and_is_taken_up_again(pictures, tmp_path, monkeypatch):
-    from bayesdip.bench import compare as bench
+    from benchmarks import compare as bench
 
     original = bench.compare
     only = ["tv", "nlm", "biharmonic"]
@@ -140,7 +140,7 @@ def test_the_benchmark_counts_right_choices_and_is_taken_up_again(pictures, tmp_
 
 
 def test_crops_are_the_middle():
-    from bayesdip.bench.pictures import middle
+    from benchmarks.pictures import middle
 
     picture = np.arange(100).reshape(10, 10)
     assert np.array_equal(middle(picture, 4), picture[3:7, 3:7])
@@ -155,7 +155,7 @@ def test_the_tables_can_be_measured_on_the_middle_of_their_pictures(tmp_path):
     folder.mkdir()
     iio.imwrite(folder / "a.png", (255 * rng.random((40, 60))).astype(np.uint8))
     iio.imwrite(folder / "a_missing50.png", (255 * (rng.random((40, 60)) < 0.5)).astype(np.uint8))
-    from bayesdip.bench.pictures import masked_pairs
+    from benchmarks.pictures import masked_pairs
 
     whole, part = next(masked_pairs(tmp_path)), next(masked_pairs(tmp_path, side=32))
     assert part.clean.shape == part.missing.shape == (32, 32)

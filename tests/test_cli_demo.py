@@ -9,9 +9,8 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from bayesdip import demo
-from bayesdip.cli import app
-from bayesdip.restoration import Restoration
+from bayesdip.cli import app, demo
+from bayesdip.result import Restoration
 
 
 @pytest.fixture

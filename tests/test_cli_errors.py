@@ -142,7 +142,7 @@ BAD_OUTPUTS = {
 
 @pytest.mark.parametrize(("words", "said"), BAD_OUTPUTS.values(), ids=BAD_OUTPUTS.keys())
 def test_outputs_are_refused_before_the_run(here, monkeypatch, words, said):
-    from bayesdip import tasks
+    from bayesdip import api as tasks
 
     def never(*args, **options):
         raise AssertionError("the run began")
@@ -206,7 +206,7 @@ def test_a_failing_output_does_not_cost_the_others(here, monkeypatch):
 
 
 def test_running_out_of_memory_is_one_line(here, monkeypatch):
-    from bayesdip import tasks
+    from bayesdip import api as tasks
 
     def out(*args, **options):
         raise MemoryError
@@ -230,7 +230,7 @@ def test_an_error_with_json_is_one_object_too(here):
 
 
 def test_a_defect_of_the_program_still_shows_itself(here, monkeypatch):
-    from bayesdip import tasks
+    from bayesdip import api as tasks
 
     def defect(*args, **options):
         raise ZeroDivisionError("a defect")

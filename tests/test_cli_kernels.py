@@ -7,7 +7,7 @@ import pytest
 from typer.testing import CliRunner
 
 from bayesdip import arch
-from bayesdip.arch.walk import walk
+from bayesdip.arch.layerwise import walk
 from bayesdip.cli import app
 from bayesdip.errors import BayesDipError
 

@@ -74,7 +74,7 @@ def test_odd_pictures_come_back_in_their_own_type_and_size(tmp_path, name, make)
 
 
 def test_a_network_takes_the_thinnest_picture(tmp_path, monkeypatch):
-    from bayesdip.fit import effort
+    from bayesdip.networks import schedule as effort
 
     monkeypatch.setitem(effort.PLANS, "fast", effort.Plan(3))
     save_picture(tmp_path / "a.png", smooth((1, 700), 0, 255, np.uint8))

@@ -11,17 +11,17 @@ from rich.console import Console
 from bayesdip.cli.progress import (
     AT_THE_NOISE,
     GAUGE_CELLS,
-    LiveProgress,
-    PlainProgress,
+    LiveDisplay,
+    PlainDisplay,
     gauge,
     line,
     watching,
 )
-from bayesdip.monitor import Estimate, Progress
+from bayesdip.progress import Estimate, Snapshot
 
 
 def at(step, fit=1.0, phase="burn-in", steps=100, remaining=75.0, estimate=None):
-    return Progress(phase, step, steps, 1.0, remaining, fit, estimate)
+    return Snapshot(phase, step, steps, 1.0, remaining, fit, estimate)
 
 
 @pytest.mark.parametrize(
@@ -63,7 +63,7 @@ def test_without_a_terminal_there_are_few_plain_lines(capsys):
 def test_plain_lines_come_now_and_then(capsys, monkeypatch):
     now = [0.0]
     monkeypatch.setattr("bayesdip.cli.progress.time.monotonic", lambda: now[0])
-    tell = PlainProgress("noise level")
+    tell = PlainDisplay("noise level")
     for step in range(1, 61):
         now[0] = float(step)
         tell(at(step))
@@ -71,7 +71,7 @@ def test_plain_lines_come_now_and_then(capsys, monkeypatch):
 
 
 def test_on_a_terminal_bar_and_gauge_are_drawn():
-    shown = LiveProgress("noise level")
+    shown = LiveDisplay("noise level")
     console = Console(file=io.StringIO(), width=100, force_terminal=True)
     console.print(shown)
     shown(at(35, 1.04))

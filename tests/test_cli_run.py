@@ -123,7 +123,7 @@ def test_resume_takes_the_same_request_from_the_folder(here, monkeypatch):
     first = told_by(*words, "-o", "out.png")
     assert not first["resumed"] and Path("kept/restoration.npz").exists()
 
-    from bayesdip import tasks
+    from bayesdip import api as tasks
 
     monkeypatch.setattr(tasks, "run_pipeline", lambda *a, **k: pytest.fail("it was computed again"))
     again = told_by(*words, "-o", "again.png", "--std", "std.npy")
@@ -248,7 +248,7 @@ def test_ctrl_c_writes_the_best_result_so_far(here):
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt(), "no result"])
 def test_ctrl_c_before_there_is_a_result_is_130(here, monkeypatch, error):
-    from bayesdip import tasks
+    from bayesdip import api as tasks
     from bayesdip.errors import NoResultError
 
     def interrupted(*args, **options):
@@ -262,7 +262,7 @@ def test_ctrl_c_before_there_is_a_result_is_130(here, monkeypatch, error):
 
 
 def test_a_budget_too_short_for_a_picture_is_an_error(here, monkeypatch):
-    from bayesdip import tasks
+    from bayesdip import api as tasks
     from bayesdip.errors import NoResultError
 
     def too_short(*args, **options):
@@ -273,11 +273,11 @@ def test_a_budget_too_short_for_a_picture_is_an_error(here, monkeypatch):
 
 
 def test_sgld_ends_well_when_getting_ready_took_the_warm_ups_share_of_the_budget(here, monkeypatch):
-    from bayesdip.fit import effort
-    from bayesdip.monitor import Monitor
+    from bayesdip.networks import schedule as effort
+    from bayesdip.progress import Progress
 
     monkeypatch.setitem(effort.PLANS, "fast", effort.Plan(8))
-    monkeypatch.setattr(Monitor, "budget_spent", lambda self: 0.5)
+    monkeypatch.setattr(Progress, "budget_spent", lambda self: 0.5)
     told = told_by(
         *("denoise", "in.png", "-o", "out.png", "--method", "sgld"),
         *("--sigma", 10, "--effort", "fast", "--time-budget", 99),

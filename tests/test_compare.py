@@ -6,11 +6,12 @@ import torch
 from skimage import data
 
 import bayesdip as bd
-from bayesdip import tasks
-from bayesdip.comparison import compare, trials
-from bayesdip.comparison.contenders import Classical, Ours, all_names, contenders
+from bayesdip import api as tasks
+from bayesdip.comparison import compare
+from bayesdip.comparison import splits as trials
+from bayesdip.comparison.candidates import Classical, Ours, all_names, contenders
+from bayesdip.comparison.elimination import Runner, ranked, undecided
 from bayesdip.comparison.quality import gmsd, kendall, quality
-from bayesdip.comparison.race import Runner, ranked, undecided
 from bayesdip.comparison.scoring import (
     Score,
     bootstrap_weights,
@@ -20,9 +21,9 @@ from bayesdip.comparison.scoring import (
     mean_error,
 )
 from bayesdip.errors import BayesDipError, NonFiniteError, ShapeError
-from bayesdip.measurement import Measurement
 from bayesdip.noise import Gaussian
 from bayesdip.operators import Blur, Downsample, Identity, Mask
+from bayesdip.problem import Problem
 from bayesdip.settings import METHODS
 
 CLEAN = torch.from_numpy(data.camera()[40:136, 200:296] / 255.0)[None]
@@ -32,7 +33,7 @@ SIGMA = 0.1
 def noisy(seed=0, sigma=SIGMA):
     generator = torch.Generator().manual_seed(seed)
     y = CLEAN + sigma * torch.randn(CLEAN.shape, generator=generator, dtype=CLEAN.dtype)
-    return Measurement(y, Identity(CLEAN.shape[1:]), Gaussian(sigma))
+    return Problem(y, Identity(CLEAN.shape[1:]), Gaussian(sigma))
 
 
 def blurred(y, width):
@@ -84,15 +85,15 @@ def test_held_out_pixels_are_hidden_and_their_noise_is_not_counted():
     generator = torch.Generator().manual_seed(1)
     gone = torch.rand(CLEAN.shape[1:], generator=generator) < 0.4
     y = noisy().y
-    m = Measurement(torch.where(gone, 0.0, y), Mask(gone), Gaussian(SIGMA))
+    m = Problem(torch.where(gone, 0.0, y), Mask(gone), Gaussian(SIGMA))
     trial = trials.held_out(m, 3)
-    hidden = ~trial.seen.operator.observed & ~gone
-    assert int(hidden.sum()) == round(0.1 * int((~gone).sum()))
+    held_out = ~trial.seen.operator.observed & ~gone
+    assert int(held_out.sum()) == round(0.1 * int((~gone).sum()))
     wrong = CLEAN + 0.2
     count = trial.losses(wrong)[1]
-    assert torch.equal(count > 0, hidden)
-    assert trial.error(wrong) == pytest.approx(0.04, abs=4 * 2 * 0.2 * SIGMA / int(hidden.sum()) ** 0.5)
-    elsewhere = torch.where(hidden, wrong, 17.0)
+    assert torch.equal(count > 0, held_out)
+    assert trial.error(wrong) == pytest.approx(0.04, abs=4 * 2 * 0.2 * SIGMA / int(held_out.sum()) ** 0.5)
+    elsewhere = torch.where(held_out, wrong, 17.0)
     assert trial.error(elsewhere) == trial.error(wrong)
 
 
@@ -103,23 +104,23 @@ def test_hidden_holes_are_as_deep_as_the_missing_ones():
     hole = np.zeros((96, 96), bool)
     hole[30:54, 20:50] = True
     for gone in (scattered, hole):
-        hidden = trials.hide(torch.from_numpy(~gone), 0, like_holes=True).numpy()
-        assert not (hidden & gone).any()
+        held_out = trials.hide(torch.from_numpy(~gone), 0, like_holes=True).numpy()
+        assert not (held_out & gone).any()
         wanted = distance_transform_edt(gone)[gone].mean()
-        depth = distance_transform_edt(gone | hidden)[hidden].mean()
+        depth = distance_transform_edt(gone | held_out)[held_out].mean()
         assert 0.7 * wanted < depth < 1.5 * wanted
-        assert hidden.sum() <= 0.2 * (~gone).sum()
+        assert held_out.sum() <= 0.2 * (~gone).sum()
 
 
 def test_only_white_noise_on_the_picture_itself_is_recorrupted():
     psf = torch.ones(3, 3) / 9
     small = Downsample((96, 96), 2)
-    blur = Measurement(CLEAN, Blur((96, 96), psf), Gaussian(0.1))
+    blur = Problem(CLEAN, Blur((96, 96), psf), Gaussian(0.1))
     assert trials.usual_estimator(noisy()) == "recorruption"
     assert trials.usual_estimator(blur) == "held-out"
-    assert trials.usual_estimator(Measurement(small.forward(CLEAN), small, Gaussian(0.0))) == "held-out"
+    assert trials.usual_estimator(Problem(small.forward(CLEAN), small, Gaussian(0.0))) == "held-out"
     with pytest.raises(BayesDipError, match="Gaussian"):
-        trials.recorrupted(Measurement(CLEAN, Identity((96, 96)), bd.Poisson(0.01)), 0)
+        trials.recorrupted(Problem(CLEAN, Identity((96, 96)), bd.Poisson(0.01)), 0)
 
 
 def runner(name, losses):
@@ -203,7 +204,7 @@ def test_quality_is_that_of_scikit_image_and_gmsd_knows_alike_from_blurred():
 
 def test_every_method_of_the_registry_takes_part():
     assert set(METHODS) <= set(all_names()) and "gp-nonlocal" in all_names()
-    holed = Measurement(CLEAN, Mask(torch.eye(96) > 0), Gaussian(0.0))
+    holed = Problem(CLEAN, Mask(torch.eye(96) > 0), Gaussian(0.0))
     named = [c.name for c in contenders(holed, (), {})]
     assert "biharmonic" in named and "nlm" not in named and set(METHODS) <= set(named)
     assert [c.name for c in contenders(noisy(), ("ours",), {})] == [
@@ -257,7 +258,7 @@ def test_deblurring_and_enlarging_are_compared():
     sharp = bd.compare(
         blurred(CLEAN, 1.5)[0].numpy(), psf=np.ones((3, 3)), methods=["wiener", "tv"], sigma=0.01
     )
-    assert sharp.problem.task == "deblur" and len(sharp.applied) == 2
+    assert sharp.setup.task == "deblur" and len(sharp.applied) == 2
 
 
 def test_the_sentence_says_what_to_use_and_by_how_much():
@@ -277,7 +278,7 @@ def test_a_run_that_is_interrupted_is_not_ranked(monkeypatch):
     class Stopped:
         stopped = "interrupted"
 
-    monkeypatch.setattr("bayesdip.tasks.restore", lambda *a, **k: Stopped())
+    monkeypatch.setattr("bayesdip.api.restore", lambda *a, **k: Stopped())
     with pytest.raises(KeyboardInterrupt):
         bd.compare(y, channel_axis=-1, methods=["gp"])
 

@@ -5,15 +5,16 @@ import torch
 
 from bayesdip import arch
 from bayesdip.errors import ShapeError
-from bayesdip.fit import capture, precision
-from bayesdip.fit.batch import Batch
-from bayesdip.fit.chain import Chain
-from bayesdip.fit.problem import Problem
-from bayesdip.fit.steppers import AdamStepper
-from bayesdip.measurement import Measurement
-from bayesdip.monitor import Monitor
+from bayesdip.networks import cuda_graph as capture
+from bayesdip.networks import precision
+from bayesdip.networks.batch import Batch
+from bayesdip.networks.energy import Energy
+from bayesdip.networks.steppers import AdamStepper
+from bayesdip.networks.training_loop import TrainingLoop
 from bayesdip.noise import Gaussian
 from bayesdip.operators import Identity
+from bayesdip.problem import Problem
+from bayesdip.progress import Progress
 
 NETWORK = arch.shuffle(scales=2, width=8, skip=4, shuffled=4)
 
@@ -21,18 +22,18 @@ NETWORK = arch.shuffle(scales=2, width=8, skip=4, shuffled=4)
 def posed(seed, grid=(16, 16), network=NETWORK):
     generator = torch.Generator().manual_seed(seed)
     y = torch.rand(3, *grid, generator=generator, dtype=torch.float64)
-    return Problem.pose(Measurement(y, Identity(grid), Gaussian(0.1)), network, generator, "cpu")
+    return Energy.pose(Problem(y, Identity(grid), Gaussian(0.1)), network, generator, "cpu")
 
 
-def adam(problem):
+def adam(target):
     generator = torch.Generator().manual_seed(0)
-    return AdamStepper(problem, generator, learning_rate=0.01, input_noise=0.0)
+    return AdamStepper(target, generator, learning_rate=0.01, input_noise=0.0)
 
 
 def test_a_batch_takes_the_steps_that_each_problem_takes_alone():
-    problems = [posed(seed) for seed in range(3)]
-    batch = adam(Batch.together(problems))
-    alone = [adam(problem) for problem in problems]
+    targets = [posed(seed) for seed in range(3)]
+    batch = adam(Batch.together(targets))
+    alone = [adam(target) for target in targets]
     for _ in range(4):
         together = batch.step()
         each = torch.stack([stepper.step() for stepper in alone])
@@ -41,7 +42,7 @@ def test_a_batch_takes_the_steps_that_each_problem_takes_alone():
 
 def test_a_batch_runs_in_the_same_loop_and_fits_better():
     batch = Batch.together([posed(seed) for seed in range(2)])
-    chain = Chain(batch, Monitor(), 60, lambda: None)
+    chain = TrainingLoop(batch, Progress(), 60, lambda: None)
     chain.advance(adam(batch), 1.0, "fit", lambda pictures: None)
     assert chain.trace["fit"][-1] < 0.8 * chain.trace["fit"][0]
 
@@ -86,15 +87,15 @@ def test_a_recording_draws_anew_and_reads_what_was_changed():
 
 
 def test_a_lowered_network_makes_nearly_the_same_picture_and_gradients():
-    problem, lowered = posed(0), posed(0)
+    target, lowered = posed(0), posed(0)
     precision.lower(lowered.network, torch.bfloat16)
-    pictures = [p.picture() for p in (problem, lowered)]
+    pictures = [p.picture() for p in (target, lowered)]
     assert pictures[1].dtype == torch.float32
     difference = (pictures[0] - pictures[1]).detach().square().mean().sqrt()
     assert 0 < difference < 0.02  # bfloat16 has 8 bits
     gradients = [
-        torch.cat([g.flatten() for g in torch.autograd.grad(p.misfit(x), p.weights)])
-        for p, x in zip((problem, lowered), pictures, strict=True)
+        torch.cat([g.flatten() for g in torch.autograd.grad(p.negative_log_likelihood(x), p.weights)])
+        for p, x in zip((target, lowered), pictures, strict=True)
     ]
     assert gradients[1].dtype == torch.float32
     assert torch.nn.functional.cosine_similarity(*gradients, dim=0) > 0.99

@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from bayesdip.fit.burn_in import FEWEST_LOOKS, has_settled
+from bayesdip.networks.burn_in import FEWEST_LOOKS, has_settled
 
 
 def correlated(n, level=1.0, scatter=0.02, memory=0.6, seed=0):

@@ -5,7 +5,7 @@ import threading
 import pytest
 import torch
 
-from bayesdip.fit import cores
+from bayesdip.networks import thread_pool as cores
 
 
 @pytest.fixture

@@ -5,13 +5,14 @@ import torch
 
 from bayesdip import arch, memory
 from bayesdip.errors import ResourceError
-from bayesdip.fit import cost, precision
-from bayesdip.fit import map as fit_map
-from bayesdip.fit.cores import at_once
-from bayesdip.fit.recompute import Recomputed, recompute
-from bayesdip.measurement import Measurement
+from bayesdip.methods import map as fit_map
+from bayesdip.networks import memory as cost
+from bayesdip.networks import precision
+from bayesdip.networks.checkpointing import Recomputed, recompute
+from bayesdip.networks.thread_pool import at_once
 from bayesdip.noise import Gaussian
 from bayesdip.operators import Identity
+from bayesdip.problem import Problem
 from bayesdip.settings import Settings
 
 
@@ -94,18 +95,18 @@ def test_recomputing_changes_neither_picture_nor_gradients():
 
 def test_a_fit_recomputes_where_memory_is_short_and_is_refused_where_that_does_not_help(monkeypatch):
     net = arch.skip(scales=1, width=16, skip=2)
-    measurement = Measurement(torch.rand(1, 64, 64, dtype=torch.float64), Identity((64, 64)), Gaussian(0.1))
+    problem = Problem(torch.rand(1, 64, 64, dtype=torch.float64), Identity((64, 64)), Gaussian(0.1))
     settings = Settings(arch=net, precision="single")
     plenty, scarce = (cost.step_memory(net, 1, (64, 64), sparing=sparing) for sparing in (False, True))
     for free, expected in ((plenty, False), ((plenty + scarce) // 2, True)):
         for module in (memory, fit_map):
             monkeypatch.setattr(module, "available_memory", lambda device, free=free: free)
-        problem, _ = fit_map.pose(measurement, settings)
-        assert any(isinstance(m, Recomputed) for m in problem.network.modules()) is expected
+        target, _ = fit_map.pose(problem, settings)
+        assert any(isinstance(m, Recomputed) for m in target.network.modules()) is expected
     for module in (memory, fit_map):
         monkeypatch.setattr(module, "available_memory", lambda device: scarce // 2)
     with pytest.raises(ResourceError, match="smaller picture"):
-        fit_map.pose(measurement, settings)
+        fit_map.pose(problem, settings)
 
 
 @pytest.mark.parametrize("dims", [1, 2])

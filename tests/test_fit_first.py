@@ -12,15 +12,16 @@ from skimage.data import camera
 import bayesdip as bd
 from bayesdip.arch import Skip
 from bayesdip.errors import NoResultError
-from bayesdip.fit import first, sgld
-from bayesdip.fit import map as fit_map
-from bayesdip.fit.first import First, process_mean
-from bayesdip.gp.posterior import posterior
-from bayesdip.measurement import Measurement
-from bayesdip.monitor import Monitor
+from bayesdip.gp.inference import posterior
+from bayesdip.methods import map as fit_map
+from bayesdip.methods import sgld
+from bayesdip.networks import initial_estimate as first
+from bayesdip.networks.initial_estimate import InitialEstimate, process_mean
 from bayesdip.noise import Gaussian
 from bayesdip.operators import Downsample, Identity, Mask
 from bayesdip.pipeline import working_units
+from bayesdip.problem import Problem
+from bayesdip.progress import Progress
 from bayesdip.settings import Settings
 
 SIGMA = 0.1
@@ -40,12 +41,12 @@ def psnr(picture: torch.Tensor) -> float:
     return float(-10 * (picture.double().clamp(0, 1) - CLEAN).square().mean().log10())
 
 
-def at_once() -> Monitor:
-    return Monitor(callback=lambda progress: True)
+def at_once() -> Progress:
+    return Progress(callback=lambda snapshot: True)
 
 
-def noisy(operator=None) -> Measurement:
-    return Measurement(NOISY, operator or Identity(GRID), Gaussian(SIGMA))
+def noisy(operator=None) -> Problem:
+    return Problem(NOISY, operator or Identity(GRID), Gaussian(SIGMA))
 
 
 def test_the_picture_is_the_posterior_mean_of_the_process_that_gp_has() -> None:
@@ -72,7 +73,7 @@ def test_stopped_at_the_first_word_a_run_gives_the_mean_of_the_process(settings:
     found = run(noisy(), replace(settings, stop="discrepancy"), at_once())
     expected = process_mean(noisy())
     assert expected is not None and float((found.mean - expected).abs().max()) < 1e-5
-    assert found.std is None and found.stopped == "interrupted" and found.info["first_picture"]
+    assert found.std is None and found.stopped == "interrupted" and found.info["initial_estimate"]
     assert psnr(found.mean) > psnr(NOISY) + 4
 
 
@@ -81,10 +82,10 @@ def test_the_pictures_told_get_better_and_are_there_from_the_start(tiny_arch, me
     told: list[tuple[str, float]] = []
     units = working_units(NOISY, Identity(GRID))
 
-    def watch(progress) -> bool:
-        if progress.mean is not None:
-            told.append((progress.phase, psnr(units.to_own(progress.mean()))))
-        return progress.step >= 20
+    def watch(snapshot) -> bool:
+        if snapshot.mean is not None:
+            told.append((snapshot.phase, psnr(units.to_own(snapshot.mean()))))
+        return snapshot.step >= 20
 
     image = NOISY[0].numpy()
     r = bd.denoise(image, SIGMA, method=method, arch=tiny_arch, effort="fast", callback=watch)
@@ -97,22 +98,22 @@ def test_the_pictures_told_get_better_and_are_there_from_the_start(tiny_arch, me
 
 def test_exact_data_are_judged_by_pixels_that_neither_saw(settings: Settings) -> None:
     generator = torch.Generator().manual_seed(2)
-    missing, hidden = (torch.rand(GRID, generator=generator) < share for share in (0.5, 0.05))
-    hidden &= ~missing
-    given = Measurement(CLEAN, Mask(missing | hidden), Gaussian(0.0), hidden=hidden)
-    problem, _ = fit_map.pose(given, settings)
-    begun = First.of(problem, given, Monitor(), 10)
+    missing, held_out = (torch.rand(GRID, generator=generator) < share for share in (0.5, 0.05))
+    held_out &= ~missing
+    given = Problem(CLEAN, Mask(missing | held_out), Gaussian(0.0), held_out=held_out)
+    target, _ = fit_map.pose(given, settings)
+    begun = InitialEstimate.of(target, given, Progress(), 10)
     assert begun.picture is not None
     better, worse = (CLEAN + size * (begun.picture - CLEAN) for size in (0.9, 1.1))
     assert begun.or_better(better) is better
     assert begun.or_better(worse) is begun.picture
-    swallowed = torch.where(hidden, 0.5, CLEAN)  # it fits all that the network sees
+    swallowed = torch.where(held_out, 0.5, CLEAN)  # it fits all that the network sees
     assert begun.or_better(swallowed) is begun.picture
 
 
 def test_noisy_data_are_judged_by_the_fit(settings: Settings) -> None:
-    problem, _ = fit_map.pose(noisy(), settings)
-    begun = First.of(problem, noisy(), Monitor(), 10)
+    target, _ = fit_map.pose(noisy(), settings)
+    begun = InitialEstimate.of(target, noisy(), Progress(), 10)
     assert begun.or_better(None) is begun.picture
     assert begun.or_better(CLEAN) is CLEAN
     blurred = torch.full_like(CLEAN, float(CLEAN.mean()))
@@ -122,29 +123,29 @@ def test_noisy_data_are_judged_by_the_fit(settings: Settings) -> None:
 def test_any_operator_has_a_first_picture(settings: Settings) -> None:
     operator = Downsample(GRID, 2)
     y = operator.forward(CLEAN)
-    found = sgld.run(Measurement(y, operator, Gaussian(0.0)), settings, at_once())
+    found = sgld.run(Problem(y, operator, Gaussian(0.0)), settings, at_once())
     coarse = torch.nn.functional.interpolate(y[None], scale_factor=2)[0]
     assert psnr(found.mean) > psnr(coarse)
 
 
 def test_without_a_process_a_run_stopped_too_early_has_no_result(settings: Settings, monkeypatch) -> None:
-    monkeypatch.setattr(first, "process_mean", lambda measurement: None)
+    monkeypatch.setattr(first, "process_mean", lambda problem: None)
     with pytest.raises(NoResultError, match="before its first picture"):
         sgld.run(noisy(), settings, at_once())
 
 
 def test_the_papers_recipe_begins_without_one(settings: Settings) -> None:
-    monitor = Monitor(callback=lambda progress: progress.step >= 1)
-    found = sgld.run(noisy(), replace(settings, sampler="adam-noise"), monitor)
-    assert not found.info["first_picture"] and found.info["steps"] == 1
+    progress = Progress(callback=lambda snapshot: snapshot.step >= 1)
+    found = sgld.run(noisy(), replace(settings, sampler="adam-noise"), progress)
+    assert not found.info["initial_estimate"] and found.info["steps"] == 1
 
 
 def test_a_finished_run_gives_the_networks_picture(settings: Settings, quick) -> None:
     for run in (sgld.run, fit_map.run):
-        assert not run(noisy(), settings, Monitor()).info["first_picture"]
+        assert not run(noisy(), settings, Progress()).info["initial_estimate"]
 
 
 def test_stack_stopped_at_the_first_word_gives_the_process() -> None:
-    r = bd.denoise(NOISY[0].numpy(), SIGMA, method="stack", callback=lambda progress: True)
-    assert r.std is None and r.info["first_picture"]
+    r = bd.denoise(NOISY[0].numpy(), SIGMA, method="stack", callback=lambda snapshot: True)
+    assert r.std is None and r.info["initial_estimate"]
     assert psnr(torch.from_numpy(np.asarray(r.mean))[None]) > psnr(NOISY) + 4

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from bayesdip.fit.langevin import Momentum, adam_noise_step, psgld_step
+from bayesdip.networks.langevin import Momentum, adam_noise_step, psgld_step
 
 
 def linear_posterior(seed=0, n=30, d=6, sigma=0.3, prior_std=0.8):

@@ -2,7 +2,7 @@ from itertools import pairwise
 
 import torch
 
-from bayesdip.fit.moments import ExponentialAverage, Moments, Thinned
+from bayesdip.networks.running_averages import ExponentialAverage, Moments, Thinned
 
 
 def chain(count, seed=0):

@@ -4,13 +4,13 @@ import pytest
 import torch
 
 from bayesdip import arch
-from bayesdip.fit.basis import Basis, as_matrix, eigenbasis
-from bayesdip.fit.muon import MEMORY, MOMENTUM, RATE, MuonStepper, orthogonal
-from bayesdip.fit.problem import Problem
-from bayesdip.fit.stacked import StackedProblem
-from bayesdip.measurement import Measurement
+from bayesdip.networks.energy import Energy
+from bayesdip.networks.ensemble import EnsembleEnergy
+from bayesdip.networks.muon import MEMORY, MOMENTUM, RATE, MuonStepper, orthogonal
+from bayesdip.networks.preconditioner import Basis, as_matrix, eigenbasis
 from bayesdip.noise import Gaussian
 from bayesdip.operators import Identity
+from bayesdip.problem import Problem
 
 SHAPE = (24, 24)
 
@@ -20,14 +20,14 @@ def seeded(seed=0):
 
 
 @pytest.fixture
-def problem():
+def target():
     y = torch.rand(3, *SHAPE, generator=seeded(), dtype=torch.float64)
-    measurement = Measurement(y, Identity(SHAPE), Gaussian(0.1))
-    return Problem.pose(measurement, arch.skip(scales=2, width=8), seeded(), "cpu")
+    problem = Problem(y, Identity(SHAPE), Gaussian(0.1))
+    return Energy.pose(problem, arch.skip(scales=2, width=8), seeded(), "cpu")
 
 
-def muon(problem, input_noise=0.0):
-    return MuonStepper(problem, seeded(1), input_noise=input_noise)
+def muon(target, input_noise=0.0):
+    return MuonStepper(target, seeded(1), input_noise=input_noise)
 
 
 @pytest.mark.parametrize("shape", [(8, 40), (40, 8), (16, 16), (3, 5, 30)])
@@ -48,46 +48,46 @@ def test_the_value_of_a_direction_does_not_matter_down_to_a_hundredth_of_the_lar
     assert (orthogonal(torch.zeros(3, 4)) == 0).all()
 
 
-def test_two_steps_are_those_of_the_formula(problem):
-    stepper = muon(problem)
+def test_two_steps_are_those_of_the_formula(target):
+    stepper = muon(target)
     place = next(i for i, bank in enumerate(stepper.is_bank) if bank)
-    start = problem.weights[place].detach().clone()
+    start = target.weights[place].detach().clone()
     velocity = torch.zeros_like(start)
     expected = start.clone()
     for _ in range(2):
-        gradients = torch.autograd.grad(problem.misfit(problem.picture()), problem.weights)
-        g = gradients[place] / problem.observations
+        gradients = torch.autograd.grad(target.negative_log_likelihood(target.picture()), target.weights)
+        g = gradients[place] / target.observations
         velocity = MOMENTUM * velocity + (1 - MOMENTUM) * g
         ahead = MOMENTUM * velocity + (1 - MOMENTUM) * g
         matrix = orthogonal(ahead.flatten(1))
         rows, columns = matrix.shape
         expected = expected - RATE * max(1, rows / columns) ** 0.5 * matrix.view_as(expected)
         stepper.step()
-        assert torch.allclose(problem.weights[place].detach(), expected, atol=1e-5)
+        assert torch.allclose(target.weights[place].detach(), expected, atol=1e-5)
     assert not torch.allclose(start, expected, atol=1e-3)
 
 
-def test_stacked_networks_go_as_each_alone(problem):
-    both = StackedProblem.of(problem, 2, seeded(5))
+def test_stacked_networks_go_as_each_alone(target):
+    both = EnsembleEnergy.of(target, 2, seeded(5))
     start = [w.detach()[0].clone() for w in both.weights]
-    assert all(torch.equal(s, w.detach()) for s, w in zip(start, problem.weights, strict=True))
-    together, alone = muon(both), muon(problem)
+    assert all(torch.equal(s, w.detach()) for s, w in zip(start, target.weights, strict=True))
+    together, alone = muon(both), muon(target)
     for _ in range(3):
         together.step()
         alone.step()
-    assert torch.allclose(both.picture()[0], problem.picture(), atol=1e-3)
+    assert torch.allclose(both.picture()[0], target.picture(), atol=1e-3)
     # Adam moves a bias before a norm by the rounding of its gradient, which is nil.
-    for w, own in zip(together._of_banks(both.weights), alone._of_banks(problem.weights), strict=True):
+    for w, own in zip(together._of_banks(both.weights), alone._of_banks(target.weights), strict=True):
         assert torch.allclose(w[0], own, atol=1e-3)
 
 
-def test_its_curvature_is_the_gradients_mean_square_in_a_basis(problem):
-    stepper = muon(problem)
+def test_its_curvature_is_the_gradients_mean_square_in_a_basis(target):
+    stepper = muon(target)
     place = next(i for i, bank in enumerate(stepper.is_bank) if bank)
     plain = next(i for i, bank in enumerate(stepper.is_bank) if not bank)
     seen, weights = {place: [], plain: []}, []
     for step in range(12):
-        gradients = torch.autograd.grad(problem.misfit(problem.picture()), problem.weights)
+        gradients = torch.autograd.grad(target.negative_log_likelihood(target.picture()), target.weights)
         for i in seen:
             seen[i].append(gradients[i])
         weights.append(MEMORY ** (11 - step))
@@ -123,26 +123,26 @@ def test_a_basis_goes_there_and_back_and_keeps_lengths():
     assert as_matrix(torch.zeros(2, 4, 1, 3, 3), 1).shape == (2, 4, 9)
 
 
-def test_after_a_divergence_it_goes_back_and_takes_smaller_steps(problem):
-    stepper = muon(problem, input_noise=0.03)
+def test_after_a_divergence_it_goes_back_and_takes_smaller_steps(target):
+    stepper = muon(target, input_noise=0.03)
     stepper.step()
     kept = stepper.snapshot()
-    before = [w.detach().clone() for w in problem.weights]
+    before = [w.detach().clone() for w in target.weights]
     for _ in range(3):
         stepper.step()
     stepper.rewind(kept)
-    assert all(torch.equal(w.detach(), b) for w, b in zip(problem.weights, before, strict=True))
+    assert all(torch.equal(w.detach(), b) for w, b in zip(target.weights, before, strict=True))
     assert stepper.learning_rate == pytest.approx(0.7 * RATE)
     assert stepper.others_rate == pytest.approx(0.007)
 
 
-def test_its_steps_fall_to_a_hundredth(problem):
-    stepper = muon(problem, input_noise=0.0)
+def test_its_steps_fall_to_a_hundredth(target):
+    stepper = muon(target, input_noise=0.0)
 
     def length():
-        before = [w.detach().clone() for w in problem.weights]
+        before = [w.detach().clone() for w in target.weights]
         stepper.step()
-        moved = zip(problem.weights, before, stepper.is_bank, strict=True)
+        moved = zip(target.weights, before, stepper.is_bank, strict=True)
         return sum(float((w.detach() - b).square().sum()) for w, b, bank in moved if bank) ** 0.5
 
     first = length()

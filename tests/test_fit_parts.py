@@ -7,14 +7,15 @@ import torch
 
 from bayesdip import arch
 from bayesdip.errors import NoResultError
-from bayesdip.fit import parts, sgld
-from bayesdip.fit.effort import LONG
-from bayesdip.gp.hidden import bare
-from bayesdip.measurement import Measurement
-from bayesdip.monitor import Monitor, Progress
+from bayesdip.gp.held_out import bare
+from bayesdip.methods import sgld
+from bayesdip.networks import tiles as parts
+from bayesdip.networks.schedule import LONG
 from bayesdip.noise import Gaussian
 from bayesdip.operators import Mask
 from bayesdip.posterior import Posterior
+from bayesdip.problem import Problem
+from bayesdip.progress import Progress, Snapshot
 from bayesdip.settings import Settings
 
 SHAPE = (70, 100)
@@ -34,7 +35,7 @@ def truth():
 
 def seen(truth, missing=0.3):
     gone = torch.rand(SHAPE, generator=torch.Generator().manual_seed(1)) < missing
-    return Measurement(truth.clone(), Mask(gone), Gaussian(0.1))
+    return Problem(truth.clone(), Mask(gone), Gaussian(0.1))
 
 
 def otherwise(truth):
@@ -43,9 +44,9 @@ def otherwise(truth):
     )
 
 
-def telling_the_data(measurement, settings, monitor, plan, first_picture=True):
+def telling_the_data(problem, settings, progress, schedule, initial_estimate=True):
     """In place of a sampled network: its "posterior" is what it was given."""
-    y = measurement.y
+    y = problem.y
     trace = {
         "step": [1.0, 2.0],
         "seconds": [0.1, 0.2],
@@ -53,18 +54,18 @@ def telling_the_data(measurement, settings, monitor, plan, first_picture=True):
         "energy": [5.0, 4.0],
         "sampling": [0.0, 1.0],
     }
-    progress = Progress("sampling", 2, 2, 0.2, 0.0, 1.0, mean=lambda: y)
-    monitor.report(progress)
+    snapshot = Snapshot("sampling", 2, 2, 0.2, 0.0, 1.0, mean=lambda: y)
+    progress.report(snapshot)
     info = {"steps": 2, "rollbacks": 1, "sampler": "psgld"}
     samples = torch.stack([y + k for k in range(settings.samples)])
     return Posterior(
-        y, torch.ones_like(y), samples, trace, monitor.stop_reason or "finished", torch.zeros(2), info=info
+        y, torch.ones_like(y), samples, trace, progress.stop_reason or "finished", torch.zeros(2), info=info
     )
 
 
 @pytest.mark.parametrize("shape", [(70, 100), (32, 32), (31, 200), (500,)])
 def test_the_windows_of_all_parts_add_up_to_one_everywhere(shape):
-    whole = Measurement(torch.zeros(1, *shape), Mask(torch.zeros(shape, dtype=torch.bool)), Gaussian(0.1))
+    whole = Problem(torch.zeros(1, *shape), Mask(torch.zeros(shape, dtype=torch.bool)), Gaussian(0.1))
     total = torch.zeros(shape, dtype=torch.float64)
     for part in parts.parts_of(whole, parts.PIXELS):
         total[part] += parts.window(part, shape)
@@ -72,7 +73,7 @@ def test_the_windows_of_all_parts_add_up_to_one_everywhere(shape):
 
 
 def test_a_picture_of_one_part_is_not_cut():
-    whole = Measurement(torch.zeros(1, 40, 40), Mask(torch.zeros(40, 40, dtype=torch.bool)), Gaussian(0.1))
+    whole = Problem(torch.zeros(1, 40, 40), Mask(torch.zeros(40, 40, dtype=torch.bool)), Gaussian(0.1))
     assert parts.parts_of(whole, parts.PIXELS) == [(slice(0, 40), slice(0, 40))]
 
 
@@ -93,9 +94,9 @@ def test_long_runs_on_exact_data_have_smaller_parts_of_fewer_steps(
 ):
     monkeypatch.setattr(parts, "PIXELS_OF_EXACT", 16 * 16)
     whole = replace(seen(truth), noise=Gaussian(sigma))
-    found, plan = parts.planned(whole, replace(SETTINGS, steps=steps))
-    assert len(found) == count and plan.steps == own_steps
-    assert plan.falls == (sigma == 0 and steps >= LONG)
+    found, schedule = parts.planned(whole, replace(SETTINGS, steps=steps))
+    assert len(found) == count and schedule.steps == own_steps
+    assert schedule.falls == (sigma == 0 and steps >= LONG)
 
 
 def test_a_part_has_its_own_data_mask_and_noise(truth):
@@ -112,8 +113,8 @@ def test_a_part_has_its_own_data_mask_and_noise(truth):
 def test_parts_that_are_known_give_the_whole(truth, monkeypatch):
     monkeypatch.setattr(sgld, "run", telling_the_data)
     heard = []
-    monitor = Monitor(lambda progress: heard.append((progress.step, progress.steps, progress.mean())))
-    found = parts.run(seen(truth), SETTINGS, monitor, otherwise(truth))
+    progress = Progress(lambda snapshot: heard.append((snapshot.step, snapshot.steps, snapshot.mean())))
+    found = parts.run(seen(truth), SETTINGS, progress, otherwise(truth))
     assert torch.allclose(found.mean, truth)
     assert torch.allclose(found.std, torch.ones_like(truth))
     assert torch.allclose(found.samples, torch.stack([truth, truth + 1]))
@@ -130,8 +131,8 @@ def test_parts_that_are_known_give_the_whole(truth, monkeypatch):
 
 def test_stopped_early_the_rest_is_as_it_was(truth, monkeypatch):
     monkeypatch.setattr(sgld, "run", telling_the_data)
-    monitor = Monitor(lambda progress: progress.step >= 2)
-    found = parts.run(seen(truth), SETTINGS, monitor, otherwise(truth))
+    progress = Progress(lambda snapshot: snapshot.step >= 2)
+    found = parts.run(seen(truth), SETTINGS, progress, otherwise(truth))
     assert found.stopped == "interrupted" and found.info["parts"] == 1
     assert torch.allclose(found.mean[:, :20, :20], truth[:, :20, :20])
     assert (found.mean[:, 45:, 60:] == 0).all() and (found.std[:, 45:, 60:] == 2).all()
@@ -141,15 +142,15 @@ def test_stopped_early_the_rest_is_as_it_was(truth, monkeypatch):
 def test_what_parts_were_without_the_hidden_pixels_is_put_together_by_itself(truth, monkeypatch):
     """And it is what a callback gets: what it says must not depend on pixels that judge it."""
 
-    def told(measurement, settings, monitor, plan, first_picture=True):
-        found = telling_the_data(measurement, settings, monitor, plan)
+    def told(problem, settings, progress, schedule, initial_estimate=True):
+        found = telling_the_data(problem, settings, progress, schedule)
         return replace(found, without=bare(found.mean + 1, found.std))
 
     monkeypatch.setattr(sgld, "run", told)
     blind = replace(otherwise(truth), without=bare(torch.full_like(truth, 5.0), None))
     heard = []
-    monitor = Monitor(lambda progress: heard.append(progress.mean()) or progress.step >= 4)
-    found = parts.run(seen(truth), SETTINGS, monitor, blind)
+    progress = Progress(lambda snapshot: heard.append(snapshot.mean()) or snapshot.step >= 4)
+    found = parts.run(seen(truth), SETTINGS, progress, blind)
     assert torch.allclose(found.mean[:, :20, :60], truth[:, :20, :60])
     assert torch.allclose(found.without.mean[:, :20, :60], truth[:, :20, :60] + 1)
     assert (found.mean[:, 45:, :] == 0).all() and (found.without.mean[:, 45:, :] == 5).all()
@@ -158,23 +159,23 @@ def test_what_parts_were_without_the_hidden_pixels_is_put_together_by_itself(tru
 
 
 def test_stopped_before_the_first_picture_there_is_none(truth, monkeypatch):
-    def nothing(measurement, settings, monitor, plan, first_picture=True):
+    def nothing(problem, settings, progress, schedule, initial_estimate=True):
         raise NoResultError("stopped", "interrupted")
 
     monkeypatch.setattr(sgld, "run", nothing)
     with pytest.raises(NoResultError):
-        parts.run(seen(truth), SETTINGS, Monitor(), otherwise(truth))
+        parts.run(seen(truth), SETTINGS, Progress(), otherwise(truth))
 
 
 def test_each_part_has_its_share_of_the_time(truth, monkeypatch):
     budgets = []
 
-    def noting(measurement, settings, monitor, plan, first_picture=True):
-        budgets.append(monitor.time_budget)
-        return telling_the_data(measurement, settings, monitor, plan)
+    def noting(problem, settings, progress, schedule, initial_estimate=True):
+        budgets.append(progress.time_budget)
+        return telling_the_data(problem, settings, progress, schedule)
 
     monkeypatch.setattr(sgld, "run", noting)
-    parts.run(seen(truth), SETTINGS, Monitor(time_budget=60.0), otherwise(truth))
+    parts.run(seen(truth), SETTINGS, Progress(time_budget=60.0), otherwise(truth))
     assert len(budgets) == 6
     assert all(9.5 < budget < 61 for budget in budgets)
     assert budgets[0] == pytest.approx(10, abs=0.5) and budgets[-1] > 55
@@ -184,10 +185,10 @@ def test_sampled_parts_are_a_picture_of_the_whole(truth):
     smooth = torch.linspace(0, 1, SHAPE[1], dtype=torch.float64).expand(1, *SHAPE)
     generator = torch.Generator().manual_seed(2)
     y = smooth + 0.1 * torch.randn(smooth.shape, generator=generator, dtype=torch.float64)
-    whole = Measurement(y, Mask(torch.zeros(SHAPE, dtype=torch.bool)), Gaussian(0.1))
+    whole = Problem(y, Mask(torch.zeros(SHAPE, dtype=torch.bool)), Gaussian(0.1))
     settings = replace(SETTINGS, steps=150)
-    found = parts.run(whole, settings, Monitor(), otherwise(y))
+    found = parts.run(whole, settings, Progress(), otherwise(y))
     assert found.mean.shape == y.shape and len(found.samples) == 2
     assert float((found.mean - smooth).square().mean().sqrt()) < 0.08
-    again = parts.run(whole, settings, Monitor(), otherwise(y))
+    again = parts.run(whole, settings, Progress(), otherwise(y))
     assert torch.equal(found.mean, again.mean)

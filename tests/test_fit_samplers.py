@@ -4,18 +4,19 @@ from dataclasses import dataclass, replace
 
 import pytest
 import torch
+from benchmarks import samplers_exact
 
-from bayesdip.bench import samplers_exact
 from bayesdip.errors import BayesDipError
-from bayesdip.fit import precision, schedule
-from bayesdip.fit.basis import Basis
-from bayesdip.fit.problem import Problem
-from bayesdip.fit.samplers import Psgld, Sgld
-from bayesdip.fit.sgld import SAMPLERS
-from bayesdip.fit.stacked import StackedProblem
-from bayesdip.measurement import Measurement
+from bayesdip.lab.methods import step_sizes as schedule
+from bayesdip.methods.sgld import SAMPLERS
+from bayesdip.networks import precision
+from bayesdip.networks.energy import Energy
+from bayesdip.networks.ensemble import EnsembleEnergy
+from bayesdip.networks.preconditioner import Basis
+from bayesdip.networks.samplers import Psgld, Sgld
 from bayesdip.noise import Gaussian
 from bayesdip.operators import Identity, Mask
+from bayesdip.problem import Problem
 from bayesdip.settings import Settings
 
 DIM = 6
@@ -50,10 +51,14 @@ class LinearTarget:
 
     def evaluate(self, input_noise, generator):
         picture = self.picture()
-        misfit = self.misfit(picture)
-        return [picture.detach(), misfit.detach(), *torch.autograd.grad(misfit.sum(), self.weights)]
+        negative_log_likelihood = self.negative_log_likelihood(picture)
+        return [
+            picture.detach(),
+            negative_log_likelihood.detach(),
+            *torch.autograd.grad(negative_log_likelihood.sum(), self.weights),
+        ]
 
-    def misfit(self, picture):
+    def negative_log_likelihood(self, picture):
         return (picture - self.y).square().sum(-1) / (2 * self.sigma**2)
 
     def posterior(self):
@@ -270,22 +275,22 @@ def test_a_linear_network_has_its_posterior_through_networks_and_masks():
 def problem_of(arch, operator, seed=0):
     generator = torch.Generator().manual_seed(seed)
     y = torch.rand(2, *operator.output_shape, generator=generator)
-    return Problem.pose(Measurement(y, operator, Gaussian((0.1, 0.2))), arch, generator, "cpu")
+    return Energy.pose(Problem(y, operator, Gaussian((0.1, 0.2))), arch, generator, "cpu")
 
 
 @pytest.mark.parametrize("grid", [(16, 16), (19, 14), (40,)])
 def test_stacked_chains_give_the_same_as_looped_ones(tiny_arch, grid):
     """Pictures, misfits, gradients and steps at temperature zero, for grids that need padding too."""
     missing = torch.rand(grid, generator=torch.Generator().manual_seed(5)) < 0.3
-    problem = problem_of(tiny_arch, Mask(missing))
+    single = problem_of(tiny_arch, Mask(missing))
     others = [tiny_arch.build(2, len(grid), generator=torch.Generator().manual_seed(k)) for k in (1, 2)]
-    looped = [replace(problem, network=network) for network in [problem.network, *others]]
-    together = StackedProblem.stack(problem, [p.network for p in looped])
+    looped = [replace(single, network=network) for network in [single.network, *others]]
+    together = EnsembleEnergy.stack(single, [p.network for p in looped])
     pictures = together.picture()
-    misfits = together.misfit(pictures)
+    misfits = together.negative_log_likelihood(pictures)
     for k, one in enumerate(looped):
         assert torch.allclose(pictures[k], one.picture(), atol=1e-5)
-        assert misfits[k].item() == pytest.approx(one.misfit(one.picture()).item(), rel=1e-4)
+        assert misfits[k].item() == pytest.approx(one.negative_log_likelihood(one.picture()).item(), rel=1e-4)
 
     def stepped(target):
         curvature = [torch.full_like(w, 100.0) for w in target.weights]
@@ -302,9 +307,9 @@ def test_stacked_chains_give_the_same_as_looped_ones(tiny_arch, grid):
 
 def test_all_chains_compute_as_the_first_is_set_up(tiny_arch):
     """In its precision: others, freshly drawn, would take twice as long."""
-    problem = problem_of(tiny_arch, Identity((16, 16)))
-    precision.lower(problem.network, torch.bfloat16)
-    target = StackedProblem.of(problem, 3, torch.Generator().manual_seed(0))
+    single = problem_of(tiny_arch, Identity((16, 16)))
+    precision.lower(single.network, torch.bfloat16)
+    target = EnsembleEnergy.of(single, 3, torch.Generator().manual_seed(0))
     asked = [[m.precision for m in body.modules() if hasattr(m, "precision")] for body in target.bodies]
     assert len(asked) == 3 and asked[0] == asked[1] == asked[2]
     assert torch.bfloat16 in asked[0]
@@ -313,7 +318,7 @@ def test_all_chains_compute_as_the_first_is_set_up(tiny_arch):
 def test_stacked_chains_move_apart_from_each_other():
     """Noise is drawn for each: from one start, two chains differ after a step."""
     known = samplers_exact.linear(grid=(6, 6))
-    target = StackedProblem.stack(known.problem, [known.problem.network] * 2)
+    target = EnsembleEnergy.stack(known.target, [known.target.network] * 2)
     sampler = Psgld(target, torch.Generator().manual_seed(0), known.curvature, step_size=0.3)
     sampler.temperature = 1.0
     sampler.step()
@@ -321,10 +326,10 @@ def test_stacked_chains_move_apart_from_each_other():
 
 
 def test_the_fit_of_stacked_chains_is_that_of_all(tiny_arch):
-    problem = problem_of(tiny_arch, Identity((16, 16)))
-    target = StackedProblem.of(problem, 3, torch.Generator().manual_seed(0))
+    single = problem_of(tiny_arch, Identity((16, 16)))
+    target = EnsembleEnergy.of(single, 3, torch.Generator().manual_seed(0))
     pictures = target.picture().detach()
-    squares = [problem.fit(p) ** 2 for p in pictures]
+    squares = [single.fit(p) ** 2 for p in pictures]
     assert target.fit(pictures) == pytest.approx((sum(squares) / 3) ** 0.5)
 
 

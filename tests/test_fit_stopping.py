@@ -8,11 +8,11 @@ from torch import Tensor
 
 from bayesdip import arch
 from bayesdip.errors import BayesDipError
-from bayesdip.fit import map as fit_map
-from bayesdip.fit.effort import PLANS, plan_of
-from bayesdip.fit.optimise import RECIPES, Fit, Look
-from bayesdip.fit.problem import Problem
-from bayesdip.fit.stopping import (
+from bayesdip.methods import map as fit_map
+from bayesdip.networks.energy import Energy
+from bayesdip.networks.optimisers import RECIPES, Fit, Look
+from bayesdip.networks.schedule import SCHEDULES, schedule_of
+from bayesdip.networks.stopping import (
     RULES,
     Discrepancy,
     HeldOut,
@@ -23,10 +23,10 @@ from bayesdip.fit.stopping import (
     WindowedVariance,
     default_rule,
 )
-from bayesdip.measurement import Measurement
-from bayesdip.monitor import Monitor
 from bayesdip.noise import Gaussian, Poisson
 from bayesdip.operators import Downsample, Identity, Mask
+from bayesdip.problem import Problem
+from bayesdip.progress import Progress
 from bayesdip.settings import OPTIMISERS, STOPS, Settings
 
 GRID = (16, 16)
@@ -37,14 +37,14 @@ def seeded(seed: int = 0) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
 
 
-def noisy(sigma: float = 0.15) -> Measurement:
+def noisy(sigma: float = 0.15) -> Problem:
     ramp = torch.linspace(0.2, 0.8, 16, dtype=torch.float64).expand(1, *GRID)
-    return Measurement(Gaussian(sigma).sample(ramp, seeded()), Identity(GRID), Gaussian(sigma))
+    return Problem(Gaussian(sigma).sample(ramp, seeded()), Identity(GRID), Gaussian(sigma))
 
 
-def begin(measurement: Measurement, recipe: str = "sgd+input+average") -> Fit:
-    problem = Problem.pose(measurement, TINY, seeded(), "cpu")
-    return Fit.begin(problem, seeded(), RECIPES[recipe], PLANS["fast"])
+def begin(problem: Problem, recipe: str = "sgd+input+average") -> Fit:
+    target = Energy.pose(problem, TINY, seeded(), "cpu")
+    return Fit.begin(target, seeded(), RECIPES[recipe], SCHEDULES["fast"])
 
 
 def looks(values: list[Tensor], fits: list[float] | None = None, every: int = 10) -> list[Look]:
@@ -76,8 +76,8 @@ def test_without_averaging_the_result_is_the_latest_picture() -> None:
 
 
 def test_input_noise_changes_the_steps_and_is_off_without_it() -> None:
-    assert RECIPES["sgd"].stepper(begin(noisy()).problem, seeded(), PLANS["fast"]).input_noise == 0
-    assert begin(noisy()).stepper.input_noise == PLANS["fast"].input_noise
+    assert RECIPES["sgd"].stepper(begin(noisy()).target, seeded(), SCHEDULES["fast"]).input_noise == 0
+    assert begin(noisy()).stepper.input_noise == SCHEDULES["fast"].input_noise
 
 
 def test_weight_decay_is_the_papers_for_the_mean_squared_error() -> None:
@@ -144,21 +144,21 @@ def test_windowed_variance_is_the_sum_over_pixels_of_the_variance_in_the_window(
 
 @pytest.mark.parametrize("operator", [Identity(GRID), Mask(torch.arange(256).view(GRID) % 2 == 0)])
 def test_held_out_pixels_are_kept_from_the_fit_and_alone_are_scored(operator: Identity | Mask) -> None:
-    measurement = Measurement(noisy().y, operator, Gaussian(0.15))
+    problem = Problem(noisy().y, operator, Gaussian(0.15))
     rule = HeldOut(share=0.1)
-    seen = rule.hide(measurement, seeded())
-    hidden = rule.hidden
-    assert hidden is not None
+    seen = rule.hide(problem, seeded())
+    held_out = rule.held_out
+    assert held_out is not None
     known = operator.observed.expand(1, *GRID)[0]
-    assert bool(known[hidden].all()) and int(hidden.sum()) == round(0.1 * int(known.sum()))
-    assert not bool(seen.operator.observed.expand(1, *GRID)[0][hidden].any())
-    other = torch.where(hidden, measurement.y, 9.0)
+    assert bool(known[held_out].all()) and int(held_out.sum()) == round(0.1 * int(known.sum()))
+    assert not bool(seen.operator.observed.expand(1, *GRID)[0][held_out].any())
+    other = torch.where(held_out, problem.y, 9.0)
     assert rule.figure(Look(10, other, 1.0, other)) == 0.0
     assert rule.figure(Look(10, other + 0.5, 1.0, other)) == pytest.approx(0.25)
 
 
 def test_held_out_needs_a_pixel_to_hold_out() -> None:
-    one = Measurement(torch.zeros(1, 1, 2), Mask(torch.tensor([[True, False]])), Gaussian(0.1))
+    one = Problem(torch.zeros(1, 1, 2), Mask(torch.tensor([[True, False]])), Gaussian(0.1))
     with pytest.raises(BayesDipError, match="held-out"):
         HeldOut().hide(one, seeded())
 
@@ -183,10 +183,10 @@ def test_sure_of_a_linear_estimate_is_its_true_mean_squared_error(factor: float)
     clean = torch.rand(1, 200, 200, generator=seeded(1), dtype=torch.float64)
     noise = Gaussian(0.3)
     y = noise.sample(clean, seeded(2))
-    problem = Problem.pose(Measurement(y, Identity((200, 200)), noise), TINY, seeded(), "cpu")
+    target = Energy.pose(Problem(y, Identity((200, 200)), noise), TINY, seeded(), "cpu")
     rule = Sure()
-    rule.begin(problem, lambda other: Shrink(other.y, factor))  # type: ignore[arg-type, return-value]
-    estimate = factor * problem.measurement.y
+    rule.begin(target, lambda other: Shrink(other.y, factor))  # type: ignore[arg-type, return-value]
+    estimate = factor * target.problem.y
     found = rule.figure(Look(10, estimate, 1.0, estimate))
     assert found == pytest.approx(float((estimate - clean).square().mean()), abs=2e-3)
 
@@ -196,12 +196,12 @@ def test_sure_leaves_out_pixels_that_were_clipped_or_not_seen() -> None:
     noise = Gaussian(0.3, clipped=(0.0, 1.0))
     y = noise.sample(clean, seeded(2))
     gone = torch.rand(200, 200, generator=seeded(3)) < 0.3
-    problem = Problem.pose(Measurement(y, Mask(gone), noise), TINY, seeded(), "cpu")
+    target = Energy.pose(Problem(y, Mask(gone), noise), TINY, seeded(), "cpu")
     rule = Sure()
-    rule.begin(problem, lambda other: Shrink(other.y, 1.0))  # type: ignore[arg-type, return-value]
+    rule.begin(target, lambda other: Shrink(other.y, 1.0))  # type: ignore[arg-type, return-value]
     counted = rule.seen[0]
     assert not bool((counted & gone).any()) and not bool((counted & ((y <= 0) | (y >= 1))[0]).any())
-    found = rule.figure(Look(10, problem.measurement.y, 1.0, problem.measurement.y))
+    found = rule.figure(Look(10, target.problem.y, 1.0, target.problem.y))
     assert found == pytest.approx(0.3**2, rel=0.02)  # the noise itself: no residual, divergence 1
 
 
@@ -209,9 +209,9 @@ def test_sure_leaves_out_pixels_that_were_clipped_or_not_seen() -> None:
     ("operator", "noise"), [(Downsample((32, 32), 2), Gaussian(0.1)), (Identity(GRID), Poisson(0.01))]
 )
 def test_sure_says_where_it_does_not_hold(operator: Identity | Downsample, noise: Gaussian | Poisson) -> None:
-    problem = Problem.pose(Measurement(noisy().y, operator, noise), TINY, seeded(), "cpu")
+    target = Energy.pose(Problem(noisy().y, operator, noise), TINY, seeded(), "cpu")
     with pytest.raises(BayesDipError, match="held-out"):
-        Sure().begin(problem, begin)
+        Sure().begin(target, begin)
 
 
 # --- runs ----------------------------------------------------------------------------------------------
@@ -225,20 +225,20 @@ def test_noisy_data_have_a_rule_by_default_and_exact_data_none() -> None:
     assert default_rule(noisy()) == "held-out"
     assert default_rule(noisy(0.0)) == "never"
     few = Mask(torch.arange(256).view(GRID) >= 50)
-    assert default_rule(Measurement(noisy().y, few, Gaussian(0.1))) == "discrepancy"
+    assert default_rule(Problem(noisy().y, few, Gaussian(0.1))) == "discrepancy"
 
 
 @pytest.mark.parametrize("stop", STOPS)
 def test_a_run_under_every_rule_gives_a_picture_and_says_which(stop: str, quick: None) -> None:
-    found = fit_map.run(noisy(), settings(stop=stop), Monitor())
+    found = fit_map.run(noisy(), settings(stop=stop), Progress())
     assert found.mean.shape == (1, *GRID) and bool(found.mean.isfinite().all())
-    steps = plan_of(settings(stop=stop)).steps
+    steps = schedule_of(settings(stop=stop)).steps
     assert 1 <= found.info["picture_of_step"] <= found.info["steps"] <= steps
 
 
 def test_a_run_that_its_rule_ends_is_shorter_and_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(RULES, "discrepancy", lambda: _At(20))  # type: ignore[arg-type]
-    found = fit_map.run(noisy(), settings(stop="discrepancy"), Monitor())
+    found = fit_map.run(noisy(), settings(stop="discrepancy"), Progress())
     assert found.stopped == "stopping rule" and found.info["steps"] == 20
 
 
@@ -262,7 +262,7 @@ def test_the_picture_that_the_rule_chose_is_the_result(quick: None, monkeypatch:
             return False
 
     monkeypatch.setitem(RULES, "never", First)
-    found = fit_map.run(noisy(), settings(stop="never"), Monitor())
+    found = fit_map.run(noisy(), settings(stop="never"), Progress())
     assert torch.equal(found.mean, kept[0].picture) and found.info["picture_of_step"] == kept[0].step
 
 
@@ -275,9 +275,9 @@ def test_an_unknown_name_is_refused_with_the_known_ones(option: str, value: str)
 @pytest.mark.slow
 def test_a_fit_overfits_and_held_out_pixels_notice() -> None:
     rule: Rule = HeldOut(patience=150)
-    measurement = noisy(0.3)
+    problem = noisy(0.3)
     clean = torch.linspace(0.2, 0.8, 16).expand(1, *GRID)
-    fit = begin(rule.hide(measurement, seeded()), "sgd")
+    fit = begin(rule.hide(problem, seeded()), "sgd")
     errors: dict[int, float] = {}
     for step in range(10, 601, 10):
         fit.advance(step)

@@ -7,14 +7,14 @@ import pytest
 import torch
 
 import bayesdip as bd
-from bayesdip.fit.dropout import add_dropout
-from bayesdip.fit.variational import MeanFieldStepper
+from bayesdip.lab.methods.dropout import add_dropout
+from bayesdip.lab.methods.variational import MeanFieldStepper
 from conftest import smooth_picture
 from test_fit_langevin import linear_posterior
 
 
 class Quadratic:
-    """A model whose misfit and Gaussian prior have the posterior N(mean, precision^-1)."""
+    """A model whose negative_log_likelihood and Gaussian prior have the posterior N(mean, precision^-1)."""
 
     def __init__(self, precision, mean, prior_std):
         self.weights = [torch.zeros(len(mean), dtype=torch.float64, requires_grad=True)]
@@ -26,10 +26,14 @@ class Quadratic:
         return self.weights[0] * 1
 
     def evaluate(self, input_noise, generator):
-        misfit = self.misfit(self.picture())
-        return [self.picture().detach(), misfit.detach(), *torch.autograd.grad(misfit, self.weights)]
+        negative_log_likelihood = self.negative_log_likelihood(self.picture())
+        return [
+            self.picture().detach(),
+            negative_log_likelihood.detach(),
+            *torch.autograd.grad(negative_log_likelihood, self.weights),
+        ]
 
-    def misfit(self, picture):
+    def negative_log_likelihood(self, picture):
         # The likelihood's part of the energy, so that with the prior's its minimum is the mean.
         shift = self.precision @ self.mean
         return 0.5 * picture @ self.likelihood @ picture - shift @ picture
@@ -104,7 +108,7 @@ def test_dropout_keeps_a_linear_network_s_mean_and_gives_it_the_binomial_varianc
 
 @pytest.mark.parametrize("method", ["variational", "dropout"])
 def test_a_peer_removes_noise_and_has_error_bars(method, tiny_arch, monkeypatch):
-    from bayesdip.fit import effort
+    from bayesdip.networks import schedule as effort
 
     monkeypatch.setitem(effort.PLANS, "fast", dataclasses.replace(effort.PLANS["fast"], steps=300))
     truth = smooth_picture((32, 32))

@@ -8,8 +8,8 @@ from torch import Tensor
 
 from bayesdip.errors import BayesDipError
 from bayesdip.gp import posterior
-from bayesdip.gp.blocks import posterior_in_blocks
-from bayesdip.gp.grid import embed
+from bayesdip.gp.grid_covariance import embed
+from bayesdip.gp.tiled import posterior_in_blocks
 from bayesdip.kernels import Matern32
 from bayesdip.noise import Gaussian
 from bayesdip.operators import Blur, Mask

@@ -12,7 +12,7 @@ from bayesdip.errors import BayesDipError
 from bayesdip.gp import choose, learn, posterior
 from bayesdip.gp.dense import dense_covariance
 from bayesdip.gp.evidence import LocalEvidence, WhittleEvidence, lanczos_evidence
-from bayesdip.gp.grid import embed
+from bayesdip.gp.grid_covariance import embed
 from bayesdip.gp.model import Model, build
 from bayesdip.kernels import Kernel, Matern12, Matern32, RationalQuadratic
 from bayesdip.noise import Gaussian

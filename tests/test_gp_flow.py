@@ -8,7 +8,7 @@ from torch import Tensor
 
 from bayesdip import arch
 from bayesdip.errors import BayesDipError, ShapeError
-from bayesdip.gp.flow import flow, stop
+from bayesdip.gp.gradient_flow import flow, stop
 from bayesdip.kernels import RBF, Kernel, Matern32
 
 TIMES = (0.0, 0.3, 4.0, 50.0)

@@ -7,7 +7,7 @@ import torch
 
 from bayesdip.errors import BayesDipError, ShapeError
 from bayesdip.gp.dense import dense_covariance
-from bayesdip.gp.grid import embed, fast_length
+from bayesdip.gp.grid_covariance import embed, fast_length
 from bayesdip.kernels import RBF, Kernel, Matern32, RationalQuadratic, Tabulated
 
 SHAPES = [(1,), (40,), (1, 1), (1, 30), (12, 17), (4, 3, 5)]

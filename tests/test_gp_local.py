@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from bayesdip.gp.dense import dense_covariance
-from bayesdip.gp.local import local_inverse
+from bayesdip.gp.vecchia import local_inverse
 from bayesdip.kernels import RBF, Kernel, Matern12, Matern32, RationalQuadratic
 from bayesdip.noise import Gaussian
 from bayesdip.operators import Mask
@@ -70,7 +70,7 @@ def test_correlated_channels_are_neighbours_too() -> None:
 )
 def test_a_solve_takes_fewer_than_sixty_iterations(kernel: Kernel, share: float | str) -> None:
     from bayesdip.gp import posterior
-    from bayesdip.gp.grid import embed
+    from bayesdip.gp.grid_covariance import embed
 
     shape = (64, 64)
     y = 0.5 + 0.2 * embed(Matern12(10.0), shape, like=torch.zeros(())).draw((1,), seeded())

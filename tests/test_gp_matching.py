@@ -5,8 +5,8 @@ from itertools import chain
 import pytest
 import torch
 
-from bayesdip.gp.groups import Patches, spread
-from bayesdip.gp.matching import even_runs, squared_distances
+from bayesdip.patches.block_matching import even_runs, squared_distances
+from bayesdip.patches.patch_grid import Patches, spread
 
 
 @pytest.mark.parametrize("every", [1, 3])

@@ -8,14 +8,14 @@ import numpy as np
 import pytest
 
 import bayesdip as bd
-from bayesdip.gp.groups import LARGEST_PATCH, PATCH_VALUES, SMALL_PATCH
 from bayesdip.gp.memory import filling_memory, patches_memory
-from bayesdip.gp.patch_cost import Course, units_of_filling, units_of_noise, units_of_turns
-from bayesdip.monitor import Estimate, Monitor, Progress
+from bayesdip.patches.cost import Course, units_of_filling, units_of_noise, units_of_turns
+from bayesdip.patches.patch_grid import LARGEST_PATCH, PATCH_VALUES, SMALL_PATCH
+from bayesdip.progress import Estimate, Progress, Snapshot
 
 
-class Clock(Monitor):
-    """A monitor whose time is set."""
+class Clock(Progress):
+    """A progress whose time is set."""
 
     now: float = 0.0
 
@@ -24,9 +24,9 @@ class Clock(Monitor):
         return self.now
 
 
-def walk(runs: list[list[float]], ready: float, pace: float, shares: int = 4) -> list[Progress]:
+def walk(runs: list[list[float]], ready: float, pace: float, shares: int = 4) -> list[Snapshot]:
     """What is told of runs that take ``ready`` seconds before the first and ``pace`` seconds a unit."""
-    told: list[Progress] = []
+    told: list[Snapshot] = []
     clock = Clock(told.append)
     course = Course(clock, runs, memory=1000)
     clock.now += ready
@@ -67,7 +67,7 @@ def test_units_are_those_of_the_first_pass() -> None:
 def test_a_real_run_tells_its_cost_once_and_then_the_time_left(task: str) -> None:
     rng = np.random.default_rng(0)
     image = np.clip(np.indices((64, 64)).sum(0) + rng.normal(0, 10, (64, 64)), 0, 255).astype(np.uint8)
-    told: list[Progress] = []
+    told: list[Snapshot] = []
     options = {"method": "gp", "kernel": "nonlocal", "effort": "fast", "callback": told.append}
     if task == "noise":
         bd.denoise(image, 10.0, **options)  # type: ignore[arg-type]

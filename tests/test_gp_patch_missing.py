@@ -10,11 +10,11 @@ from skimage import data
 import bayesdip as bd
 from bayesdip.errors import ShapeError
 from bayesdip.gp import posterior
-from bayesdip.gp.patch_missing import condition_on_known
-from bayesdip.gp.patch_posterior import STATIONARY, patch_posterior
 from bayesdip.kernels import PatchKernel
 from bayesdip.noise import Gaussian
 from bayesdip.operators import Mask
+from bayesdip.patches.hbe import condition_on_known
+from bayesdip.patches.inference import STATIONARY, patch_posterior
 
 
 @cache
@@ -121,10 +121,10 @@ def test_a_start_takes_the_place_of_the_stationary_process():
 
 def test_stopping_leaves_the_last_finished_estimate_without_a_standard_deviation():
     clean, missing = photograph(), holes(0.5)
-    at_once = filled(clean, missing, monitor=lambda number, share: True)
+    at_once = filled(clean, missing, progress=lambda number, share: True)
     assert at_once.passes == 0 and at_once.std is None
     assert torch.allclose(at_once.mean, stationary(clean, missing), atol=1e-5)
-    later = filled(clean, missing, monitor=lambda number, share: number == 2)
+    later = filled(clean, missing, progress=lambda number, share: number == 2)
     assert later.passes == 2
     assert rms(later.mean - clean, missing) < rms(at_once.mean - clean, missing)
 

@@ -11,12 +11,12 @@ from skimage.filters import gaussian
 
 import bayesdip as bd
 from bayesdip.errors import BayesDipError, NonFiniteError, ShapeError
-from bayesdip.gp.groups import Patches, spread
-from bayesdip.gp.patch_noise import OPEN_PART, PRIOR_LOG_ODDS, condition
-from bayesdip.gp.patch_posterior import beyond_the_levels, patch_posterior
 from bayesdip.kernels import PatchKernel
 from bayesdip.noise import Gaussian
 from bayesdip.operators import Blur, Identity, Mask
+from bayesdip.patches.inference import beyond_the_levels, patch_posterior
+from bayesdip.patches.nl_bayes import OPEN_PART, PRIOR_LOG_ODDS, condition
+from bayesdip.patches.patch_grid import Patches, spread
 
 
 @cache
@@ -179,11 +179,11 @@ def test_a_few_missing_pixels_are_filled_from_their_patches():
 
 def test_stopping_gives_the_last_finished_estimate():
     y = noisy(photograph())[:, :40, :40]
-    stopped = restored(y, monitor=lambda number, share: number == 1)
+    stopped = restored(y, progress=lambda number, share: number == 1)
     assert stopped.passes == 1
     clean = photograph()[:, :40, :40]
     assert psnr(stopped.mean, clean) == pytest.approx(psnr(restored(y, passes=1).mean, clean), abs=0.2)
-    at_once = restored(y, monitor=lambda number, share: True)
+    at_once = restored(y, progress=lambda number, share: True)
     assert at_once.passes == 0
     assert torch.equal(at_once.mean, restored(y, passes=0).mean)
 
@@ -195,7 +195,7 @@ def test_a_last_pass_by_larger_patches_improves_on_the_mean_of_the_sizes():
     before, after = restored(y, patches=sizes), restored(y, patches=sizes, larger=(147, 0.45))
     assert after.passes == before.passes + 1
     assert psnr(after.mean, clean) > psnr(before.mean, clean)
-    stopped = restored(y, patches=sizes, larger=(147, 0.45), monitor=lambda number, share: number == 8)
+    stopped = restored(y, patches=sizes, larger=(147, 0.45), progress=lambda number, share: number == 8)
     assert stopped.passes == before.passes and torch.equal(stopped.mean, before.mean)
 
 

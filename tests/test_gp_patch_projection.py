@@ -6,11 +6,11 @@ import torch
 from skimage import data
 
 import bayesdip as bd
-from bayesdip.gp.patch_projection import LEFT_OPEN, STATIONARY, project, spread
-from bayesdip.gp.posterior import posterior
+from bayesdip.gp.inference import posterior
 from bayesdip.kernels import PatchKernel
 from bayesdip.noise import Gaussian
 from bayesdip.operators import Blur, Downsample
+from bayesdip.patches.back_projection import LEFT_OPEN, STATIONARY, project, spread
 
 
 def letters():

@@ -5,9 +5,9 @@ import pytest
 import torch
 from scipy.fft import dctn
 
-from bayesdip.gp.patch_noise import PATCH_VALUES, UnitData
-from bayesdip.gp.patch_scales import SHARE, denoised, halved, resampled, with_lowest
 from bayesdip.kernels import PatchKernel
+from bayesdip.patches.multiscale import SHARE, denoised, halved, resampled, with_lowest
+from bayesdip.patches.nl_bayes import PATCH_VALUES, UnitData
 
 
 def drawn(*shape, seed=0):

@@ -24,7 +24,7 @@ def seeded(seed: int = 0) -> torch.Generator:
 
 def picture(*shape: int, seed: int = 0) -> Tensor:
     """A smooth picture around one half, (1, *shape)."""
-    from bayesdip.gp.grid import embed
+    from bayesdip.gp.grid_covariance import embed
 
     return 0.5 + 0.2 * embed(Matern32(3.0), shape).draw((1,), seeded(seed))
 
@@ -180,7 +180,7 @@ def test_each_channel_has_its_own_mask_noise_and_amplitude() -> None:
 
 def coloured(*shape: int, seed: int = 0) -> tuple[Tensor, Tensor]:
     """Two correlated channels, (2, *shape), and the covariance between them."""
-    from bayesdip.gp.grid import embed
+    from bayesdip.gp.grid_covariance import embed
 
     B = torch.tensor([[0.04, 0.03], [0.03, 0.05]], dtype=torch.float64)
     factor = torch.linalg.cholesky(B)
@@ -301,7 +301,7 @@ def test_the_same_generator_gives_the_same_samples() -> None:
 def test_a_monitor_stops_with_the_best_so_far() -> None:
     y = picture(32, 32)
     result = posterior(
-        y, CASES["mask"], Matern32(4.0), Gaussian(0.0), tol=1e-12, monitor=lambda i, r: i >= 2, samples=3
+        y, CASES["mask"], Matern32(4.0), Gaussian(0.0), tol=1e-12, progress=lambda i, r: i >= 2, samples=3
     )
     assert result.stopped == "monitor" and not result.converged and result.iterations == 2
     assert len(result.samples) == 0 and bool(result.mean.isfinite().all())

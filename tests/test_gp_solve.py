@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from bayesdip.gp.solve import conjugate_gradients, refined
+from bayesdip.gp.conjugate_gradients import conjugate_gradients, refined
 
 
 def system(n: int = 30, condition: float = 1e3) -> tuple[Tensor, Tensor]:
@@ -64,12 +64,12 @@ def test_a_warm_start_at_the_solution_needs_no_step() -> None:
 def test_a_stop_gives_the_best_so_far(how: str) -> None:
     A, b = system()
 
-    def monitor(iteration: int, residual: float) -> bool:
+    def progress(iteration: int, residual: float) -> bool:
         if iteration == 5 and how == "interrupt":
             raise KeyboardInterrupt
         return iteration == 5
 
-    solution = conjugate_gradients(lambda v, _: v @ A, b, tol=1e-12, monitor=monitor)
+    solution = conjugate_gradients(lambda v, _: v @ A, b, tol=1e-12, progress=progress)
     same = conjugate_gradients(lambda v, _: v @ A, b, tol=1e-12, max_iterations=5)
     assert solution.stopped == how
     torch.testing.assert_close(solution.x, same.x)

@@ -9,7 +9,7 @@ import torch
 from bayesdip import arch
 from bayesdip.errors import BayesDipError
 from bayesdip.kernels import empirical
-from bayesdip.kernels.empirical import _pictures, autocovariance
+from bayesdip.kernels.monte_carlo import _pictures, autocovariance
 
 
 def seeded(seed: int = 0) -> torch.Generator:

@@ -10,7 +10,7 @@ from bayesdip.errors import BayesDipError
 from bayesdip.kernels import Matern32
 
 gpytorch = pytest.importorskip("gpytorch")
-from bayesdip.kernels.gpytorch import GridKernel  # noqa: E402
+from bayesdip.kernels.gpytorch_kernel import GridKernel  # noqa: E402
 
 
 def pixels(*grid: int) -> torch.Tensor:

@@ -7,7 +7,7 @@ from torch import nn
 from bayesdip import kernels
 from bayesdip.arch.activations import LeakyReLU
 from bayesdip.errors import BayesDipError, ShapeError
-from bayesdip.kernels.patches import Cosine, PatchKernel
+from bayesdip.patches.pilot import Cosine, PatchKernel
 
 
 def picture(channels=2, height=6, width=7, seed=0):

@@ -1,4 +1,4 @@
-"""The lab: verdicts from measurements, runs that are taken up again, and the page of all claims."""
+"""The lab: verdicts from problems, runs that are taken up again, and the page of all claims."""
 
 from __future__ import annotations
 

@@ -30,56 +30,54 @@ def smooth(batch: int = 1) -> torch.Tensor:
 
 
 def test_a_fit_follows_the_data_and_says_so() -> None:
-    problem = problems.denoising(smooth(), 0.05, seeded())
-    found = fit(SMALL, problem, Recipe(80), seeded(1))
-    assert found.misfit[-1] < 0.1 * found.misfit[0]
+    case = problems.denoising(smooth(), 0.05, seeded())
+    found = fit(SMALL, case, Recipe(80), seeded(1))
+    assert found.negative_log_likelihood[-1] < 0.1 * found.negative_log_likelihood[0]
     assert found.best > 20 and found.steps[-1] == 80
-    assert len(found.psnr) == len(found.steps) == len(found.misfit)
-    assert found.psnr[-1] == pytest.approx(psnr(found.picture, problem.truth), abs=1e-3)
+    assert len(found.psnr) == len(found.steps) == len(found.negative_log_likelihood)
+    assert found.psnr[-1] == pytest.approx(psnr(found.picture, case.truth), abs=1e-3)
 
 
 def test_held_out_and_missing_values_do_not_reach_the_fit() -> None:
-    problem = problems.inpainting(smooth(), 0.3, seeded()).hold_out(0.2, seeded(1))
-    assert not bool((problem.seen & problem.held_out).any())
-    hidden = ~problem.seen
-    spoilt = problems.Problem(
-        problem.y.masked_fill(hidden, 9.0), problem.seen, problem.truth, problem.held_out
-    )
-    clean, other = (fit(SMALL, p, Recipe(5), seeded(2)).picture for p in (problem, spoilt))
+    case = problems.inpainting(smooth(), 0.3, seeded()).hold_out(0.2, seeded(1))
+    assert not bool((case.seen & case.held_out).any())
+    held_out = ~case.seen
+    spoilt = problems.Case(case.y.masked_fill(held_out, 9.0), case.seen, case.truth, case.held_out)
+    clean, other = (fit(SMALL, p, Recipe(5), seeded(2)).picture for p in (case, spoilt))
     assert torch.equal(clean, other)
 
 
 def test_pictures_of_one_network_have_codes_of_their_own() -> None:
-    problem = problems.denoising(smooth(2), 0.02, seeded())
-    found = fit(SMALL, problem, Recipe(80), seeded(1))
+    case = problems.denoising(smooth(2), 0.02, seeded())
+    found = fit(SMALL, case, Recipe(80), seeded(1))
     assert found.picture.shape == (2, 1, 16, 16)
-    own, swapped = (psnr(p, problem.truth) for p in (found.picture, found.picture.flip(0)))
+    own, swapped = (psnr(p, case.truth) for p in (found.picture, found.picture.flip(0)))
     assert own > swapped + 5
 
 
 def test_a_sigmoid_to_255_fits_the_same_picture_as_one_to_1() -> None:
     # Adam does not see the scale of the loss, but for its epsilon.
-    problem = problems.denoising(smooth(), 0.05, seeded())
+    case = problems.denoising(smooth(), 0.05, seeded())
     wide = arch.skip(scales=1, width=8, skip=2, output="sigmoid255")
-    a = fit(SMALL, problem, Recipe(20), seeded(1))
-    b = fit(wide, problem, Recipe(20, peak=255.0), seeded(1))
+    a = fit(SMALL, case, Recipe(20), seeded(1))
+    b = fit(wide, case, Recipe(20, peak=255.0), seeded(1))
     assert torch.allclose(a.picture, b.picture, atol=5e-3)
-    assert b.misfit[0] == pytest.approx(a.misfit[0], rel=1e-3)
+    assert b.negative_log_likelihood[0] == pytest.approx(a.negative_log_likelihood[0], rel=1e-3)
 
 
 def test_noise_on_the_input_and_on_the_weights_is_repeatable_and_felt() -> None:
-    problem = problems.denoising(smooth(), 0.05, seeded())
-    plain = fit(SMALL, problem, Recipe(5), seeded(1)).picture
+    case = problems.denoising(smooth(), 0.05, seeded())
+    plain = fit(SMALL, case, Recipe(5), seeded(1)).picture
     for recipe in (Recipe(5, input_noise=0.1), Recipe(5, weight_noise=True), Recipe(5, optimiser="descent")):
-        first, second = (fit(SMALL, problem, recipe, seeded(1)).picture for _ in range(2))
+        first, second = (fit(SMALL, case, recipe, seeded(1)).picture for _ in range(2))
         assert torch.equal(first, second) and not torch.equal(first, plain)
 
 
 def test_sampled_mean_leaves_out_the_burn_in() -> None:
     seen: list[torch.Tensor] = []
-    problem = problems.denoising(smooth(), 0.05, seeded())
+    case = problems.denoising(smooth(), 0.05, seeded())
     recipe = Recipe(10, burn_in=0.5)
-    found = fit(SMALL, problem, recipe, seeded(1), watch=lambda step, picture: seen.append(picture.clone()))
+    found = fit(SMALL, case, recipe, seeded(1), watch=lambda step, picture: seen.append(picture.clone()))
     assert torch.allclose(found.sampled.float(), torch.stack(seen[5:]).mean(0), atol=1e-6)
     assert torch.allclose(found.std.float(), torch.stack(seen[5:]).std(0), atol=1e-5)
 
@@ -87,9 +85,9 @@ def test_sampled_mean_leaves_out_the_burn_in() -> None:
 def test_an_operator_measures_every_picture() -> None:
     truth = smooth(2)
     operator = Downsample((16, 16), 2)
-    problem = problems.measured_by(operator, truth)
-    assert torch.equal(problem.y[1], operator.forward(truth[1]))
-    assert torch.equal(problem.forward(truth), problem.y)
+    case = problems.measured_by(operator, truth)
+    assert torch.equal(case.y[1], operator.forward(truth[1]))
+    assert torch.equal(case.forward(truth), case.y)
 
 
 def test_soft_impute_completes_a_matrix_of_low_rank() -> None:

@@ -11,8 +11,8 @@ import torch
 
 import bayesdip as bd
 from bayesdip.arch import Shuffle
-from bayesdip.fit.effort import plan_of
-from bayesdip.methods import DEEP, NARROW, suited
+from bayesdip.methods.registry import DEEP, NARROW, suited
+from bayesdip.networks.schedule import schedule_of
 from bayesdip.noise import Gaussian, Laplace, Speckle
 from bayesdip.operators import Blur, Downsample, Identity, Mask
 from bayesdip.pipeline import settings_of
@@ -88,7 +88,9 @@ def test_upscaling_samples_several_networks_in_the_steps_of_one() -> None:
     several = settings_of({"arch": "shuffle"}, Downsample((8, 8), 2))
     assert several.method == "sgld" and several.chains == 3
     assert settings_of({"chains": 1, "sampler": "sghmc"}, Downsample((8, 8), 2)).sampler == "sghmc"
-    assert 3 * plan_of(several).steps == pytest.approx(plan_of(replace(several, chains=1)).steps, abs=3)
+    assert 3 * schedule_of(several).steps == pytest.approx(
+        schedule_of(replace(several, chains=1)).steps, abs=3
+    )
 
 
 def test_exact_data_have_deep_networks_and_several_of_them_where_patches_stand_beside() -> None:
@@ -106,7 +108,7 @@ def test_exact_data_have_deep_networks_and_several_of_them_where_patches_stand_b
 
 
 def test_a_fit_by_adam_alone_has_more_steps() -> None:
-    fitted, sampled = (plan_of(settings_of({"method": m}, Identity((8, 8)))) for m in ("map", "sgld"))
+    fitted, sampled = (schedule_of(settings_of({"method": m}, Identity((8, 8)))) for m in ("map", "sgld"))
     assert fitted.steps > 1.5 * sampled.steps
 
 

@@ -95,8 +95,8 @@ def test_poisson_gaussian_likelihood_counts_the_variance_that_the_prediction_bri
 def test_unobserved_entries_play_no_part(noise: Noise) -> None:
     y, prediction = uniform(3, 6, 7, high=30.0), uniform(3, 6, 7, high=30.0, seed=1).requires_grad_()
     seen = uniform(6, 7, seed=2) < 0.6
-    hidden = torch.where(seen, y, torch.nan)
-    loss = noise.negative_log_likelihood(prediction, hidden, seen)
+    held_out = torch.where(seen, y, torch.nan)
+    loss = noise.negative_log_likelihood(prediction, held_out, seen)
     (gradient,) = torch.autograd.grad(loss, prediction)
     assert float(loss.detach()) == pytest.approx(
         float(noise.negative_log_likelihood(prediction.detach(), y, seen))

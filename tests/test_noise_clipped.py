@@ -12,10 +12,10 @@ from skimage import data
 from torch import Tensor
 
 import bayesdip as bd
-from bayesdip.fit.problem import Problem
-from bayesdip.measurement import Measurement
+from bayesdip.networks.energy import Energy
 from bayesdip.noise import Gaussian, detect_clipping
 from bayesdip.operators import Identity
+from bayesdip.problem import Problem
 
 SIGMA, LOW, HIGH = 0.2, 0.0, 1.0
 NOISE = Gaussian(SIGMA, clipped=(LOW, HIGH))
@@ -106,8 +106,8 @@ def test_the_fit_of_the_truth_is_one_although_clipping_cut_the_noise(tiny_arch) 
     clean = camera(96).clamp(0.02, 0.98)
     y = Gaussian(0.3, clipped=(0.0, 1.0)).sample(clean, seeded())
     for noise, expected in ((Gaussian(0.3, clipped=(0.0, 1.0)), 1.0), (Gaussian(0.3), 0.85)):
-        problem = Problem.pose(Measurement(y, Identity((96, 96)), noise), tiny_arch, seeded(), "cpu")
-        found = problem.fit(clean.float())
+        target = Energy.pose(Problem(y, Identity((96, 96)), noise), tiny_arch, seeded(), "cpu")
+        found = target.fit(clean.float())
         assert found == pytest.approx(1, abs=0.02) if expected == 1 else found < expected
 
 
@@ -156,7 +156,7 @@ def test_denoise_knows_of_the_clipping_that_the_picture_shows() -> None:
     rng = np.random.default_rng(0)
     clean = camera(48)[0].numpy() * 255
     noisy = clean + rng.normal(0, 40, clean.shape)
-    options = {"method": "map", "arch": "skip(scales=1, width=4)", "callback": lambda progress: True}
+    options = {"method": "map", "arch": "skip(scales=1, width=4)", "callback": lambda snapshot: True}
     clipped = bd.denoise(np.clip(np.rint(noisy), 0, 255).astype(np.uint8), sigma=40, **options)
     assert clipped.settings["noise"] == "Gaussian noise, sigma 40, clipped at 0 and 255"
     assert "clipped" not in bd.denoise(noisy, sigma=40, **options).settings["noise"]
@@ -166,15 +166,15 @@ def test_denoise_knows_of_the_clipping_that_the_picture_shows() -> None:
 @pytest.mark.slow
 def test_a_dark_ground_stays_dark_when_the_clipping_is_known(tiny_arch) -> None:  # type: ignore[no-untyped-def]
     """Clipped at 0, noise of 0.3 leaves a mean of 0.12 on black: only the likelihood can tell."""
-    from bayesdip.fit.steppers import AdamStepper
+    from bayesdip.networks.steppers import AdamStepper
 
     clean = torch.full((1, 32, 32), 0.02)
     clean[:, 8:24, 8:24] = 0.6
     y = Gaussian(0.3, clipped=(0.0, 1.0)).sample(clean, seeded())
     dark = {}
     for noise in (Gaussian(0.3), Gaussian(0.3, clipped=(0.0, 1.0))):
-        problem = Problem.pose(Measurement(y, Identity((32, 32)), noise), tiny_arch, seeded(), "cpu")
-        stepper = AdamStepper(problem, seeded(), learning_rate=0.01, input_noise=0.03)
+        target = Energy.pose(Problem(y, Identity((32, 32)), noise), tiny_arch, seeded(), "cpu")
+        stepper = AdamStepper(target, seeded(), learning_rate=0.01, input_noise=0.03)
         pictures = [stepper.step() for _ in range(200)][100:]
         dark[noise.is_clipped] = float(torch.stack(pictures).mean(0)[clean < 0.1].mean())
     assert dark[False] > 0.1

@@ -12,11 +12,11 @@ from scipy import stats
 from skimage import data
 from torch import Tensor
 
-from bayesdip.fit.problem import Problem
-from bayesdip.fit.steppers import AdamStepper
-from bayesdip.measurement import Measurement
+from bayesdip.networks.energy import Energy
+from bayesdip.networks.steppers import AdamStepper
 from bayesdip.noise import Gaussian, Laplace, Noise, Speckle, estimate_looks, estimate_sigma
 from bayesdip.operators import Identity
+from bayesdip.problem import Problem
 
 
 def seeded(seed: int = 0) -> torch.Generator:
@@ -157,8 +157,8 @@ def restored(clean: Tensor, y: Tensor, noise: Noise, steps: int = 150) -> float:
 
     tiny = arch.skip(scales=2, width=16, skip=2)
     grid = tuple(y.shape[1:])
-    problem = Problem.pose(Measurement(y, Identity(grid), noise), tiny, seeded(), "cpu")
-    stepper = AdamStepper(problem, seeded(), learning_rate=0.02, input_noise=0.03)
+    target = Energy.pose(Problem(y, Identity(grid), noise), tiny, seeded(), "cpu")
+    stepper = AdamStepper(target, seeded(), learning_rate=0.02, input_noise=0.03)
     average = None
     errors = []
     for _ in range(steps):
@@ -189,10 +189,10 @@ def test_with_speckle_its_own_likelihood_restores_better_than_gaussian_noise() -
     def error_in_the_dark(noise: Noise) -> float:
         from bayesdip import arch
 
-        problem = Problem.pose(
-            Measurement(y, Identity((32, 32)), noise), arch.skip(scales=2, width=16, skip=2), seeded(), "cpu"
+        target = Energy.pose(
+            Problem(y, Identity((32, 32)), noise), arch.skip(scales=2, width=16, skip=2), seeded(), "cpu"
         )
-        stepper = AdamStepper(problem, seeded(), learning_rate=0.02, input_noise=0.03)
+        stepper = AdamStepper(target, seeded(), learning_rate=0.02, input_noise=0.03)
         pictures = [stepper.step() for _ in range(120)][60:]
         return float((torch.stack(pictures).mean(0) - clean)[dark].square().mean())
 

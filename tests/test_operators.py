@@ -166,12 +166,12 @@ def test_mask_of_another_size_is_refused() -> None:
 def test_hidden_outputs_are_missing_as_under_a_mask_on_the_left(
     operator: Operator, channels: tuple[int, ...]
 ) -> None:
-    hidden = missing(*channels, *operator.output_shape, share=0.5)
-    held_out = operator.with_hidden(hidden)
-    as_mask = Mask(hidden, shape=operator.output_shape) @ operator
+    held_out = missing(*channels, *operator.output_shape, share=0.5)
+    held_out = operator.with_held_out(held_out)
+    as_mask = Mask(held_out, shape=operator.output_shape) @ operator
     assert torch.equal(
         held_out.observed.expand(3, *operator.output_shape),
-        operator.observed & ~hidden.expand(3, *operator.output_shape),
+        operator.observed & ~held_out.expand(3, *operator.output_shape),
     )
     assert torch.equal(held_out.observed, as_mask.observed)
     x = random(3, *operator.input_shape)

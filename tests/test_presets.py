@@ -5,7 +5,8 @@ import pytest
 from bayesdip import presets
 from bayesdip.arch import skip
 from bayesdip.errors import BayesDipError
-from bayesdip.fit import effort, sgld
+from bayesdip.methods import sgld
+from bayesdip.networks import schedule as effort
 from bayesdip.pipeline import settings_of
 
 

@@ -15,7 +15,7 @@ from PIL import Image
 from bayesdip.errors import FileError
 from bayesdip.io import Picture
 from bayesdip.report import pictures, plots, write_report
-from bayesdip.restoration import Restoration
+from bayesdip.result import Restoration
 
 STEPS = list(range(1, 301, 10))
 TRACE = {

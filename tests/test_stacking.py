@@ -10,8 +10,7 @@ import torch
 from skimage.data import camera
 
 import bayesdip as bd
-from bayesdip.posterior import Posterior
-from bayesdip.stacking import (
+from bayesdip.methods.stack import (
     CORRELATION,
     WEIGHT_SPREAD,
     average,
@@ -20,6 +19,7 @@ from bayesdip.stacking import (
     precision_share,
     weight_of_sizes,
 )
+from bayesdip.posterior import Posterior
 
 SMALL = "shuffle(scales=2, width=8, skip=4, shuffled=4)"
 
@@ -38,15 +38,15 @@ def noisy(truth: torch.Tensor, size: float, seed: int) -> torch.Tensor:
 def test_weight_of_independent_errors_is_their_inverse_variance(
     truth: torch.Tensor, network: float, patches: float
 ) -> None:
-    hidden = torch.ones(200, 200, dtype=torch.bool)
-    found = network_weight(truth, noisy(truth, network, 1), noisy(truth, patches, 2), hidden)
+    held_out = torch.ones(200, 200, dtype=torch.bool)
+    found = network_weight(truth, noisy(truth, network, 1), noisy(truth, patches, 2), held_out)
     assert found == pytest.approx(patches**2 / (network**2 + patches**2), abs=0.01)
 
 
 def test_weight_is_that_of_the_truth_though_the_data_are_noisy(truth: torch.Tensor) -> None:
-    hidden = torch.ones(200, 200, dtype=torch.bool)
+    held_out = torch.ones(200, 200, dtype=torch.bool)
     y = noisy(truth, 0.3, 3)
-    assert network_weight(y, noisy(truth, 0.1, 1), noisy(truth, 0.2, 2), hidden) == pytest.approx(
+    assert network_weight(y, noisy(truth, 0.1, 1), noisy(truth, 0.2, 2), held_out) == pytest.approx(
         0.8, abs=0.03
     )
 
@@ -59,9 +59,9 @@ def test_weight_without_evidence_is_one_half(truth: torch.Tensor) -> None:
 
 
 def test_weight_stays_between_zero_and_one(truth: torch.Tensor) -> None:
-    hidden = torch.ones(200, 200, dtype=torch.bool)
-    assert network_weight(truth, noisy(truth, 1.0, 1), truth, hidden) == pytest.approx(0.0, abs=1e-3)
-    assert network_weight(truth, truth, noisy(truth, 1.0, 1), hidden) == pytest.approx(1.0, abs=1e-2)
+    held_out = torch.ones(200, 200, dtype=torch.bool)
+    assert network_weight(truth, noisy(truth, 1.0, 1), truth, held_out) == pytest.approx(0.0, abs=1e-3)
+    assert network_weight(truth, truth, noisy(truth, 1.0, 1), held_out) == pytest.approx(1.0, abs=1e-2)
 
 
 def test_a_weight_that_few_large_errors_decide_is_drawn_to_one_half() -> None:
@@ -90,8 +90,8 @@ def test_sizes_of_errors_tell_the_weight_that_least_squares_finds(
 
 
 def test_two_predictions_that_are_one_have_the_usual_weight(truth: torch.Tensor) -> None:
-    hidden = torch.ones(200, 200, dtype=torch.bool)
-    assert network_weight(truth, noisy(truth, 0.1, 1), noisy(truth, 0.1, 1), hidden) == 0.5
+    held_out = torch.ones(200, 200, dtype=torch.bool)
+    assert network_weight(truth, noisy(truth, 0.1, 1), noisy(truth, 0.1, 1), held_out) == 0.5
 
 
 def test_the_share_of_a_pixel_is_that_of_independent_estimates(truth: torch.Tensor) -> None:
@@ -106,20 +106,20 @@ def test_the_share_of_a_pixel_is_that_of_independent_estimates(truth: torch.Tens
 
 
 def test_a_standard_deviation_is_scaled_to_the_errors_at_hidden_pixels(truth: torch.Tensor) -> None:
-    hidden = torch.rand(200, 200, generator=torch.Generator().manual_seed(3)) < 0.2
+    held_out = torch.rand(200, 200, generator=torch.Generator().manual_seed(3)) < 0.2
     std = 0.5 + truth
     error = 3 * noisy(torch.zeros_like(truth), 1.0, 4) * std
-    assert torch.allclose(calibrated(std, error, hidden), 3 * std, rtol=0.03)
-    assert not calibrated(torch.zeros_like(std), error, ~hidden).any()
+    assert torch.allclose(calibrated(std, error, held_out), 3 * std, rtol=0.03)
+    assert not calibrated(torch.zeros_like(std), error, ~held_out).any()
 
 
 def test_pixels_that_the_network_did_not_see_are_those_of_the_process() -> None:
     shape = (1, 4, 4)
     patches = Posterior(torch.zeros(shape), torch.full(shape, 0.1), torch.empty(0, *shape), {})
     network = Posterior(torch.ones(shape), torch.full(shape, 0.3), torch.ones(5, *shape), {})
-    hidden = torch.zeros(4, 4, dtype=torch.bool)
-    hidden[1, 2] = True
-    found = average(patches, network, torch.full((4, 4), 0.25), hidden)
+    held_out = torch.zeros(4, 4, dtype=torch.bool)
+    held_out[1, 2] = True
+    found = average(patches, network, torch.full((4, 4), 0.25), held_out)
     assert found.std is not None
     assert float(found.mean[0, 1, 2]) == 0.0 and float(found.mean[0, 0, 0]) == 0.25
     assert float(found.std[0, 1, 2]) == pytest.approx(0.1)
@@ -166,7 +166,7 @@ def test_the_memory_told_is_that_of_the_part_that_needs_most() -> None:
     clean = camera()[100:164, 200:264].astype(np.float32)
 
     def told(**options: Any) -> list[int]:
-        heard: list[bd.Progress] = []
+        heard: list[bd.Snapshot] = []
         bd.denoise(clean, 20.0, callback=lambda p: heard.append(p) or False, effort="fast", **options)
         return [p.estimate.memory for p in heard if p.estimate is not None]
 
@@ -179,8 +179,8 @@ def test_what_it_takes_is_told_once_and_of_all_of_it() -> None:
     """Before the network begins, by a few of its steps that are thrown away; a budget is an upper bound."""
     clean = camera()[100:164, 200:264].astype(np.float32)
 
-    def heard(**options: Any) -> list[bd.Progress]:
-        all_of_it: list[bd.Progress] = []
+    def heard(**options: Any) -> list[bd.Snapshot]:
+        all_of_it: list[bd.Snapshot] = []
         bd.denoise(
             clean, 20.0, method="stack", arch=SMALL, effort="fast", samples=0,
             callback=lambda p: all_of_it.append(p) or False, **options,
@@ -199,7 +199,7 @@ def test_what_it_takes_is_told_once_and_of_all_of_it() -> None:
 
 def test_stopped_at_once_it_gives_the_process_alone() -> None:
     clean = camera()[100:148, 200:248].astype(np.float32)
-    r = bd.denoise(clean, 5.0, method="stack", arch=SMALL, callback=lambda progress: True)
+    r = bd.denoise(clean, 5.0, method="stack", arch=SMALL, callback=lambda snapshot: True)
     assert r.stopped == "interrupted" and "network_weight" not in r.info
 
 
@@ -210,8 +210,8 @@ def test_another_operator_is_refused_in_one_line() -> None:
 
 @pytest.mark.parametrize("stop", [35, 75])
 def test_a_network_that_has_hardly_begun_spoils_nothing(stop: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Stopped at the end of a part: where no network has come to yet, patches that saw the hidden pixels would speak for it."""
-    monkeypatch.setattr("bayesdip.fit.parts.PIXELS", 48**2)
+    """Stopped at the end of a part: where no network has come to yet, patches that saw the held-out pixels would speak for it."""
+    monkeypatch.setattr("bayesdip.networks.tiles.PIXELS", 48**2)
     clean = camera()[100:196, 200:296].astype(np.float32)
     noisy = clean + np.random.default_rng(0).normal(0, 25, clean.shape).astype(np.float32)
     alone = bd.denoise(noisy, 25.0, method="gp", kernel="nonlocal", effort="fast")

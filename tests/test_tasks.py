@@ -244,7 +244,7 @@ def test_every_named_kernel_restores():
 
 
 def test_a_picture_over_memory_is_restored_in_blocks(monkeypatch):
-    from bayesdip.gp import method
+    from bayesdip.methods import gp as method
 
     image = smooth_picture((96, 80))
     mask = np.random.default_rng(0).random(image.shape) < 0.5

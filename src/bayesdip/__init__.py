@@ -16,16 +16,16 @@ __version__ = "0.1.0"
 
 # Where each public name lives. Submodules stand for themselves.
 _HOME = {
-    "denoise": "tasks",
-    "inpaint": "tasks",
-    "upscale": "tasks",
-    "deblur": "tasks",
-    "restore": "tasks",
+    "denoise": "api",
+    "inpaint": "api",
+    "upscale": "api",
+    "deblur": "api",
+    "restore": "api",
     "compare": "comparison",
     "Comparison": "comparison",
-    "Restoration": "restoration",
-    "Progress": "monitor",
-    "Estimate": "monitor",
+    "Restoration": "result",
+    "Snapshot": "progress",
+    "Estimate": "progress",
     "Gaussian": "noise",
     "Laplace": "noise",
     "Poisson": "noise",
@@ -62,10 +62,10 @@ __all__ = [
     "NonFiniteError",
     "Poisson",
     "PoissonGaussian",
-    "Progress",
     "ResourceError",
     "Restoration",
     "ShapeError",
+    "Snapshot",
     "Speckle",
     "arch",
     "compare",
@@ -87,6 +87,7 @@ __all__ = [
 
 if TYPE_CHECKING:
     from bayesdip import arch, errors, gp, io, kernels, noise, operators
+    from bayesdip.api import deblur, denoise, inpaint, restore, upscale
     from bayesdip.comparison import Comparison, compare
     from bayesdip.errors import (
         BayesDipError,
@@ -96,7 +97,6 @@ if TYPE_CHECKING:
         ResourceError,
         ShapeError,
     )
-    from bayesdip.monitor import Estimate, Progress
     from bayesdip.noise import (
         Gaussian,
         Laplace,
@@ -108,8 +108,8 @@ if TYPE_CHECKING:
         estimate_sigma,
     )
     from bayesdip.operators import Blur, Downsample, Identity, Mask
-    from bayesdip.restoration import Restoration
-    from bayesdip.tasks import deblur, denoise, inpaint, restore, upscale
+    from bayesdip.progress import Estimate, Snapshot
+    from bayesdip.result import Restoration
 
 
 def __getattr__(name: str) -> Any:

@@ -2,7 +2,7 @@
 
 What is wanted is the error of the noise-free picture ``x``; what is seen on a held-out pixel is
 ``r = y - mean``, the error plus that pixel's noise, whose size is known. A held-out pixel was
-hidden from the method, so its noise and the method's error are independent, and
+held_out from the method, so its noise and the method's error are independent, and
 
     E r^2 = n + v,    n the noise's variance,    v = floor^2 + scale^2 std^2,
 

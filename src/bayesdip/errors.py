@@ -25,7 +25,7 @@ class FileError(BayesDipError):
 
 
 class NoResultError(BayesDipError):
-    """A run ended before there was a picture; ``reason`` says why, as ``Monitor.stop_reason`` does."""
+    """A run ended before there was a picture; ``reason`` says why, as ``Progress.stop_reason`` does."""
 
     def __init__(self, message: str, reason: str = "") -> None:
         super().__init__(message)

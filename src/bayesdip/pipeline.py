@@ -10,19 +10,20 @@ import torch
 from torch import Tensor
 
 from bayesdip import arch as archs
-from bayesdip import kernels, methods, presets
+from bayesdip import kernels, presets
 from bayesdip.arch import Architecture
 from bayesdip.errors import ShapeError
-from bayesdip.held_out import calibrate_on, calibrated_std, choose_held_out, held_out_error, learn_from
+from bayesdip.holdout import calibrate_on, calibrated_std, choose_held_out, held_out_error, learn_from
 from bayesdip.kernels.kernel import Kernel
-from bayesdip.measurement import Measurement
-from bayesdip.monitor import Callback, Monitor
+from bayesdip.methods import registry as methods
 from bayesdip.noise import Gaussian, Noise
 from bayesdip.operators import Identity, Mask, Operator
 from bayesdip.posterior import Posterior
-from bayesdip.restoration import Restoration
-from bayesdip.scale import Layout, Units
+from bayesdip.problem import Problem
+from bayesdip.progress import Callback, Progress
+from bayesdip.result import Restoration
 from bayesdip.settings import METHODS, Settings, one_of, pick_device
+from bayesdip.units import Layout, Units
 
 # The method that goes by the operator.
 AUTO = "auto"
@@ -48,7 +49,7 @@ class Options(TypedDict, total=False):
     device : str
         ``"auto"``, ``"cpu"``, ``"cuda"``, ...
     callback : callable
-        Called with a :class:`bayesdip.Progress`; returning True ends the run.
+        Called with a :class:`bayesdip.Snapshot`; returning True ends the run.
     samples : int
         Posterior samples to keep; by default 16, and none for ``gp``, to which they would be most of the work.
     draws : int
@@ -93,7 +94,7 @@ def run_pipeline(
     data: Tensor, operator: Operator, noise: Noise, layout: Layout, options: Options
 ) -> Restoration:
     """Restore ``data``, float64 (C, *operator.output_shape) in their own scale."""
-    monitor = Monitor(options.get("callback"), options.get("time_budget"))
+    progress = Progress(options.get("callback"), options.get("time_budget"))
     settings = settings_of(options, operator, noise)
     if settings.method != "gp" and len(operator.input_shape) > 2:
         raise ShapeError(
@@ -101,30 +102,30 @@ def run_pipeline(
             "say channel_axis=-1 if the last axis holds colours; volumes are restored by method='gp' alone"
         )
     units = working_units(data, operator)
-    measurement = Measurement(units.to_working(data), operator, noise.rescaled(units.shift, units.scale))
-    hidden = choose_held_out(measurement, settings.seed)
+    problem = Problem(units.to_working(data), operator, noise.rescaled(units.shift, units.scale))
+    held_out = choose_held_out(problem, settings.seed)
     run = methods.named(settings.method)
     calibration = held_out = None
-    with monitor.interruptible():
-        if hidden is None:
-            posterior = run(measurement, settings, monitor)
+    with progress.interruptible():
+        if held_out is None:
+            posterior = run(problem, settings, progress)
         elif settings.method in ("gp", "stack"):
             # They give the posterior without the held-out pixels by the way.
-            posterior = run(replace(measurement, hidden=hidden), settings, monitor)
+            posterior = run(replace(problem, held_out=held_out), settings, progress)
             if posterior.without is not None:
-                held_out = held_out_error(posterior.without, measurement, hidden)
-                calibration = calibrate_on(posterior.without, measurement, hidden, settings.seed)
+                held_out = held_out_error(posterior.without, problem, held_out)
+                calibration = calibrate_on(posterior.without, problem, held_out, settings.seed)
         else:
-            seen = replace(measurement, operator=operator.with_hidden(hidden), hidden=hidden)
-            posterior = run(seen, settings, monitor)
-            held_out = held_out_error(posterior, measurement, hidden)
-            calibration = calibrate_on(posterior, measurement, hidden, settings.seed)
+            seen = replace(problem, operator=operator.with_held_out(held_out), held_out=held_out)
+            posterior = run(seen, settings, progress)
+            held_out = held_out_error(posterior, problem, held_out)
+            calibration = calibrate_on(posterior, problem, held_out, settings.seed)
             if calibration is not None:
-                posterior = learn_from(posterior, measurement, hidden, calibration, settings.seed)
-    posterior = put_back_known(posterior, measurement)
+                posterior = learn_from(posterior, problem, held_out, calibration, settings.seed)
+    posterior = put_back_known(posterior, problem)
     better = None
     if calibration is not None and posterior.std is not None:
-        better = calibrated_std(posterior, measurement, calibration)
+        better = calibrated_std(posterior, problem, calibration)
     return Restoration(
         mean=layout.cast(layout.to_array(units.to_own(posterior.mean))),
         std=None if posterior.std is None else _std(posterior.std, units, layout),
@@ -132,8 +133,8 @@ def run_pipeline(
         trace=posterior.trace,
         sigma=_sigma(noise),
         held_out=None if held_out is None else held_out * units.scale,
-        held_out_count=0 if hidden is None else int(hidden.sum()) * measurement.channels,
-        seconds=monitor.elapsed,
+        held_out_count=0 if held_out is None else int(held_out.sum()) * problem.channels,
+        seconds=progress.elapsed,
         stopped=posterior.stopped,
         settings=settings.to_dict() | {"operator": repr(operator), "noise": noise.describe()},
         info=posterior.info,
@@ -188,13 +189,13 @@ def working_units(data: Tensor, operator: Operator) -> Units:
     return Units(0.0, largest / gain if largest > 0 and gain > 0 else 1.0)
 
 
-def put_back_known(posterior: Posterior, measurement: Measurement) -> Posterior:
+def put_back_known(posterior: Posterior, problem: Problem) -> Posterior:
     """Where a pixel was seen without noise, that is its value, and nothing is uncertain."""
-    noise, operator = measurement.noise, measurement.operator
+    noise, operator = problem.noise, problem.operator
     if not (noise.is_exact and isinstance(operator, Identity | Mask)):
         return posterior
-    known = operator.observed.expand(measurement.y.shape)
-    y = measurement.y
+    known = operator.observed.expand(problem.y.shape)
+    y = problem.y
 
     def fill(picture: Tensor) -> Tensor:
         return torch.where(known, y, picture.double().cpu())

@@ -30,7 +30,7 @@ class Posterior:
         From which chain each sample comes, 0, 1, ...; the samples of a chain follow each other in
         time. None where samples are independent draws.
     without : Posterior or None
-        The posterior without the measurement's hidden entries: mean and standard deviation alone.
+        The posterior without the problem's held-out entries: mean and standard deviation alone.
     info : dict
         Facts about the run that belong to the method alone (iterations, temperature, ...).
     """

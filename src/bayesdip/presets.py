@@ -8,7 +8,7 @@ from typing import Any
 from bayesdip.arch.architecture import Architecture
 from bayesdip.arch.networks import Skip
 from bayesdip.errors import BayesDipError
-from bayesdip.fit.effort import PAPER
+from bayesdip.networks.schedule import PAPER
 from bayesdip.settings import Settings, one_of
 
 

@@ -10,7 +10,7 @@ from bayesdip.errors import BayesDipError
 if TYPE_CHECKING:
     from bayesdip.arch.architecture import Architecture
     from bayesdip.kernels.kernel import Kernel
-    from bayesdip.kernels.patches import PatchKernel
+    from bayesdip.patches.pilot import PatchKernel
 
 METHODS = ("gp", "sgld", "stack", "map", "variational", "dropout")
 EFFORTS = ("fast", "balanced", "best")

@@ -2,17 +2,17 @@
 
 from bayesdip.arch.activations import GELU, Erf, LeakyReLU, Sigmoid
 from bayesdip.arch.architecture import Architecture
-from bayesdip.arch.classic import DeepDecoder, Flat, MaxPool, Mixer, ResNet, UNet
-from bayesdip.arch.combine import Residual, Sequential, SkipConcat
+from bayesdip.arch.combinators import Residual, Sequential, SkipConcat
+from bayesdip.arch.comparison_networks import DeepDecoder, Flat, MaxPool, Mixer, ResNet, UNet
+from bayesdip.arch.coregionalisation import TokenMixer
 from bayesdip.arch.covariance import Covariance
 from bayesdip.arch.exact import Exact
+from bayesdip.arch.gain import Gain
+from bayesdip.arch.infinite_width import ArchitectureKernel, TangentKernel
 from bayesdip.arch.layers import BatchNorm, Conv, Depthwise, Identity, Layer
-from bayesdip.arch.limit import ArchitectureKernel, TangentKernel
-from bayesdip.arch.mixing import TokenMixer
 from bayesdip.arch.network import Network
 from bayesdip.arch.networks import Decoder, Shuffle, Skip, decoder, from_dict, named, names, shuffle, skip
 from bayesdip.arch.resampling import Downsample, PixelShuffle, Upsample
-from bayesdip.arch.scaling import Gain
 from bayesdip.arch.stationary import Stationary
 from bayesdip.arch.tangent import Tangent
 

@@ -12,13 +12,13 @@ import torch
 from torch import Tensor
 
 from bayesdip.arch.activations import Sigmoid
-from bayesdip.arch.combine import Sequential
+from bayesdip.arch.combinators import Sequential
 from bayesdip.arch.covariance import Filter
 from bayesdip.arch.exact import Exact
+from bayesdip.arch.gain import Gain
+from bayesdip.arch.infinite_width import ArchitectureKernel, TangentKernel, exact_covariance, exact_tangent
 from bayesdip.arch.layers import CONVOLUTIONS, Layer
-from bayesdip.arch.limit import ArchitectureKernel, TangentKernel, exact_covariance, exact_tangent
 from bayesdip.arch.network import GridRule, Network
-from bayesdip.arch.scaling import Gain
 from bayesdip.arch.stationary import Stationary, white
 from bayesdip.errors import BayesDipError
 

@@ -17,8 +17,8 @@ import torch
 from torch import Tensor
 
 from bayesdip.arch.covariance import Covariance, Filter, Nonlinearity, along, scale_quadrature
-from bayesdip.arch.history import History
 from bayesdip.arch.padding import continued
+from bayesdip.arch.quasi_monte_carlo import History
 from bayesdip.arch.stationary import Stationary
 from bayesdip.errors import ShapeError
 

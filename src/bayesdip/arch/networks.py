@@ -14,8 +14,8 @@ from typing import Any, ClassVar
 
 from bayesdip.arch.activations import LeakyReLU
 from bayesdip.arch.architecture import Architecture, check_at_least, check_choice
-from bayesdip.arch.classic import DeepDecoder, Flat, Mixer, ResNet, UNet
-from bayesdip.arch.combine import Sequential, SkipConcat
+from bayesdip.arch.combinators import Sequential, SkipConcat
+from bayesdip.arch.comparison_networks import DeepDecoder, Flat, Mixer, ResNet, UNet
 from bayesdip.arch.layers import BatchNorm, Conv, Layer
 from bayesdip.arch.network import GridRule
 from bayesdip.arch.padding import PADDINGS

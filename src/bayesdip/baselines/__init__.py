@@ -5,7 +5,7 @@
     from bayesdip import baselines
 
     baselines.names("denoise")                  # tv, nlm, wavelet, bilateral, bm3d
-    run = baselines.named("nlm").method(0.6)    # (measurement, settings, monitor) -> Posterior
+    run = baselines.named("nlm").method(0.6)    # (problem, settings, progress) -> Posterior
 
 A baseline gives a picture and no standard deviation. Each has one parameter and a small grid of
 values for it; :func:`tune` picks the value with the least error by a score that needs no clean

@@ -14,11 +14,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from bayesdip.errors import BayesDipError, ShapeError
-from bayesdip.measurement import Measurement
-from bayesdip.methods import Method
-from bayesdip.monitor import Monitor
+from bayesdip.methods.registry import Method
 from bayesdip.operators import Blur, Compose, Downsample, Identity, Mask, Operator
 from bayesdip.posterior import Posterior
+from bayesdip.problem import Problem
+from bayesdip.progress import Progress
 from bayesdip.settings import Settings
 
 Floats = NDArray[np.float64]
@@ -42,7 +42,7 @@ class Baseline:
     tasks : tuple of {"denoise", "inpaint", "upscale", "deblur"}
         What it is made for.
     function : callable
-        ``function(measurement, value)`` gives the picture, float64 (C, M, N), in working units.
+        ``function(problem, value)`` gives the picture, float64 (C, M, N), in working units.
     parameter : str
         What the value is, in words that follow it: ``"x sigma"``, ``"iterations"``.
     values : tuple of float
@@ -57,7 +57,7 @@ class Baseline:
 
     name: str
     tasks: tuple[str, ...]
-    function: Callable[[Measurement, float], Tensor]
+    function: Callable[[Problem, float], Tensor]
     parameter: str
     values: tuple[float, ...]
     usual: float
@@ -72,13 +72,13 @@ class Baseline:
         """Its setting in a few words."""
         return f"{value:g} {self.parameter}" if self.parameter else ""
 
-    def applies(self, measurement: Measurement) -> bool:
+    def applies(self, problem: Problem) -> bool:
         """Whether it is made for the problem: noisy pictures with holes are filled, then denoised."""
-        task = task_of(measurement.operator)
-        noisy_holes = task == "inpaint" and "denoise" in self.tasks and noise_level(measurement) > 0
+        task = task_of(problem.operator)
+        noisy_holes = task == "inpaint" and "denoise" in self.tasks and noise_level(problem) > 0
         return task in self.tasks or noisy_holes
 
-    def restore(self, measurement: Measurement, value: float) -> Tensor:
+    def restore(self, problem: Problem, value: float) -> Tensor:
         """The restored picture, float64 (C, M, N), in working units.
 
         Raises
@@ -86,19 +86,19 @@ class Baseline:
         BayesDipError
             It is not made for this problem, its library is not installed, or the library refuses.
         """
-        if not self.applies(measurement):
+        if not self.applies(problem):
             raise BayesDipError(
-                f"{self.name} is made for {' and '.join(self.tasks)}, and this is {task_of(measurement.operator)}: "
+                f"{self.name} is made for {' and '.join(self.tasks)}, and this is {task_of(problem.operator)}: "
                 "choose another method"
             )
-        if len(measurement.grid) != 2:
+        if len(problem.grid) != 2:
             raise ShapeError(
-                f"the picture has a grid of {len(measurement.grid)} axes: {self.name} expects 2; say channel_axis"
+                f"the picture has a grid of {len(problem.grid)} axes: {self.name} expects 2; say channel_axis"
             )
         if why := self.unavailable():
             raise BayesDipError(why)
         try:
-            restored = self.function(measurement, value)
+            restored = self.function(problem, value)
         except BayesDipError:
             raise
         except Exception as error:  # another library's, of any kind: it refuses, and the others go on
@@ -111,15 +111,15 @@ class Baseline:
         """The baseline behind the signature of our methods; ``value`` by default its usual one."""
         chosen = self.usual if value is None else value
 
-        def run(measurement: Measurement, settings: Settings, monitor: Monitor) -> Posterior:
-            mean = self.restore(measurement, chosen)
+        def run(problem: Problem, settings: Settings, progress: Progress) -> Posterior:
+            mean = self.restore(problem, chosen)
             return Posterior(mean, None, mean.new_empty(0, *mean.shape), {"step": []}, info={"value": chosen})
 
         return run
 
 
 def task_of(operator: Operator) -> str:
-    """Which of the four tasks a measurement poses; outputs hidden from a blur or downsampling do not count."""
+    """Which of the four tasks a problem poses; outputs held_out from a blur or downsampling do not count."""
     inner = operator.inner if isinstance(operator, Compose) and isinstance(operator.outer, Mask) else operator
     for task, kind in (("denoise", Identity), ("inpaint", Mask), ("upscale", Downsample), ("deblur", Blur)):
         if isinstance(inner, kind):
@@ -143,10 +143,10 @@ def library(module: str) -> Any:
         raise BayesDipError(GET[module]) from error
 
 
-def noise_level(measurement: Measurement) -> float:
+def noise_level(problem: Problem) -> float:
     """Root of the mean noise variance over all channels, in working units."""
-    seen = measurement.operator.observed
-    return float(measurement.noise.variance(measurement.y, seen).mean().sqrt())
+    seen = problem.operator.observed
+    return float(problem.noise.variance(problem.y, seen).mean().sqrt())
 
 
 def to_array(picture: Tensor) -> Floats:

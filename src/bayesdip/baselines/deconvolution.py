@@ -10,40 +10,38 @@ from torch import Tensor
 from bayesdip.baselines.baseline import Baseline, Floats, by_channel, to_array, to_tensor
 from bayesdip.baselines.filling import filled
 from bayesdip.errors import BayesDipError
-from bayesdip.measurement import Measurement
 from bayesdip.operators import Blur, Compose
+from bayesdip.problem import Problem
 
 # Richardson-Lucy is for light: data below this are raised to it.
 DARKEST = 1e-3
 
 
-def wiener(measurement: Measurement, value: float) -> Tensor:
+def wiener(problem: Problem, value: float) -> Tensor:
     """The linear estimate for a prior on the Laplacian, of weight ``value``."""
     from skimage.restoration import wiener as skimage_wiener
 
     return _deblurred(
-        measurement,
+        problem,
         lambda data, psf: skimage_wiener(data, psf, value, clip=False),  # type: ignore[no-untyped-call]
     )
 
 
-def richardson_lucy(measurement: Measurement, value: float) -> Tensor:
+def richardson_lucy(problem: Problem, value: float) -> Tensor:
     """Expectation-maximisation for counts, stopped after ``value`` iterations."""
     from skimage.restoration import richardson_lucy as skimage_richardson_lucy
 
     return _deblurred(
-        measurement,
+        problem,
         lambda data, psf: skimage_richardson_lucy(  # type: ignore[no-untyped-call]
             np.maximum(data, DARKEST), psf, num_iter=int(value), clip=False, filter_epsilon=DARKEST
         ),
     )
 
 
-def _deblurred(measurement: Measurement, deconvolve: Callable[[Floats, Floats], Floats]) -> Tensor:
+def _deblurred(problem: Problem, deconvolve: Callable[[Floats, Floats], Floats]) -> Tensor:
     """Every channel by itself, continued beyond its border as the operator has it."""
-    operator = (
-        measurement.operator.inner if isinstance(measurement.operator, Compose) else measurement.operator
-    )
+    operator = problem.operator.inner if isinstance(problem.operator, Compose) else problem.operator
     if not isinstance(operator, Blur):
         raise BayesDipError(f"{operator!r} is no blur: expected one with a known point spread function")
     psf = operator.psf.numpy()
@@ -55,7 +53,7 @@ def _deblurred(measurement: Measurement, deconvolve: Callable[[Floats, Floats], 
         wide = np.pad(channel, [(m, m) for m in margins], mode=mode)  # type: ignore[call-overload]
         return np.asarray(deconvolve(wide, psf))[margins[0] : -margins[0], margins[1] : -margins[1]]
 
-    return to_tensor(by_channel(to_array(filled(measurement)), apply))
+    return to_tensor(by_channel(to_array(filled(problem)), apply))
 
 
 BASELINES = (

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from bayesdip.errors import BayesDipError
-from bayesdip.measurement import Measurement
+from bayesdip.problem import Problem
 
 # Standard deviations (pixels) of the windows: each fills what the one before did not reach.
 WINDOWS = (0.7, 1.5, 4.0, 12.0, 40.0, 150.0, 600.0)
@@ -14,7 +14,7 @@ WINDOWS = (0.7, 1.5, 4.0, 12.0, 40.0, 150.0, 600.0)
 LEAST_WEIGHT = 1e-3
 
 
-def filled(measurement: Measurement) -> Tensor:
+def filled(problem: Problem) -> Tensor:
     """The data, float64 (C, M, N), unobserved ones replaced by a Gaussian average of those around them.
 
     Raises
@@ -24,8 +24,8 @@ def filled(measurement: Measurement) -> Tensor:
     """
     from scipy.ndimage import gaussian_filter
 
-    y = measurement.y.detach().cpu().double()
-    known = measurement.operator.observed.expand(y.shape)
+    y = problem.y.detach().cpu().double()
+    known = problem.operator.observed.expand(y.shape)
     if known.all():
         return y
     if not known.flatten(1).any(1).all():

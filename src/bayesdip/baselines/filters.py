@@ -14,7 +14,7 @@ from torch import Tensor
 
 from bayesdip.baselines.baseline import Baseline, by_channel, library, noise_level, to_array, to_tensor
 from bayesdip.baselines.filling import filled
-from bayesdip.measurement import Measurement
+from bayesdip.problem import Problem
 
 PATCH, REACH = 5, 6
 # Shifts along each axis over which wavelet thresholding is averaged (Coifman and Donoho 1995).
@@ -23,11 +23,11 @@ WAVELET = "db2"
 BILATERAL_WINDOW, BILATERAL_REACH = 9, 1.5
 
 
-def non_local_means(measurement: Measurement, value: float) -> Tensor:
+def non_local_means(problem: Problem, value: float) -> Tensor:
     """Buades, Coll, Morel 2005, the fast version of Froment 2014; ``h = value sigma``."""
     from skimage.restoration import denoise_nl_means
 
-    data, sigma = to_array(filled(measurement)), noise_level(measurement)
+    data, sigma = to_array(filled(problem)), noise_level(problem)
     restored = denoise_nl_means(
         data,
         patch_size=PATCH,
@@ -40,14 +40,14 @@ def non_local_means(measurement: Measurement, value: float) -> Tensor:
     return to_tensor(restored.reshape(data.shape))  # it drops a single channel's axis
 
 
-def wavelet(measurement: Measurement, value: float) -> Tensor:
+def wavelet(problem: Problem, value: float) -> Tensor:
     """BayesShrink (Chang, Yu, Vetterli 2000) for noise of ``value sigma``, averaged over shifts."""
     from skimage.restoration import cycle_spin, denoise_wavelet
 
     library("pywt")
-    data = to_array(filled(measurement))
+    data = to_array(filled(problem))
     options = {
-        "sigma": value * noise_level(measurement),
+        "sigma": value * noise_level(problem),
         "wavelet": WAVELET,
         "channel_axis": -1,
         "convert2ycbcr": data.shape[-1] == 3,
@@ -63,11 +63,11 @@ def wavelet(measurement: Measurement, value: float) -> Tensor:
     return to_tensor(low + span * restored)
 
 
-def bilateral(measurement: Measurement, value: float) -> Tensor:
+def bilateral(problem: Problem, value: float) -> Tensor:
     """Tomasi and Manduchi 1998; colours as far apart as ``value sigma`` are averaged."""
     cv2 = library("cv2")
-    data = to_array(filled(measurement)).astype("float32")
-    strength = max(value * noise_level(measurement), 1e-6)
+    data = to_array(filled(problem)).astype("float32")
+    strength = max(value * noise_level(problem), 1e-6)
 
     def apply(picture: NDArray[Any]) -> NDArray[Any]:
         return np.asarray(cv2.bilateralFilter(picture, BILATERAL_WINDOW, strength, BILATERAL_REACH))
@@ -75,10 +75,10 @@ def bilateral(measurement: Measurement, value: float) -> Tensor:
     return to_tensor(apply(data) if data.shape[-1] == 3 else by_channel(data, apply))
 
 
-def bm3d(measurement: Measurement, value: float) -> Tensor:
+def bm3d(problem: Problem, value: float) -> Tensor:
     """Dabov, Foi, Katkovnik, Egiazarian 2007, told that the noise is ``value sigma``."""
     package = library("bm3d")
-    data, sigma = to_array(filled(measurement)), value * noise_level(measurement)
+    data, sigma = to_array(filled(problem)), value * noise_level(problem)
     if data.shape[-1] == 3:
         return to_tensor(package.bm3d_rgb(data, sigma))
     return to_tensor(by_channel(data, lambda picture: package.bm3d(picture, sigma)))

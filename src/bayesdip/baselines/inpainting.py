@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from bayesdip.baselines.baseline import Baseline, library, to_array, to_tensor
-from bayesdip.measurement import Measurement
+from bayesdip.problem import Problem
 
 Array = NDArray[Any]
 
@@ -18,27 +18,27 @@ Array = NDArray[Any]
 LEVELS = 65535
 
 
-def biharmonic(measurement: Measurement, value: float) -> Tensor:
+def biharmonic(problem: Problem, value: float) -> Tensor:
     """Damelin and Hoang 2018: the fourth derivatives vanish in the holes."""
     from skimage.restoration import inpaint_biharmonic
 
     return _by_channel(
-        measurement,
+        problem,
         lambda data, gone: inpaint_biharmonic(data, gone),
     )
 
 
-def navier_stokes(measurement: Measurement, value: float) -> Tensor:
+def navier_stokes(problem: Problem, value: float) -> Tensor:
     """Bertalmio, Bertozzi, Sapiro 2001, within ``value`` pixels."""
-    return _opencv(measurement, value, "INPAINT_NS")
+    return _opencv(problem, value, "INPAINT_NS")
 
 
-def telea(measurement: Measurement, value: float) -> Tensor:
+def telea(problem: Problem, value: float) -> Tensor:
     """Telea 2004, within ``value`` pixels."""
-    return _opencv(measurement, value, "INPAINT_TELEA")
+    return _opencv(problem, value, "INPAINT_TELEA")
 
 
-def _opencv(measurement: Measurement, radius: float, flag: str) -> Tensor:
+def _opencv(problem: Problem, radius: float, flag: str) -> Tensor:
     cv2 = library("cv2")
 
     def fill(data: Array, gone: Array) -> Array:
@@ -47,13 +47,13 @@ def _opencv(measurement: Measurement, radius: float, flag: str) -> Tensor:
         full = cv2.inpaint(levels, gone.astype(np.uint8), radius, getattr(cv2, flag))
         return np.asarray(low + span * full.astype(np.float64) / LEVELS)
 
-    return _by_channel(measurement, fill)
+    return _by_channel(problem, fill)
 
 
-def _by_channel(measurement: Measurement, fill: Callable[[Array, Array], Array]) -> Tensor:
+def _by_channel(problem: Problem, fill: Callable[[Array, Array], Array]) -> Tensor:
     """Every channel by itself, for its own missing pixels; the known ones stay."""
-    known = to_array(measurement.operator.observed.expand(measurement.y.shape)) > 0
-    data = to_array(measurement.y)
+    known = to_array(problem.operator.observed.expand(problem.y.shape)) > 0
+    data = to_array(problem.y)
     filled = [
         np.where(known[..., c], data[..., c], fill(np.where(known[..., c], data[..., c], 0), ~known[..., c]))
         for c in range(data.shape[-1])

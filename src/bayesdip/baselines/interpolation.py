@@ -7,29 +7,29 @@ from torch import Tensor
 
 from bayesdip.baselines.baseline import Baseline, Floats, by_channel, to_array, to_tensor
 from bayesdip.baselines.filling import filled
-from bayesdip.measurement import Measurement
+from bayesdip.problem import Problem
 
 
-def lanczos(measurement: Measurement, value: float) -> Tensor:
+def lanczos(problem: Problem, value: float) -> Tensor:
     """Three lobes."""
-    return _resized(measurement, "LANCZOS")
+    return _resized(problem, "LANCZOS")
 
 
-def bicubic(measurement: Measurement, value: float) -> Tensor:
+def bicubic(problem: Problem, value: float) -> Tensor:
     """Keys' cubic with a = -1/2."""
-    return _resized(measurement, "BICUBIC")
+    return _resized(problem, "BICUBIC")
 
 
-def _resized(measurement: Measurement, name: str) -> Tensor:
+def _resized(problem: Problem, name: str) -> Tensor:
     from PIL import Image
 
-    rows, columns = measurement.grid
+    rows, columns = problem.grid
 
     def enlarge(channel: Floats) -> Floats:
         small = Image.fromarray(channel.astype(np.float32))
         return np.asarray(small.resize((columns, rows), Image.Resampling[name]), dtype=np.float64)
 
-    return to_tensor(by_channel(to_array(filled(measurement)), enlarge))
+    return to_tensor(by_channel(to_array(filled(problem)), enlarge))
 
 
 BASELINES = (

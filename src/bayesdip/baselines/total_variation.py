@@ -7,8 +7,8 @@ from torch import Tensor
 
 from bayesdip.baselines.baseline import Baseline, noise_level, task_of, to_array, to_tensor
 from bayesdip.baselines.filling import filled
-from bayesdip.measurement import Measurement
 from bayesdip.operators import Operator
+from bayesdip.problem import Problem
 
 ITERATIONS, INNER_ITERATIONS = 60, 25
 POWER_STEPS = 12
@@ -16,19 +16,19 @@ POWER_STEPS = 12
 EXACT = 0.01
 
 
-def total_variation(measurement: Measurement, value: float) -> Tensor:
+def total_variation(problem: Problem, value: float) -> Tensor:
     """The picture of weight ``value sigma`` on its total variation.
 
     Denoising is one call of scikit-image's dual algorithm (Chambolle 2004). With an operator it
     is the proximal step of an accelerated gradient method (FISTA, Beck and Teboulle 2009).
     """
-    weight = value * max(noise_level(measurement), EXACT)
-    operator = measurement.operator
+    weight = value * max(noise_level(problem), EXACT)
+    operator = problem.operator
     task = task_of(operator)
-    data = filled(measurement)
+    data = filled(problem)
     if task == "denoise":
         return _smoothed(data, weight)
-    y = torch.where(operator.observed, measurement.y.cpu().double(), 0.0)
+    y = torch.where(operator.observed, problem.y.cpu().double(), 0.0)
     step = 1 / _norm(operator)
     x = data if task != "upscale" else _enlarged(data, operator)
     z, inertia = x, 1.0

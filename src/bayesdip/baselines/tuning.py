@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from bayesdip.baselines.baseline import Baseline
-from bayesdip.measurement import Measurement
+from bayesdip.problem import Problem
 
 
 @dataclass(frozen=True)
@@ -28,12 +28,12 @@ class Tuning:
     restored: Tensor
 
 
-def tune(baseline: Baseline, seen: Measurement, error: Callable[[Tensor], float]) -> Tuning:
+def tune(baseline: Baseline, seen: Problem, error: Callable[[Tensor], float]) -> Tuning:
     """Try every value of the baseline's grid on the data ``seen``.
 
     Parameters
     ----------
-    seen : Measurement
+    seen : Problem
         Without what the error is measured on.
     error : callable
         From a restored picture (C, M, N) in working units to a number, less is better; the same

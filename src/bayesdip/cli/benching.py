@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any, cast
 
 import typer
+from benchmarks.catalogue import BENCHMARKS, Request, run_benchmark
 
-from bayesdip.bench.catalogue import BENCHMARKS, Request, run_benchmark
 from bayesdip.pipeline import Options
 
 

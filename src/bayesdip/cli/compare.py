@@ -19,7 +19,7 @@ from bayesdip.cli.guard import TYPED, one_line
 from bayesdip.cli.outputs import check_folder
 from bayesdip.cli.summary import SCHEMA, plain
 from bayesdip.comparison import Comparison, compare
-from bayesdip.comparison.contenders import all_names
+from bayesdip.comparison.candidates import all_names
 from bayesdip.comparison.page import files_of, suffix_for, write_page
 from bayesdip.errors import BayesDipError, FileError
 from bayesdip.io import Picture, atomic_write, check_mask, read_mask, read_picture, read_psf
@@ -152,11 +152,11 @@ def as_json(request: Request, comparison: Comparison) -> str:
     told = {
         "schema": SCHEMA,
         "version": __version__,
-        "input": {"path": str(request.source), "dtype": str(comparison.problem.given.dtype)},
+        "input": {"path": str(request.source), "dtype": str(comparison.setup.given.dtype)},
         "files": written(request),
         **comparison.summary(),
         "task": "compare",
-        "compared": comparison.problem.task,
+        "compared": comparison.setup.task,
     }
     return json.dumps(plain(told), allow_nan=False)
 

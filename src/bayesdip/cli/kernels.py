@@ -11,9 +11,9 @@ import torch
 import typer
 
 from bayesdip import arch as archs
-from bayesdip.arch.walk import walk
+from bayesdip.arch.layerwise import walk
 from bayesdip.errors import BayesDipError
-from bayesdip.gp.grid import embed
+from bayesdip.gp.grid_covariance import embed
 from bayesdip.io import atomic_write
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ def show_kernel(name: str, lags: int, dims: int, output: Path | None, *, force: 
     power = embed(kernel, (SPECTRUM_LAGS,) * dims, constant=False, like=torch.zeros(1)).spectrum.double()
     power = power[(0,) * (dims - 1)]  # along the last axis
     if output is not None:
-        from bayesdip.figures import kernel_figure
+        from bayesdip.report.figures import kernel_figure
 
         _save(kernel_figure(arch.describe(), kernel.values.numpy(), power.numpy(), stages, 32), output, force)
     if as_json:
@@ -76,7 +76,7 @@ def show_samples(
     draws = [_network_draw(arch, grid, width, generator) for _ in range(count)]
     process = embed(arch.kernel(dims=dims), grid, constant=True, like=torch.zeros(1, dtype=torch.float64))
     limit = process.draw((count, 1), generator)[:, 0].numpy()
-    from bayesdip.figures import draws_figure
+    from bayesdip.report.figures import draws_figure
 
     shown = width or arch.width
     rows = [(f"network, width {shown}", np.stack(draws)), ("Gaussian process", limit)]

@@ -82,6 +82,6 @@ def report(keep: Keep = KEPT) -> None:
 
 
 def _shortly(line: str) -> None:
-    """Progress goes to standard error, without the curves."""
+    """Snapshot goes to standard error, without the curves."""
     parts = [part for part in line.split("  ") if "[" not in part and not part.startswith("conditions")]
     typer.echo("  " + "  ".join(parts), err=True)

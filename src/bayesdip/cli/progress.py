@@ -1,4 +1,4 @@
-"""Progress on standard error: the cost first, then where the run stands, and how the fit stands to the noise."""
+"""Snapshot on standard error: the cost first, then where the run stands, and how the fit stands to the noise."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from bayesdip.monitor import Callback, Progress, clock
+from bayesdip.progress import Callback, Snapshot, clock
 
 if TYPE_CHECKING:
     from rich.live import Live
@@ -30,7 +30,7 @@ PLAIN_EVERY = 10.0
 
 @contextmanager
 def watching(unit: str = "noise level", label: str = "") -> Iterator[Callback]:
-    """A callback that shows progress: live on a terminal, else in a few plain lines.
+    """A callback that shows snapshot: live on a terminal, else in a few plain lines.
 
     Parameters
     ----------
@@ -41,18 +41,18 @@ def watching(unit: str = "noise level", label: str = "") -> Iterator[Callback]:
     """
     console = Console(stderr=True, highlight=False)
     if not console.is_terminal:
-        yield PlainProgress(unit, label)
+        yield PlainDisplay(unit, label)
         return
     from rich.live import Live
 
-    shown = LiveProgress(unit, label)
+    shown = LiveDisplay(unit, label)
     with Live(shown, console=console, transient=True, refresh_per_second=8, redirect_stdout=False) as live:
         shown.live = live
         yield shown
 
 
 @dataclass
-class PlainProgress:
+class PlainDisplay:
     """A line for the cost, one for each phase, and one now and then."""
 
     unit: str
@@ -61,14 +61,14 @@ class PlainProgress:
     told: bool = False
     said: float = field(default_factory=time.monotonic)
 
-    def __call__(self, progress: Progress) -> None:
-        if progress.estimate is not None:
+    def __call__(self, snapshot: Snapshot) -> None:
+        if snapshot.estimate is not None:
             if not self.told:
-                self._say(f"estimate: {progress.estimate}")
+                self._say(f"estimate: {snapshot.estimate}")
             self.told = True
-        elif progress.phase != self.phase or time.monotonic() - self.said >= PLAIN_EVERY:
-            self.phase = progress.phase
-            self._say(line(progress, self.unit))
+        elif snapshot.phase != self.phase or time.monotonic() - self.said >= PLAIN_EVERY:
+            self.phase = snapshot.phase
+            self._say(line(snapshot, self.unit))
 
     def _say(self, text: str) -> None:
         self.said = time.monotonic()
@@ -76,51 +76,51 @@ class PlainProgress:
 
 
 @dataclass
-class LiveProgress:
+class LiveDisplay:
     """The cost, a bar, and a gauge; drawn again whenever Rich asks."""
 
     unit: str
     label: str = ""
     live: Live | None = None
-    latest: Progress | None = None
+    latest: Snapshot | None = None
     told: bool = False
 
-    def __call__(self, progress: Progress) -> None:
-        if progress.estimate is None:
-            self.latest = progress
+    def __call__(self, snapshot: Snapshot) -> None:
+        if snapshot.estimate is None:
+            self.latest = snapshot
         elif self.live is not None and not self.told:
             self.told = True
-            self.live.console.print(f"{self.label}estimate: {progress.estimate}", style="dim")
+            self.live.console.print(f"{self.label}estimate: {snapshot.estimate}", style="dim")
 
     def __rich__(self) -> RenderableType:
         if self.latest is None:
             return Text(f"{self.label}getting ready ...", style="dim")
         bar = Table.grid(padding=(0, 1))
-        progress = self.latest
-        known = progress.steps > 0
+        snapshot = self.latest
+        known = snapshot.steps > 0
         bar.add_row(
-            f"{self.label}{progress.phase}",
-            ProgressBar(progress.steps if known else None, progress.step, width=GAUGE_CELLS, pulse=not known),
-            count(progress),
-            left(progress),
+            f"{self.label}{snapshot.phase}",
+            ProgressBar(snapshot.steps if known else None, snapshot.step, width=GAUGE_CELLS, pulse=not known),
+            count(snapshot),
+            left(snapshot),
         )
-        if not math.isfinite(progress.fit):
+        if not math.isfinite(snapshot.fit):
             return bar
-        return Group(bar, gauge(progress.fit, self.unit))
+        return Group(bar, gauge(snapshot.fit, self.unit))
 
 
-def line(progress: Progress, unit: str) -> str:
+def line(snapshot: Snapshot, unit: str) -> str:
     """One plain line: ``burn-in 350/1000, fit 1.02 x noise level, 2 min left``."""
-    fit = f"fit {progress.fit:.2f} x {unit}" if math.isfinite(progress.fit) else ""
-    return ", ".join(part for part in (f"{progress.phase} {count(progress)}", fit, left(progress)) if part)
+    fit = f"fit {snapshot.fit:.2f} x {unit}" if math.isfinite(snapshot.fit) else ""
+    return ", ".join(part for part in (f"{snapshot.phase} {count(snapshot)}", fit, left(snapshot)) if part)
 
 
-def count(progress: Progress) -> str:
-    return f"{progress.step}/{progress.steps}" if progress.steps > 0 else f"step {progress.step}"
+def count(snapshot: Snapshot) -> str:
+    return f"{snapshot.step}/{snapshot.steps}" if snapshot.steps > 0 else f"step {snapshot.step}"
 
 
-def left(progress: Progress) -> str:
-    return f"{clock(max(progress.remaining, 0))} left" if math.isfinite(progress.remaining) else ""
+def left(snapshot: Snapshot) -> str:
+    return f"{clock(max(snapshot.remaining, 0))} left" if math.isfinite(snapshot.remaining) else ""
 
 
 def gauge(fit: float, unit: str) -> Text:

@@ -19,7 +19,7 @@ from bayesdip.cli.resume import Shelf, request_of
 from bayesdip.cli.shared import Shared
 from bayesdip.cli.verbs import Work
 from bayesdip.memory import check_memory
-from bayesdip.restoration import Restoration
+from bayesdip.result import Restoration
 
 TITLES = {"denoise": "Denoising", "inpaint": "Inpainting", "upscale": "Upscaling", "deblur": "Deblurring"}
 

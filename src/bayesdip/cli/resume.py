@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from bayesdip import __version__
 from bayesdip.errors import BayesDipError
 from bayesdip.io import Picture, atomic_write
-from bayesdip.restoration import Restoration
+from bayesdip.result import Restoration
 
 REQUEST = "request.json"
 KEPT = ("restoration.npz", "restoration.json", REQUEST)

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import typer
 
-from bayesdip import demo
+from bayesdip.cli import demo
 from bayesdip.cli.guard import one_line
 from bayesdip.cli.progress import watching
 from bayesdip.cli.summary import SCHEMA, plain, unit_of_fit
-from bayesdip.monitor import clock
+from bayesdip.progress import clock
 
 WHAT = {
     "denoise": "colour, 256 x 256, noise of sigma 25",

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from bayesdip import __version__
 from bayesdip.cli.guard import one_line
-from bayesdip.monitor import clock
+from bayesdip.progress import clock
 from bayesdip.report.words import coverage_of, diagnostics_of, mixing_of
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ SCHEMA = 1
 
 def unit_of_fit(exact: bool) -> str:
     """What a fit of 1 stands for: of exact data, a network is asked for this share of the range."""
-    from bayesdip.fit.problem import SMALLEST_SIGMA
+    from bayesdip.networks.energy import SMALLEST_SIGMA
 
     return f"1/{1 / SMALLEST_SIGMA:.0f} of the range" if exact else "noise level"
 

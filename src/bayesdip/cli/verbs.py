@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from bayesdip.noise import Noise
-    from bayesdip.restoration import Restoration
+    from bayesdip.result import Restoration
 
 Level = float | tuple[float, ...]
 Sigma = Level | None
@@ -162,14 +162,14 @@ def channel_axis(picture: Picture) -> int | None:
 
 
 def _tensor(picture: Picture) -> Tensor:
-    from bayesdip.scale import Layout
+    from bayesdip.units import Layout
 
     return Layout.of(picture.pixels, channel_axis(picture)).to_tensor(picture.pixels)
 
 
 def denoising(picture: Picture, choice: NoiseChoice) -> Work:
     """``bayesdip denoise``."""
-    from bayesdip.tasks import denoise
+    from bayesdip.api import denoise
 
     check_channels(choice.sigma, picture)
     model = choice.model(picture)
@@ -185,7 +185,7 @@ def denoising(picture: Picture, choice: NoiseChoice) -> Work:
 
 def inpainting(picture: Picture, mask_file: Path | None, missing: str | None, sigma: Level) -> Work:
     """``bayesdip inpaint``: white in the mask, and where the picture is transparent."""
-    from bayesdip.tasks import inpaint
+    from bayesdip.api import inpaint
 
     check_channels(sigma, picture)
     if missing not in (None, "nan"):
@@ -219,7 +219,7 @@ def inpainting(picture: Picture, mask_file: Path | None, missing: str | None, si
 
 def upscaling(picture: Picture, factor: int, kind: str, sigma: Level) -> Work:
     """``bayesdip upscale``."""
-    from bayesdip.tasks import upscale
+    from bayesdip.api import upscale
 
     check_channels(sigma, picture)
     if factor < 1:
@@ -235,7 +235,7 @@ def upscaling(picture: Picture, factor: int, kind: str, sigma: Level) -> Work:
 
 def deblurring(picture: Picture, psf_file: Path, sigma: Sigma, boundary: str) -> Work:
     """``bayesdip deblur``."""
-    from bayesdip.tasks import deblur
+    from bayesdip.api import deblur
 
     check_channels(sigma, picture)
     psf = read_psf(psf_file)

@@ -53,13 +53,13 @@ def grid_figure(comparison: Comparison) -> Figure:
 
 def panels(comparison: Comparison) -> list[Panel]:
     """What is shown, in order."""
-    problem = comparison.problem
-    given = enlarged_to(_levels(comparison, problem.given), problem.measurement.grid)
-    if problem.missing is not None:
-        given = paint_missing(given, problem.missing)
+    setup = comparison.setup
+    given = enlarged_to(_levels(comparison, setup.given), setup.problem.grid)
+    if setup.missing is not None:
+        given = paint_missing(given, setup.missing)
     found = [Panel("given", given)]
-    if problem.truth is not None:
-        found.append(Panel("truth", _levels(comparison, problem.truth)))
+    if setup.truth is not None:
+        found.append(Panel("truth", _levels(comparison, setup.truth)))
     return found + [
         Panel(_title(entry), _levels(comparison, entry.restored))
         for entry in comparison.applied
@@ -69,7 +69,7 @@ def panels(comparison: Comparison) -> list[Panel]:
 
 def _levels(comparison: Comparison, picture: Array | None) -> Levels:
     """8 bits, channels last, all on the scale of the best restoration."""
-    axis, best = comparison.problem.layout.channel_axis, comparison.best.restored
+    axis, best = comparison.setup.layout.channel_axis, comparison.best.restored
     assert picture is not None and best is not None
     if axis is not None:
         picture, best = np.moveaxis(picture, axis, -1), np.moveaxis(best, axis, -1)
@@ -78,7 +78,7 @@ def _levels(comparison: Comparison, picture: Array | None) -> Levels:
 
 def _side(comparison: Comparison) -> int:
     """A quarter of the shorter side."""
-    return max(SMALLEST_CROP, min(comparison.problem.measurement.grid) // 4)
+    return max(SMALLEST_CROP, min(comparison.setup.problem.grid) // 4)
 
 
 def _title(entry: Entry) -> str:

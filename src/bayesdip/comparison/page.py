@@ -80,7 +80,7 @@ def write_page(
     html = template().render(
         title=title,
         sentence=comparison.sentence,
-        task=TASKS[comparison.problem.task],
+        task=TASKS[comparison.setup.task],
         estimated=WHAT_IS_ESTIMATED[comparison.estimator],
         comparison=comparison,
         picture=uri(shown.getvalue()),

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 from numpy.typing import NDArray
 
 from bayesdip.comparison import words
-from bayesdip.comparison.problem import Problem
+from bayesdip.comparison.elimination import Runner
 from bayesdip.comparison.quality import Quality, kendall, quality
-from bayesdip.comparison.race import Runner
 from bayesdip.comparison.scoring import Floats, Interval, clearly_behind, decibels_behind, mean_error
+from bayesdip.comparison.setup import Setup
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -95,7 +95,7 @@ class Comparison:
 
     Attributes
     ----------
-    problem : Problem
+    setup : Setup
     entries : tuple of Entry
         Best first; those that do not apply last.
     estimator : {"recorruption", "held-out"}
@@ -103,7 +103,7 @@ class Comparison:
         Wall time of everything.
     """
 
-    problem: Problem
+    setup: Setup
     entries: tuple[Entry, ...]
     estimator: str
     seconds: float
@@ -144,13 +144,13 @@ class Comparison:
 
     def summary(self) -> dict[str, Any]:
         """Plain JSON values, without the pictures."""
-        problem = self.problem
+        setup = self.setup
         return {
-            "task": problem.task,
-            "shape": list(problem.given.shape),
-            "sigma": list(problem.sigma),
-            "sigma_estimated": problem.sigma_estimated,
-            "peak": problem.peak,
+            "task": setup.task,
+            "shape": list(setup.given.shape),
+            "sigma": list(setup.sigma),
+            "sigma_estimated": setup.sigma_estimated,
+            "peak": setup.peak,
             "estimator": self.estimator,
             "best": self.best.name,
             "sentence": self.sentence,
@@ -161,30 +161,30 @@ class Comparison:
 
 
 def conclude(
-    problem: Problem, runners: list[Runner], weights: Floats, estimator: str, seconds: float
+    setup: Setup, runners: list[Runner], weights: Floats, estimator: str, seconds: float
 ) -> Comparison:
     """From what the race gave, best first, to what is told of it."""
-    entries = tuple(_entry(problem, runner, runners[0], weights) for runner in runners)
-    return Comparison(problem, entries, estimator, seconds)
+    entries = tuple(_entry(setup, runner, runners[0], weights) for runner in runners)
+    return Comparison(setup, entries, estimator, seconds)
 
 
-def _entry(problem: Problem, runner: Runner, best: Runner, weights: Floats) -> Entry:
+def _entry(setup: Setup, runner: Runner, best: Runner, weights: Floats) -> Entry:
     contender = runner.contender
     if runner.why or runner.restored is None:
         return Entry(contender.name, contender.ours, why=runner.why)
-    restored = problem.to_own(runner.restored)
-    axis = problem.layout.channel_axis
+    restored = setup.to_own(runner.restored)
+    axis = setup.layout.channel_axis
     error = mean_error(runner.score, weights)
     return Entry(
         contender.name,
         contender.ours,
         contender.setting,
         restored,
-        Interval(*(problem.units.scale * sqrt(max(v, 0.0)) for v in (error.value, error.low, error.high))),
+        Interval(*(setup.units.scale * sqrt(max(v, 0.0)) for v in (error.value, error.low, error.high))),
         decibels_behind(runner.score, best.score, weights),
         not clearly_behind(runner.score, best.score, weights),
         runner.score.rounds,
         runner.seconds,
         runner.memory,
-        None if problem.truth is None else quality(restored, problem.truth, problem.peak, axis),
+        None if setup.truth is None else quality(restored, setup.truth, setup.peak, axis),
     )

@@ -8,11 +8,11 @@ from collections.abc import Callable, Sequence
 from numpy.typing import ArrayLike
 
 from bayesdip.comparison import result
-from bayesdip.comparison.contenders import contenders
-from bayesdip.comparison.problem import Sigma, pose
-from bayesdip.comparison.race import race
+from bayesdip.comparison.candidates import contenders
+from bayesdip.comparison.elimination import race
 from bayesdip.comparison.result import Comparison
-from bayesdip.comparison.trials import ESTIMATORS, usual_estimator
+from bayesdip.comparison.setup import Sigma, pose
+from bayesdip.comparison.splits import ESTIMATORS, usual_estimator
 from bayesdip.errors import BayesDipError
 from bayesdip.settings import EFFORTS, one_of, pick_device
 
@@ -91,17 +91,17 @@ def compare(
     if time_budget is not None and not time_budget > 0:
         raise BayesDipError(f"time_budget is {time_budget}: expected seconds above zero")
     started = time.monotonic()
-    problem = pose(
+    setup = pose(
         image, mask, sigma=sigma, psf=psf, factor=factor, kind=kind, truth=truth, channel_axis=channel_axis
     )
-    usual = usual_estimator(problem.measurement)
+    usual = usual_estimator(setup.problem)
     chosen = one_of("estimator", estimator, ESTIMATORS) if estimator else usual
     if chosen == "recorruption" != usual:
         raise BayesDipError(
-            f"estimator is 'recorruption' and the task {problem.task}: it is for denoising alone"
+            f"estimator is 'recorruption' and the task {setup.task}: it is for denoising alone"
         )
     options = {"effort": effort, "time_budget": time_budget, "seed": seed, "device": pick_device(device)}
     runners, weights = race(
-        problem, contenders(problem.measurement, tuple(methods), options), chosen, rounds, seed, tell
+        setup, contenders(setup.problem, tuple(methods), options), chosen, rounds, seed, tell
     )
-    return result.conclude(problem, runners, weights, chosen, time.monotonic() - started)
+    return result.conclude(setup, runners, weights, chosen, time.monotonic() - started)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bayesdip.monitor import clock
+from bayesdip.progress import clock
 
 if TYPE_CHECKING:
     from bayesdip.comparison.result import Comparison, Entry
@@ -46,7 +46,7 @@ def table(comparison: Comparison) -> str:
     head = f"{'method':<16} {'error':>9} {'95% interval':>19} {'dB behind':>20} {'time':>12} {'memory':>9}"
     head += f" {'PSNR':>7} {'SSIM':>6} {'GMSD':>6}" if with_truth else ""
     lines = [
-        f"{TASKS[comparison.problem.task]}: {WHAT_IS_ESTIMATED[comparison.estimator]}",
+        f"{TASKS[comparison.setup.task]}: {WHAT_IS_ESTIMATED[comparison.estimator]}",
         "",
         head + "  setting",
     ]

@@ -9,9 +9,9 @@
 
 from __future__ import annotations
 
-from bayesdip.gp.blocks import BlockPosterior, posterior_in_blocks
-from bayesdip.gp.learn import Choice, Learnt, choose, learn
-from bayesdip.gp.posterior import GPPosterior, posterior
+from bayesdip.gp.inference import GPPosterior, posterior
+from bayesdip.gp.learning import Choice, Learnt, choose, learn
+from bayesdip.gp.tiled import BlockPosterior, posterior_in_blocks
 
 __all__ = [
     "BlockPosterior",

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from bayesdip.errors import ResourceError
-from bayesdip.gp.system import DataCovariance
+from bayesdip.gp.data_covariance import DataCovariance
 from bayesdip.kernels.kernel import Kernel
 
 # Pixels up to which a dense covariance (128 MiB of doubles here) is reasonable.

@@ -17,7 +17,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from bayesdip.gp.local import (
+from bayesdip.gp.conjugate_gradients import LinearMap, conjugate_gradients
+from bayesdip.gp.data_covariance import DataCovariance
+from bayesdip.gp.model import Model
+from bayesdip.gp.vecchia import (
     LocalInverse,
     local_inverse,
     observed_places,
@@ -25,9 +28,6 @@ from bayesdip.gp.local import (
     prediction,
     unravelled,
 )
-from bayesdip.gp.model import Model
-from bayesdip.gp.solve import LinearMap, conjugate_gradients
-from bayesdip.gp.system import DataCovariance
 
 # Predecessors by which a pixel is predicted.
 NEIGHBOURS = 12

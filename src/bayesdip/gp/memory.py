@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from math import prod
 
-from bayesdip.gp.groups import FAR_STEP, JOINT_CHANNELS, PATCH_VALUES
-from bayesdip.gp.patch_missing import STRIPE, STRIPE_ROWS, Search
-from bayesdip.gp.patch_noise import BATCH, GROUP, Raster
+from bayesdip.patches.hbe import STRIPE, STRIPE_ROWS, Search
+from bayesdip.patches.nl_bayes import BATCH, GROUP, Raster
+from bayesdip.patches.patch_grid import FAR_STEP, JOINT_CHANNELS, PATCH_VALUES
 
 # From 256x256 to 1024x1024: at least, for each pixel, for each of its channels, for each sample of these.
 # Channels that are not alike each have a factor of their own.

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from bayesdip.gp.grid import GridCovariance, embed, empty_share
-from bayesdip.gp.moments import amplitudes, colour_covariance
-from bayesdip.gp.precondition import central_column
-from bayesdip.gp.system import DataCovariance, without_masks
+from bayesdip.gp.data_covariance import DataCovariance, without_masks
+from bayesdip.gp.grid_covariance import GridCovariance, embed, empty_share
+from bayesdip.gp.moment_estimates import amplitudes, colour_covariance
+from bayesdip.gp.preconditioners import central_column
 from bayesdip.kernels.kernel import Kernel
 from bayesdip.operators import Operator
 

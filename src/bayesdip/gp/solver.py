@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from bayesdip.gp.precondition import Preconditioner
-from bayesdip.gp.solve import Monitor, Solution, conjugate_gradients, refined
-from bayesdip.gp.system import DataCovariance
+from bayesdip.gp.conjugate_gradients import Solution, Watcher, conjugate_gradients, refined
+from bayesdip.gp.data_covariance import DataCovariance
+from bayesdip.gp.preconditioners import Preconditioner
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ class Solver:
     dtype: torch.dtype
     tol: float
     max_iterations: int
-    monitor: Monitor | None
+    progress: Watcher | None
     refine: bool = False
 
     def __call__(self, system: DataCovariance, b: Tensor, start: Tensor | None = None) -> Solution:
@@ -40,7 +40,7 @@ class Solver:
                 precondition=approximate_inverse,
                 tol=self.tol,
                 max_iterations=self.max_iterations,
-                monitor=self.monitor,
+                progress=self.progress,
                 start=start,
             )
         return conjugate_gradients(
@@ -49,6 +49,6 @@ class Solver:
             precondition=approximate_inverse,
             tol=self.tol,
             max_iterations=self.max_iterations,
-            monitor=self.monitor,
+            progress=self.progress,
             start=start,
         )

@@ -11,9 +11,8 @@ One kernel is not stationary: :class:`PatchKernel`, between the patches of the o
 from __future__ import annotations
 
 from bayesdip.errors import BayesDipError
-from bayesdip.kernels.empirical import EmpiricalKernel, empirical
 from bayesdip.kernels.kernel import Kernel, Product, Scaled, Sum, Tabulated
-from bayesdip.kernels.patches import Cosine, PatchKernel
+from bayesdip.kernels.monte_carlo import EmpiricalKernel, empirical
 from bayesdip.kernels.stationary import (
     RBF,
     Isotropic,
@@ -23,6 +22,7 @@ from bayesdip.kernels.stationary import (
     RationalQuadratic,
     SpectralMixture,
 )
+from bayesdip.patches.pilot import Cosine, PatchKernel
 
 # Lengthscales in pixels that suit photographs before anything is learnt from the data.
 DEFAULTS: dict[str, Kernel | PatchKernel] = {

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
+from benchmarks.results import Row
 from torch import Tensor
 
-from bayesdip.bench.results import Row
 from bayesdip.lab.statistics import Condition
 
 if TYPE_CHECKING:

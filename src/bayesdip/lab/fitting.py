@@ -1,4 +1,4 @@
-"""One loop that fits a network to a problem and looks at it on the way."""
+"""One loop that fits a network to a case and looks at it on the way."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
+from benchmarks.results import Row
 from torch import Tensor
 
 from bayesdip.arch.architecture import Architecture
-from bayesdip.bench.results import Row
-from bayesdip.fit.langevin import adam_noise_step
-from bayesdip.fit.moments import ExponentialAverage, Moments
-from bayesdip.lab.problems import Problem
+from bayesdip.lab.problems import Case
+from bayesdip.networks.langevin import adam_noise_step
+from bayesdip.networks.running_averages import ExponentialAverage, Moments
 
 LOOKS = 40  # how often the pictures are compared with the truth, over a fit
 
@@ -65,7 +65,7 @@ class Fit:
         Mean of the pictures after burn-in.
     std : Tensor
         Their standard deviation.
-    steps, misfit, psnr, psnr_average, held_out : list of float
+    steps, negative_log_likelihood, psnr, psnr_average, held_out : list of float
         At each look: the step, the mean squared error to what was seen, PSNR of the picture and
         of the average, and the mean squared error on the held-out values.
     """
@@ -75,7 +75,7 @@ class Fit:
     sampled: Tensor
     std: Tensor
     steps: list[float]
-    misfit: list[float]
+    negative_log_likelihood: list[float]
     psnr: list[float]
     psnr_average: list[float]
     held_out: list[float]
@@ -92,13 +92,13 @@ class Fit:
 
 def fit(
     arch: Architecture,
-    problem: Problem,
+    case: Case,
     recipe: Recipe,
     generator: torch.Generator,
     *,
     watch: Callable[[int, Tensor], None] = lambda step, picture: None,
 ) -> Fit:
-    """Fit one network to all pictures of the problem, a code for each.
+    """Fit one network to all pictures of the case, a code for each.
 
     Parameters
     ----------
@@ -107,21 +107,23 @@ def fit(
     watch : callable
         Called with every step's number and pictures.
     """
-    batch, channels = problem.truth.shape[:2]
-    grid = problem.grid
+    batch, channels = case.truth.shape[:2]
+    grid = case.grid
     network = arch.build(channels, len(grid), generator=generator)
     code = torch.cat([network.new_input(grid, generator) for _ in range(batch)])
     weights = list(network.parameters())
     optimiser = _optimiser(weights, recipe)
     average, moments = ExponentialAverage(), Moments()
-    trace: dict[str, list[float]] = {k: [] for k in ("steps", "misfit", "psnr", "psnr_average", "held_out")}
+    trace: dict[str, list[float]] = {
+        k: [] for k in ("steps", "negative_log_likelihood", "psnr", "psnr_average", "held_out")
+    }
     every = max(1, recipe.steps // LOOKS)
-    picture = torch.zeros_like(problem.truth)
+    picture = torch.zeros_like(case.truth)
     for step in range(recipe.steps):
         noise = torch.randn(code.shape, generator=generator) if recipe.input_noise else torch.zeros(())
         made = network(code + recipe.input_noise * noise, grid)
-        residual = problem.forward(made) - recipe.peak * problem.y
-        loss = residual.square()[problem.seen].mean()
+        residual = case.forward(made) - recipe.peak * case.y
+        loss = residual.square()[case.seen].mean()
         for weight, gradient in zip(weights, torch.autograd.grad(loss, weights), strict=True):
             weight.grad = gradient
         optimiser.step()
@@ -135,10 +137,10 @@ def fit(
         if (step + 1) % every == 0 or step == recipe.steps - 1:
             kept = _or(average.mean, picture)
             trace["steps"].append(step + 1)
-            trace["misfit"].append(_rounded(float(loss.detach()) / recipe.peak**2))
-            trace["psnr"].append(psnr(picture, problem.truth))
-            trace["psnr_average"].append(psnr(kept, problem.truth))
-            trace["held_out"].append(_held_out(residual.detach() / recipe.peak, problem))
+            trace["negative_log_likelihood"].append(_rounded(float(loss.detach()) / recipe.peak**2))
+            trace["psnr"].append(psnr(picture, case.truth))
+            trace["psnr_average"].append(psnr(kept, case.truth))
+            trace["held_out"].append(_held_out(residual.detach() / recipe.peak, case))
     still = torch.zeros_like(picture)
     return Fit(
         picture, _or(average.mean, picture), _or(moments.mean, picture), _or(moments.std, still), **trace
@@ -157,8 +159,8 @@ def _optimiser(weights: list[torch.nn.Parameter], recipe: Recipe) -> torch.optim
     return torch.optim.Adam(weights, lr=recipe.learning_rate, weight_decay=recipe.weight_decay)
 
 
-def _held_out(residual: Tensor, problem: Problem) -> float:
-    squared = residual.square()[problem.held_out]
+def _held_out(residual: Tensor, case: Case) -> float:
+    squared = residual.square()[case.held_out]
     return _rounded(float(squared.mean())) if len(squared) else 0.0
 
 

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from benchmarks.pictures import Array, figure6
 from torch import Tensor
 
-from bayesdip.bench.pictures import Array, figure6
 from bayesdip.errors import FileError
 from bayesdip.io import read_picture
 

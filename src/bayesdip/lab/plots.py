@@ -7,8 +7,8 @@ from io import StringIO
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from benchmarks.results import Row
 
-from bayesdip.bench.results import Row
 from bayesdip.lab.statistics import level
 
 if TYPE_CHECKING:

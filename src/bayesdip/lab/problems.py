@@ -16,7 +16,7 @@ def _same(picture: Tensor) -> Tensor:
 
 
 @dataclass(frozen=True)
-class Problem:
+class Case:
     """Data of one or several pictures.
 
     Attributes
@@ -42,34 +42,34 @@ class Problem:
     def grid(self) -> tuple[int, ...]:
         return tuple(self.truth.shape[2:])
 
-    def hold_out(self, share: float, generator: torch.Generator) -> Problem:
+    def hold_out(self, share: float, generator: torch.Generator) -> Case:
         """The same data, a random share of what is seen being kept from the fit."""
         chosen = (torch.rand(self.y.shape, generator=generator) < share) & self.seen
         return replace(self, seen=self.seen & ~chosen, held_out=chosen)
 
 
-def _posed(y: Tensor, seen: Tensor, truth: Tensor) -> Problem:
-    return Problem(y, seen, truth, torch.zeros_like(seen))
+def _posed(y: Tensor, seen: Tensor, truth: Tensor) -> Case:
+    return Case(y, seen, truth, torch.zeros_like(seen))
 
 
-def denoising(truth: Tensor, sigma: float, generator: torch.Generator) -> Problem:
+def denoising(truth: Tensor, sigma: float, generator: torch.Generator) -> Case:
     """White Gaussian noise, not clipped."""
     y = truth + sigma * torch.randn(truth.shape, generator=generator)
     return _posed(y, torch.ones_like(y, dtype=torch.bool), truth)
 
 
-def inpainting(truth: Tensor, missing: float, generator: torch.Generator) -> Problem:
+def inpainting(truth: Tensor, missing: float, generator: torch.Generator) -> Case:
     """A random share of the pixels missing, no noise."""
     seen = torch.rand(truth.shape, generator=generator) >= missing
     return _posed(truth * seen, seen, truth)
 
 
-def usual(name: str, truth: Tensor, generator: torch.Generator) -> Problem:
+def usual(name: str, truth: Tensor, generator: torch.Generator) -> Case:
     """``"denoise"``: noise of 25/255; ``"inpaint"``: half of the pixels missing."""
     return denoising(truth, 25 / 255, generator) if name == "denoise" else inpainting(truth, 0.5, generator)
 
 
-def measured_by(operator: Operator, truth: Tensor) -> Problem:
+def measured_by(operator: Operator, truth: Tensor) -> Case:
     """What an operator makes of the picture, no noise."""
 
     def forward(pictures: Tensor) -> Tensor:

@@ -9,7 +9,8 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-from bayesdip.bench.results import Row
+from benchmarks.results import Row
+
 from bayesdip.lab.claim import SIZES, Claim
 from bayesdip.lab.plots import to_svg
 from bayesdip.lab.running import read_kept
@@ -105,7 +106,7 @@ def table(finding: Finding) -> tuple[list[str], list[list[str]]]:
 
 
 def facts(finding: Finding) -> list[tuple[str, str]]:
-    """What a reader must know of a measurement, as (name, value)."""
+    """What a reader must know of a problem, as (name, value)."""
     claim = finding.claim
     told = [("Source", claim.source), ("Varied", claim.varies), ("Measured", claim.measures)]
     if finding.kept:

@@ -9,8 +9,9 @@ from contextlib import closing
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from bayesdip.bench.problems import one_thread
-from bayesdip.bench.results import Results, Row
+from benchmarks.problems import one_thread
+from benchmarks.results import Results, Row
+
 from bayesdip.errors import BayesDipError
 from bayesdip.lab import pictures
 from bayesdip.lab.claim import SIZES, Cell, Claim, Size, Task

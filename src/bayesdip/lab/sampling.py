@@ -7,12 +7,12 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from bayesdip.api import restore
 from bayesdip.arch.architecture import Architecture
 from bayesdip.lab.claim import Task
-from bayesdip.lab.problems import Problem
+from bayesdip.lab.problems import Case
 from bayesdip.noise import Gaussian
 from bayesdip.operators import Mask
-from bayesdip.tasks import restore
 
 EFFORT = {"quick": "fast", "full": "balanced"}
 
@@ -32,14 +32,12 @@ class Sampled:
     sampling: int
 
 
-def sample(
-    arch: Architecture, problem: Problem, sigma: float, task: Task, *, effort: str | None = None
-) -> Sampled:
+def sample(arch: Architecture, case: Case, sigma: float, task: Task, *, effort: str | None = None) -> Sampled:
     """``restore(method="sgld")`` of one gray picture or signal with pixels missing or noise of that sigma.
 
     ``effort`` is that of the size unless given.
     """
-    y, missing = problem.y[0, 0].numpy(), ~problem.seen[0, 0]
+    y, missing = case.y[0, 0].numpy(), ~case.seen[0, 0]
     found = restore(
         y,
         Mask(missing),

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
-from bayesdip.bench.results import Row
+from benchmarks.results import Row
 
 SUPPORTED, REFUTED, NOT_DECIDED = "supported", "refuted", "not decided"
 LEVEL = 0.95

@@ -14,9 +14,9 @@ from multiprocessing import active_children, get_context, parent_process
 from multiprocessing.connection import wait
 
 import torch
+from benchmarks.problems import one_thread
+from benchmarks.results import Row
 
-from bayesdip.bench.problems import one_thread
-from bayesdip.bench.results import Row
 from bayesdip.errors import BayesDipError
 from bayesdip.lab.claim import Task
 

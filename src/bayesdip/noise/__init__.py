@@ -7,7 +7,7 @@ from bayesdip.noise.estimate import estimate_sigma
 from bayesdip.noise.gaussian import Gaussian
 from bayesdip.noise.laplace import Laplace
 from bayesdip.noise.noise import Noise
-from bayesdip.noise.photons import Poisson, PoissonGaussian
+from bayesdip.noise.poisson import Poisson, PoissonGaussian
 from bayesdip.noise.speckle import Speckle, estimate_looks
 
 __all__ = [

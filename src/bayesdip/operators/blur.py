@@ -10,7 +10,7 @@ from torch.nn.functional import pad
 
 from bayesdip.errors import BayesDipError, ShapeError
 from bayesdip.operators.operator import Operator
-from bayesdip.operators.rows import EXTENSIONS, padding
+from bayesdip.operators.sparse_matrix import EXTENSIONS, padding
 
 
 class Blur(Operator):

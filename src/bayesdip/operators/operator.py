@@ -63,17 +63,17 @@ class Operator(ABC):
         """
         return torch.ones(self.output_shape, dtype=torch.bool)
 
-    def with_hidden(self, hidden: Tensor) -> Operator:
+    def with_held_out(self, held_out: Tensor) -> Operator:
         """The same measurement with more outputs declared missing, to be held out.
 
         Parameters
         ----------
-        hidden : Tensor of bool, broadcastable to (C, *output_shape)
-            True where an output is to be hidden.
+        held_out : Tensor of bool, broadcastable to (C, *output_shape)
+            True where an output is to be held_out.
         """
         from bayesdip.operators.pixelwise import Mask  # Mask is itself an Operator
 
-        return Mask(hidden, shape=self.output_shape) @ self
+        return Mask(held_out, shape=self.output_shape) @ self
 
     def __matmul__(self, inner: Operator) -> Operator:
         """``A @ B`` applies B first."""
@@ -117,8 +117,8 @@ class Compose(Operator):
     def observed_given(self, inputs: Tensor) -> Tensor:
         return self.outer.observed_given(self.inner.observed_given(inputs))
 
-    def with_hidden(self, hidden: Tensor) -> Operator:
-        return Compose(self.outer.with_hidden(hidden), self.inner)
+    def with_held_out(self, held_out: Tensor) -> Operator:
+        return Compose(self.outer.with_held_out(held_out), self.inner)
 
     def __repr__(self) -> str:
         return f"{self.outer!r} @ {self.inner!r}"

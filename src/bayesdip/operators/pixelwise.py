@@ -26,8 +26,8 @@ class Identity(Operator):
     def observed_given(self, inputs: Tensor) -> Tensor:
         return inputs
 
-    def with_hidden(self, hidden: Tensor) -> Operator:
-        return Mask(hidden, shape=self.output_shape)
+    def with_held_out(self, held_out: Tensor) -> Operator:
+        return Mask(held_out, shape=self.output_shape)
 
 
 class Mask(Operator):
@@ -87,11 +87,11 @@ class Mask(Operator):
     def observed_given(self, inputs: Tensor) -> Tensor:
         return inputs & ~self.missing
 
-    def with_hidden(self, hidden: Tensor) -> Operator:
-        hidden = Mask(hidden, shape=self.output_shape).missing
-        if hidden.ndim == self.missing.ndim and hidden.shape != self.missing.shape:
+    def with_held_out(self, held_out: Tensor) -> Operator:
+        held_out = Mask(held_out, shape=self.output_shape).missing
+        if held_out.ndim == self.missing.ndim and held_out.shape != self.missing.shape:
             raise ShapeError(
-                f"the hidden pixels have shape {tuple(hidden.shape)}: expected {tuple(self.missing.shape)}, as the "
+                f"the held-out pixels have shape {tuple(held_out.shape)}: expected {tuple(self.missing.shape)}, as the "
                 "mask; give one plane for all channels, or one for each"
             )
-        return Mask(self.missing | hidden, shape=self.output_shape)
+        return Mask(self.missing | held_out, shape=self.output_shape)

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from bayesdip.errors import BayesDipError, ShapeError
 from bayesdip.operators.operator import Operator, as_grid
-from bayesdip.operators.rows import ShortRows, reflected
+from bayesdip.operators.sparse_matrix import ShortRows, reflected
 
 Array = NDArray[np.float64]
 

@@ -19,11 +19,11 @@ from bayesdip import __version__
 from bayesdip.diagnostics import MIXED_BELOW
 from bayesdip.errors import BayesDipError
 from bayesdip.io import Picture, atomic_write
-from bayesdip.monitor import clock
+from bayesdip.progress import clock
 from bayesdip.report import pictures, plots
 from bayesdip.report.pictures import Levels, Shown, View
 from bayesdip.report.words import coverage_of, mixing_of
-from bayesdip.restoration import Restoration
+from bayesdip.result import Restoration
 
 if TYPE_CHECKING:
     from jinja2 import Template

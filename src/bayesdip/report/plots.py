@@ -105,7 +105,7 @@ def _plot_fit(steps: Floats, fit: Floats, sampling: Sequence[float]) -> str:
         f'<path class="line" d="{path(x, y, steps, fit)}"/>',
     ]
     title = f"Fit by step: {fit[0]:.3g} times the noise level at first, {fit[-1]:.3g} at the end."
-    return _framed(x, y, parts, "step", "misfit / noise level", title, under)
+    return _framed(x, y, parts, "step", "negative_log_likelihood / noise level", title, under)
 
 
 def energy_plot(trace: dict[str, list[float]]) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from bayesdip.errors import BayesDipError
-from bayesdip.restoration import Restoration
+from bayesdip.result import Restoration
 
 
 def coverage_of(restoration: Restoration) -> str:

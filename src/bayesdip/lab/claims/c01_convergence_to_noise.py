@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from bayesdip.bench.results import Row
+from benchmarks.results import Row
+
 from bayesdip.lab.claim import CRITIC, Cell, Claim, Size, Task, crossed
 from bayesdip.lab.fitting import Recipe, fit, psnr
 from bayesdip.lab.networks import skip
@@ -26,14 +27,14 @@ def cells(size: Size) -> list[Cell]:
 
 def measure(task: Task) -> Row:
     """On half the side: what is asked is where a long run ends."""
-    problem = denoising(task.picture(most=task.size.side // 2), SIGMA, task.generator())
+    case = denoising(task.picture(most=task.size.side // 2), SIGMA, task.generator())
     recipe = Recipe(4 * task.size.steps, learning_rate=RATES[task["optimiser"]], optimiser=task["optimiser"])
-    found = fit(skip(task.size, width=task["width"]), problem, recipe, task.generator(1))
+    found = fit(skip(task.size, width=task["width"]), case, recipe, task.generator(1))
     return {
         **found.row(),
-        "left": found.misfit[-1] / SIGMA**2,
-        "above_noisy": found.psnr[-1] - psnr(problem.y, problem.truth),
-        "misfit": [value / SIGMA**2 for value in found.misfit],
+        "left": found.negative_log_likelihood[-1] / SIGMA**2,
+        "above_noisy": found.psnr[-1] - psnr(case.y, case.truth),
+        "negative_log_likelihood": [value / SIGMA**2 for value in found.negative_log_likelihood],
     }
 
 
@@ -57,7 +58,14 @@ def judge(rows: Sequence[Row]) -> list[Condition]:
 def draw(rows: Sequence[Row]) -> Figure:
     figure, axes = panels(2)
     width = max(row["width"] for row in rows)
-    curves(axes[0], rows, "misfit", "optimiser", "MSE to the noisy picture / sigma²", width=width)
+    curves(
+        axes[0],
+        rows,
+        "negative_log_likelihood",
+        "optimiser",
+        "MSE to the noisy picture / sigma²",
+        width=width,
+    )
     axes[0].set_yscale("log")
     curves(axes[1], rows, "psnr", "optimiser", "PSNR (dB)", width=width)
     return figure

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from bayesdip.bench.results import Row
+from benchmarks.results import Row
+
 from bayesdip.lab.claim import CRITIC, Cell, Claim, Size, Task, crossed
 from bayesdip.lab.fitting import Recipe, fit
 from bayesdip.lab.networks import network
@@ -25,9 +26,9 @@ def cells(size: Size) -> list[Cell]:
 
 
 def measure(task: Task) -> Row:
-    problem = usual(task["task"], task.picture(), task.generator())
+    case = usual(task["task"], task.picture(), task.generator())
     recipe = Recipe(2 * task.size.steps if task["task"] == "inpaint" else task.size.steps)
-    return fit(network(task["network"], task.size), problem, recipe, task.generator(1)).row()
+    return fit(network(task["network"], task.size), case, recipe, task.generator(1)).row()
 
 
 def judge(rows: Sequence[Row]) -> list[Condition]:

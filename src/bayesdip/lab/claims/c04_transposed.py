@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from bayesdip.bench.results import Row
+from benchmarks.results import Row
+
 from bayesdip.lab.claim import CRITIC, Cell, Claim, Size, Task, crossed
 from bayesdip.lab.fitting import Recipe, fit
 from bayesdip.lab.networks import skip
@@ -24,9 +25,9 @@ def cells(size: Size) -> list[Cell]:
 
 
 def measure(task: Task) -> Row:
-    problem = usual(task["task"], task.picture(), task.generator())
+    case = usual(task["task"], task.picture(), task.generator())
     description = skip(task.size, upsample=task["upsample"])
-    return fit(description, problem, Recipe(task.size.steps), task.generator(1)).row()
+    return fit(description, case, Recipe(task.size.steps), task.generator(1)).row()
 
 
 def judge(rows: Sequence[Row]) -> list[Condition]:

@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import torch
+from benchmarks.results import Row
 
-from bayesdip.bench.results import Row
 from bayesdip.lab.claim import CRITIC, Cell, Claim, Size, Task, crossed
 from bayesdip.lab.fitting import Recipe, fit
 from bayesdip.lab.networks import skip
 from bayesdip.lab.plots import curves, dots, panels
-from bayesdip.lab.problems import Problem, inpainting, measured_by
+from bayesdip.lab.problems import Case, inpainting, measured_by
 from bayesdip.lab.statistics import Condition, difference
 from bayesdip.operators import Downsample, Mask
 
@@ -23,7 +23,7 @@ RANDOM, REGULAR, SMALL = "random mask, 1/4 known", "regular mask, 1/4 known", "s
 
 
 def cells(size: Size) -> list[Cell]:
-    return crossed(problem=(RANDOM, REGULAR, SMALL))
+    return crossed(case=(RANDOM, REGULAR, SMALL))
 
 
 def measure(task: Task) -> Row:
@@ -35,24 +35,24 @@ def measure(task: Task) -> Row:
     }
 
 
-def _problem(task: Task) -> Problem:
+def _problem(task: Task) -> Case:
     truth = task.picture()
     grid = tuple(truth.shape[2:])
-    if task["problem"] == RANDOM:
+    if task["case"] == RANDOM:
         return inpainting(truth, 0.75, task.generator())
-    if task["problem"] == SMALL:
+    if task["case"] == SMALL:
         return measured_by(Downsample(grid, 2), truth)
     missing = torch.ones(grid, dtype=torch.bool)
     missing[::2, ::2] = False
     masked = measured_by(Mask(missing), truth)
-    return Problem(masked.y, ~missing.expand(masked.y.shape), truth, masked.held_out)
+    return Case(masked.y, ~missing.expand(masked.y.shape), truth, masked.held_out)
 
 
 def judge(rows: Sequence[Row]) -> list[Condition]:
     return [
         Condition(
             f"best PSNR, {name} above {RANDOM}, dB",
-            difference(rows, "best", {"problem": name}, {"problem": RANDOM}),
+            difference(rows, "best", {"case": name}, {"case": RANDOM}),
             least=-1.0,
             most=1.0,
         )
@@ -62,8 +62,8 @@ def judge(rows: Sequence[Row]) -> list[Condition]:
 
 def draw(rows: Sequence[Row]) -> Figure:
     figure, axes = panels(2)
-    curves(axes[0], rows, "psnr", "problem", "PSNR (dB)")
-    dots(axes[1], rows, "soon", "problem", "step at which 1 dB is left to the best")
+    curves(axes[0], rows, "psnr", "case", "PSNR (dB)")
+    dots(axes[1], rows, "soon", "case", "step at which 1 dB is left to the best")
     return figure
 
 

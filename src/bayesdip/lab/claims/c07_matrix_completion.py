@@ -6,15 +6,15 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import torch
+from benchmarks.results import Row
 from torch import Tensor
 
-from bayesdip.bench.results import Row
 from bayesdip.lab.claim import CRITIC, Cell, Claim, Size, Task, crossed
 from bayesdip.lab.fitting import Recipe, fit, psnr
 from bayesdip.lab.matrices import deep_factorisation, soft_impute
 from bayesdip.lab.networks import skip
 from bayesdip.lab.plots import dots, panels
-from bayesdip.lab.problems import Problem, inpainting
+from bayesdip.lab.problems import Case, inpainting
 from bayesdip.lab.statistics import Condition, difference
 
 if TYPE_CHECKING:
@@ -30,10 +30,10 @@ def cells(size: Size) -> list[Cell]:
 
 def measure(task: Task) -> Row:
     truth = task.picture() if task["data"] == "photograph" else low_rank(task.size.side, task.generator(3))
-    problem = inpainting(truth, 0.5, task.generator()).hold_out(0.05, task.generator(2))
-    mean = _complete(task, problem)
-    known = problem.seen | problem.held_out
-    return {"psnr": psnr(mean.where(~known, problem.y), truth)}
+    case = inpainting(truth, 0.5, task.generator()).hold_out(0.05, task.generator(2))
+    mean = _complete(task, case)
+    known = case.seen | case.held_out
+    return {"psnr": psnr(mean.where(~known, case.y), truth)}
 
 
 def low_rank(side: int, generator: torch.Generator) -> Tensor:
@@ -42,11 +42,11 @@ def low_rank(side: int, generator: torch.Generator) -> Tensor:
     return ((matrix - matrix.min()) / (matrix.max() - matrix.min()))[None, None]
 
 
-def _complete(task: Task, problem: Problem) -> Tensor:
+def _complete(task: Task, case: Case) -> Tensor:
     if task["method"] == "DIP":
-        return fit(skip(task.size), problem, Recipe(2 * task.size.steps), task.generator(1)).average
-    y, held_out = problem.y[0, 0], problem.held_out[0, 0]
-    known = problem.seen[0, 0] | held_out
+        return fit(skip(task.size), case, Recipe(2 * task.size.steps), task.generator(1)).average
+    y, held_out = case.y[0, 0], case.held_out[0, 0]
+    known = case.seen[0, 0] | held_out
     if task["method"] == "soft-impute":
         return soft_impute(y, known, held_out=held_out)[None, None]
     steps = 5 * task.size.steps

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from bayesdip.bench.results import Row
+from benchmarks.results import Row
+
 from bayesdip.lab.claim import CRITIC, Cell, Claim, Size, Task, crossed
 from bayesdip.lab.fitting import Recipe, fit
 from bayesdip.lab.networks import skip
@@ -28,9 +29,9 @@ def cells(size: Size) -> list[Cell]:
 
 
 def measure(task: Task) -> Row:
-    problem = denoising(task.picture(), 25 / 255, task.generator())
+    case = denoising(task.picture(), 25 / 255, task.generator())
     recipe = Recipe(3 * task.size.steps // 2, learning_rate=RATES[task["norm"]], input_noise=task["strength"])
-    found = fit(skip(task.size, norm=task["norm"]), problem, recipe, task.generator(1))
+    found = fit(skip(task.size, norm=task["norm"]), case, recipe, task.generator(1))
     return {**found.row(), "final_average": found.psnr_average[-1]}
 
 

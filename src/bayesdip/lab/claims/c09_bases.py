@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
+from benchmarks.results import Row
 from torch import Tensor
 
-from bayesdip.bench.results import Row
 from bayesdip.lab.bases import (
     Array,
     best_threshold,
@@ -38,9 +38,9 @@ def cells(size: Size) -> list[Cell]:
 
 def measure(task: Task) -> Row:
     sigma = task["sigma"] / 255
-    problem = denoising(task.picture(), sigma, task.generator())
-    truth = problem.truth[0, 0].double().numpy()
-    y = problem.y[0, 0].double().numpy()
+    case = denoising(task.picture(), sigma, task.generator())
+    truth = case.truth[0, 0].double().numpy()
+    y = case.y[0, 0].double().numpy()
     estimate = _dip(task, sigma) if task["basis"] == "DIP" else _sparse(task["basis"], y, truth, sigma)
     salient = foreground(truth)
     return {
@@ -59,16 +59,16 @@ def _sparse(basis: str, y: Array, truth: Array, sigma: float) -> Array:
 
 def _dip(task: Task, sigma: float) -> Array:
     """The picture of a fit at its best step: an oracle's stop, as the thresholds are."""
-    problem = denoising(task.picture(), sigma, task.generator())
-    best: list[tuple[float, Array]] = [(-np.inf, problem.y[0, 0].double().numpy())]
+    case = denoising(task.picture(), sigma, task.generator())
+    best: list[tuple[float, Array]] = [(-np.inf, case.y[0, 0].double().numpy())]
 
     def watch(step: int, picture: Tensor) -> None:
         if step % 10 == 9:
-            value = psnr(picture, problem.truth)
+            value = psnr(picture, case.truth)
             if value > best[0][0]:
                 best[0] = (value, picture[0, 0].double().numpy())
 
-    fit(skip(task.size), problem, Recipe(task.size.steps), task.generator(1), watch=watch)
+    fit(skip(task.size), case, Recipe(task.size.steps), task.generator(1), watch=watch)
     return best[0][1]
 
 

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
+from benchmarks.results import Row
 
-from bayesdip.bench.results import Row
 from bayesdip.lab.claim import CRITIC, Cell, Claim, Size, Task, crossed
 from bayesdip.lab.fitting import Recipe, fit
 from bayesdip.lab.networks import skip
@@ -26,9 +26,9 @@ def cells(size: Size) -> list[Cell]:
 
 
 def measure(task: Task) -> Row:
-    problem = denoising(task.picture(), task["sigma"] / 255, task.generator())
-    problem = problem.hold_out(task["held_out_share"], task.generator(2))
-    found = fit(skip(task.size), problem, Recipe(task.size.steps), task.generator(1))
+    case = denoising(task.picture(), task["sigma"] / 255, task.generator())
+    case = case.hold_out(task["held_out_share"], task.generator(2))
+    found = fit(skip(task.size), case, Recipe(task.size.steps), task.generator(1))
     loss = np.convolve(np.pad(found.held_out, 1, mode="edge"), np.full(3, 1 / 3), mode="valid")
     chosen = found.psnr[int(np.argmin(loss))]
     final = found.psnr[-1]
@@ -38,7 +38,7 @@ def measure(task: Task) -> Row:
         "lost": chosen - found.best,
         "won": chosen - final,
         "test": found.held_out,
-        "train": found.misfit,
+        "train": found.negative_log_likelihood,
     }
 
 

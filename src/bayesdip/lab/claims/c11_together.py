@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import torch
+from benchmarks.results import Row
 
-from bayesdip.bench.results import Row
 from bayesdip.lab import pictures
 from bayesdip.lab.claim import CRITIC, Cell, Claim, Size, Task
 from bayesdip.lab.fitting import Recipe, fit
@@ -32,8 +32,8 @@ def measure(task: Task) -> Row:
     names = pictures.names(4, task.data)[group * count : (group + 1) * count]
     side = task.size.side // 2
     truth = torch.stack([pictures.gray(name, side, task.data) for name in names])
-    problem = denoising(truth, 25 / 255, task.generator(10 + group))
-    found = fit(skip(task.size), problem, Recipe(2 * task.size.steps), task.generator(1))
+    case = denoising(truth, 25 / 255, task.generator(10 + group))
+    found = fit(skip(task.size), case, Recipe(2 * task.size.steps), task.generator(1))
     return found.row()
 
 

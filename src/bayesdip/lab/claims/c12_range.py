@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from bayesdip.bench.results import Row
+from benchmarks.results import Row
+
 from bayesdip.lab.claim import CRITIC, Cell, Claim, Size, Task, crossed
 from bayesdip.lab.fitting import Recipe, fit
 from bayesdip.lab.networks import skip
@@ -31,9 +32,9 @@ def cells(size: Size) -> list[Cell]:
 
 def measure(task: Task) -> Row:
     squashing, peak = OUTPUTS[task["output"]]
-    problem = denoising(task.picture(), task["sigma"] / 255, task.generator())
+    case = denoising(task.picture(), task["sigma"] / 255, task.generator())
     recipe = Recipe(2 * task.size.steps, peak=peak)
-    return fit(skip(task.size, output=squashing), problem, recipe, task.generator(1)).row()
+    return fit(skip(task.size, output=squashing), case, recipe, task.generator(1)).row()
 
 
 def judge(rows: Sequence[Row]) -> list[Condition]:

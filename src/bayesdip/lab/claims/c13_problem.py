@@ -1,16 +1,17 @@
-"""Claim 13: the right architecture depends on the inverse problem."""
+"""Claim 13: the right architecture depends on the inverse case."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from bayesdip.bench.results import Row
+from benchmarks.results import Row
+
 from bayesdip.lab.claim import CRITIC, Cell, Claim, Size, Task, crossed
 from bayesdip.lab.fitting import Recipe, fit
 from bayesdip.lab.networks import network
 from bayesdip.lab.plots import dots, panels
-from bayesdip.lab.problems import Problem, denoising, inpainting, measured_by
+from bayesdip.lab.problems import Case, denoising, inpainting, measured_by
 from bayesdip.lab.statistics import Condition, Interval, by_seed
 from bayesdip.operators import Downsample
 
@@ -31,7 +32,7 @@ def measure(task: Task) -> Row:
     ).row()
 
 
-def _problem(task: Task) -> Problem:
+def _problem(task: Task) -> Case:
     """Denoising of strong noise, inpainting of few pixels missing, twice the resolution."""
     truth = task.picture(most=task.size.side // 2)
     if task["task"] == "denoise":
@@ -42,7 +43,7 @@ def _problem(task: Task) -> Problem:
 
 
 def judge(rows: Sequence[Row]) -> list[Condition]:
-    """What is lost by taking one network for all problems instead of each problem's own.
+    """What is lost by taking one network for all problems instead of each case's own.
 
     Both choices are made by the other seeds, so that a lucky one does not count.
     """
@@ -57,7 +58,7 @@ def judge(rows: Sequence[Row]) -> list[Condition]:
         lost.append(max(table[t, own[t]][seed] - table[t, one][seed] for t in TASKS))
     return [
         Condition(
-            "problem's own network above the one best network for all, on the problem where it is most, dB",
+            "case's own network above the one best network for all, on the case where it is most, dB",
             Interval.of(lost),
             least=0.3,
         )
@@ -73,8 +74,8 @@ def draw(rows: Sequence[Row]) -> Figure:
 
 CLAIM = Claim(
     number=13,
-    name="problem",
-    sentence="The right architecture depends on the inverse problem.",
+    name="case",
+    sentence="The right architecture depends on the inverse case.",
     source=CRITIC,
     varies="four networks; noise of 50/255, 30% of the pixels missing, half the resolution",
     measures="the highest PSNR of a fit, by an oracle's stop, on pictures of half the side",
@@ -85,7 +86,7 @@ CLAIM = Claim(
     draw=draw,
     columns=("best", "final"),
     lessons={
-        "supported": "no one network is best for every problem",
-        "refuted": "one network did about as well on every problem as each problem's own",
+        "supported": "no one network is best for every case",
+        "refuted": "one network did about as well on every case as each case's own",
     },
 )

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
+from benchmarks.results import Row
 
 from bayesdip import arch
 from bayesdip.arch.architecture import Architecture
-from bayesdip.bench.results import Row
 from bayesdip.kernels import empirical
 from bayesdip.lab.claim import PAPER, Cell, Claim, Size, Task, crossed
 from bayesdip.lab.plots import curves, panels

@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
+from benchmarks.results import Row
 from torch import Tensor
 
 from bayesdip import arch
 from bayesdip.arch.architecture import Architecture
-from bayesdip.bench.results import Row
 from bayesdip.gp import posterior
-from bayesdip.gp.grid import embed
+from bayesdip.gp.grid_covariance import embed
 from bayesdip.lab.claim import PAPER, Cell, Claim, Size, Task, crossed
 from bayesdip.lab.plots import curves, panels
-from bayesdip.lab.problems import Problem
+from bayesdip.lab.problems import Case
 from bayesdip.lab.sampling import sample
 from bayesdip.lab.statistics import Condition, level
 from bayesdip.noise import Gaussian
@@ -48,7 +48,7 @@ def measure(task: Task) -> Row:
     seen[3 * side // 8 : 5 * side // 8] = False
     y = (truth + SIGMA * torch.randn(truth.shape, generator=generator)) * seen
     seen_there = seen.expand(y.shape)
-    found = sample(network, Problem(y, seen_there, truth, ~seen_there & False), SIGMA, task)
+    found = sample(network, Case(y, seen_there, truth, ~seen_there & False), SIGMA, task)
     exact = posterior(y[0].double(), Mask(~seen), network.kernel(dims=1), Gaussian(SIGMA), samples=32)
     return _compare(found.mean[0, 0], found.std[0, 0], exact.mean[0], exact.std, truth[0, 0], seen)
 

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import torch
+from benchmarks.results import Row
 from torch import Tensor
 
 from bayesdip import arch
-from bayesdip.bench.results import Row
-from bayesdip.gp.grid import embed
+from bayesdip.gp.grid_covariance import embed
 from bayesdip.lab.claim import PAPER, Cell, Claim, Size, Task, crossed
 from bayesdip.lab.plots import curves, dots, panels
 from bayesdip.lab.statistics import Condition, Interval, by_seed

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from benchmarks.gp_figure6 import rate_of
+from benchmarks.results import Row
 from torch import Tensor
 
 from bayesdip import arch
-from bayesdip.bench.gp_figure6 import rate_of
-from bayesdip.bench.results import Row
 from bayesdip.gp import learn, posterior
 from bayesdip.lab.claim import PAPER, Cell, Claim, Size, Task, crossed
 from bayesdip.lab.fitting import Recipe, fit, psnr
@@ -36,15 +36,15 @@ def cells(size: Size) -> list[Cell]:
 
 def measure(task: Task) -> Row:
     truth = task.picture(most=64)  # as in the paper's figure
-    problem = inpainting(truth, 0.5, task.generator())
+    case = inpainting(truth, 0.5, task.generator())
     if task["method"] == "network":
         description = arch.skip(scales=2, width=task["channels"], skip=4)
         recipe = Recipe(2 * task.size.steps, learning_rate=rate_of(task["channels"]))
-        found = fit(description, problem, recipe, task.generator(1))
+        found = fit(description, case, recipe, task.generator(1))
         mean = found.average
     else:
-        mean = _process(task["method"], problem.y[0], ~problem.seen[0, 0])[None]
-    return {"psnr": psnr(mean.where(~problem.seen, problem.y), truth)}
+        mean = _process(task["method"], case.y[0], ~case.seen[0, 0])[None]
+    return {"psnr": psnr(mean.where(~case.seen, case.y), truth)}
 
 
 def _process(name: str, y: Tensor, missing: Tensor) -> Tensor:

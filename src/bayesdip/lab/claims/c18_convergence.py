@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from bayesdip.bench.results import Row
+from benchmarks.results import Row
+
 from bayesdip.lab.claim import PAPER, Cell, Claim, Size, Task, crossed
 from bayesdip.lab.fitting import Recipe, fit
 from bayesdip.lab.networks import skip
@@ -32,15 +33,15 @@ def measure(task: Task) -> Row:
     samples.
     """
     sigma = task["sigma"] / 255
-    problem = denoising(task.picture(most=task.size.side // 2), sigma, task.generator())
+    case = denoising(task.picture(most=task.size.side // 2), sigma, task.generator())
     if task["method"] == "SGLD, ours":
-        found = sample(skip(task.size), problem, sigma, task, effort="balanced")
+        found = sample(skip(task.size), case, sigma, task, effort="balanced")
         curve, at = [value**2 for value in found.fit], found.steps
         tail = curve[-max(1, found.sampling) :]
     else:
         recipe = Recipe(3 * task.size.steps, weight_noise=task["method"] != "SGD")
-        fitted = fit(skip(task.size), problem, recipe, task.generator(1))
-        curve, at = [value / sigma**2 for value in fitted.misfit], fitted.steps
+        fitted = fit(skip(task.size), case, recipe, task.generator(1))
+        curve, at = [value / sigma**2 for value in fitted.negative_log_likelihood], fitted.steps
         tail = curve[-max(1, len(curve) // 10) :]
     return {"ratio": sum(tail) / len(tail), "steps": at, "curve": [round(v, 4) for v in curve]}
 

@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import torch
+from benchmarks.results import Row
 
-from bayesdip.bench.results import Row
 from bayesdip.lab.claim import PAPER, Cell, Claim, Size, Task, crossed
 from bayesdip.lab.fitting import psnr
 from bayesdip.lab.networks import skip
 from bayesdip.lab.plots import dots, panels
-from bayesdip.lab.problems import Problem
+from bayesdip.lab.problems import Case
 from bayesdip.lab.sampling import sample
 from bayesdip.lab.statistics import Condition, level
 
@@ -38,7 +38,7 @@ def measure(task: Task) -> Row:
     else:
         seen = torch.rand(truth.shape, generator=generator) < 0.5
     y = (truth + SIGMA * torch.randn(truth.shape, generator=generator)) * seen
-    found = sample(skip(task.size), Problem(y, seen, truth, seen & False), SIGMA, task)
+    found = sample(skip(task.size), Case(y, seen, truth, seen & False), SIGMA, task)
     error = (found.mean - truth).abs()
     inside = error[~seen] <= 1.645 * found.std[~seen]
     return {

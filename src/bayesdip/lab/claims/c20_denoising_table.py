@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from bayesdip.bench.results import Row
+from benchmarks.results import Row
+
 from bayesdip.lab.claim import PAPER, Cell, Claim, Size, Task, crossed
 from bayesdip.lab.fitting import Recipe, fit, psnr
 from bayesdip.lab.networks import skip
@@ -31,13 +32,13 @@ def cells(size: Size) -> list[Cell]:
 
 
 def measure(task: Task) -> Row:
-    problem = denoising(task.picture(), 25 / 255, task.generator())
+    case = denoising(task.picture(), 25 / 255, task.generator())
     recipe = Recipe(4 * task.size.steps, **RECIPES[task["run"]])
-    found = fit(skip(task.size), problem, recipe, task.generator(1))
+    found = fit(skip(task.size), case, recipe, task.generator(1))
     return {
         "psnr_end": found.psnr[-1],
         "psnr_average_end": found.psnr_average[-1],
-        "psnr_sampled": psnr(found.sampled, problem.truth),
+        "psnr_sampled": psnr(found.sampled, case.truth),
         "steps": found.steps,
         "psnr": found.psnr,
     }

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from bayesdip.bench.results import Row
+from benchmarks.results import Row
+
 from bayesdip.lab.claim import PAPER, Cell, Claim, Size, Task, crossed
 from bayesdip.lab.fitting import Recipe, fit, psnr
 from bayesdip.lab.networks import skip
@@ -22,14 +23,14 @@ def cells(size: Size) -> list[Cell]:
 
 
 def measure(task: Task) -> Row:
-    problem = inpainting(task.picture(), 0.5, task.generator())
+    case = inpainting(task.picture(), 0.5, task.generator())
     sampling = task["method"] == "SGLD"
     recipe = Recipe(4 * task.size.steps, weight_noise=sampling, input_noise=1 / 30 if sampling else 0.0)
-    found = fit(skip(task.size), problem, recipe, task.generator(1))
+    found = fit(skip(task.size), case, recipe, task.generator(1))
     mean = found.sampled if sampling else found.picture
     return {
-        "psnr_missing_filled": psnr(mean.where(~problem.seen, problem.y), problem.truth),
-        "raw": psnr(mean, problem.truth),
+        "psnr_missing_filled": psnr(mean.where(~case.seen, case.y), case.truth),
+        "raw": psnr(mean, case.truth),
         "steps": found.steps,
         "psnr": found.psnr,
     }

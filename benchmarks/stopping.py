@@ -1,0 +1,205 @@
+"""``bayesdip bench stopping``: how a fit overfits, and what rules without a truth save of it.
+
+One run for each picture: all rules watch it, each notes where it would have stopped and
+which picture it would have given, and the run goes on. So they are compared on the same noise, the
+same network and the same steps. All of them pay for the pixels that ``held-out`` keeps.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from bayesdip.arch.networks import Shuffle
+from bayesdip.io import atomic_write
+from bayesdip.methods.map import pose
+from bayesdip.networks.optimisers import RECIPES, Fit
+from bayesdip.networks.schedule import SCHEDULES
+from bayesdip.networks.stopping import RULES, Rule
+from bayesdip.noise import Gaussian, detect_clipping
+from bayesdip.operators import Identity
+from bayesdip.problem import Problem
+from bayesdip.settings import OPTIMISERS, STOPS, Settings
+from bayesdip.units import Layout
+from benchmarks.pictures import noisy_pairs
+from benchmarks.results import Results, Row
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+SIGMA = 25 / 255
+SIDE = 128
+CORNER = (100, 150)  # of the crops of camera and astronaut
+MARKERS = "osv^D"  # one for each rule
+EVERY = 10  # steps between two looks
+STEPS = {"fast": 700, "balanced": 4000, "best": 12000}
+RECIPE = Settings.optimiser  # under which the rules are compared
+
+
+@dataclass(frozen=True)
+class Noisy:
+    """A picture and its noisy version, (C, M, N), in 0..1."""
+
+    name: str
+    clean: Tensor
+    noisy: Tensor
+
+
+def bench_stopping(
+    results: Results, data: Path | None, effort: str, seed: int, only: tuple[str, ...], side: int = SIDE
+) -> None:
+    """Every rule on every picture, then every recipe on a smaller one; a plot of all beside the JSON file."""
+    steps = STEPS[effort]
+    for picture in pictures(data, seed, side):
+        if not only or picture.name in only:
+            _one_run(results, "rules", picture, RECIPE, STOPS, steps, seed)
+    small = next(pictures(None, seed, side // 2))
+    for recipe in OPTIMISERS:
+        if not only or small.name in only:
+            _one_run(results, "recipes", small, recipe, ("never", "held-out", "discrepancy"), steps, seed)
+    rows = [row for row in results.rows if row["part"] == "rule" and row["set"] == "rules"]
+    losses = {name: [row["loss"] for row in rows if row["rule"] == name] for name in STOPS}
+    results.conclude(
+        steps=steps,
+        noise=f"sigma {255 * SIGMA:g} of 255; clipped to 8 bits on house alone",
+        **{f"loss_{name}": float(np.mean(loss)) for name, loss in losses.items() if loss},
+    )
+    plot(results)
+
+
+def pictures(data: Path | None, seed: int, side: int = SIDE) -> Iterator[Noisy]:
+    """Crops of two pictures that scikit-image ships, and the published ``house`` with ``data``."""
+    from skimage import data as shipped
+
+    top, left = CORNER
+    for name in ("camera", "astronaut"):
+        pixels = getattr(shipped, name)()[top : top + side, left : left + side]
+        clean = Layout.of(pixels, -1 if pixels.ndim == 3 else None).to_tensor(pixels) / 255
+        noise = torch.randn(clean.shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+        yield Noisy(name, clean, clean + SIGMA * noise)
+    if data is not None:
+        for pair in noisy_pairs(data, ("house",)):
+            both = (pair.clean, pair.noisy)
+            clean, noisy = (Layout.of(a, -1).to_tensor(a) / 255 for a in both if a is not None)
+            yield Noisy("house", clean[:, :side, :side], noisy[:, :side, :side])
+
+
+def watched(
+    picture: Noisy, recipe: str, rules: dict[str, Rule], steps: int, seed: int
+) -> tuple[Row, dict[str, int | None]]:
+    """One run of ``steps``, all rules watching; the curve, and the step at which each rule said to stop."""
+    grid = tuple(picture.clean.shape[1:])
+    noise = Gaussian(SIGMA, detect_clipping(picture.noisy))
+    seen = Problem(picture.noisy, Identity(grid), noise)
+    settings = Settings(arch=Shuffle(), method="map", optimiser=recipe, seed=seed)
+    for rule in rules.values():
+        seen = rule.hide(seen, torch.Generator().manual_seed(seed))
+
+    def begin(problem: Problem) -> Fit:
+        return Fit.begin(*pose(problem, settings), RECIPES[recipe], SCHEDULES["balanced"])
+
+    fit = begin(seen)
+    for rule in rules.values():
+        rule.begin(fit.problem, begin)
+    stopped: dict[str, int | None] = dict.fromkeys(rules)
+    curve: Row = {"step": [], "psnr": [], "fit": []}
+    for step in range(EVERY, steps + 1, EVERY):
+        fit.advance(step)
+        look = fit.look(step)
+        for name, rule in rules.items():
+            if stopped[name] is None and rule.ended(look):
+                stopped[name] = step
+        for key, value in (("step", step), ("psnr", psnr(look.picture, picture.clean)), ("fit", look.fit)):
+            curve[key].append(value)
+    return curve, stopped
+
+
+def psnr(estimate: Tensor, clean: Tensor) -> float:
+    """In dB, of pictures in 0..1; the estimate is clipped to it."""
+    return float(-10 * (estimate.double().clamp(0, 1) - clean).square().mean().log10())
+
+
+def _one_run(
+    results: Results,
+    part: str,
+    picture: Noisy,
+    recipe: str,
+    names: tuple[str, ...],
+    steps: int,
+    seed: int,
+) -> None:
+    key = {"set": part, "picture": picture.name, "recipe": recipe}
+    if results.has(part="curve", **key):
+        return
+    rules = {name: RULES[name]() for name in names}
+    curve, stopped = watched(picture, recipe, rules, steps, seed)
+    best = int(np.argmax(curve["psnr"]))
+    oracle = curve["psnr"][best]
+    results.add({"part": "oracle", **key, "step": curve["step"][best], "psnr": oracle})
+    for name, rule in rules.items():
+        given = curve["psnr"][-1] if rule.picture is None else psnr(rule.picture, picture.clean)
+        results.add(
+            {
+                "part": "rule",
+                **key,
+                "rule": name,
+                "stopped": stopped[name],
+                "step": steps if rule.picture is None else rule.step,
+                "psnr": given,
+                "loss": oracle - given,
+            }
+        )
+    results.rows.append({"part": "curve", **key, **curve})  # long: kept, not told
+    results.save()
+
+
+def plot(results: Results) -> None:
+    """PSNR and fit by step, with where every rule stops, in an SVG file beside the JSON file."""
+    if results.file is None:
+        return
+    import matplotlib
+
+    path = results.file.with_suffix(".svg")
+    with (
+        atomic_write(path, force=True) as temporary,
+        matplotlib.rc_context({"svg.hashsalt": "bayesdip", "svg.fonttype": "none"}),
+    ):
+        stopping_figure(results.rows).savefig(temporary, format="svg", metadata={"Date": None})
+    results.tell(f"stopping: plotted in {path}")
+
+
+def stopping_figure(rows: list[Row]) -> Figure:
+    """From the rows of `bench_stopping`: the rules on every picture, and the recipes on one."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(11, 7.6), layout="constrained")
+    axes = figure.subplots(2, 2)
+    for line, part, label in ((axes[0], "rules", "picture"), (axes[1], "recipes", "recipe")):
+        _draw_curves(line, [row for row in rows if (row["part"], row["set"]) == ("curve", part)], label)
+    for row in rows:
+        if (row["part"], row["set"]) == ("rule", "rules"):
+            marker = MARKERS[STOPS.index(row["rule"])]
+            axes[0][0].plot(row["step"], row["psnr"], marker, color="black", markersize=5, zorder=3)
+    for place, name in enumerate(STOPS):
+        axes[0][0].plot([], [], MARKERS[place], color="black", label=name)
+    axes[0][0].legend(fontsize=7)
+    axes[0][0].set_title(f"{RECIPE}, and where each rule stops", fontsize=9)
+    axes[1][0].set_title("the recipes on a smaller crop of camera", fontsize=9)
+    return figure
+
+
+def _draw_curves(axes: Any, curves: list[Row], label: str) -> None:
+    for row in curves:
+        axes[0].plot(row["step"], row["psnr"], linewidth=1, label=row[label])
+        axes[1].plot(row["step"], row["fit"], linewidth=1, label=row[label])
+    axes[1].axhline(1.0, color="gray", linewidth=0.7, linestyle=":")
+    axes[0].set(xlabel="step", ylabel="PSNR (dB)")
+    axes[1].set(xlabel="step", ylabel="fit (1: noise level)", ylim=(0, 2))
+    for place in axes:
+        place.legend(fontsize=7)

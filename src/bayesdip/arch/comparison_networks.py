@@ -1,0 +1,249 @@
+"""Architectures to compare the skip network with: each leaves out, or exchanges, one of its ideas.
+
+The U-Net and the ResNet are those of the released code of Ulyanov, Vedaldi, Lempitsky, *Deep
+Image Prior*, CVPR 2018 (arXiv 1711.10925), ``models/unet.py`` and ``models/resnet.py``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from torch import nn
+
+from bayesdip.arch.activations import LeakyReLU
+from bayesdip.arch.architecture import Architecture, check_at_least, check_choice
+from bayesdip.arch.combinators import Residual, Sequential, SkipConcat
+from bayesdip.arch.coregionalisation import TokenMixer
+from bayesdip.arch.layers import BatchNorm, C, Conv, Identity, Layer
+from bayesdip.arch.network import GridRule
+from bayesdip.arch.padding import PADDINGS
+from bayesdip.arch.resampling import UPSAMPLINGS, Downsample, PixelShuffle, Upsample
+from bayesdip.errors import BayesDipError
+
+POOLINGS = ("max", "average")
+
+
+@dataclass(frozen=True)
+class MaxPool(Layer):
+    """The largest of each cell of 2 pixels per axis.
+
+    The expected product of the maxima of two cells of correlated Gaussian values has no closed
+    form, so this layer has a module alone.
+    """
+
+    def module(self, features_in: int, dims: int, generator: torch.Generator | None = None) -> nn.Module:
+        return (nn.MaxPool1d, nn.MaxPool2d, nn.MaxPool3d)[dims - 1](2)
+
+    def covariance(self, K: C) -> C:
+        raise BayesDipError(
+            "The kernel of a network with max pooling was asked for; it has no closed form: describe the "
+            "network with average pooling, or estimate its kernel with kernels.empirical."
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Flat(Architecture):
+    """Convolutions on the picture's own grid, one after another: no change of size anywhere.
+
+    Attributes
+    ----------
+    depth : int
+        Convolutions, each with norm and activation.
+    slope, filter_size, norm, padding
+        As in ``Skip``.
+    """
+
+    depth: int = 6
+    slope: float = 0.2
+    filter_size: int = 3
+    norm: bool = True
+    padding: str = "reflection"
+
+    name: ClassVar[str] = "flat"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_at_least(self, 1, "depth")
+        Conv(1, self.filter_size, padding=self.padding)
+
+    def layers(self, channels: int = 1, dims: int = 2) -> Layer:
+        norm: tuple[Layer, ...] = (BatchNorm(),) if self.norm else ()
+        convolution = Conv(self.width, self.filter_size, padding=self.padding)
+        return Sequential((*(convolution, *norm, LeakyReLU(self.slope)) * self.depth, Conv(channels, 1)))
+
+    def grid_rule(self) -> GridRule:
+        return GridRule(smallest=max(2, self.filter_size // 2 + 1))
+
+
+@dataclass(frozen=True, kw_only=True)
+class DeepDecoder(Architecture):
+    """Heckel and Hand, *Deep Decoder*, ICLR 2019 (arXiv 1810.03982): no filters but upsampling's.
+
+    Per scale a convolution of size 1 without bias, upsampling, ReLU, batch norm; then one such
+    level without upsampling.
+    """
+
+    scales: int = 5
+    upsample: str = "bilinear"
+
+    name: ClassVar[str] = "deep-decoder"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_at_least(self, 0, "scales")
+        check_choice(self, "upsample", UPSAMPLINGS)
+
+    def layers(self, channels: int = 1, dims: int = 2) -> Layer:
+        mix = Conv(self.width, 1, bias=False)
+        rest = (LeakyReLU(0.0), BatchNorm())
+        level = (mix, Upsample(self.upsample), *rest)
+        return Sequential((*level * self.scales, mix, *rest, Conv(channels, 1)))
+
+    def grid_rule(self) -> GridRule:
+        return GridRule(smallest=2, magnification=2**self.scales)
+
+
+@dataclass(frozen=True, kw_only=True)
+class UNet(Architecture):
+    """The U-Net of the original code: pooling, doubled features, whole skips; norm on the way down only.
+
+    Two small liberties: its instance norm has a gain and a bias here, and a transposed convolution
+    is a convolution of size 1 that halves the features, then a transposed one.
+
+    Attributes
+    ----------
+    width : int
+        Features at full resolution; they double with every scale (16 in the original).
+    pooling : "max" or "average"
+        ``"max"`` is the original's; only ``"average"`` has a kernel in closed form.
+    """
+
+    width: int = 16
+    scales: int = 4
+    pooling: str = "max"
+    upsample: str = "transposed"
+    norm: bool = True
+    padding: str = "zero"
+
+    name: ClassVar[str] = "unet"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_at_least(self, 1, "scales")
+        check_choice(self, "pooling", POOLINGS)
+        check_choice(self, "upsample", UPSAMPLINGS)
+        check_choice(self, "padding", PADDINGS)
+
+    def layers(self, channels: int = 1, dims: int = 2) -> Layer:
+        widths = [self.width * 2**level for level in range(self.scales + 1)]
+        deeper: tuple[Layer, ...] = ()
+        for level in reversed(range(self.scales)):
+            main = (
+                self._pool(),
+                *self._pair(widths[level + 1], self.norm),
+                *deeper,
+                *self._up(widths[level]),
+            )
+            deeper = (SkipConcat(Sequential(main), Identity()), *self._pair(widths[level], norm=False))
+        return Sequential((*self._pair(self.width, self.norm), *deeper, Conv(channels, 1)))
+
+    def grid_rule(self) -> GridRule:
+        return GridRule(multiple=2**self.scales, smallest=2 * 2**self.scales)
+
+    def _pool(self) -> Layer:
+        return MaxPool() if self.pooling == "max" else Downsample("average")
+
+    def _pair(self, features: int, norm: bool) -> tuple[Layer, ...]:
+        unit = (Conv(features, padding=self.padding), *((BatchNorm(),) if norm else ()), LeakyReLU(0.0))
+        return (*unit, *unit)
+
+    def _up(self, features: int) -> tuple[Layer, ...]:
+        if self.upsample == "transposed":
+            return (Conv(features, 1), Upsample("transposed"))
+        return (Upsample(self.upsample), Conv(features, padding=self.padding))
+
+
+@dataclass(frozen=True, kw_only=True)
+class ResNet(Architecture):
+    """The ResNet of the original code: residual blocks on the picture's own grid.
+
+    Attributes
+    ----------
+    blocks : int
+        Of two convolutions without bias, each normed, around a shortcut.
+    """
+
+    width: int = 32
+    blocks: int = 8
+    slope: float = 0.2
+    padding: str = "reflection"
+
+    name: ClassVar[str] = "resnet"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_at_least(self, 1, "blocks")
+        check_choice(self, "padding", PADDINGS)
+
+    def layers(self, channels: int = 1, dims: int = 2) -> Layer:
+        inner = Conv(self.width, bias=False, padding="zero")
+        activation = LeakyReLU(self.slope)
+        block = Residual(Sequential((inner, BatchNorm(), activation, inner, BatchNorm())))
+        first = (Conv(self.width, padding=self.padding), activation)
+        last = (Conv(self.width, padding="zero"), BatchNorm(), Conv(channels, padding=self.padding))
+        return Sequential((*first, *(block,) * self.blocks, *last))
+
+    def grid_rule(self) -> GridRule:
+        return GridRule(smallest=2)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Mixer(Architecture):
+    """MLP-Mixer (Tolstikhin et al. 2021, arXiv 2105.01601) as a prior: perceptrons, no convolution over pixels.
+
+    The code has one pixel for each patch. A block mixes the patches, then the features, both
+    around shortcuts; the features of a patch become its pixels in the end. It has weights for
+    each patch, so it is for pictures up to one side only. Its kernel is known on a grid alone:
+    ``exact_covariance``.
+
+    Attributes
+    ----------
+    side : int
+        Pixels per axis of the pictures that it makes.
+    patch : int
+        Pixels per axis of a patch; divides ``side``.
+    hidden : int
+        Hidden units that mix the patches.
+    """
+
+    width: int = 64
+    side: int = 64
+    patch: int = 4
+    blocks: int = 4
+    hidden: int = 128
+    slope: float = 0.2
+
+    name: ClassVar[str] = "mixer"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_at_least(self, 1, "side", "patch", "blocks", "hidden")
+        if self.side % self.patch or self.side < 2 * self.patch:
+            raise BayesDipError(
+                f"mixer was given side={self.side} and patch={self.patch}; at least two whole patches per axis "
+                "were expected: choose a patch that divides the side."
+            )
+
+    def layers(self, channels: int = 1, dims: int = 2) -> Layer:
+        activation = LeakyReLU(self.slope)
+        patches = TokenMixer((self.side // self.patch,) * dims, self.hidden, activation)
+        features = (Conv(2 * self.width, 1), activation, Conv(self.width, 1))
+        block = (Residual(Sequential((BatchNorm(), patches))), Residual(Sequential((BatchNorm(), *features))))
+        last = (BatchNorm(), Conv(channels * self.patch**dims, 1), PixelShuffle(self.patch))
+        return Sequential((Conv(self.width, 1), *block * self.blocks, *last))
+
+    def grid_rule(self) -> GridRule:
+        patches = self.side // self.patch
+        return GridRule(multiple=patches, smallest=patches, magnification=self.patch)

@@ -1,0 +1,85 @@
+"""The amplitude of noisy data, by evidence."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+
+from bayesdip.gp.evidence import LocalEvidence, WhittleEvidence
+from bayesdip.gp.model import Model, jitter_for
+from bayesdip.gp.preconditioners import output_table
+from bayesdip.kernels.kernel import Kernel
+
+# How far the amplitude may be from its first guess, and how many values are tried.
+LEAST, MOST, TRIALS = 0.01, 100.0, 13
+TARGETS = 3000
+# Pixels on which it is estimated: more add nothing but time.
+LARGEST = 2**20
+
+
+def rescaled(model: Model, kernel: Kernel, *, constant: bool) -> Model:
+    """The model with the scale of each noisy row at its most likely value.
+
+    The variance of the data, from which the first guess comes, is that of all structures together. What
+    counts beside noise is the variance at the scales that the kernel describes.
+    """
+    noisy = ~model.noise_free
+    if not bool(noisy.any()) or model.system.mixing is not None:
+        return model
+    limit = 0.0 if constant else kernel.limit
+    part = _cropped(model) if model.system.operator is None else model
+    evidence: LocalEvidence | WhittleEvidence
+    if model.system.operator is None:
+        evidence = LocalEvidence(part, targets=TARGETS)
+        table = kernel.quadrant(evidence.extent) - limit
+    else:
+        evidence = WhittleEvidence(part)
+        table = output_table(model.system, kernel.quadrant(model.system.grid.shape) - limit)
+    jitter = jitter_for(model.system.grid)
+
+    factor = row_factors(evidence, table, part.system.noise, part.scale, jitter)
+    factor = torch.where(model.noise_free, 1.0, factor)
+    column = factor.reshape(-1, *[1] * (model.data.ndim - 1))
+    noise = (model.system.noise / column).clamp(min=jitter)
+    return replace(model, system=replace(model.system, noise=noise, _low={}), scale=model.scale * factor)
+
+
+def row_factors(
+    evidence: LocalEvidence | WhittleEvidence, table: Tensor, noise: Tensor, scale: Tensor, jitter: float
+) -> Tensor:
+    """By what to multiply the scale of each row for the largest evidence, (R,)."""
+    steps = torch.linspace(math.log(LEAST), math.log(MOST), TRIALS, dtype=torch.float64)
+    trials = [evidence(table, (noise / f).clamp(min=jitter), scale * f).rows for f in steps.exp().tolist()]
+    density = torch.tensor(trials, dtype=torch.float64).nan_to_num(-torch.inf)
+    peaks: Tensor = torch.stack([_peak(steps, row) for row in density.T])
+    return peaks.exp().to(scale)
+
+
+def _peak(at: Tensor, values: Tensor) -> Tensor:
+    """Where the parabola through the largest value and its neighbours has its top."""
+    best = int(values.argmax())
+    if best in (0, len(at) - 1):
+        return at[best]
+    left, top, right = values[best - 1 : best + 2]
+    bend = left - 2 * top + right
+    if not bool(bend < 0) or not bool(bend.isfinite()):
+        return at[best]
+    top_at: Tensor = at[best] + 0.5 * (at[1] - at[0]) * (left - right) / bend
+    return top_at
+
+
+def _cropped(model: Model) -> Model:
+    """The middle of a large picture of pixels."""
+    shape = model.data.shape[2:]
+    side = max(1, int(LARGEST ** (1 / max(1, sum(n > 1 for n in shape)))))
+    noise, seen, data = model.system.noise, model.system.seen, model.data
+    for axis, n in enumerate(shape, start=2):
+        begin, length = (n - min(n, side)) // 2, min(n, side)
+        data, seen = data.narrow(axis, begin, length), seen.narrow(axis, begin, length)
+        noise = noise if noise.shape[axis] == 1 else noise.narrow(axis, begin, length)
+    if not bool(seen.flatten(1).any(1).all()):
+        return model
+    return replace(model, data=data, system=replace(model.system, noise=noise, seen=seen, _low={}))

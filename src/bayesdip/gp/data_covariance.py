@@ -1,0 +1,124 @@
+"""The covariance of the data, ``A K A^T + N``, as a linear map, and an approximate inverse."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+
+import torch
+from torch import Tensor
+
+from bayesdip.gp.grid_covariance import GridCovariance
+from bayesdip.operators import Compose, Identity, Mask, Operator
+
+
+@dataclass(frozen=True)
+class DataCovariance:
+    """``A K A^T + N`` over the observed entries, for right-hand sides of shape (R, G, *output).
+
+    G is the number of channels that are solved together: one as long as channels are
+    independent, and then each right-hand side belongs to one channel.
+
+    Attributes
+    ----------
+    grid : GridCovariance
+        K, unit variance or not.
+    operator : Operator or None
+        A without the masks around it; None stands for the identity.
+    seen : Tensor of bool, shape (M, G, *output)
+        Where an entry is observed. M is 1 (shared) or the number of channels.
+    noise : Tensor, shape (M', G, *output) or broadcastable to it
+        Variance of the noise, in units of the amplitude that multiplies K.
+    channel : Tensor of int, shape (R,)
+        Which channel each right-hand side belongs to: a row of `seen` and `noise`.
+    mixing : Tensor or None, shape (G, G)
+        Covariance between channels, where they are solved together.
+    """
+
+    grid: GridCovariance
+    operator: Operator | None
+    seen: Tensor
+    noise: Tensor
+    channel: Tensor
+    mixing: Tensor | None = None
+    _low: dict[torch.dtype, DataCovariance] = field(default_factory=dict, repr=False, compare=False)
+
+    def apply(self, a: Tensor, active: Tensor) -> Tensor:
+        """``(A K A^T + N) a``, on entries that are observed; a is zero on the others."""
+        out = self.prior(a, active)
+        out *= self.seen_rows(active)
+        return out.addcmul_(self.noise_rows(active), a)
+
+    def prior(self, a: Tensor, active: Tensor) -> Tensor:
+        """``A K A^T a``, unmasked: what the prediction at every output is."""
+        return self._forward(self.to_picture(a, active))
+
+    def to_picture(self, a: Tensor, active: Tensor) -> Tensor:
+        """``K A^T a``: (R, G, *output) to (R, G, *input), the posterior mean of weights a."""
+        x = self.grid.apply(self._adjoint(a))
+        if self.mixing is not None:
+            x = torch.einsum("gh,rh...->rg...", self.mixing, x)
+        return x
+
+    def predict(self, x: Tensor, active: Tensor) -> Tensor:
+        """``A x`` on observed entries: (R, G, *input) to (R, G, *output)."""
+        return self._forward(x) * self.seen_rows(active)
+
+    def draw(self, generator: torch.Generator | None = None) -> Tensor:
+        """A draw from the prior for each right-hand side, (R, G, *input)."""
+        f = self.grid.draw((len(self.channel), self.seen.shape[1]), generator)
+        if self.mixing is not None:
+            f = torch.einsum("gh,rh...->rg...", torch.linalg.cholesky(self.mixing), f)
+        return f
+
+    def repeated(self, count: int) -> DataCovariance:
+        """The same for `count` times as many right-hand sides."""
+        return replace(self, channel=self.channel.repeat(count), _low={})
+
+    @property
+    def alike(self) -> bool:
+        """Whether all rows are of the same covariance, and independent."""
+        return self.mixing is None and len(self.seen) == len(self.noise) == 1
+
+    def ones(self) -> Tensor:
+        """What a constant picture of ones gives on observed entries, shape of `seen`; of bool if that is the same."""
+        if self.operator is None:
+            return self.seen
+        flat = torch.ones((1, 1, *self.grid.shape)).to(self.grid.spectrum)
+        return self._forward(flat) * self.seen
+
+    def seen_rows(self, active: Tensor) -> Tensor:
+        """`seen` for those right-hand sides."""
+        return self.seen if self.seen.shape[0] == 1 else self.seen[self.channel[active]]
+
+    def noise_rows(self, active: Tensor) -> Tensor:
+        """`noise` for those right-hand sides."""
+        return self.noise if self.noise.shape[0] == 1 else self.noise[self.channel[active]]
+
+    def to(self, dtype: torch.dtype) -> DataCovariance:
+        """The same in another precision."""
+        if dtype not in self._low:
+            mixing = None if self.mixing is None else self.mixing.to(dtype)
+            grid = replace(self.grid, spectrum=self.grid.spectrum.to(dtype))
+            self._low[dtype] = replace(self, grid=grid, noise=self.noise.to(dtype), mixing=mixing, _low={})
+        return self._low[dtype]
+
+    def _forward(self, x: Tensor) -> Tensor:
+        return x if self.operator is None else self.operator.forward(x)
+
+    def _adjoint(self, a: Tensor) -> Tensor:
+        return a if self.operator is None else self.operator.adjoint(a)
+
+
+def without_masks(operator: Operator) -> Operator | None:
+    """The operator less the masks on its outside; None if nothing but the identity is left.
+
+    A mask only says which entries are observed, and `Operator.observed` says that already.
+    """
+    if isinstance(operator, Identity | Mask):
+        return None
+    if isinstance(operator, Compose):
+        outer = without_masks(operator.outer)
+        if outer is None:
+            return without_masks(operator.inner)
+        return outer if isinstance(operator.inner, Identity) else Compose(outer, operator.inner)
+    return operator

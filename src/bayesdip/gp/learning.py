@@ -1,0 +1,234 @@
+"""Kernels learnt from one degraded picture, by maximising the evidence."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from bayesdip.errors import BayesDipError
+from bayesdip.gp import families
+from bayesdip.gp.amplitude import row_factors
+from bayesdip.gp.data_covariance import without_masks
+from bayesdip.gp.evidence import Evidence, LocalEvidence, WhittleEvidence
+from bayesdip.gp.families import FAMILIES, Family
+from bayesdip.gp.grid_covariance import embed
+from bayesdip.gp.model import build, jitter_for
+from bayesdip.gp.preconditioners import output_table
+from bayesdip.kernels import Kernel, Matern32
+from bayesdip.noise import Gaussian, Noise
+from bayesdip.operators import Mask, Operator
+
+# Pixels that a kernel is learnt from: more add nothing but time.
+LARGEST_CROP = 2**20
+# How far the scale of noisy data may be from its first guess, and the noise from its own where it is learnt.
+SCALE = (0.02, 1.0, 50.0)
+NOISE = (1e-5, 1e-2, 10.0)
+
+
+@dataclass(frozen=True)
+class Learnt:
+    """A kernel fitted to data.
+
+    Attributes
+    ----------
+    name : str
+        Its family.
+    kernel : Kernel
+    parameters : mapping of str to float
+    evidence : float
+        Log evidence in nats per observed entry, at the best parameters.
+    colour : Tensor, shape (C, C)
+        The covariance between channels that multiplies the kernel: give it to `gp.posterior`.
+    noise : Noise
+        The noise that was given, or that was learnt.
+    """
+
+    name: str
+    kernel: Kernel
+    parameters: Mapping[str, float]
+    evidence: float
+    colour: Tensor
+    noise: Noise
+
+
+@dataclass(frozen=True)
+class Choice:
+    """Which kernel fits best, and why.
+
+    Attributes
+    ----------
+    best : Learnt
+    candidates : tuple of Learnt
+        All that were tried, the best first.
+    why : str
+        One sentence.
+    """
+
+    best: Learnt
+    candidates: tuple[Learnt, ...]
+    why: str
+
+
+def learn(y: Tensor, operator: Operator, family: Family | str, noise: Noise | None = None) -> Learnt:
+    """Fit a kernel's parameters, its scale and, where it is not given, the noise.
+
+    Parameters
+    ----------
+    y : Tensor, shape (C, *operator.output_shape)
+    operator : Operator
+    family : Family or its name
+    noise : Noise, optional
+        Without it, white Gaussian noise of unknown strength, the same in all channels.
+
+    Raises
+    ------
+    BayesDipError
+        There is no such family.
+    """
+    family = families.named(family) if isinstance(family, str) else family
+    return _KernelData(y, operator, noise).fit(family)
+
+
+def choose(
+    y: Tensor,
+    operator: Operator,
+    noise: Noise | None = None,
+    candidates: Sequence[Family | str] = tuple(FAMILIES),
+) -> Choice:
+    """Learn each of the candidates and pick the one with the largest evidence.
+
+    Raises
+    ------
+    BayesDipError
+        There are no candidates, or one of them does not exist.
+    """
+    if not candidates:
+        raise BayesDipError("candidates is empty: expected at least one kernel family; name some")
+    data = _KernelData(y, operator, noise)
+    wanted = [families.named(f) if isinstance(f, str) else f for f in candidates]
+    tried = sorted((data.fit(f) for f in wanted), key=lambda learnt: -learnt.evidence)
+    best, *others = tried
+    settings = ", ".join(f"{name} {value:.3g}" for name, value in best.parameters.items())
+    why = f"{best.name} ({settings}) has the largest evidence, {best.evidence:.4f} nats per pixel"
+    if others:
+        why += f"; next is {others[0].name} with {others[0].evidence:.4f}"
+    return Choice(best, tuple(tried), why + ".")
+
+
+class _KernelData:
+    """The data, cropped and turned into independent channels once for all kernels."""
+
+    def __init__(self, y: Tensor, operator: Operator, noise: Noise | None) -> None:
+        self.given = noise
+        pixels = without_masks(operator) is None
+        seen = operator.observed.to(y.device).expand(y.shape)
+        assumed = Gaussian(0.0) if noise is None else noise
+        data = torch.where(seen, y, 0).to(torch.float64)
+        variance = torch.where(seen, assumed.variance(data, seen).to(data), 0)
+        if pixels:
+            part = _crop(y.shape[1:])
+            data, variance, seen = data[part], variance[part], seen[part]
+            operator = Mask(~seen.cpu(), tuple(data.shape[1:]))
+        self.operator = operator
+        self.channels = len(y)
+        # Any kernel will do to find the channels' axes and first scales.
+        self.model = build(
+            data,
+            seen,
+            variance,
+            operator,
+            Matern32(2.0),
+            constant=False,
+            amplitude=None,
+            colour=_alike(seen, variance),
+        )
+        self.evidence = LocalEvidence(self.model) if pixels else WhittleEvidence(self.model)
+        self.pixels = pixels
+
+    def fit(self, family: Family) -> Learnt:
+        ranges = dict(family.ranges)
+        noisy = not bool(self.model.noise_free.all())
+        if noisy:
+            ranges["scale"] = SCALE
+        if self.given is None:
+            ranges["noise"] = NOISE
+        low, start, high = (np.log([r[i] for r in ranges.values()]) for i in range(3))
+        names = list(ranges)
+
+        def loss(at: NDArray[np.float64]) -> float:
+            inside = np.clip(at, low, high)
+            value = -self._ask(family, dict(zip(names, np.exp(inside), strict=True))).per_entry
+            # Outside, a slope that leads back.
+            return (value if math.isfinite(value) else 1e6) + float(np.square(at - inside).sum())
+
+        from scipy.optimize import minimize  # a tenth of a second that a run without learning does not need
+
+        simplex = np.vstack([start, *(start + 0.7 * step for step in np.eye(len(names)))])
+        found = minimize(
+            loss,
+            start,
+            method="Nelder-Mead",
+            options={"initial_simplex": simplex, "xatol": 0.02, "fatol": 1e-4, "maxfev": 60 * len(names)},
+        )
+        parameters = dict(zip(names, (float(p) for p in np.exp(np.clip(found.x, low, high))), strict=True))
+        evidence = self._ask(family, parameters)
+        kernel = self._kernel(family, parameters)
+        unit = float(kernel.quadrant((1,) * len(self.operator.input_shape))) - kernel.limit
+        scale = self._row_scales(family, parameters) if noisy else evidence.scale
+        colour = self.model.covariance(torch.where(self.model.noise_free, evidence.scale, scale) / unit)
+        noise = self.given
+        if noise is None:
+            sigma = math.sqrt(parameters["noise"] * float(evidence.scale.mean()))
+            noise = Gaussian(sigma)
+        kept = {name: value for name, value in parameters.items() if name in family.ranges}
+        return Learnt(family.name, kernel, kept, evidence.per_entry, colour, noise)
+
+    def _kernel(self, family: Family, parameters: Mapping[str, float]) -> Kernel:
+        own = {name: value for name, value in parameters.items() if name in family.ranges}
+        return family.build(len(self.operator.input_shape), **own)
+
+    def _ask(self, family: Family, parameters: Mapping[str, float]) -> Evidence:
+        table, noise, scale, jitter = self._setting(family, parameters)
+        return self.evidence(table, noise.clamp(min=jitter), scale)
+
+    def _row_scales(self, family: Family, parameters: Mapping[str, float]) -> Tensor:
+        """The most likely scale of each row by itself."""
+        table, noise, scale, jitter = self._setting(family, parameters)
+        return scale * row_factors(self.evidence, table, noise, scale, jitter)
+
+    def _setting(
+        self, family: Family, parameters: Mapping[str, float]
+    ) -> tuple[Tensor, Tensor, Tensor, float]:
+        """Covariances at unit variance, noise in units of each row's scale, the scales, the least noise."""
+        kernel = self._kernel(family, parameters)
+        shape = self.operator.input_shape
+        small = embed(kernel, tuple(min(n, 48) for n in shape), constant=False)
+        jitter = jitter_for(small) / small.variance
+        lags = self.evidence.extent if isinstance(self.evidence, LocalEvidence) else shape
+        table = (kernel.quadrant(lags) - kernel.limit) / small.variance
+        system = self.model.system
+        if not self.pixels:
+            grid = embed(kernel, shape, constant=False, like=system.grid.spectrum)
+            table = output_table(replace(system, grid=grid, _low={}), table * small.variance) / small.variance
+        factor = parameters.get("scale", 1.0)
+        ratio = system.noise / factor + parameters.get("noise", 0.0)
+        return table, ratio, self.model.scale * factor, jitter
+
+
+def _alike(*tables: Tensor) -> bool:
+    return all(bool((t == t[:1]).all()) for t in tables)
+
+
+def _crop(shape: Sequence[int]) -> tuple[slice, ...]:
+    """The middle of a grid, of at most `LARGEST_CROP` pixels, behind a slice for the channels."""
+    side = max(1, int(LARGEST_CROP ** (1 / max(1, sum(n > 1 for n in shape)))))
+    return (
+        slice(None),
+        *(slice((n - min(n, side)) // 2, (n - min(n, side)) // 2 + min(n, side)) for n in shape),
+    )

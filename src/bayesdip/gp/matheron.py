@@ -1,0 +1,71 @@
+"""Posterior draws by Matheron's rule.
+
+A draw from the prior, corrected by what the data of that draw would have told about it:
+``f + K A^T (A K A^T + N)^-1 (y - A f - e)`` is a draw from the posterior when ``f`` is one from the
+prior and ``e`` one of the noise (Wilson et al., *Pathwise conditioning of Gaussian processes*,
+JMLR 22, 2021).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+
+import torch
+from torch import Tensor
+
+from bayesdip.gp.conjugate_gradients import Solution
+from bayesdip.gp.data_covariance import DataCovariance
+
+Solver = Callable[[DataCovariance, Tensor], Solution]
+
+# Numbers that one batch of draws may hold at a time, on the torus: larger ones leave the cache.
+BATCH_NUMBERS = 2**20
+
+
+def deviations(
+    system: DataCovariance,
+    count: int,
+    solve: Solver,
+    generator: torch.Generator | None = None,
+    offset_covariance: Tensor | None = None,
+) -> Iterator[tuple[Tensor, Solution]]:
+    """Draws of the picture minus its posterior mean, at unit amplitude, batch by batch.
+
+    Parameters
+    ----------
+    system : DataCovariance
+        R rows of G channels, in the precision in which to work.
+    count : int
+    solve : callable
+        ``(system, b) -> Solution`` of ``(A K A^T + N) a = b``.
+    offset_covariance : Tensor, shape (R, G, G), optional
+        Covariance of the channels' unknown offsets given the data, at unit amplitude.
+
+    Yields
+    ------
+    Tensor, shape (n, R, G, *input), and the solution behind it.
+    """
+    groups = len(system.channel)
+    each = max(1, BATCH_NUMBERS // (system.seen.shape[1] * groups * math.prod(system.grid.torus)))
+    factor = None if offset_covariance is None else torch.linalg.cholesky(offset_covariance)
+    for begin in range(0, count, each):
+        n = min(each, count - begin)
+        several = system.repeated(n)
+        rows = torch.arange(n * groups, device=system.channel.device)
+        f = several.draw(generator)
+        if factor is not None:
+            shift = factor.to(f).repeat(n, 1, 1) @ _normal((*f.shape[:2], 1), f, generator)
+            f += shift.reshape(*f.shape[:2], *[1] * (f.ndim - 2))
+        data = several.predict(f, rows)
+        data += _normal(data.shape, f, generator) * several.noise_rows(rows).sqrt() * several.seen_rows(rows)
+        solution = solve(several, data)
+        f -= several.to_picture(solution.x, rows)
+        yield f.reshape(n, groups, *f.shape[1:]), solution
+        if solution.stopped in ("monitor", "interrupt"):
+            return
+
+
+def _normal(shape: tuple[int, ...] | torch.Size, like: Tensor, generator: torch.Generator | None) -> Tensor:
+    device = like.device if generator is None else generator.device
+    return torch.randn(shape, generator=generator, dtype=like.dtype, device=device).to(like.device)

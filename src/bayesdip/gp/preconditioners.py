@@ -1,0 +1,169 @@
+"""Approximate inverses of the data's covariance, for conjugate gradients.
+
+There is one form to solve in, the covariance ``A K A^T + N`` of what is observed, whatever the share
+that is missing. The precision form (unknowns are all pixels, ``K^-1 + A^T N^-1 A``) would pay where
+little is missing; the local inverse is a sparse factor of that precision already, and with it
+the covariance form takes at most 56 iterations for all shipped kernels from 1% to 99% missing (512x512).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+
+from bayesdip.gp.conditioning_set import enough_neighbours
+from bayesdip.gp.data_covariance import DataCovariance
+from bayesdip.gp.grid_covariance import NEGLIGIBLE, embed
+from bayesdip.gp.vecchia import LocalInverse, local_inverse
+from bayesdip.kernels.kernel import Kernel, Tabulated
+
+Preconditioner = Callable[[Tensor, Tensor], Tensor]
+"""``(r, channel) -> C^-1 r``, about: r has shape (R, G, *output); each row belongs to a channel (R,)."""
+
+Part = Callable[[Tensor], Tensor]
+"""The same for rows that all belong to one channel, or to alike ones."""
+
+# From this noise on, in units of the picture's variance, complete data need no local inverse.
+NOISE_THAT_LEVELS = 0.1
+# And from this one on, incomplete data neither.
+NOISE_THAT_DROWNS = 3.0
+# Clipping, see `GridCovariance.clipped`, from which on a table is no covariance.
+MISFIT = 0.05
+
+
+def preconditioners(
+    system: DataCovariance, kernel: Kernel, *, constant: bool, held_out: Tensor | None = None
+) -> tuple[Preconditioner, Preconditioner]:
+    """The approximate inverse that suits the data, each row by itself; and that without held-out entries.
+
+    The local inverse, whatever the mask. Where noise is strong, far pixels count as much as near ones:
+    there the inverse on the torus is better, and it costs nothing to make.
+
+    Parameters
+    ----------
+    system : DataCovariance
+        In the precision in which to work.
+    kernel : Kernel
+        The one it was made from.
+    constant : bool
+        Whether the kernel's value at infinite lag counts.
+    held_out : Tensor of bool, shape (*output), optional
+        Entries that the second inverse does without.
+    """
+    table = kernel.quadrant(system.grid.shape) - (0.0 if constant else kernel.limit)
+    table = within_reach(table) if system.operator is None else output_table(system, table)
+    whole: dict[tuple[int, int], Part] = {}
+    without: dict[tuple[int, int], Part] = {}
+    keys = [(min(c, len(system.seen) - 1), min(c, len(system.noise) - 1)) for c in system.channel.tolist()]
+    for key in dict.fromkeys(keys):
+        seen, noise = system.seen[key[0]], system.noise[key[1]]
+        if system.mixing is None and _drowned(seen, noise, system.grid.variance):
+            whole[key] = circulant(system, table, seen, noise)
+            without[key] = (
+                whole[key] if held_out is None else circulant(system, table, seen & ~held_out, noise)
+            )
+        else:
+            whole[key], without[key] = local(table, seen, noise, system, held_out)
+    return _by_row(whole, keys), _by_row(without, keys)
+
+
+def _by_row(parts: dict[tuple[int, int], Part], keys: list[tuple[int, int]]) -> Preconditioner:
+    """Each row of right-hand sides through the part of its channel, whose key is ``keys[channel]``."""
+
+    def apply(r: Tensor, channel: Tensor) -> Tensor:
+        if len(parts) == 1:
+            return parts[keys[0]](r)
+        out = torch.empty_like(r)
+        for key, part in parts.items():
+            mine = torch.tensor([keys[c] == key for c in channel.tolist()], device=r.device)
+            if bool(mine.any()):
+                out[mine] = part(r[mine])
+        return out
+
+    return apply
+
+
+def _drowned(seen: Tensor, noise: Tensor, variance: float) -> bool:
+    """Whether noise is so strong that the torus serves better; with pixels missing it takes more."""
+    complete = bool(seen.all()) and float(noise.max()) <= 1.1 * float(noise.min())
+    return float(noise.min()) >= (NOISE_THAT_LEVELS if complete else NOISE_THAT_DROWNS) * variance
+
+
+def local(
+    table: Tensor, seen: Tensor, noise: Tensor, system: DataCovariance, held_out: Tensor | None = None
+) -> tuple[Part, Part]:
+    """Each observed entry predicted from its nearest predecessors, see `gp.local`; and that without `held_out`.
+
+    `seen` has shape (G, *output), `noise` one that broadcasts to it.
+    """
+    neighbours = enough_neighbours(seen, table, noise, system.mixing)
+    last = None if held_out is None else held_out.expand(seen.shape)
+    inverse = local_inverse(seen, table, noise, neighbours, system.grid.spectrum, system.mixing, last)
+    return _part(inverse), _part(inverse if last is None else inverse.without(last))
+
+
+def within_reach(table: Tensor) -> Tensor:
+    """The table up to the lags from which on nothing is left of the covariance; whole, where it does not die away."""
+    alive = table.abs() > NEGLIGIBLE * table.flatten()[0]
+    for axis, n in enumerate(table.shape):
+        others = tuple(i for i in range(table.ndim) if i != axis)
+        along = alive.any(dim=others) if others else alive
+        table = table.narrow(axis, 0, min(n, int(along.nonzero().max()) + 2))
+    return table.clone()
+
+
+def _part(inverse: LocalInverse) -> Part:
+    return lambda r: inverse.apply(r.flatten(1)).reshape(r.shape)
+
+
+def circulant(system: DataCovariance, table: Tensor, seen: Tensor, noise: Tensor) -> Part:
+    """The inverse on the torus, with the mean noise everywhere, restricted to what is observed."""
+    grid = (
+        system.grid
+        if system.operator is None
+        else embed(Tabulated(table), table.shape, like=system.grid.spectrum)
+    )
+    mean = (noise * seen).sum() / seen.sum()
+    response = 1 / (grid.spectrum + mean)
+    return lambda r: grid.filtered(r, response) * seen
+
+
+def output_table(system: DataCovariance, table: Tensor) -> Tensor:
+    """``A K A^T`` at the lags 0, 1, ... of each axis of the output, as if it were stationary: it nearly is.
+
+    Its central column says it for the near lags. At far ones, where the covariance is smooth, an
+    operator only scales it.
+    """
+    column = central_column(system).to(table)
+    shape = column.shape
+    centre = [n // 2 for n in shape]
+    ones = torch.ones((1, 1, *system.grid.shape)).to(system.grid.spectrum)
+    gain = (
+        float(system.predict(ones, system.channel[:1])[(0, 0, *centre)])
+        if system.operator is not None
+        else 1.0
+    )
+    steps = [m / n for m, n in zip(table.shape, shape, strict=True)]
+    far = table
+    for axis, (n, step) in enumerate(zip(shape, steps, strict=True)):
+        far = far.index_select(axis, (torch.arange(n) * step).round().long().clamp(max=far.shape[axis] - 1))
+    out = gain**2 * far
+    inside = tuple(slice(0, n - c) for n, c in zip(shape, centre, strict=True))
+    out[inside] = column[tuple(slice(c, n) for n, c in zip(shape, centre, strict=True))]
+    fitted = embed(Tabulated(out), shape)
+    if fitted.clipped < MISFIT:
+        return out
+    # The two parts do not fit, and no process has this covariance: the nearest one on a torus is taken.
+    whole: Tensor = torch.fft.irfftn(fitted.spectrum, fitted.torus)
+    return whole[tuple(slice(0, n) for n in shape)].contiguous()
+
+
+def central_column(system: DataCovariance) -> Tensor:
+    """The column of ``A K A^T`` that belongs to the central output, shape output, unit mixing."""
+    shape = system.seen.shape[2:]
+    unit = torch.zeros((1, system.seen.shape[1], *shape)).to(system.grid.spectrum)
+    unit[(0, 0, *(n // 2 for n in shape))] = 1
+    return replace(system, mixing=None).prior(unit, system.channel[:1])[0, 0]

@@ -1,0 +1,119 @@
+"""``method="variational"``: the best independent Gaussians over a network's weights.
+
+Mean-field variational inference with reparametrised gradients (Blundell et al., *Weight Uncertainty
+in Neural Networks*, ICML 2015): the peer that Bayesian deep image priors are compared with.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from bayesdip.lab.methods.draws import Drawn, DrawStepper, posterior_of
+from bayesdip.methods.map import pose
+from bayesdip.networks.langevin import normal_like
+from bayesdip.networks.schedule import Schedule, schedule_of
+from bayesdip.networks.steppers import AdamStepper, Stepper, Target
+from bayesdip.networks.training_loop import TrainingLoop
+from bayesdip.posterior import Posterior
+from bayesdip.problem import Problem
+from bayesdip.progress import Progress
+from bayesdip.settings import Settings
+
+# The Gaussians begin this narrow, relative to the prior: a fit that is already good stays one.
+FIRST_SPREAD = 0.02
+# Shares of the steps at which the fit and the Gaussians' own fit end; the rest are draws.
+FITTED, SPREAD = 0.25, 0.9
+
+
+def run(problem: Problem, settings: Settings, progress: Progress) -> Posterior:
+    """Fit one network, then Gaussians around its weights, then draw pictures from these."""
+    schedule = schedule_of(settings)
+    target, generator = pose(problem, settings)
+    drawn = Drawn(settings.samples)
+    chain = TrainingLoop(target, progress, schedule.steps, drawn.mean, samples=settings.samples)
+    fit_then_draw(chain, schedule, generator, drawn)
+    return posterior_of(drawn, chain, {})
+
+
+def fit_then_draw(chain: TrainingLoop, schedule: Schedule, generator: torch.Generator, drawn: Drawn) -> None:
+    adam = AdamStepper(
+        chain.target, generator, learning_rate=schedule.learning_rate, input_noise=schedule.input_noise
+    )
+    chain.advance(adam, FITTED, "warm-up", drawn.average.add)
+    if chain.progress.should_stop():
+        return
+    field = MeanFieldStepper(chain.target, generator, learning_rate=schedule.learning_rate)
+
+    def anneal(picture: Tensor) -> None:
+        field.pace((chain.share - FITTED) / (SPREAD - FITTED))
+        drawn.average.add(picture)
+
+    chain.advance(field, SPREAD, "fit", anneal)
+    chain.advance(DrawStepper(chain.target, generator, field.draw), 1.0, "sampling", drawn.count)
+
+
+class MeanFieldStepper(Stepper):
+    """Adam on the evidence lower bound of independent Gaussians ``N(m_i, s_i^2)`` over the weights.
+
+        E U(w) - sum_i log s_i,    w = m + s xi,    U(w) = negative_log_likelihood + sum_i w_i^2 / (2 p_i^2),
+
+    whose gradient, with one draw of xi a step, is ``g`` in m and ``g s xi - 1`` in log s, where
+    ``g = dU/dw``; of the prior's part the expectation over xi is taken in closed form. For a
+    quadratic U the optimum is known: m the mean, ``s_i^2 = 1 / (d^2 U / d w_i^2)``.
+    """
+
+    def __init__(self, target: Target, generator: torch.Generator, *, learning_rate: float) -> None:
+        super().__init__(target, generator)
+        self.learning_rate = learning_rate
+        self.means = [w.detach().clone() for w in self.weights]
+        self.log_stds = [
+            torch.full_like(w, FIRST_SPREAD * p).log() for w, p in zip(self.means, target.stds, strict=True)
+        ]
+        self.adam = torch.optim.Adam([*self.means, *self.log_stds], lr=learning_rate)
+
+    @torch.no_grad()
+    def draw(self) -> None:
+        """Put a draw of the weights into the network."""
+        for w, mean, log_std in zip(self.weights, self.means, self.log_stds, strict=True):
+            w.copy_(mean + log_std.exp() * normal_like(mean, self.generator))
+
+    def step(self) -> Tensor:
+        self.draw()
+        picture, _, gradients = self._evaluate()
+        with torch.no_grad():
+            self._set_gradients(gradients)
+        self.adam.step()
+        return picture
+
+    def _set_gradients(self, gradients: list[Tensor]) -> None:
+        """Per observation, so that their size does not depend on the picture's."""
+        count = self.target.observations
+        parts = zip(self.weights, gradients, self.means, self.log_stds, self.target.stds, strict=True)
+        for w, g, mean, log_std, prior in parts:
+            variance = (2 * log_std).exp()
+            mean.grad = (g + mean / prior**2) / count
+            log_std.grad = (g * (w - mean) + variance / prior**2 - 1) / count
+
+    def pace(self, share: float) -> None:
+        """Smaller steps towards the end, when that share of them is done: the draws' scatter averages out."""
+        for group in self.adam.param_groups:
+            group["lr"] = self.learning_rate * max(1 - share, 0.01)
+
+    def reduce_step(self) -> None:
+        self.learning_rate *= 0.7
+
+    def memory(self) -> Any:
+        state = self.adam.state_dict()["state"]
+        return (
+            [part.clone() for part in (*self.means, *self.log_stds)],
+            {i: {k: v.clone() for k, v in s.items()} for i, s in state.items()},
+        )
+
+    @torch.no_grad()
+    def recall(self, memory: Any) -> None:
+        for part, kept in zip((*self.means, *self.log_stds), memory[0], strict=True):
+            part.copy_(kept)
+        self.adam.load_state_dict(self.adam.state_dict() | {"state": memory[1]})
