@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import struct
+import zlib
 from io import BytesIO
 from pathlib import Path
 
@@ -80,3 +82,16 @@ def encoded(kind: str) -> bytes:
     else:
         Image.fromarray(noise((40, 50, 3))).save(out, kind)
     return out.getvalue()
+
+
+def png_file(
+    columns: int, rows: int, depth: int, colour_type: int, *parts: tuple[bytes, bytes], interlaced: int = 0
+) -> bytes:
+    """A PNG file made by hand: the header, the chunks given as (name, body), and the end chunk."""
+    head = struct.pack(">IIBBBBB", columns, rows, depth, colour_type, 0, 0, interlaced)
+    chunks = [(b"IHDR", head), *parts, (b"IEND", b"")]
+    packed = (
+        struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body))
+        for name, body in chunks
+    )
+    return b"\x89PNG\r\n\x1a\n" + b"".join(packed)

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image, ImageOps
 
 from bayesdip import io
-from bayesdip.io import png
+from bayesdip.io.picture import as_stored, upright
 from picture_files import (
     EXIF_IFD,
     EXPOSURE,
@@ -22,6 +22,7 @@ from picture_files import (
     assert_alike,
     exif,
     noise,
+    png_file,
     same_again,
     saved,
     tiff_file,
@@ -30,34 +31,41 @@ from picture_files import (
 PNG_MODES = {1: "gray", 2: "gray with alpha", 3: "rgb", 4: "rgb with alpha"}
 
 
+def png_rows(stored: np.ndarray) -> tuple[bytes, bytes]:
+    """The data chunk of a PNG file, its rows not filtered."""
+    lines = stored.astype(stored.dtype.newbyteorder(">"))
+    return b"IDAT", zlib.compress(b"".join(b"\0" + line.tobytes() for line in lines))
+
+
 @pytest.mark.parametrize("dtype", ["uint8", "uint16"])
 @pytest.mark.parametrize("samples", PNG_MODES, ids=PNG_MODES.get)
 @pytest.mark.parametrize("size", SIZES, ids=str)
-def test_png_decoders_read_what_we_write(tmp_path: Path, size, samples, dtype) -> None:
-    imagecodecs = pytest.importorskip("imagecodecs")
+def test_png_keeps_every_bit(tmp_path: Path, size, samples, dtype) -> None:
     stored = noise((*size, samples), dtype)
     source = tmp_path / "in.png"
-    source.write_bytes(imagecodecs.png_encode(stored[..., 0] if samples == 1 else stored))
+    kind = {1: 0, 2: 4, 3: 2, 4: 6}[samples]
+    source.write_bytes(png_file(size[1], size[0], 8 * stored.dtype.itemsize, kind, png_rows(stored)))
     picture, again = same_again(source)
     assert_alike(picture, again)
     assert picture.pixels.dtype == dtype and picture.bits == 8 * picture.pixels.dtype.itemsize
     assert (picture.alpha is not None) == (samples in (2, 4))
-    for path in (source, tmp_path / "copy.png"):
-        decoded = imagecodecs.png_decode(path.read_bytes()).reshape(stored.shape)
-        np.testing.assert_array_equal(decoded, stored)
     parts = [picture.pixels.reshape(*size, -1)] + (
         [] if picture.alpha is None else [picture.alpha[..., None]]
     )
     np.testing.assert_array_equal(np.concatenate(parts, axis=-1), stored)
 
 
-def test_16_bit_rgb_png_keeps_every_bit(tmp_path: Path) -> None:
+def test_other_programs_read_the_16_bit_png_we_write(tmp_path: Path) -> None:
     values = np.arange(65536, dtype=np.uint16).reshape(128, 512)
     pixels = np.stack([values, values[::-1], np.roll(values, 7)], axis=-1)
-    io.write_picture(tmp_path / "a.png", pixels)
-    np.testing.assert_array_equal(io.read_picture(tmp_path / "a.png").pixels, pixels)
-    with Image.open(tmp_path / "a.png") as image:  # Pillow keeps the high bytes
+    io.write_picture(
+        tmp_path / "a.png", pixels, io.Picture(pixels, colour="rgb", icc_profile=ICC, dpi=(72, 72))
+    )
+    with Image.open(tmp_path / "a.png") as image:  # Pillow keeps the high bytes of 16-bit colour
         np.testing.assert_array_equal(np.asarray(image), pixels >> 8)
+    cv2 = pytest.importorskip("cv2")
+    seen = cv2.imread(str(tmp_path / "a.png"), cv2.IMREAD_UNCHANGED)
+    np.testing.assert_array_equal(seen[..., ::-1], pixels)
 
 
 @pytest.mark.parametrize("count", [2, 3, 4])
@@ -70,14 +78,15 @@ def test_interlaced_16_bit_png_is_read(tmp_path: Path, count) -> None:
         [(0, 0, 8, 8), (0, 4, 8, 8), (4, 0, 8, 4), (0, 2, 4, 4), (2, 0, 4, 2), (0, 1, 2, 2), (1, 0, 2, 1)]
         for line in pixels[top::down, left::across].astype(">u2")
     )
-    kind = {2: 4, 3: 2, 4: 6}[count]
-    parts = [(b"IHDR", struct.pack(">IIBBBBB", 11, 13, 16, kind, 0, 0, 1)), (b"IDAT", zlib.compress(rows))]
-    (tmp_path / "a.png").write_bytes(png.SIGNATURE + b"".join(png._packed([*parts, (b"IEND", b"")])))
-    np.testing.assert_array_equal(png.read_16_bit_colour((tmp_path / "a.png").read_bytes()), pixels)
-    assert io.read_picture(tmp_path / "a.png").pixels.dtype == np.uint16
+    data = png_file(11, 13, 16, {2: 4, 3: 2, 4: 6}[count], (b"IDAT", zlib.compress(rows)), interlaced=1)
+    (tmp_path / "a.png").write_bytes(data)
+    picture = io.read_picture(tmp_path / "a.png")
+    np.testing.assert_array_equal(picture.pixels, pixels[..., 0] if count == 2 else pixels[..., :3])
+    if picture.alpha is not None:
+        np.testing.assert_array_equal(picture.alpha, pixels[..., -1])
 
 
-def test_png_filters_make_smooth_pictures_small(tmp_path: Path) -> None:
+def test_smooth_pictures_make_small_png_files(tmp_path: Path) -> None:
     y, x = np.mgrid[:256, :256]
     smooth = np.stack([x + y, x - y + 256, 2 * x], axis=-1).astype(np.uint16) * 64
     io.write_picture(tmp_path / "a.png", smooth)
@@ -99,15 +108,13 @@ def test_palette_becomes_rgb_and_its_transparency_alpha(tmp_path: Path) -> None:
 def test_a_colour_declared_transparent_becomes_alpha(tmp_path: Path) -> None:
     values = noise((5, 6, 3), "uint16")
     key = (b"tRNS", struct.pack(">3H", *map(int, values[3, 4])))
-    like = io.Picture(values, colour="rgb", png_chunks=(key,))
-    (tmp_path / "a.png").write_bytes(png.encode(values, like))
+    (tmp_path / "a.png").write_bytes(png_file(6, 5, 16, 2, key, png_rows(values)))
     picture = io.read_picture(tmp_path / "a.png")
     assert picture.alpha is not None and np.argwhere(picture.alpha == 0).tolist() == [[3, 4]]
+    assert picture.notes == ("the colour that the file declares transparent became an alpha channel",)
     # Four bits of gray: 5 of 15 becomes 85 of 255.
-    rows = b"\0\x05\x0f" + b"\0\xf0\x55"
-    parts = [(b"IHDR", struct.pack(">IIBBBBB", 4, 2, 4, 0, 0, 0, 0)), (b"tRNS", b"\0\x05")]
-    parts += [(b"IDAT", zlib.compress(rows)), (b"IEND", b"")]
-    (tmp_path / "b.png").write_bytes(png.SIGNATURE + b"".join(png._packed(parts)))
+    rows = (b"IDAT", zlib.compress(b"\0\x05\x0f" + b"\0\xf0\x55"))
+    (tmp_path / "b.png").write_bytes(png_file(4, 2, 4, 0, (b"tRNS", b"\0\x05"), rows))
     picture = io.read_picture(tmp_path / "b.png")
     np.testing.assert_array_equal(picture.pixels, [[0, 85, 0, 255], [255, 0, 85, 85]])
     np.testing.assert_array_equal(picture.alpha, [[255, 0, 255, 255], [255, 255, 0, 0]])
@@ -243,3 +250,13 @@ def test_a_profile_is_dropped_where_the_colours_change(tmp_path: Path) -> None:
     picture = io.read_picture(tmp_path / "a.webp")
     assert "gray became RGB" in note and picture.icc_profile is None
     np.testing.assert_array_equal(picture.pixels, np.repeat(like.pixels[..., None], 3, axis=-1))
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_pictures_are_turned_upright_as_pillow_does_and_back(orientation) -> None:
+    stored = noise((4, 6, 3))
+    image = Image.fromarray(stored)
+    image.getexif()[ORIENTATION] = orientation
+    turned = upright(stored, orientation)
+    np.testing.assert_array_equal(turned, np.asarray(ImageOps.exif_transpose(image)))
+    np.testing.assert_array_equal(as_stored(turned, orientation), stored)

@@ -17,8 +17,7 @@ from PIL import Image, ImageCms
 
 from bayesdip import io
 from bayesdip.errors import BayesDipError, FileError, ResourceError
-from bayesdip.io import png
-from picture_files import encoded, noise, saved, the_error, tiff_file
+from picture_files import encoded, noise, png_file, saved, the_error, tiff_file
 
 
 @pytest.mark.parametrize("kind", ["PNG", "JPEG", "TIFF", "WEBP", "NPY", "BMP", "GIF"])
@@ -57,7 +56,7 @@ def test_a_png_with_a_wrong_checksum_is_refused(tmp_path: Path) -> None:
     data = bytearray(encoded("PNG"))
     data[-14] ^= 1  # in the checksum of the last data chunk
     (tmp_path / "a.png").write_bytes(data)
-    assert "checksum" in the_error(FileError, io.read_picture, tmp_path / "a.png")
+    assert "CRC" in the_error(FileError, io.read_picture, tmp_path / "a.png")
 
 
 @pytest.mark.parametrize(
@@ -67,7 +66,7 @@ def test_a_png_with_a_wrong_checksum_is_refused(tmp_path: Path) -> None:
         ("a.png", b"", "empty (0 bytes)"),
         ("a.npy", pickle.dumps([1, 2]), "not a picture"),
         ("a.tif", b"II*\x00\x08\x00\x00\x00\x00\x00", "damaged"),
-        ("a.png", png.SIGNATURE, "damaged"),
+        ("a.png", b"\x89PNG\r\n\x1a\n", "damaged"),
         ("a.heic", b"\0\0\0\x18ftypheic", "PNG, JPEG, TIFF, WebP"),
     ],
 )
@@ -145,9 +144,7 @@ def test_colour_models_that_are_not_handled_are_refused(tmp_path: Path) -> None:
 
 
 def test_a_picture_too_large_for_memory_is_refused_before_it_is_unpacked(tmp_path: Path) -> None:
-    head = struct.pack(">IIBBBBB", 200_000, 200_000, 8, 2, 0, 0, 0)
-    parts = [(b"IHDR", head), (b"IDAT", zlib.compress(b"\0")), (b"IEND", b"")]
-    (tmp_path / "a.png").write_bytes(png.SIGNATURE + b"".join(png._packed(parts)))
+    (tmp_path / "a.png").write_bytes(png_file(200_000, 200_000, 8, 2, (b"IDAT", zlib.compress(b"\0"))))
     tiff_file(tmp_path / "a.tif", noise((8, 8)), compression="zlib", rowsperstrip=8)
     data = bytearray((tmp_path / "a.tif").read_bytes())
     with tifffile.TiffFile(tmp_path / "a.tif") as file:

@@ -219,18 +219,6 @@ def test_transparency_is_shown(page_of):
     assert shown[0, 0, 3] == 0 and shown[1, 1, 3] == 255
 
 
-@pytest.mark.parametrize("orientation", range(1, 9))
-def test_pictures_stand_upright(orientation):
-    from PIL import ImageOps
-
-    stored = picture((4, 6, 3))
-    image = Image.fromarray(stored)
-    image.getexif()[0x0112] = orientation
-    np.testing.assert_array_equal(
-        pictures.upright(stored, orientation), np.asarray(ImageOps.exif_transpose(image))
-    )
-
-
 def test_large_pictures_are_shrunk_and_small_ones_enlarged(page_of):
     mean = picture((30, 2100))
     page = page_of(mean, restored(mean))

@@ -7,6 +7,8 @@ what was expected, and what to do.
 
 from __future__ import annotations
 
+import re
+
 
 class BayesDipError(ValueError):
     """Base of every error that bayesdip raises on purpose."""
@@ -34,3 +36,9 @@ class NoResultError(BayesDipError):
 
 class ResourceError(BayesDipError):
     """The work asked for does not fit in this machine's memory."""
+
+
+def one_line(text: object) -> str:
+    """Return a text on one line: line breaks become spaces, other unprintable characters are escaped."""
+    joined = re.sub(r"\s*[\r\n\t]\s*", " ", str(text)).strip()
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in joined)

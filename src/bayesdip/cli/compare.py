@@ -15,13 +15,13 @@ from numpy.typing import NDArray
 
 from bayesdip import __version__
 from bayesdip.cli import verbs
-from bayesdip.cli.guard import TYPED, one_line
+from bayesdip.cli.guard import TYPED
 from bayesdip.cli.outputs import check_folder
 from bayesdip.cli.summary import SCHEMA, plain
 from bayesdip.comparison import Comparison, compare
 from bayesdip.comparison.candidates import all_names
 from bayesdip.comparison.page import files_of, suffix_for, write_page
-from bayesdip.errors import BayesDipError, FileError
+from bayesdip.errors import BayesDipError, FileError, one_line
 from bayesdip.io import Picture, atomic_write, check_mask, read_mask, read_picture, read_psf
 
 FIGURES = (".png", ".svg", ".pdf")

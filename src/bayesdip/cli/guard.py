@@ -14,7 +14,7 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
-from bayesdip.errors import BayesDipError, NoResultError
+from bayesdip.errors import BayesDipError, NoResultError, one_line
 
 DONE, REFUSED, INTERRUPTED = 0, 2, 130
 # The command line as it was typed, for the report to repeat it.
@@ -101,9 +101,3 @@ def _interrupted(wants_json: bool) -> int:
             json.dumps({"error": {"type": "Interrupted", "message": "interrupted before there was a result"}})
         )
     return INTERRUPTED
-
-
-def one_line(text: object) -> str:
-    """The text on one line, control characters escaped: a file's name may hold any."""
-    joined = " ".join(str(text).split())
-    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in joined)

@@ -8,9 +8,9 @@ from pathlib import Path
 import typer
 
 from bayesdip.cli import demo
-from bayesdip.cli.guard import one_line
 from bayesdip.cli.progress import watching
 from bayesdip.cli.summary import SCHEMA, plain, unit_of_fit
+from bayesdip.errors import one_line
 from bayesdip.progress import clock
 
 WHAT = {

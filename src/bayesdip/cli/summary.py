@@ -7,7 +7,7 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from bayesdip import __version__
-from bayesdip.cli.guard import one_line
+from bayesdip.errors import one_line
 from bayesdip.progress import clock
 from bayesdip.report.words import coverage_of, diagnostics_of, mixing_of
 

@@ -1,4 +1,4 @@
-"""What stands between a hostile or broken file and the user: one clear line, never a traceback."""
+"""Protection from broken and hostile files: every problem becomes one clear line, never a traceback."""
 
 from __future__ import annotations
 
@@ -11,26 +11,22 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from bayesdip.errors import BayesDipError, FileError, ResourceError
+from bayesdip.errors import BayesDipError, FileError, ResourceError, one_line
 
 FilePath = str | os.PathLike[str]
 
-#: Pillow refuses pictures of more pixels than this as decompression bombs; all formats share the limit.
+#: Most pixels of a picture in any format. From this number on Pillow takes a file for a decompression bomb.
 LARGEST_GRID = 178_956_970
 
 
-def one_line(text: object) -> str:
-    """Return the text on one line, unprintable characters escaped."""
-    return _printable(" ".join(str(text).split()))
-
-
-def _printable(text: str) -> str:
-    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
-
-
 def message(path: FilePath, given: str, expected: str, advice: str) -> str:
-    """Return the one line that an error about a file is: which file, what it is, what it should be, what to do."""
-    return f"{_printable(os.fspath(path))}: {given}; {expected} expected: {advice}"
+    """Return the one line of an error about a file: which file, what was given and expected, what to do."""
+    return f"{one_line(os.fspath(path))}: {given}; {expected} expected: {advice}"
+
+
+def file_error(path: FilePath, given: str, expected: str, advice: str) -> FileError:
+    """Return a FileError with the text of :func:`message`."""
+    return FileError(message(path, given, expected, advice))
 
 
 def read_bytes(path: FilePath) -> bytes:
@@ -45,42 +41,36 @@ def read_bytes(path: FilePath) -> bytes:
     """
     try:
         status = os.stat(path)
-        _check_kind(path, status)
+        if stat.S_ISDIR(status.st_mode):
+            raise file_error(path, "is a directory", "a picture file is", "name one inside it")
+        if not stat.S_ISREG(status.st_mode):
+            raise file_error(path, "is not a regular file", "a picture file is", "save it as one first")
+        if status.st_size == 0:
+            raise file_error(path, "is empty (0 bytes)", "a picture file is", "make or fetch it again")
         refuse_bytes(path, status.st_size)
         return Path(path).read_bytes()
     except FileNotFoundError as error:
-        text = message(path, "no such file", "an existing picture is", "check the name")
-        raise FileError(text) from error
+        raise file_error(path, "no such file", "an existing picture is", "check the name") from error
     except PermissionError as error:
-        text = message(
-            path, "permission to read it is denied", "a readable file is", "change its permissions"
-        )
-        raise FileError(text) from error
+        given, advice = "permission to read it is denied", "change its permissions"
+        raise file_error(path, given, "a readable file is", advice) from error
     except BayesDipError:
         raise
     except (OSError, ValueError) as error:  # ValueError: a name that holds a zero character
-        reason = one_line(getattr(error, "strerror", None) or error)
-        text = message(
-            path, f"cannot be read ({reason})", "a readable file is", "check the name and the disk"
-        )
-        raise FileError(text) from error
+        given = f"cannot be read ({reason_of(error)})"
+        raise file_error(path, given, "a readable file is", "check the name and the disk") from error
 
 
-def _check_kind(path: FilePath, status: os.stat_result) -> None:
-    if stat.S_ISDIR(status.st_mode):
-        raise FileError(message(path, "is a directory", "a picture file is", "name one inside it"))
-    if not stat.S_ISREG(status.st_mode):
-        raise FileError(message(path, "is not a regular file", "a picture file is", "save it as one first"))
-    if status.st_size == 0:
-        raise FileError(message(path, "is empty (0 bytes)", "a picture file is", "make or fetch it again"))
+def reason_of(error: BaseException) -> str:
+    """Return what an error says, on one line; the name of its class where it says nothing."""
+    return one_line(getattr(error, "strerror", None) or error) or type(error).__name__
 
 
 def refuse_bytes(path: FilePath, size: int) -> None:
     """Raise ResourceError if ``size`` bytes are more than half of this machine's memory."""
-    try:
-        memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    except (AttributeError, ValueError, OSError):  # not every system tells
-        return
+    import psutil
+
+    memory = psutil.virtual_memory().total
     if size > memory // 2:
         given = f"needs {size / 2**30:.1f} GiB to be read"
         expected = f"at most half of this machine's {memory / 2**30:.1f} GiB is"
@@ -117,14 +107,12 @@ def decoding(path: FilePath, kind: str) -> Iterator[None]:
     except BayesDipError:
         raise
     except (MemoryError, Image.DecompressionBombError) as error:
-        given = f"is too large to unpack ({one_line(error) or 'out of memory'})"
+        given = f"is too large to unpack ({reason_of(error)})"
         expected = f"at most {LARGEST_GRID:,} pixels that fit in memory are"
         raise ResourceError(message(path, given, expected, "crop it or cut it into tiles")) from error
     except Exception as error:
-        given = f"is damaged or cut short ({one_line(error) or type(error).__name__})"
-        raise FileError(
-            message(path, given, f"a whole {kind} file is", "fetch or export it again")
-        ) from error
+        given = f"is damaged or cut short ({reason_of(error)})"
+        raise file_error(path, given, f"a whole {kind} file is", "fetch or export it again") from error
     finally:
         logger.setLevel(level)
         ImageFile.LOAD_TRUNCATED_IMAGES = truncated

@@ -5,10 +5,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from bayesdip.errors import FileError
-from bayesdip.io.encode import to_rgb
-from bayesdip.io.guards import FilePath, message
-from bayesdip.io.picture import Array, full_scale
+from bayesdip.io.encoding import to_rgb
+from bayesdip.io.guards import FilePath, file_error
+from bayesdip.io.picture import Array, as_stored, full_scale
 from bayesdip.io.reading import read_picture
 
 
@@ -45,7 +44,7 @@ def read_mask(path: FilePath, shape: tuple[int, ...], orientation: int = 1) -> N
         level = as_stored(level, orientation)
     if level.shape != grid:
         given, expected = f"the mask is {_size(level.shape)}", f"the size of the picture, {_size(grid)}, is"
-        raise FileError(message(path, given, expected, "make the mask from the picture itself"))
+        raise file_error(path, given, expected, "make the mask from the picture itself")
     missing: NDArray[np.bool_] = level >= 0.5
     return missing
 
@@ -62,10 +61,10 @@ def check_mask(mask: NDArray[np.bool_], path: FilePath) -> None:
     """
     if not mask.any():
         given, expected = "the mask has nothing missing (no pixel is white)", "white where to fill in is"
-        raise FileError(message(path, given, expected, "paint it, or invert the mask"))
+        raise file_error(path, given, expected, "paint it, or invert the mask")
     if mask.all():
         given, expected = "the mask leaves nothing known (every pixel is white)", "black where it is known is"
-        raise FileError(message(path, given, expected, "paint it, or invert the mask"))
+        raise file_error(path, given, expected, "paint it, or invert the mask")
 
 
 def read_psf(path: FilePath) -> NDArray[np.float64]:
@@ -90,23 +89,8 @@ def read_psf(path: FilePath) -> NDArray[np.float64]:
     if not total > 0 or not np.isfinite(total):
         given = f"the point spread function sums to {total:g}"
         advice = "check that it holds the blur of one bright point on black"
-        raise FileError(message(path, given, "a positive finite sum is", advice))
+        raise file_error(path, given, "a positive finite sum is", advice)
     return psf / total
-
-
-def as_stored(viewed: Array, orientation: int) -> Array:
-    """Turn an array as a viewer shows it into the frame in which the pixels are stored.
-
-    The inverse of EXIF orientation 5 to 8, which exchange rows and columns; other
-    orientations return the array unchanged.
-    """
-    if orientation == 5:
-        return viewed.T
-    if orientation == 6:
-        return np.rot90(viewed, 1)
-    if orientation == 7:
-        return viewed[::-1, ::-1].T
-    return np.rot90(viewed, -1) if orientation == 8 else viewed
 
 
 def _gray(path: FilePath, what: str) -> NDArray[np.float64]:
@@ -114,14 +98,14 @@ def _gray(path: FilePath, what: str) -> NDArray[np.float64]:
     picture = read_picture(path)
     if picture.colour == "channels":
         given = f"the {what} has {picture.channels} channels"
-        raise FileError(message(path, given, "gray or RGB is", "save it as gray"))
+        raise file_error(path, given, "gray or RGB is", "save it as gray")
     pixels = picture.pixels
     if picture.colour == "cmyk":
         pixels = to_rgb(pixels, "cmyk", None)
     bad = int(np.count_nonzero(~np.isfinite(pixels)))
     if bad:
         given = f"{bad} of {pixels.size} values of the {what} are NaN or infinite"
-        raise FileError(message(path, given, "finite ones are", "replace them"))
+        raise file_error(path, given, "finite ones are", "replace them")
     level = pixels.astype(np.float64)
     level = level.mean(axis=-1) if level.ndim == 3 else level
     level /= _white(pixels)

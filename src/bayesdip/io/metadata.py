@@ -1,7 +1,8 @@
-"""EXIF: one block of bytes in every format, and TIFF's tags made of it and into it."""
+"""EXIF and resolution: one block of bytes in every format, made from TIFF's tags and into them."""
 
 from __future__ import annotations
 
+import math
 import struct
 import warnings
 from collections.abc import Iterator
@@ -48,7 +49,7 @@ def exif_of_image(image: Any) -> bytes | None:
     if isinstance(raw, bytes) and raw:
         return with_prefix(raw)
     with _unreadable_is_ignored():
-        tags = image.getexif()  # PNG's text form of EXIF, and an orientation told only by XMP
+        tags = image.getexif()  # PNG's text form of EXIF, and an orientation that stands only in XMP
         return with_prefix(tags.tobytes()) if len(tags) else None
     return None
 
@@ -79,6 +80,15 @@ def orientation_of(exif: bytes | None) -> int:
         with _unreadable_is_ignored():
             value = int(_load(exif).get(ORIENTATION, 1))
     return value if 1 <= value <= 8 else 1
+
+
+def sound_dpi(dpi: Any) -> tuple[float, float] | None:
+    """Return the resolution as two floats, or None where the file gives none that makes sense."""
+    try:
+        across, down = (float(value) for value in dpi)
+    except (TypeError, ValueError, ZeroDivisionError):
+        return None
+    return (across, down) if all(math.isfinite(v) and 1 <= v < 65535 for v in (across, down)) else None
 
 
 def tiff_tags(exif: bytes | None) -> tuple[list[tuple[Any, ...]], dict[str, dict[int, Any]]]:

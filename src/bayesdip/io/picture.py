@@ -1,4 +1,4 @@
-"""A picture as it was in its file: the pixels, and all that is needed to write it back alike."""
+"""A picture as it was in its file: the pixels, and what is needed to write it back the same way."""
 
 from __future__ import annotations
 
@@ -48,8 +48,6 @@ class Picture:
         The transparency in the type and scale of ``pixels``; 0 is fully transparent.
     format : str
         "PNG", "JPEG", "TIFF", "WEBP", "NPY", "BMP" or "GIF".
-    mode : str
-        The file's own word for its samples, such as Pillow's "P" for a palette.
     bits : int
         Bits per sample in the file, which may be fewer than the type of ``pixels`` has.
     colour : {"gray", "rgb", "cmyk", "channels"}
@@ -65,13 +63,12 @@ class Picture:
     tiff : TiffLayout or None
         The arrangement of a TIFF file.
     notes : tuple of str
-        What was changed on reading, one phrase each, for the user to be told.
+        What was changed on reading, one phrase each, to be shown to the user.
     """
 
     pixels: Array
     alpha: Array | None = None
     format: str = "NPY"
-    mode: str = ""
     bits: int = 8
     colour: Colour = "gray"
     icc_profile: bytes | None = None
@@ -108,6 +105,28 @@ def colour_of(shape: tuple[int, ...]) -> Colour:
     """Guess what the channels of a bare array are: one is gray, three are red, green and blue."""
     colours: dict[int, Colour] = {1: "gray", 3: "rgb"}
     return colours.get(channels_of(shape), "channels")
+
+
+def native(array: Array) -> Array:
+    """Return a copy in this machine's byte order, contiguous and writable."""
+    return np.array(array, dtype=array.dtype.newbyteorder("="), order="C")
+
+
+def upright(stored: Array, orientation: int) -> Array:
+    """Turn stored pixels (M, N, ...) as their EXIF orientation, 1 to 8, says a viewer shows them."""
+    return _flipped(stored.swapaxes(0, 1) if orientation >= 5 else stored, orientation)
+
+
+def as_stored(viewed: Array, orientation: int) -> Array:
+    """Undo :func:`upright`: turn pixels (M, N, ...) as a viewer shows them back to how they are stored."""
+    flipped = _flipped(viewed, orientation)
+    return flipped.swapaxes(0, 1) if orientation >= 5 else flipped
+
+
+def _flipped(array: Array, orientation: int) -> Array:
+    """Reverse the rows, the columns or both; orientations from 5 on exchange rows and columns besides."""
+    rows, columns = (-1 if orientation in turned else 1 for turned in ((3, 4, 7, 8), (2, 3, 6, 7)))
+    return array[::rows, ::columns]
 
 
 def full_scale(dtype: np.dtype[Any]) -> float:

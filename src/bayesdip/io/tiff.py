@@ -1,27 +1,17 @@
-"""TIFF: 8 to 64 bits, whole and real numbers, any number of channels, planes or pages.
-
-tifffile reads and writes; Pillow (libtiff) decodes what tifffile needs the optional
-package imagecodecs for, such as LZW compression.
-"""
+"""TIFF: 8 to 64 bits, whole and real numbers, any number of channels, planes or pages."""
 
 from __future__ import annotations
 
 import math
-import os
-import struct
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from io import BytesIO
 from typing import Any
 
 import numpy as np
 
-from bayesdip.errors import FileError
-from bayesdip.io.guards import FilePath, decoding, message, refuse_huge
-from bayesdip.io.metadata import ORIENTATION, append_directories, exif_of_tiff, tiff_tags
-from bayesdip.io.picture import Array, Colour, Picture, TiffLayout, full_scale
-from bayesdip.io.reading import native, sound_dpi
+from bayesdip.errors import one_line
+from bayesdip.io.guards import FilePath, decoding, file_error, refuse_huge
+from bayesdip.io.metadata import append_directories, exif_of_tiff, sound_dpi, tiff_tags
+from bayesdip.io.picture import Array, Colour, Picture, TiffLayout, full_scale, native
 
 # What a colour model is, by TIFF's name of it, and how many samples a pixel it takes.
 _COLOURS: dict[str, tuple[Colour, int]] = {
@@ -36,6 +26,7 @@ _PHOTOMETRIC = {"gray": "minisblack", "rgb": "rgb", "cmyk": "separated", "channe
 _ASSOCIATED, _PLAIN_ALPHA = 1, 2
 _ICC_PROFILE, _BYTES = 34675, 7
 _X_RESOLUTION, _NO_UNIT, _UNCOMPRESSED = 282, 1, 1
+_JPEG = (6, 7, 33007, 34892)  # TIFF's codes for JPEG compression
 
 
 def read_tiff(path: FilePath, data: bytes) -> Picture:
@@ -50,15 +41,15 @@ def read_tiff(path: FilePath, data: bytes) -> Picture:
         page = series.keyframe
         photometric = _name(page.photometric)
         pages = _checked_pages(path, series)
-        stored, photometric = _decoded(path, data, series, pages, photometric)
+        stored = _decoded(path, series, pages)
         notes: list[str] = []
         if photometric == "palette":
-            stored, photometric = _from_palette(stored[..., 0], page.colormap), "rgb"
-        if _name(page.photometric) == "palette":
+            stored = _from_palette(stored[..., 0], page.colormap)
             notes.append("the palette became RGB")
         elif page.bitspersample not in (8, 16, 24, 32, 64):
             stored = _widened(stored, page.bitspersample)
             notes.append(f"{page.bitspersample}-bit samples became {8 * stored.dtype.itemsize}-bit ones")
+        photometric = {"palette": "rgb", "ycbcr": "rgb"}.get(photometric, photometric)
         pixels, alpha, colour = _meaning(stored, photometric, page.extrasamples)
         if photometric == "miniswhite" and pixels.dtype.kind == "u":
             pixels, photometric = np.iinfo(pixels.dtype).max - pixels, "minisblack"
@@ -74,7 +65,6 @@ def read_tiff(path: FilePath, data: bytes) -> Picture:
             pixels,
             alpha,
             format="TIFF",
-            mode=_name(page.photometric),
             bits=int(page.bitspersample),
             colour=colour,
             icc_profile=page.tags.valueof(_ICC_PROFILE) or None,
@@ -97,7 +87,7 @@ def _only_series(path: FilePath, tiff: Any) -> Any:
     if len(series) != 1:
         sizes = ", ".join("x".join(map(str, s.shape)) for s in series[:4]) or "none"
         given = f"holds {len(series)} pictures of different sizes or types ({sizes})"
-        raise FileError(message(path, given, "one is", "save the page you want by itself"))
+        raise file_error(path, given, "one is", "save the page you want by itself")
     return series[0]
 
 
@@ -115,104 +105,37 @@ def _checked_pages(path: FilePath, series: Any) -> int:
     pages: int = math.prod(series.shape) // math.prod(page.shaped)
     if photometric not in _COLOURS:
         expected = "gray, RGB, CMYK, YCbCr or a palette is"
-        raise FileError(message(path, f"has the colour model {photometric}", expected, "convert it to one"))
+        raise file_error(path, f"has the colour model {photometric}", expected, "convert it to one")
     if depth > 1 or (pages > 1 and (samples > 1 or photometric == "palette")):
         given = f"holds {pages * depth} colour pages of {columns}x{rows} pixels"
         expected = "one picture, or one gray page for each channel, is"
-        raise FileError(message(path, given, expected, "save the page you want by itself"))
+        raise file_error(path, given, expected, "save the page you want by itself")
     if page.dtype is None or page.dtype.kind not in "buif":
         given = f"holds samples of type {page.dtype}"
-        raise FileError(message(path, given, "whole or real numbers are", "convert them"))
+        raise file_error(path, given, "whole or real numbers are", "convert them")
     refuse_huge(path, (rows, columns, pages * samples), page.dtype.itemsize)
     return pages
 
 
-def _decoded(path: FilePath, data: bytes, series: Any, pages: int, photometric: str) -> tuple[Array, str]:
-    """Return the samples, (M, N, channels) whatever their arrangement, and the colour model they are in now."""
-    separate, _, rows, columns, contiguous = series.keyframe.shaped
+def _decoded(path: FilePath, series: Any, pages: int) -> Array:
+    """Return the samples, (M, N, channels) whatever their arrangement; YCbCr becomes RGB."""
+    page = series.keyframe
+    separate, _, rows, columns, contiguous = page.shaped
     try:
-        if photometric == "ycbcr":  # its colours are subsampled: libtiff knows how to widen them
-            raise NotImplementedError("imagecodecs")
         stored = np.asarray(series.asarray()).reshape(pages, separate, rows, columns, contiguous)
-    except (ValueError, NotImplementedError, ImportError) as error:
-        unknown = "imagecodecs" in str(error) or "not supported" in str(error)
-        if not unknown and not isinstance(error, ImportError):
+    except (ValueError, NotImplementedError) as error:
+        if not isinstance(error, NotImplementedError) and "not supported" not in str(error):
             raise
-        return _decoded_by_pillow(path, data, series.keyframe, pages)
+        given = f"is compressed ({_name(page.compression)}) in a way not decoded here ({one_line(error)})"
+        advice = "convert it, if it is not damaged"
+        raise file_error(path, given, "an uncompressed or deflate file is", advice) from error
     # One of pages, separate and contiguous is longer than 1 at most.
-    return native(np.moveaxis(stored, (0, 1), (2, 3)).reshape(rows, columns, -1)), photometric
+    samples = native(np.moveaxis(stored, (0, 1), (2, 3)).reshape(rows, columns, -1))
+    if _name(page.photometric) == "ycbcr" and page.compression not in _JPEG:  # the JPEG codec does it
+        from PIL import Image
 
-
-def _decoded_by_pillow(path: FilePath, data: bytes, page: Any, pages: int) -> tuple[Array, str]:
-    """Do as :func:`_decoded`, for what tifffile cannot decode by itself."""
-    from PIL import Image
-
-    photometric, bits = _name(page.photometric), page.bitspersample
-    wanted = {"palette": 3, "ycbcr": 3}.get(photometric, page.samplesperpixel)
-    now = {"palette": "rgb", "ycbcr": "rgb", "miniswhite": "minisblack"}.get(photometric, photometric)
-    # As in a PNG file, Pillow keeps one byte of two in 16-bit colour; which one follows from the byte order.
-    halves = ("16L", "16B") if sys.byteorder == "little" else ("16B", "16L")
-
-    data = _without_orientation(data)
-
-    def decoded(index: int, half: str | None = None) -> Array:
-        with Image.open(BytesIO(data), formats=["TIFF"]) as image:
-            image.seek(index)
-            if image.mode in ("1", "P"):
-                plain = image.convert("L" if image.mode == "1" else "RGB")
-                return np.asarray(plain).reshape(image.height, image.width, -1)
-            if image.mode in ("RGB", "RGBA", "CMYK") and photometric == now:
-                rawmode = f"{image.mode};{half}" if half else image.mode
-                image.tile = [t._replace(args=(rawmode, *(t.args or ())[1:])) for t in image.tile]
-            elif half:
-                raise ValueError(f"Pillow reads it as {image.mode}")
-            samples = np.asarray(image)
-            return samples.reshape(*samples.shape[:2], -1)
-
-    try:
-        with _libtiff_silenced():
-            if bits == 16 and wanted > 1 and page.shaped[0] == 1:
-                high, low = (decoded(0, half).astype(np.uint16) for half in halves)
-                stored: Array = high << 8 | low
-            else:
-                stored = np.concatenate([decoded(index) for index in range(pages)], axis=-1)
-        if stored.shape[2] == wanted * pages and 8 * stored.dtype.itemsize >= bits:
-            return native(stored), now
-        reason = "Pillow does not hold such samples"
-    except (OSError, SyntaxError, ValueError) as error:
-        reason = str(error)
-    given = (
-        f"has {_name(page.compression)} compression, {bits} bits and {page.samplesperpixel} samples a pixel, "
-        f"which cannot be decoded here ({reason})"
-    )
-    advice = "convert it (if it is not damaged), or run: pip install imagecodecs"
-    raise FileError(message(path, given, "an uncompressed or deflate file is", advice))
-
-
-@contextmanager
-def _libtiff_silenced() -> Iterator[None]:
-    """Keep libtiff, which writes to the standard error of the process, from adding to our one line."""
-    sys.stderr.flush()
-    saved = os.dup(2)
-    try:
-        with open(os.devnull, "wb") as nowhere:
-            os.dup2(nowhere.fileno(), 2)
-        yield
-    finally:
-        os.dup2(saved, 2)
-        os.close(saved)
-
-
-def _without_orientation(data: bytes) -> bytes:
-    """Make every page upright, because Pillow turns TIFF pictures (and no others) on reading."""
-    from tifffile import TiffFile
-
-    out = bytearray(data)
-    with TiffFile(BytesIO(data)) as tiff:
-        for page in tiff.pages:
-            if (tag := page.aspage().tags.get(ORIENTATION)) is not None:
-                struct.pack_into(f"{tiff.byteorder}H", out, tag.valueoffset, 1)
-    return bytes(out)
+        samples = np.asarray(Image.frombytes("YCbCr", (columns, rows), samples.tobytes()).convert("RGB"))
+    return samples
 
 
 def _meaning(stored: Array, photometric: str, extras: tuple[int, ...]) -> tuple[Array, Array | None, Colour]:
@@ -228,8 +151,6 @@ def _meaning(stored: Array, photometric: str, extras: tuple[int, ...]) -> tuple[
 
 def _widened(stored: Array, bits: int) -> Array:
     """Spread samples of odd widths, such as 1, 4 or 12 bits, over 8 or 16 bits, so that white stays white."""
-    if stored.dtype == np.uint8 and bits < 8 and stored.max(initial=0) >= 2**bits:
-        return stored  # Pillow has done it
     if stored.dtype.kind not in "bu" or bits > 16:
         return stored
     wide = np.dtype(np.uint8 if bits < 8 else np.uint16)

@@ -11,14 +11,14 @@ import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, BinaryIO, Literal
+from typing import Literal
 
 import numpy as np
 from numpy.typing import DTypeLike
 
 from bayesdip.errors import FileError
-from bayesdip.io.encode import FORMATS, Plan, as_type, encode, fitted_alpha, plan, to_rgb
-from bayesdip.io.guards import FilePath, message, one_line
+from bayesdip.io.encoding import FORMATS, Encoding, as_type, choose_encoding, encode, fitted_alpha, to_rgb
+from bayesdip.io.guards import FilePath, file_error, reason_of
 from bayesdip.io.picture import Array, Picture, colour_of, full_scale
 
 # Compressed formats seldom get smaller than this share of the samples; the others need all of it.
@@ -46,7 +46,7 @@ def atomic_write(path: FilePath, force: bool = False) -> Iterator[Path]:
         or if the folder or the disk does not let it be written.
     """
     target = _target(path, force)
-    temporary = target.with_name(f".bayesdip-{secrets.token_hex(6)}.part")
+    temporary = _beside(target)
     try:
         temporary.touch(exist_ok=False)
         yield temporary
@@ -89,27 +89,28 @@ def check_writable(
     Returns
     -------
     tuple of str
-        What the format cannot keep, one phrase each, for the user to be told.
+        What the format cannot keep, one phrase each, to be shown to the user.
     """
     if like is not None:
         shape = shape or like.pixels.shape
         dtype = like.pixels.dtype if dtype is None else dtype
     if shape is None or dtype is None:
         shape, dtype = (1, 1), np.uint8  # every format holds that
-    target_plan, target = plan(path, shape, np.dtype(dtype), like), _target(path, force)
-    size = math.prod(shape) * target_plan.dtype.itemsize
-    if target_plan.format not in ("TIFF", "NPY"):
+    encoding, target = choose_encoding(path, shape, np.dtype(dtype), like), _target(path, force)
+    size = math.prod(shape) * encoding.dtype.itemsize
+    if encoding.format not in ("TIFF", "NPY"):
         size = max(int(size * _SMALLEST_SHARE), 1)
-    probe = target.with_name(f".bayesdip-{secrets.token_hex(6)}.part")
+    probe = _beside(target)
     try:
-        with open(probe, "xb") as handle:
-            _reserve(handle, size)
+        probe.touch(exist_ok=False)
+        if shutil.disk_usage(target.parent).free < size:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
     except OSError as error:
         raise _unwritable(path, error) from error
     finally:
         with suppress(OSError):
             probe.unlink()
-    return target_plan.notes
+    return encoding.notes
 
 
 def write_picture(
@@ -145,7 +146,7 @@ def write_picture(
     Returns
     -------
     tuple of str
-        What the format could not keep, one phrase each, for the user to be told.
+        What the format could not keep, one phrase each, to be shown to the user.
 
     Raises
     ------
@@ -156,7 +157,7 @@ def write_picture(
     """
     pixels = np.asarray(pixels)
     dtype = pixels.dtype if like is None else like.pixels.dtype
-    target = plan(path, pixels.shape, dtype, like)
+    target = choose_encoding(path, pixels.shape, dtype, like)
     source = like or Picture(pixels, colour=colour_of(pixels.shape))
     values = as_type(pixels, dtype, path)
     transparency = _transparency(target, source, values.shape, alpha)
@@ -168,7 +169,7 @@ def write_picture(
     return target.notes
 
 
-def _transparency(target: Plan, source: Picture, shape: tuple[int, ...], alpha: str) -> Array | None:
+def _transparency(target: Encoding, source: Picture, shape: tuple[int, ...], alpha: str) -> Array | None:
     if not target.alpha or source.alpha is None:
         return None
     grid = (shape[0], shape[1])
@@ -195,8 +196,13 @@ def write_float_tiff(path: FilePath, array: Array, force: bool = False) -> None:
     """
     if FORMATS.get(Path(path).suffix.lower()) not in ("TIFF", "NPY"):
         given = f"a file with the extension {Path(path).suffix!r} holds no floating-point numbers"
-        raise FileError(message(path, given, ".tif, .tiff or .npy is", "choose another name"))
+        raise file_error(path, given, ".tif, .tiff or .npy is", "choose another name")
     write_picture(path, np.asarray(array, np.float32), force=force)
+
+
+def _beside(target: Path) -> Path:
+    """Return an unused name in the same folder, so that renaming the file to ``target`` is one step."""
+    return target.with_name(f".bayesdip-{secrets.token_hex(6)}.part")
 
 
 def _target(path: FilePath, force: bool) -> Path:
@@ -206,45 +212,30 @@ def _target(path: FilePath, force: bool) -> Path:
         mode = os.stat(target).st_mode
     except FileNotFoundError:
         if not target.parent.is_dir():
-            text = message(path, "its folder does not exist", "an existing folder is", "make it first")
-            raise FileError(text) from None
+            given = "its folder does not exist"
+            raise file_error(path, given, "an existing folder is", "make it first") from None
         return target
     except (OSError, ValueError) as error:
         raise _unwritable(path, error) from error
     if stat.S_ISDIR(mode):
-        raise FileError(message(path, "is a directory", "a file name is", "add one to it"))
+        raise file_error(path, "is a directory", "a file name is", "add one to it")
     if not stat.S_ISREG(mode):
-        raise FileError(message(path, "is not a regular file", "a file on disk is", "choose another name"))
+        raise file_error(path, "is not a regular file", "a file on disk is", "choose another name")
     if not force:
         advice = "choose one, or replace the file with --force (force=True)"
-        raise FileError(message(path, "exists already", "a new name is", advice))
+        raise file_error(path, "exists already", "a new name is", advice)
     return target
-
-
-def _reserve(handle: BinaryIO, size: int) -> None:
-    """Claim disk space; file systems and machines that cannot say are believed to have it."""
-    claim: Any = getattr(os, "posix_fallocate", None)
-    try:
-        if claim is not None:
-            claim(handle.fileno(), 0, size)
-    except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-            raise
 
 
 def _unwritable(path: FilePath, error: OSError | ValueError) -> FileError:
     number = getattr(error, "errno", None)
     if number in (errno.ENOSPC, errno.EDQUOT):
-        return FileError(
-            message(path, "the disk is full", "room for the file is", "free some, or write elsewhere")
-        )
-    reason = one_line(getattr(error, "strerror", None) or error)
+        return file_error(path, "the disk is full", "room for the file is", "free some, or write elsewhere")
+    reason = reason_of(error)
     if number in (errno.EACCES, errno.EPERM, errno.EROFS):
         given, advice = (
             f"writing there is not allowed ({reason})",
             "change its permissions, or write elsewhere",
         )
-        return FileError(message(path, given, "a writable folder is", advice))
-    return FileError(
-        message(path, f"cannot be written ({reason})", "a usable file name is", "write elsewhere")
-    )
+        return file_error(path, given, "a writable folder is", advice)
+    return file_error(path, f"cannot be written ({reason})", "a usable file name is", "write elsewhere")

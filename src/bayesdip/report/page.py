@@ -19,6 +19,7 @@ from bayesdip import __version__
 from bayesdip.diagnostics import MIXED_BELOW
 from bayesdip.errors import BayesDipError
 from bayesdip.io import Picture, atomic_write
+from bayesdip.io.picture import upright
 from bayesdip.progress import clock
 from bayesdip.report import pictures, plots
 from bayesdip.report.pictures import Levels, Shown, View
@@ -192,7 +193,7 @@ def before_levels(case: Case, view: View) -> Levels:
     before = view.levels(pictures.enlarged_to(case.before, case.grid))
     if case.missing is None:
         return before
-    return pictures.paint_missing(before, pictures.upright(case.missing, view.orientation))
+    return pictures.paint_missing(before, upright(case.missing, view.orientation))
 
 
 def uncertainty_parts(case: Case, view: View, before: Levels, after: Levels) -> dict[str, Any]:
@@ -202,7 +203,7 @@ def uncertainty_parts(case: Case, view: View, before: Levels, after: Levels) -> 
     parts: dict[str, Any] = {"uncertainty": None, "bar": "", "top": 0.0, "joined": False}
     std = case.restoration.best_std
     if std is not None:
-        spread = pictures.upright(pictures.spread_of(std, case.channels_last), view.orientation)
+        spread = upright(pictures.spread_of(std, case.channels_last), view.orientation)
         top = pictures.top_of(spread)
         colours = pictures.coloured(spread / top)
         parts = {

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bayesdip.io.encode import fitted_alpha, to_rgb
-from bayesdip.io.picture import Colour, Picture, colour_of, full_scale
+from bayesdip.io.encoding import fitted_alpha, to_rgb
+from bayesdip.io.picture import Colour, Picture, colour_of, full_scale, upright
 
 Array = NDArray[Any]
 Levels = NDArray[np.uint8]
@@ -98,20 +98,6 @@ def display_range(mean: Array) -> tuple[float, float]:
     if mean.dtype == np.uint8 or (low >= -0.1 * white and 0.5 * white <= high <= 1.1 * white):
         return 0.0, white
     return (low, high) if high > low else (low - 0.5, high + 0.5)
-
-
-def upright(array: Array, orientation: int) -> Array:
-    """Turn stored pixels (M, N, ...) as their EXIF orientation says a viewer shall show them."""
-    turned = {
-        2: lambda a: a[:, ::-1],
-        3: lambda a: a[::-1, ::-1],
-        4: lambda a: a[::-1],
-        5: lambda a: a.swapaxes(0, 1),
-        6: lambda a: np.rot90(a, -1),
-        7: lambda a: a[::-1, ::-1].swapaxes(0, 1),
-        8: lambda a: np.rot90(a, 1),
-    }
-    return turned[orientation](array) if orientation in turned else array
 
 
 def enlarged_to(array: Array, grid: tuple[int, ...]) -> Array:

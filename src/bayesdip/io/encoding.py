@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from bayesdip.errors import FileError, NonFiniteError
-from bayesdip.io import png
-from bayesdip.io.guards import FilePath, message, one_line
+from bayesdip.io import png_chunks
+from bayesdip.io.guards import FilePath, file_error, message, reason_of
 from bayesdip.io.picture import Array, Colour, Picture, channels_of, colour_of, full_scale
 
 FORMATS = {
@@ -31,7 +31,7 @@ _JPEG_QUALITY = 95
 
 
 @dataclass(frozen=True)
-class Plan:
+class Encoding:
     """What will stand in the file: the format, the sample type, the colours, and what had to change."""
 
     format: str
@@ -41,7 +41,9 @@ class Plan:
     notes: tuple[str, ...] = ()
 
 
-def plan(path: FilePath, shape: tuple[int, ...], dtype: np.dtype[Any], like: Picture | None) -> Plan:
+def choose_encoding(
+    path: FilePath, shape: tuple[int, ...], dtype: np.dtype[Any], like: Picture | None
+) -> Encoding:
     """Decide how a picture of this shape and sample type goes into the format that the name asks for.
 
     Raises
@@ -52,39 +54,35 @@ def plan(path: FilePath, shape: tuple[int, ...], dtype: np.dtype[Any], like: Pic
     kind = FORMATS.get(Path(path).suffix.lower())
     if kind is None:
         given = f"its extension {Path(path).suffix!r} is no format this program writes"
-        raise FileError(message(path, given, f"one of {', '.join(FORMATS)} is", "choose another name"))
+        raise file_error(path, given, f"one of {', '.join(FORMATS)} is", "choose another name")
     format_ = _SHOWN[kind]
     if dtype.kind not in "uif" or dtype.itemsize > 8 or len(shape) not in (1, 2, 3) or 0 in shape:
         given = f"an array of shape {shape} and type {dtype} is no picture"
         expected = "(M,), (M, N) or (M, N, C) of whole or real numbers is"
-        raise FileError(message(path, given, expected, "convert it first"))
+        raise file_error(path, given, expected, "convert it first")
     same = like is not None and channels_of(like.pixels.shape) == channels_of(shape)
     colour = like.colour if like is not None and same else colour_of(shape)
     alpha = like is not None and like.alpha is not None
     if kind == "NPY":
         notes = ("the transparency is left out: .npy holds the pixels only",) if alpha else ()
-        return Plan(kind, dtype, colour, False, notes)
+        return Encoding(kind, dtype, colour, False, notes)
     if len(shape) == 1:
-        raise FileError(
-            message(path, f"{format_} cannot hold a 1-D signal", "a picture (M, N) is", "write .npy")
-        )
+        raise file_error(path, f"{format_} cannot hold a 1-D signal", "a picture (M, N) is", "write .npy")
     if kind == "TIFF":
-        return Plan(kind, dtype, colour, alpha)
+        return Encoding(kind, dtype, colour, alpha)
     if dtype not in (np.uint8, np.uint16):
         given, expected = f"{format_} cannot hold samples of type {dtype}", "uint8 or uint16 samples are"
-        raise FileError(message(path, given, expected, "write .tif or .npy, which keep them as they are"))
+        raise file_error(path, given, expected, "write .tif or .npy, which keep them as they are")
     if colour == "channels":
         given, expected = f"{format_} cannot hold {channels_of(shape)} channels", "gray, RGB or CMYK is"
-        raise FileError(message(path, given, expected, "write .tif or .npy, which keep them as they are"))
+        raise file_error(path, given, expected, "write .tif or .npy, which keep them as they are")
     if max(shape[:2]) > _LONGEST_SIDE[kind]:
         given = f"{shape[1]}x{shape[0]} pixels are too many for {format_}"
-        raise FileError(
-            message(path, given, f"at most {_LONGEST_SIDE[kind]} a side are", "write .png or .tif")
-        )
+        raise file_error(path, given, f"at most {_LONGEST_SIDE[kind]} a side are", "write .png or .tif")
     return _narrowed(kind, dtype, colour, alpha, len(like.exif or b"") if like is not None else 0)
 
 
-def _narrowed(kind: str, dtype: np.dtype[Any], colour: Colour, alpha: bool, exif_length: int) -> Plan:
+def _narrowed(kind: str, dtype: np.dtype[Any], colour: Colour, alpha: bool, exif_length: int) -> Encoding:
     """Say what of a gray, RGB or CMYK picture a PNG, JPEG or WebP file cannot keep."""
     notes = []
     if colour == "cmyk" and kind != "JPEG":
@@ -101,7 +99,7 @@ def _narrowed(kind: str, dtype: np.dtype[Any], colour: Colour, alpha: bool, exif
         notes.append("the transparency is left out: JPEG holds none (PNG, WebP and TIFF do)")
     if kind == "JPEG" and exif_length > _LONGEST_EXIF:
         notes.append("the EXIF block is left out: it is longer than JPEG allows (PNG holds it)")
-    return Plan(kind, dtype, colour, alpha, tuple(notes))
+    return Encoding(kind, dtype, colour, alpha, tuple(notes))
 
 
 def as_type(values: Array, dtype: np.dtype[Any], path: FilePath) -> Array:
@@ -128,12 +126,12 @@ def as_type(values: Array, dtype: np.dtype[Any], path: FilePath) -> Array:
     return np.clip(np.rint(values.astype(np.float64)), float(limits.min), top).astype(dtype)
 
 
-def encode(target: Plan, pixels: Array, alpha: Array | None, like: Picture, path: FilePath) -> bytes:
+def encode(target: Encoding, pixels: Array, alpha: Array | None, like: Picture, path: FilePath) -> bytes:
     """Return the bytes of the file.
 
     Parameters
     ----------
-    target : Plan
+    target : Encoding
     pixels : array, shape (M, N) or (M, N, C)
         In the source's sample type and colours.
     alpha : array, shape (M, N), or None
@@ -158,13 +156,16 @@ def encode(target: Plan, pixels: Array, alpha: Array | None, like: Picture, path
         if alpha is not None:
             samples = np.concatenate([samples, _to_depth(alpha, target.dtype)[..., None]], axis=-1)
         if target.format == "PNG":
-            return png.encode(samples, like)
+            import imagecodecs
+
+            flat = np.ascontiguousarray(samples[..., 0] if samples.shape[2] == 1 else samples)
+            return png_chunks.with_metadata(bytes(imagecodecs.png_encode(flat)), like)
         return _encode_by_pillow(samples, target, like)
     except (OSError, ValueError, OverflowError) as error:
         if isinstance(error, (FileError, NonFiniteError)):
             raise
-        given = f"{_SHOWN[target.format]} cannot hold it ({one_line(error)})"
-        raise FileError(message(path, given, "a picture of common size is", "write .tif or .npy")) from error
+        given = f"{_SHOWN[target.format]} cannot hold it ({reason_of(error)})"
+        raise file_error(path, given, "a picture of common size is", "write .tif or .npy") from error
 
 
 def _to_depth(samples: Array, dtype: np.dtype[Any]) -> Array:
@@ -176,7 +177,7 @@ def _to_depth(samples: Array, dtype: np.dtype[Any]) -> Array:
     return scaled
 
 
-def _encode_by_pillow(samples: Array, target: Plan, like: Picture) -> bytes:
+def _encode_by_pillow(samples: Array, target: Encoding, like: Picture) -> bytes:
     from PIL import Image
 
     modes = {1: "L", 3: "RGB", 4: "CMYK" if target.colour == "cmyk" else "RGBA"}
