@@ -1,16 +1,37 @@
-"""Linear measurements: what the instrument does to the picture before the noise.
+"""Measurements: what the instrument does to the picture before the noise.
 
-Every operator has ``forward``, its exact ``adjoint``, and knows its shapes. Operators
+Every operator has ``forward``, its ``adjoint`` if it is linear, and knows its shapes. Operators
 compose with ``@``, the last one applied standing leftmost, as in mathematics::
 
-    seen = Mask(missing) @ Blur(shape, psf)      # blur first, then lose pixels
+    A = Mask(missing) @ Blur(shape, psf)      # blur first, then lose pixels
+
+A measurement of your own comes in by one of the functions ``from_...``, or as a subclass of
+:class:`Operator`.
 """
 
 from __future__ import annotations
 
 from bayesdip.operators.blur import Blur
+from bayesdip.operators.function import from_function
+from bayesdip.operators.matrix import from_deepinv, from_matrix, from_pylops, from_scipy
 from bayesdip.operators.operator import Compose, Operator
-from bayesdip.operators.pixelwise import Identity, Mask
+from bayesdip.operators.pairs import as_pairs, from_pairs
+from bayesdip.operators.pixelwise import ChannelMix, Identity, Mask
 from bayesdip.operators.resample import Downsample
 
-__all__ = ["Blur", "Compose", "Downsample", "Identity", "Mask", "Operator"]
+__all__ = [
+    "Blur",
+    "ChannelMix",
+    "Compose",
+    "Downsample",
+    "Identity",
+    "Mask",
+    "Operator",
+    "as_pairs",
+    "from_deepinv",
+    "from_function",
+    "from_matrix",
+    "from_pairs",
+    "from_pylops",
+    "from_scipy",
+]

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
+from bayesdip.arrays import as_tensor
 from bayesdip.errors import BayesDipError, ShapeError
 from bayesdip.operators.operator import Operator
 from bayesdip.operators.sparse_matrix import EXTENSIONS, padding
@@ -24,7 +26,7 @@ class Blur(Operator):
     ----------
     shape : sequence of int
         The picture's grid.
-    psf : Tensor
+    psf : Tensor or array
         As many axes as the grid; it may be larger than the picture. Used as it is: divide it by
         its sum to keep the brightness.
     boundary : {"reflect", "periodic"}
@@ -38,7 +40,7 @@ class Blur(Operator):
         If `psf` is not finite, or zero everywhere, or `boundary` is unknown.
     """
 
-    def __init__(self, shape: Sequence[int], psf: Tensor, boundary: str = "reflect") -> None:
+    def __init__(self, shape: Sequence[int], psf: Any, boundary: str = "reflect") -> None:
         super().__init__(shape, shape)
         if boundary not in EXTENSIONS:
             raise BayesDipError(
@@ -55,7 +57,7 @@ class Blur(Operator):
         self._axes = list(range(-len(self.input_shape), 0))
         self._spectra: dict[tuple[torch.device, torch.dtype], Tensor] = {}
 
-    def _forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor) -> Tensor:
         for axis, matrix in zip(self._axes, self._paddings, strict=True):
             x = matrix.apply(x, axis)
         x = self._filtered(x, adjoint=False)
@@ -64,7 +66,7 @@ class Blur(Operator):
             x = x.narrow(axis, s - 1, n)
         return x
 
-    def _adjoint(self, y: Tensor) -> Tensor:
+    def adjoint(self, y: Tensor) -> Tensor:
         y = pad(y, [edge for s in reversed(self.psf.shape) for edge in (s - 1, 0)])
         y = self._filtered(y, adjoint=True)
         for axis, matrix in zip(self._axes, self._paddings, strict=True):
@@ -88,9 +90,9 @@ class Blur(Operator):
         return self._spectra[key]
 
 
-def _checked(psf: Tensor, dims: int) -> Tensor:
-    """`psf` in double precision on the CPU."""
-    psf = torch.as_tensor(psf).detach().to("cpu", torch.float64)
+def _checked(given: Any, dims: int) -> Tensor:
+    """The point-spread function in double precision on the CPU."""
+    psf = as_tensor(given).detach().to("cpu", torch.float64)
     if psf.ndim != dims or psf.numel() == 0:
         raise ShapeError(
             f"the psf has shape {tuple(psf.shape)}: expected {dims} axes of length at least 1, as the picture's grid; "

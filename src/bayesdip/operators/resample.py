@@ -34,13 +34,15 @@ class Downsample(Operator):
         ``"lanczos"``: 2 lobes, as in Ulyanov et al., *Deep Image Prior* (CVPR 2018).
         ``"bicubic"``: Keys' cubic with a = -1/2, as Pillow and MATLAB have it.
         ``"area"``: the mean over the cell.
-        The first two see the picture reflected at its borders (edge pixel repeated); a cell
-        that the border cuts has, with ``"area"``, the mean of what is left of it.
+        For the first two the picture is reflected at its borders (edge pixel repeated). With ``"area"``,
+        a cell that the border cuts has the mean of what is left of it.
 
     Raises
     ------
     BayesDipError
         If `factor` is not an integer of at least 1, or `kind` is unknown.
+    ShapeError
+        If `factor` has neither one entry nor one for each axis.
     """
 
     def __init__(self, shape: Sequence[int], factor: int | Sequence[int], kind: str = "lanczos") -> None:
@@ -56,12 +58,12 @@ class Downsample(Operator):
             _axis_matrix(n, f, _FILTERS[kind]) for n, f in zip(grid, self.factor, strict=True)
         )
 
-    def _forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor) -> Tensor:
         for axis, matrix in self._by_axis():
             x = matrix.apply(x, axis)
         return x
 
-    def _adjoint(self, y: Tensor) -> Tensor:
+    def adjoint(self, y: Tensor) -> Tensor:
         # The last axis first, while there is little of it: gathering along it is the slowest.
         for axis, matrix in reversed(self._by_axis()):
             y = matrix.T.apply(y, axis)

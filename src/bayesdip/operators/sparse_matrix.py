@@ -8,12 +8,12 @@ so an adjoint is exact and, being a gather, the same to the bit on every run.
 
 from __future__ import annotations
 
-from typing import Any, cast
-
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+
+from bayesdip.operators.linear_map import linear
 
 
 class ShortRows:
@@ -45,14 +45,14 @@ class ShortRows:
 
     def apply(self, x: Tensor, axis: int) -> Tensor:
         """The matrix times `x` along `axis`: length `columns` becomes `rows`. Differentiable."""
-        return cast(Tensor, _Apply.apply(x, self, axis))  # type: ignore[no-untyped-call]
+        # The derivative is the transposed product: no scatter, no k copies of `x`.
+        return linear(x, lambda v: self._product(v, axis), lambda v: self.T._product(v, axis))
 
     def dense(self) -> Tensor:
         """The whole matrix, (rows, columns), float64."""
         return self.apply(torch.eye(self.columns, dtype=torch.float64), 0)
 
-    def product(self, x: Tensor, axis: int) -> Tensor:
-        """`apply` without the derivative."""
+    def _product(self, x: Tensor, axis: int) -> Tensor:
         indices, weights = self._tables(x)
         along = [1] * x.ndim
         along[axis] = self.rows
@@ -69,19 +69,6 @@ class ShortRows:
             weights = torch.from_numpy(np.ascontiguousarray(self._weights.T)).to(x)
             self._moved[key] = indices, weights
         return self._moved[key]
-
-
-class _Apply(torch.autograd.Function):
-    """The derivative of a matrix product is the transposed product: no scatter, no k copies of `x`."""
-
-    @staticmethod
-    def forward(ctx: Any, x: Tensor, matrix: ShortRows, axis: int) -> Tensor:
-        ctx.matrix, ctx.axis = matrix, axis
-        return matrix.product(x, axis)
-
-    @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None, None]:
-        return ctx.matrix.T.apply(grads[0], ctx.axis), None, None
 
 
 def reflected(indices: NDArray[np.int64], n: int) -> NDArray[np.int64]:

@@ -1,0 +1,62 @@
+"""NumPy arrays wherever tensors are taken."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from bayesdip.errors import ShapeError
+
+
+def as_tensor(values: Any) -> Tensor:
+    """A tensor of `values`: a tensor as it is, an array or a nested list on the CPU.
+
+    Memory is shared with an array where its layout allows that.
+    """
+    if isinstance(values, Tensor):
+        return values
+    array = np.asarray(values)
+    if any(stride < 0 for stride in array.strides) or not array.dtype.isnative or not array.flags.writeable:
+        array = np.array(array, dtype=array.dtype.newbyteorder("="))
+    return torch.from_numpy(array)
+
+
+def like_given(found: Tensor, given: Any) -> Tensor:
+    """`found` as an array if `given` was one."""
+    # The caller's type is that of what was given; annotations know tensors only.
+    return cast(Tensor, found.detach().cpu().numpy()) if isinstance(given, np.ndarray) else found
+
+
+def channels_first(image: Any, channel_axis: int | None) -> Tensor:
+    """`image` as a tensor of shape (C, *grid).
+
+    Parameters
+    ----------
+    image : array or Tensor
+    channel_axis : int or None
+        The axis of the channels. None: an array has none, and a tensor has it first, as everywhere
+        in this package.
+
+    Raises
+    ------
+    ShapeError
+        `image` has no such axis, or no axis or entry beside its channels.
+    """
+    if channel_axis is None and isinstance(image, Tensor):
+        channel_axis = 0
+    picture = as_tensor(image)
+    if channel_axis is not None and not -picture.ndim <= channel_axis < picture.ndim:
+        raise ShapeError(
+            f"channel_axis is {channel_axis} and the picture has shape {tuple(picture.shape)}: expected one of its "
+            "axes; name another, or None for an array without channels"
+        )
+    picture = picture[None] if channel_axis is None else picture.movedim(channel_axis, 0)
+    if picture.ndim < 2 or picture.numel() == 0:
+        raise ShapeError(
+            f"the picture has shape {tuple(as_tensor(image).shape)}: expected at least one axis beside its channels, "
+            "and no empty one; add a channel axis to a tensor"
+        )
+    return picture
