@@ -1,0 +1,61 @@
+# %% [markdown]
+# # Bring your own network
+#
+# The prior of `sgld` and `map` is an untrained network. Any `torch.nn.Module` that maps a latent input to a picture of
+# the same size can be one.
+
+# %%
+import matplotlib.pyplot as plt
+import numpy as np
+from skimage import data
+from skimage.metrics import peak_signal_noise_ratio as psnr
+from torch import nn
+
+import bayesdip as bd
+
+clean = data.camera()[100:164, 200:264] / 255.0
+noisy = clean + np.random.default_rng(0).normal(scale=0.1, size=clean.shape)
+
+# %% [markdown]
+# ## A module
+#
+# `from_module` takes a function that builds the module for a number of picture channels and of grid dimensions.
+
+# %%
+def build(channels, dims):
+    """A network of four plain convolutions."""
+    def block(inputs):
+        return nn.Sequential(nn.LazyConv2d(32, 3, padding=1), nn.BatchNorm2d(32, track_running_stats=False), nn.ReLU())
+
+    return nn.Sequential(block(32), block(32), block(32), nn.Conv2d(32, channels, 1))
+
+
+network = bd.arch.from_module(build)
+r = bd.denoise(noisy, sigma=0.1, method=bd.SGLD(arch=network, steps=400, seed=0))
+print(f"own network: {psnr(clean, r.mean, data_range=1):.2f} dB")
+
+# %% [markdown]
+# Normalise by the current picture (`track_running_stats=False`): with running statistics a deep image prior collapses in
+# evaluation mode.
+#
+# ## A built-in architecture
+#
+# The built-in architectures are descriptions that can be read twice: as a trainable module of finite width, and as the
+# covariance of the Gaussian process that the network becomes at infinite width.
+
+# %%
+skip = bd.arch.skip(scales=2, width=32)
+kernel = skip.kernel(lags=31)
+figure, axis = plt.subplots(figsize=(5, 3.6))
+values = kernel.values / kernel.values.max()
+axis.plot(np.arange(-31, 32), values[31])
+axis.set_xlabel("distance, pixels")
+axis.set_ylabel("correlation")
+same = bd.denoise(noisy, sigma=0.1, method=bd.GP(arch=skip, seed=0))
+print(f"the kernel of skip(scales=2): {psnr(clean, same.mean, data_range=1):.2f} dB in {same.seconds:.1f} s")
+
+# %% [markdown]
+# A module of your own has no such description, so asking for its kernel raises an error. `bayesdip.kernels.empirical`
+# estimates the kernel of any network from random draws.
+#
+# More: [Networks and their kernels](../explanation/networks.md); [reference](../reference/arch.md).
