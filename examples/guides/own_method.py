@@ -22,6 +22,7 @@ from bayesdip.result import Posterior
 # This one smooths the picture by a Gaussian filter, for which a missing or held-out pixel has no weight. Its standard
 # deviation is the same everywhere; calibration gives it its size.
 
+
 # %%
 @dataclass(frozen=True)
 class GaussianFilter(Method):

@@ -21,11 +21,15 @@ noisy = clean + np.random.default_rng(0).normal(scale=0.1, size=clean.shape)
 #
 # `from_module` takes a function that builds the module for a number of picture channels and of grid dimensions.
 
+
 # %%
 def build(channels, dims):
     """A network of four plain convolutions."""
+
     def block(inputs):
-        return nn.Sequential(nn.LazyConv2d(32, 3, padding=1), nn.BatchNorm2d(32, track_running_stats=False), nn.ReLU())
+        return nn.Sequential(
+            nn.LazyConv2d(32, 3, padding=1), nn.BatchNorm2d(32, track_running_stats=False), nn.ReLU()
+        )
 
     return nn.Sequential(block(32), block(32), block(32), nn.Conv2d(32, channels, 1))
 

@@ -25,6 +25,7 @@ rng = np.random.default_rng(0)
 # The function takes and returns tensors of shape `(C, *grid)`. Here it is a motion blur of five pixels, of
 # which only every second row is kept.
 
+
 # %%
 def motion(x):
     """Average five neighbours of each row, then keep every second row."""
@@ -78,6 +79,7 @@ print(f"{len(y)} random sums of {pixels} pixels: {psnr(clean, few.mean, data_ran
 # An operator that does the same to every channel does not mention them. One that mixes channels (demosaicing,
 # spectral filters, coils) sets `input_channels` and `output_channels`. Here a camera sees two weighted sums of
 # three colours:
+
 
 # %%
 class TwoFilters(bd.operators.Operator):

@@ -38,7 +38,9 @@ for level in (0.5, 0.9):
 
 # %%
 c = r.calibration
-print(f"coverage of 90% intervals: {c.coverage:.2f} +- {c.coverage_error:.2f}, from {c.count} held-out values")
+print(
+    f"coverage of 90% intervals: {c.coverage:.2f} +- {c.coverage_error:.2f}, from {c.count} held-out values"
+)
 print(f"coverage before calibration: {c.coverage_uncalibrated:.2f}")
 
 # %% [markdown]
@@ -51,7 +53,9 @@ print(f"coverage before calibration: {c.coverage_uncalibrated:.2f}")
 std, error = r.std[missing], np.abs(clean.astype(float) - r.mean)[missing]
 groups = np.array_split(np.argsort(std), 10)
 figure, axis = plt.subplots(figsize=(5, 4))
-axis.plot([std[g].mean() for g in groups], [np.sqrt((error[g] ** 2).mean()) for g in groups], "o-", label="measured")
+axis.plot(
+    [std[g].mean() for g in groups], [np.sqrt((error[g] ** 2).mean()) for g in groups], "o-", label="measured"
+)
 axis.plot([0, std.max() / 2], [0, std.max() / 2], "--", color="gray", label="ideal")
 axis.set_xlabel("predicted standard deviation, gray levels")
 axis.set_ylabel("root mean squared error, gray levels")

@@ -35,6 +35,7 @@ print(f"PSNR: {psnr(clean, noisy):.2f} dB before, {psnr(clean, r.mean):.2f} dB a
 # The result has the type and the scale of the input: `r.mean` is `uint8` here. `r.method` names the method
 # that ran, and `r.why` says why it was chosen: [Which method, and when none](../explanation/index.md).
 
+
 # %%
 def show(pictures, **options):
     """Show pictures side by side, each with its title."""

@@ -29,10 +29,11 @@ print(r.method, "-", r.why)
 print(f"PSNR: {psnr(clean, r.mean):.2f} dB in {r.seconds:.0f} s")
 print("known pixels unchanged:", bool((r.mean[~missing] == clean[~missing]).all()))
 
+
 # %%
 def show(pictures, **options):
     """Show pictures side by side, each with its title."""
-    figure, axes = plt.subplots(1, len(pictures), figsize=(3.6 * len(pictures), 3.8))
+    _, axes = plt.subplots(1, len(pictures), figsize=(3.6 * len(pictures), 3.8))
     for axis, (title, picture) in zip(axes, pictures.items(), strict=True):
         axis.imshow(picture, **({"cmap": "gray"} | options))
         axis.set_title(title)
@@ -40,7 +41,12 @@ def show(pictures, **options):
 
 
 show({"half is missing": damaged, "restored": r.mean, "clean": clean})
-show({"standard deviation": r.std, "error": np.abs(clean.astype(float) - r.mean)}, cmap="magma", vmin=0, vmax=30)
+show(
+    {"standard deviation": r.std, "error": np.abs(clean.astype(float) - r.mean)},
+    cmap="magma",
+    vmin=0,
+    vmax=30,
+)
 
 # %% [markdown]
 # The standard deviation is zero at known pixels. At missing ones it is calibrated on known pixels that were

@@ -21,7 +21,9 @@ bicubic = np.asarray(Image.fromarray(small).resize((128, 128), Image.Resampling.
 # %%
 r = bd.upscale(small, factor=2, effort="fast", seed=0)
 print(r.method, "-", r.why)
-print(f"PSNR: bicubic {psnr(clean, bicubic):.2f} dB, restored {psnr(clean, r.mean):.2f} dB in {r.seconds:.0f} s")
+print(
+    f"PSNR: bicubic {psnr(clean, bicubic):.2f} dB, restored {psnr(clean, r.mean):.2f} dB in {r.seconds:.0f} s"
+)
 
 # %%
 figure, axes = plt.subplots(1, 4, figsize=(14.5, 3.8))
