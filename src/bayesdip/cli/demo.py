@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from bayesdip import __version__
 from bayesdip import api as tasks
 from bayesdip.errors import FileError
-from bayesdip.io import atomic_write, write_float_tiff, write_picture
+from bayesdip.io import atomic_write, write_picture
 from bayesdip.progress import Callback
 from bayesdip.report import write_report
 from bayesdip.result import Restoration
@@ -189,7 +189,7 @@ def written(folder: Path, scene: Scene, method: str, restoration: Restoration, c
     place.mkdir(exist_ok=True)
     write_picture(place / "restored.png", restoration.mean, force=True)
     if restoration.std is not None:
-        write_float_tiff(place / "std.tif", restoration.std, force=True)
+        write_picture(place / "std.tif", restoration.std, force=True)
     title = "Chelsea the cat, noisy" if scene.missing is None else "The cameraman, half missing and scratched"
     report = write_report(
         place,

@@ -104,7 +104,7 @@ def write(run: Run, shelf: Shelf | None) -> None:
     std = restoration.best_std
     if run.written.std is not None and std is not None:
         place = run.written.std
-        tasks.append(lambda: io.write_float_tiff(place, std, shared.force))
+        tasks.append(lambda: io.write_picture(place, std, force=shared.force))
     if shared.report is not None:
         folder, command = shared.report, shlex.join(["bayesdip", *TYPED.get()])
         tasks.append(lambda: report_on(run, folder, command))

@@ -1,7 +1,7 @@
-"""Picture files: read them, and write the restored picture back alike.
+"""Picture files: read them, and write the restored picture back the same way.
 
 PNG, JPEG, TIFF, WebP and ``.npy`` are read and written, BMP and GIF only read. What a
-file holds besides its pixels (bit depth, transparency, colour profile, EXIF) travels
+file holds besides its pixels (bit depth, transparency, colour profile, EXIF) is kept
 in a :class:`Picture` and goes into the output. Every problem with a file is one line,
 a :class:`bayesdip.errors.FileError` or a :class:`bayesdip.errors.ResourceError`.
 """
@@ -11,7 +11,7 @@ from __future__ import annotations
 from bayesdip.io.masks import check_mask, read_mask, read_psf
 from bayesdip.io.picture import Picture
 from bayesdip.io.reading import read_picture
-from bayesdip.io.writing import atomic_write, check_writable, write_float_tiff, write_picture
+from bayesdip.io.writing import atomic_write, check_writable, write_picture
 
 __all__ = [
     "Picture",
@@ -21,6 +21,5 @@ __all__ = [
     "read_mask",
     "read_picture",
     "read_psf",
-    "write_float_tiff",
     "write_picture",
 ]

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from bayesdip.errors import FileError
-from bayesdip.io.encoding import FORMATS, Encoding, as_type, choose_encoding, encode, fitted_alpha, to_rgb
+from bayesdip.io.encoding import Encoding, as_type, choose_encoding, encode, fitted_alpha, to_rgb
 from bayesdip.io.guards import FilePath, file_error, reason_of
 from bayesdip.io.picture import Array, Picture, colour_of, full_scale
 
@@ -38,6 +38,11 @@ def atomic_write(path: FilePath, force: bool = False) -> Iterator[Path]:
         The file to write. A symbolic link stays one, and its target is replaced.
     force : bool
         Replace an existing file.
+
+    Yields
+    ------
+    Path
+        The temporary name; an empty file stands there.
 
     Raises
     ------
@@ -73,8 +78,8 @@ def check_writable(
 ) -> tuple[str, ...]:
     """Raise now, before a long run, what :func:`write_picture` would raise after it.
 
-    The folder is tried by making and removing a temporary file in it, of the size that the
-    output needs at least where the shape is given.
+    The folder is tried by making and removing an empty file in it, and its free space is compared
+    with what the output needs at least.
 
     Parameters
     ----------
@@ -90,6 +95,11 @@ def check_writable(
     -------
     tuple of str
         What the format cannot keep, one phrase each, to be shown to the user.
+
+    Raises
+    ------
+    FileError
+        As :func:`write_picture`, and if the disk is too full.
     """
     if like is not None:
         shape = shape or like.pixels.shape
@@ -170,34 +180,13 @@ def write_picture(
 
 
 def _transparency(target: Encoding, source: Picture, shape: tuple[int, ...], alpha: str) -> Array | None:
+    """Return the transparency to write, at the size of the picture; None where there is none to write."""
     if not target.alpha or source.alpha is None:
         return None
     grid = (shape[0], shape[1])
     if alpha == "opaque":
         return np.full(grid, full_scale(source.alpha.dtype), source.alpha.dtype)
     return fitted_alpha(source.alpha, grid)
-
-
-def write_float_tiff(path: FilePath, array: Array, force: bool = False) -> None:
-    """Write an array as 32-bit floating-point TIFF (or ``.npy``), such as a map of standard deviations.
-
-    Parameters
-    ----------
-    path : path-like
-        Ends in .tif or .tiff; or in .npy, the only one for a 1-D signal.
-    array : array, shape (M, N), (M, N, C) or (M,)
-    force : bool
-        Replace an existing file.
-
-    Raises
-    ------
-    FileError
-        If the name has another extension, or the file cannot be written.
-    """
-    if FORMATS.get(Path(path).suffix.lower()) not in ("TIFF", "NPY"):
-        given = f"a file with the extension {Path(path).suffix!r} holds no floating-point numbers"
-        raise file_error(path, given, ".tif, .tiff or .npy is", "choose another name")
-    write_picture(path, np.asarray(array, np.float32), force=force)
 
 
 def _beside(target: Path) -> Path:
