@@ -193,8 +193,12 @@ def test_a_full_disk_is_one_line_and_leaves_no_torn_file(here, monkeypatch):
 def test_a_failing_output_does_not_cost_the_others(here, monkeypatch):
     from bayesdip.cli import restoring
 
-    def full(*args, **options):
-        raise OSError(errno.ENOSPC, "No space left on device", "out.png")
+    write = restoring.io.write_picture
+
+    def full(path, *args, **options):
+        if path.name == "out.png":
+            raise OSError(errno.ENOSPC, "No space left on device", "out.png")
+        return write(path, *args, **options)
 
     monkeypatch.setattr(restoring.io, "write_picture", full)
     result = run(
