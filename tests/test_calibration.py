@@ -6,7 +6,7 @@ import torch
 
 import bayesdip as bd
 from bayesdip.calibration import LEVELS, Values, calibrate
-from bayesdip.control_variate import quiet_squares
+from bayesdip.control_variate import reduced_squares
 from bayesdip.dct_thresholding import cosine_basis, shrink
 from bayesdip.holdout import calibrated_std, choose_held_out, learn_from, share_beyond
 from bayesdip.noise import Gaussian
@@ -132,7 +132,7 @@ def test_shrinkage_removes_noise_and_does_not_depend_on_its_strips(monkeypatch):
     assert torch.allclose(shrink(y, 0.1), whole, atol=1e-6)
 
 
-def test_quiet_squares_tell_the_same_error_with_less_scatter():
+def test_reduced_squares_tell_the_same_error_with_less_scatter():
     generator = torch.Generator().manual_seed(0)
     clean = torch.from_numpy(smooth_picture((128, 128)))[None]
     sigma = 0.1
@@ -143,7 +143,7 @@ def test_quiet_squares_tell_the_same_error_with_less_scatter():
         mean = clean + 0.03 * torch.randn(clean.shape, generator=generator, dtype=torch.float64)
         residual = (clean + noise - mean)[:, held_out]
         seen = torch.ones_like(clean, dtype=torch.bool)
-        squares = quiet_squares(residual, clean + noise, seen, held_out, mean, sigma)
+        squares = reduced_squares(residual, clean + noise, seen, held_out, mean, sigma)
         told.append(float(squares.mean()) - sigma**2)
         plain.append(float(residual.square().mean()) - sigma**2)
     told, plain = np.array(told), np.array(plain)

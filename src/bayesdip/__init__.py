@@ -24,6 +24,15 @@ _HOME = {
     "compare": "comparison",
     "Comparison": "comparison",
     "Restoration": "result",
+    "Posterior": "result",
+    "Method": "methods",
+    "Patches": "methods",
+    "GP": "methods",
+    "SGLD": "methods",
+    "MAP": "methods",
+    "Stack": "methods",
+    "Problem": "problem",
+    "Progress": "progress",
     "Snapshot": "progress",
     "Estimate": "progress",
     "Gaussian": "noise",
@@ -45,7 +54,7 @@ _HOME = {
     "NoResultError": "errors",
     "ResourceError": "errors",
 }
-_MODULES = ("arch", "errors", "gp", "io", "kernels", "noise", "operators")
+_MODULES = ("arch", "errors", "gp", "io", "kernels", "methods", "noise", "operators", "patches")
 
 __all__ = [
     "BayesDipError",

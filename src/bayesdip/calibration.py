@@ -111,8 +111,16 @@ class Calibration:
     held_out: HeldOut
     beyond: float = 0.0
 
+    def variance(self, own: NDArray[Any]) -> Array:
+        """The calibrated variance of an unseen pixel, from the method's own standard deviation; 0 stays 0."""
+        found: Array = np.where(own > 0, self.floor**2 + (self.scale * own.astype(np.float64)) ** 2, 0.0)
+        return found
+
     def std(self, own: NDArray[Any], noise: NDArray[Any] | float = math.inf) -> NDArray[np.float32]:
         """The calibrated standard deviation, from the method's own; what is certain stays so.
+
+        Its normal 90% interval is the calibrated one: where the errors' tails are longer or shorter than a
+        normal law's at that level, it is by as much larger or smaller than the root mean square error.
 
         Parameters
         ----------
@@ -127,14 +135,17 @@ class Calibration:
         unseen = squared / (1 - np.minimum(squared / noise, MOST_FROM_ITSELF))
         variance = self.floor**2 + self.scale**2 * unseen
         found: NDArray[np.float32] = np.where(own > 0, np.sqrt(variance / (1 + variance / noise)), 0.0)
-        return found.astype(np.float32)
+        return (self._tail(LEVEL) * found).astype(np.float32)
 
     def reach(self, level: float) -> float:
         """Half of the central interval of that level, in calibrated standard deviations."""
         return self.tail(level) * _z(level)
 
     def tail(self, level: float) -> float:
-        """The same over that of a normal variable."""
+        """The same over that of a normal variable: 1 at the level of 90%."""
+        return self._tail(level) / self._tail(LEVEL)
+
+    def _tail(self, level: float) -> float:
         return float(np.interp(level, LEVELS, self.tails))
 
     def summary(self) -> dict[str, Any]:
@@ -177,7 +188,7 @@ class Values:
     residual : ndarray
         ``y - mean``.
     squares : ndarray
-        Of the same expectation as ``residual^2``, with less noise (``control.quiet_squares``).
+        Of the same expectation as ``residual^2``, with less noise (``control_variate.reduced_squares``).
     noise : ndarray
         Variance of the noise, 0 for exact data.
     """

@@ -1,4 +1,4 @@
-"""The squared error on a few noisy pixels, told more sharply by what is known of all pixels."""
+"""The squared error on a few noisy pixels, with less variance by a control variate."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from bayesdip.dct_thresholding import shrink
 WINDOW = {1: 33, 2: 9, 3: 5}
 
 
-def quiet_squares(
+def reduced_squares(
     residual: Tensor, y: Tensor, observed: Tensor, held_out: Tensor, mean: Tensor, sigma: float
 ) -> Tensor:
     """Squared residuals of held-out pixels, with most of their noise's own scatter taken off.

@@ -1,8 +1,9 @@
-"""Observed pixels that a method does not see: its error on them, and what they tell of its intervals."""
+"""Held-out entries, once for all methods: split, fit without them, measure the error, calibrate, update with all."""
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -10,71 +11,125 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from bayesdip.calibration import Calibration, Values, calibrate
-from bayesdip.control_variate import quiet_squares
+from bayesdip.control_variate import reduced_squares
 from bayesdip.operators import Identity, Mask
-from bayesdip.posterior import Posterior
-from bayesdip.problem import Problem
+from bayesdip.problem import Problem, random_entries
+from bayesdip.result import Posterior
 
-# Of the observed pixels, this share is kept from the method; more of a small picture, as long as
-# there are fewer than needed to tell its intervals' coverage to 1%.
+if TYPE_CHECKING:
+    from bayesdip.methods import Method
+    from bayesdip.progress import Progress
+
+# Of the observed entries, this share is held out; more of a small picture, as long as there are fewer
+# than the number that tells the coverage of intervals to 1%.
 HELD_OUT_SHARE = 0.02
-MOST_HELD_OUT = 0.04
+LARGEST_SHARE = 0.04
 WANTED = 1000
 FEWEST_FOR_HOLDING_OUT = 64
 
 
-def choose_held_out(problem: Problem, seed: int) -> Tensor | None:
-    """Pixels (bool, output grid) that the method shall not see; None when there are too few."""
-    seen = problem.operator.observed.expand(problem.y.shape).all(0)
-    places = seen.flatten().nonzero().squeeze(1)
-    if len(places) < FEWEST_FOR_HOLDING_OUT:
+@dataclass(frozen=True)
+class Outcome:
+    """What a run found.
+
+    Attributes
+    ----------
+    posterior : Posterior
+        Of all that was observed; its `std` is the method's own.
+    std : Tensor or None, shape (C, *grid)
+        Calibrated, where `calibration` is there.
+    error : float or None
+        Root mean square error of the posterior without the held-out entries on them, in working units.
+    count : int
+        How many values were held out, channels counted.
+    calibration : Calibration or None
+    """
+
+    posterior: Posterior
+    std: Tensor | None
+    error: float | None
+    count: int
+    calibration: Calibration | None
+
+
+def run(method: Method, problem: Problem, progress: Progress) -> Outcome:
+    """Infer the picture by a method, judged and calibrated by entries that it did not see at first.
+
+    Parameters
+    ----------
+    method : Method
+        Resolved for the problem (:meth:`Method.resolved`).
+    problem : Problem
+    progress : Progress
+
+    Returns
+    -------
+    Outcome
+    """
+    held_out = split(problem, method.seed)
+    if held_out is None:
+        posterior = put_back_known(method.fit(problem, progress), problem)
+        return Outcome(posterior, posterior.std, None, 0, None)
+    problem = replace(problem, held_out=held_out)
+    first = method.fit(problem.training, progress)
+    error = root_mean_square_error(first, problem)
+    calibration = calibrated_on(first, problem, method.seed)
+    updated = method.update(problem, first, progress)
+    if updated is None:
+        updated = first if calibration is None else with_own_values(first, problem, calibration, method.seed)
+    posterior = put_back_known(replace(updated, state=None), problem)
+    std = posterior.std if calibration is None else calibrated_std(posterior, problem, calibration)
+    count = int(held_out.sum()) * len(problem.y)
+    return Outcome(posterior, std, error, count, calibration)
+
+
+def split(problem: Problem, seed: int) -> Tensor | None:
+    """The entries to hold out (bool, output grid); None when too few were observed."""
+    seen = problem.observed.all(0)
+    observed = int(seen.sum())
+    if observed < FEWEST_FOR_HOLDING_OUT:
         return None
-    generator = torch.Generator().manual_seed(seed)
-    count = max(HELD_OUT_SHARE * len(places), min(WANTED, MOST_HELD_OUT * len(places)))
-    chosen = places[torch.randperm(len(places), generator=generator)[: round(count)]]
-    held_out = torch.zeros(seen.numel(), dtype=torch.bool)
-    held_out[chosen] = True
-    return held_out.reshape(seen.shape)
+    count = round(max(HELD_OUT_SHARE * observed, min(WANTED, LARGEST_SHARE * observed)))
+    return random_entries(seen, count, torch.Generator().manual_seed(seed))
 
 
-def held_out_error(posterior: Posterior, problem: Problem, held_out: Tensor) -> float:
-    """Root mean squared error of the posterior mean on the held-out data, in working units."""
+def root_mean_square_error(posterior: Posterior, problem: Problem) -> float:
+    """Of the posterior mean on the held-out data, in working units."""
+    assert problem.held_out is not None
     residual = problem.y - problem.operator.forward(posterior.mean.double().cpu())
-    return float(residual[:, held_out].square().mean().sqrt())
+    return float(residual[:, problem.held_out].square().mean().sqrt())
 
 
-def calibrate_on(posterior: Posterior, problem: Problem, held_out: Tensor, seed: int) -> Calibration | None:
-    """Calibrate the posterior's standard deviation on the held-out pixels, in working units.
+def calibrated_on(posterior: Posterior, problem: Problem, seed: int) -> Calibration | None:
+    """Calibrate the standard deviation of a posterior that has not seen the held-out entries, in working units.
 
     Returns
     -------
     Calibration or None
-        None where the data are no pixels of the picture (of a blurred or shrunken one, held-out
+        None where the data are not pixels of the picture (of a blurred or downsampled one, held-out
         data tell nothing of the detail that was lost), and where `calibrate` gives none.
     """
-    if posterior.std is None or not isinstance(problem.operator, Identity | Mask):
+    held_out = problem.held_out
+    if posterior.std is None or held_out is None or not isinstance(problem.operator, Identity | Mask):
         return None
     mean, std = posterior.mean.double().cpu(), posterior.std.double().cpu()
-    observed = problem.operator.observed.expand(problem.y.shape)
+    observed = problem.observed
     residual = (problem.y - mean)[:, held_out]
     variance = noise_variance(problem)
     noise = problem.noise.mean_square(mean, variance)[:, held_out]
     squares = residual.square()
     if bool(noise.any()):
         sigma = float(variance[observed].mean().sqrt())
-        squares = quiet_squares(residual, problem.y, observed, held_out, mean, sigma).double()
-    values = Values(
-        *(part.numpy() for part in (mean[:, held_out], std[:, held_out], residual, squares, noise))
-    )
-    found = calibrate(values, held_out.flatten().nonzero().squeeze(1).numpy(), seed)
+        squares = reduced_squares(residual, problem.y, observed, held_out, mean, sigma).double()
+    parts = (mean[:, held_out], std[:, held_out], residual, squares, noise)
+    places = held_out.flatten().nonzero().squeeze(1).numpy()
+    found = calibrate(Values(*(part.numpy() for part in parts)), places, seed)
     if found is None:
         return None
     return replace(found, beyond=share_beyond(observed.all(0).numpy(), held_out.numpy()))
 
 
-def learn_from(
-    posterior: Posterior, problem: Problem, held_out: Tensor, calibration: Calibration, seed: int
-) -> Posterior:
+def with_own_values(posterior: Posterior, problem: Problem, calibration: Calibration, seed: int) -> Posterior:
     """Give every held-out pixel its own noisy value, which the method did not see.
 
     By Bayes' rule for one Gaussian variable of the calibrated variance v and noise of variance n:
@@ -83,36 +138,52 @@ def learn_from(
     uncalibrated: what it would be had the method seen the pixel. What the pixel would tell of its
     neighbours is left out.
     """
-    assert posterior.std is not None
+    held_out = problem.held_out
+    assert posterior.std is not None and held_out is not None
     mean, std = posterior.mean.double().cpu(), posterior.std.double().cpu()
-    samples = posterior.samples.double().cpu()
     n = noise_variance(problem)[:, held_out]
     own = std[:, held_out].square()
-    v = torch.from_numpy(calibration.std(std[:, held_out].numpy())).double().square()
+    v = torch.from_numpy(calibration.variance(std[:, held_out].numpy()))
     gain = torch.where(v > 0, v / (v + n), 0.0)
     y = problem.y[:, held_out]
-    generator = torch.Generator().manual_seed(seed)
-    drawn = y + n.sqrt() * torch.randn(len(samples), *y.shape, generator=generator, dtype=torch.float64)
+    samples = posterior.samples
+    if samples is not None:
+        samples = samples.double().cpu()
+        generator = torch.Generator().manual_seed(seed)
+        drawn = y + n.sqrt() * torch.randn(len(samples), *y.shape, generator=generator, dtype=torch.float64)
+        samples[..., held_out] += gain * (drawn - samples[..., held_out])
     mean[:, held_out] += gain * (y - mean[:, held_out])
-    samples[..., held_out] += gain * (drawn - samples[..., held_out])
     std[:, held_out] = torch.where(own > 0, own * n / (own + n), 0.0).sqrt()
     return replace(posterior, mean=mean, std=std, samples=samples)
 
 
-def calibrated_std(posterior: Posterior, problem: Problem, calibration: Calibration) -> Tensor:
+def calibrated_std(posterior: Posterior, problem: Problem, calibration: Calibration) -> Tensor | None:
     """The calibrated standard deviation of every pixel, (C, *grid), all observed ones having been seen."""
-    assert posterior.std is not None
-    observed = problem.operator.observed.expand(problem.y.shape)
-    noise = torch.where(observed, noise_variance(problem), torch.inf)
-    exact = noise == 0  # known, and put back at the end
+    if posterior.std is None:
+        return None
+    noise = torch.where(problem.observed, noise_variance(problem), torch.inf)
+    exact = noise == 0  # known, and put back
     std = torch.where(exact, 0.0, posterior.std.double().cpu())
     return torch.from_numpy(calibration.std(std.numpy(), torch.where(exact, 1.0, noise).numpy()))
 
 
+def put_back_known(posterior: Posterior, problem: Problem) -> Posterior:
+    """Where a pixel was seen without noise, that is its value, and nothing is uncertain."""
+    if not (problem.noise.is_exact and isinstance(problem.operator, Identity | Mask)):
+        return posterior
+    known, y = problem.observed, problem.y
+
+    def fill(picture: Tensor) -> Tensor:
+        return torch.where(known, y, picture.double().cpu())
+
+    std = None if posterior.std is None else torch.where(known, 0.0, posterior.std.double().cpu())
+    samples = None if posterior.samples is None else fill(posterior.samples)
+    return replace(posterior, mean=fill(posterior.mean), std=std, samples=samples)
+
+
 def noise_variance(problem: Problem) -> Tensor:
-    """Of every entry, shape of ``y``."""
-    y, observed = problem.y, problem.operator.observed
-    return problem.noise.variance(y, observed).double().expand(y.shape)
+    """Of every entry, the shape of `y`."""
+    return problem.noise.variance(problem.y, problem.operator.observed).double().expand(problem.y.shape)
 
 
 def share_beyond(observed: NDArray[np.bool_], held_out: NDArray[np.bool_]) -> float:

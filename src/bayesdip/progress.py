@@ -1,7 +1,8 @@
-"""Time, interruption and snapshot of a long run, in one object that the loops ask."""
+"""Time, interruption and progress of a run, in one object that everything long is given."""
 
 from __future__ import annotations
 
+import math
 import signal
 import threading
 import time
@@ -9,34 +10,63 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from types import FrameType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from bayesdip.errors import BayesDipError
 
 if TYPE_CHECKING:
     from torch import Tensor
 
+# The share of a run's work from which on its pace tells the time that is left.
+MEASURED = 0.02
+# The signals that end a run with the best result so far: Ctrl-C, and what `timeout` and job schedulers send.
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """The cost of a run, told before its long part.
+
+    Attributes
+    ----------
+    seconds : float
+        Of the whole run.
+    memory : int
+        Bytes beyond the program itself: an upper bound.
+    steps : int
+        Steps, passes or iterations; 0 where they are not counted.
+    """
+
+    seconds: float
+    memory: int
+    steps: int
+
+    def __str__(self) -> str:
+        steps = f"{self.steps} steps, " if self.steps else ""
+        return f"{steps}about {clock(self.seconds)}, at most {self.memory / 2**20:.0f} MiB"
+
 
 @dataclass(frozen=True)
 class Snapshot:
-    """What a callback sees.
+    """What a callback sees of a run.
 
     Attributes
     ----------
     phase : str
-        ``"first picture"``, ``"estimate"``, ``"solve"``, ``"warm-up"``, ``"burn-in"``, ``"sampling"`` or ``"fit"``.
+        ``"initial estimate"``, ``"estimate"``, ``"solve"``, ``"patches"``, ``"warm-up"``, ``"burn-in"``, ``"sampling"``,
+        ``"fit"`` or ``"refit"``.
     step, steps : int
-        Steps done, and steps planned (the plan can shrink when a time budget is set).
+        Steps done, and steps planned; 0 where they are not counted.
     elapsed, remaining : float
-        Seconds spent, and seconds left by the present pace.
+        Seconds spent, and seconds left by the present pace (NaN while the pace is not known).
     fit : float
-        Root mean squared negative_log_likelihood to the data over its expectation under the noise: 1 means that
+        Root mean squared residual of the data over its expectation under the noise: 1 means that
         the fit stands at the noise level, 0 that it has swallowed the noise.
     estimate : Estimate or None
         Given once, in the phase ``"estimate"``.
     mean : callable or None
-        Gives the best picture so far, shape (C, *grid), in working units, when called: what the run would
-        give if it ended now.
+        When called, the best picture so far, in the shape and scale of the picture that came in: what the run
+        would give if it ended now.
     """
 
     phase: str
@@ -46,19 +76,7 @@ class Snapshot:
     remaining: float
     fit: float = float("nan")
     estimate: Estimate | None = None
-    mean: Callable[[], Tensor] | None = None
-
-
-@dataclass(frozen=True)
-class Estimate:
-    """The cost of a run, told before its long part: seconds and bytes."""
-
-    seconds: float
-    memory: int
-    steps: int
-
-    def __str__(self) -> str:
-        return f"{self.steps} steps, about {clock(self.seconds)}, {self.memory / 2**20:.0f} MiB"
+    mean: Callable[[], Any] | None = None
 
 
 Callback = Callable[[Snapshot], bool | None]
@@ -66,91 +84,216 @@ Callback = Callable[[Snapshot], bool | None]
 
 @dataclass
 class Progress:
-    """Keeps the time of one run and says when to stop.
+    """Keeps the time of one run, tells a callback where it stands, and says when to stop.
 
-    ``stop_reason`` is empty as long as the run may go on. A callback that returns True, an
-    interrupt (Ctrl-C) and a spent time budget all stop the run at its next step, so that the
-    state is never torn and the best result so far can be given. So does the end of the `whole`, if this is
-    the progress of a part of it.
+    ``stop_reason`` is empty as long as the run may go on. A callback that returns True, a signal (Ctrl-C,
+    SIGTERM) and a spent time budget all stop the run at its next step, so that no state is ever torn and the best
+    result so far can be given. A run is made of parts (:meth:`part`), each of which is a Progress itself.
+
+    Parameters
+    ----------
+    callback : callable, optional
+        Called with a :class:`Snapshot`; returning True ends the run.
+    time_budget : float, optional
+        Seconds above zero.
+
+    Attributes
+    ----------
+    memory : int
+        Upper bound of the bytes that the run needs, told with its estimate.
+    to_user : callable
+        Makes of a picture in working units what a callback shall see.
+
+    Raises
+    ------
+    BayesDipError
+        The time budget is not above zero.
     """
 
     callback: Callback | None = None
     time_budget: float | None = None
     stop_reason: str = ""
     started: float = field(default_factory=time.monotonic)
-    retold: Callable[[Snapshot], Snapshot] = lambda snapshot: snapshot
-    whole: Progress | None = None
+    memory: int = 0
+    to_user: Callable[[Tensor], Any] = lambda picture: picture
+    _whole: Progress | None = None
+    _share: tuple[float, float] | None = None
+    _later: float = 0.0
+    _to_whole: Callable[[Tensor], Tensor] = lambda picture: picture
+    _work_began: float | None = None
+    _estimated: bool = False
 
     def __post_init__(self) -> None:
         if self.time_budget is not None and not self.time_budget > 0:
-            raise BayesDipError(f"time_budget is {self.time_budget}: expected seconds above zero")
+            raise BayesDipError(
+                f"time_budget is {self.time_budget}: expected seconds above zero, or None for no limit"
+            )
 
     @property
     def elapsed(self) -> float:
+        """Seconds since the start of this run or part."""
         return time.monotonic() - self.started
 
-    def within_budget(self, seconds: float) -> float:
-        """No more seconds than are left of the time budget, if there is one."""
-        if self.time_budget is None:
-            return seconds
-        return max(0.0, min(seconds, self.time_budget - self.elapsed))
+    @property
+    def time_left(self) -> float | None:
+        """Seconds of the time budget that are left; None without one."""
+        return None if self.time_budget is None else max(0.0, self.time_budget - self.elapsed)
 
     def budget_spent(self) -> float:
         """Share of the time budget that is spent; 0 when there is none."""
         return self.elapsed / self.time_budget if self.time_budget else 0.0
 
     def should_stop(self) -> bool:
-        if not self.stop_reason and self.whole is not None and self.whole.should_stop():
-            self.stop_reason = self.whole.stop_reason
+        """Whether the run shall end now with what it has."""
+        if not self.stop_reason and self._whole is not None and self._whole.should_stop():
+            self.stop_reason = self._whole.stop_reason
         if not self.stop_reason and self.budget_spent() >= 1.0:
             self.stop_reason = "time budget"
         return bool(self.stop_reason)
 
-    def report(self, snapshot: Snapshot) -> None:
-        """Tell the callback; it stops the run by returning True."""
-        self._tell(self.retold(snapshot))
+    def part(
+        self,
+        share: tuple[float, float] | None = None,
+        *,
+        later: float = 0.0,
+        time_share: float = 1.0,
+        to_whole: Callable[[Tensor], Tensor] = lambda picture: picture,
+    ) -> Progress:
+        """A part of this run, which reports to it and ends with it.
 
-    @contextmanager
-    def retelling(self, retold: Callable[[Snapshot], Snapshot]) -> Iterator[None]:
-        """Change what is told meanwhile: a method made of others tells of its own picture, not of theirs."""
-        before, self.retold = self.retold, retold
-        try:
-            yield
-        finally:
-            self.retold = before
+        Parameters
+        ----------
+        share : (float, float), optional
+            From where to where the part goes in this run's work, which is 1. Without it the parts follow each
+            other at paces that have nothing to do with each other.
+        later : float
+            Seconds that are expected to be needed after the part, where no `share` says it.
+        time_share : float
+            What the part may use of the time budget that is left, 0 to 1.
+        to_whole : callable
+            Makes the run's picture of the part's, both in working units.
 
-    def part(self, share: float, retold: Callable[[Snapshot], Snapshot]) -> Progress:
-        """For one of several runs that make up this one: it has that share of the time left, and ends when this one does.
-
-        What it is told, this one is told as `retold` has it.
+        Returns
+        -------
+        Progress
         """
-        left = None if self.time_budget is None else max(1e-3, share * (self.time_budget - self.elapsed))
-        return Progress(lambda snapshot: self.report(retold(snapshot)), left, whole=self)
+        left = self.time_left
+        budget = None if left is None else max(1e-3, time_share * left)
+        return Progress(None, budget, _whole=self, _share=share, _later=later, _to_whole=to_whole)
+
+    def advance(
+        self,
+        done: float,
+        phase: str,
+        *,
+        step: int = 0,
+        steps: int = 0,
+        fit: float = float("nan"),
+        mean: Callable[[], Tensor] | None = None,
+    ) -> None:
+        """Say that a share of this part's work is done, 0 to 1, and where its picture can be had."""
+        if self._work_began is None:
+            self._work_began = self.elapsed
+        remaining = math.nan
+        if done >= MEASURED:
+            remaining = max(0.0, self.elapsed - self._work_began) / done * (1 - min(done, 1.0))
+        self._report(done, Snapshot(phase, step, steps, self.elapsed, remaining, fit, mean=mean))
+
+    def show(self, phase: str, picture: Tensor, steps: int = 0) -> None:
+        """Show a picture before the work whose pace counts has begun."""
+        self._report(None, Snapshot(phase, 0, steps, self.elapsed, math.nan, mean=lambda: picture))
+
+    def _report(self, done: float | None, snapshot: Snapshot) -> None:
+        """Pass on what a part says, told of the whole; at the top, to the callback."""
+        left = self.time_left
+        remaining = snapshot.remaining if left is None else min(snapshot.remaining, left)
+        whole = self._whole
+        if whole is None:
+            self._tell(self._in_user_units(snapshot, remaining))
+            return
+        mean, to_whole = snapshot.mean, self._to_whole
+        passed = Snapshot(
+            snapshot.phase,
+            snapshot.step,
+            snapshot.steps,
+            whole.elapsed,
+            remaining + self._later,
+            snapshot.fit,
+            mean=None if mean is None else lambda: to_whole(mean()),
+        )
+        whole.memory = max(whole.memory, self.memory)
+        if self._share is None or done is None:
+            whole._report(None, passed)
+            return
+        begin, end = self._share
+        whole.advance(
+            begin + (end - begin) * min(done, 1.0),
+            snapshot.phase,
+            step=snapshot.step,
+            steps=snapshot.steps,
+            fit=snapshot.fit,
+            mean=passed.mean,
+        )
+
+    def _in_user_units(self, snapshot: Snapshot, remaining: float) -> Snapshot:
+        mean, to_user = snapshot.mean, self.to_user
+        return Snapshot(
+            snapshot.phase,
+            snapshot.step,
+            snapshot.steps,
+            self.elapsed,
+            remaining,
+            snapshot.fit,
+            mean=None if mean is None else lambda: to_user(mean()),
+        )
 
     def _tell(self, snapshot: Snapshot) -> None:
-        if self.callback is not None and self.callback(snapshot) is True and not self.stop_reason:
+        if self.callback is None:
+            return
+        if not self._estimated and math.isfinite(snapshot.remaining):
+            self._estimated = True
+            cost = Estimate(snapshot.elapsed + snapshot.remaining, self.memory, snapshot.steps)
+            told = Snapshot(
+                "estimate",
+                snapshot.step,
+                snapshot.steps,
+                snapshot.elapsed,
+                snapshot.remaining,
+                estimate=cost,
+                mean=snapshot.mean,
+            )
+            self._stop_if(self.callback(told))
+        self._stop_if(self.callback(snapshot))
+
+    def _stop_if(self, answer: bool | None) -> None:
+        if answer is True and not self.stop_reason:
             self.stop_reason = "interrupted"
 
     @contextmanager
     def interruptible(self) -> Iterator[None]:
-        """Turn the first Ctrl-C into a stop at the next step; the second one raises as usual.
+        """Turn the first Ctrl-C or SIGTERM into a stop at the next step; the second one ends the program as usual.
 
         Signals reach the main thread only; elsewhere (a web page's worker) this does nothing.
         """
         if threading.current_thread() is not threading.main_thread():
             yield
             return
-        previous = signal.getsignal(signal.SIGINT)
+        previous = {number: signal.getsignal(number) for number in SIGNALS}
 
         def note(number: int, frame: FrameType | None) -> None:
             self.stop_reason = self.stop_reason or "interrupted"
-            signal.signal(signal.SIGINT, previous)
+            restore()
 
-        signal.signal(signal.SIGINT, note)
+        def restore() -> None:
+            for number, handler in previous.items():
+                signal.signal(number, handler if handler is not None else signal.SIG_DFL)
+
+        for number in SIGNALS:
+            signal.signal(number, note)
         try:
             yield
         finally:
-            signal.signal(signal.SIGINT, previous)
+            restore()
 
 
 def clock(seconds: float) -> str:

@@ -1,4 +1,4 @@
-"""The result of a restoration: the picture, how sure every pixel is, and what happened."""
+"""What a method gives back (Posterior, in working units), and what the user gets (Restoration, in their own)."""
 
 from __future__ import annotations
 
@@ -20,12 +20,49 @@ from bayesdip.errors import BayesDipError
 if TYPE_CHECKING:
     import arviz
     import xarray
+    from torch import Tensor
 
 Array = NDArray[Any]
-ARRAYS = ("mean", "std", "calibrated_std", "samples", "chain")
+Trace = dict[str, list[float]]
+ARRAYS = ("mean", "std", "raw_std", "samples", "chain")
 CALIBRATION = "calibration_"
 # A quantile needs so many kept samples on its outer side; with fewer it comes from the standard deviation.
 SAMPLES_BEYOND = 2
+
+
+@dataclass(frozen=True)
+class Posterior:
+    """A posterior over pictures, summarised: what every method gives.
+
+    Attributes
+    ----------
+    mean : Tensor, shape (C, *grid)
+        Posterior mean; for ``map`` the averaged fit, which is not a posterior mean.
+    std : Tensor or None, shape (C, *grid)
+        Posterior standard deviation of the noise-free picture; None where a method has none.
+    samples : Tensor or None, shape (S, C, *grid)
+        Posterior draws; None where a method has none.
+    trace : dict of lists
+        What happened, step by step: one list for each quantity, all as long as ``trace["step"]``.
+    stopped : str
+        Why it ended: ``"finished"``, ``"stopping rule"``, ``"not converged"``, ``"time budget"`` or ``"interrupted"``.
+    chain : Tensor of int or None, shape (S,)
+        From which chain each sample comes, 0, 1, ...; the samples of a chain follow each other in
+        time. None where samples are independent draws.
+    info : dict
+        Facts about the run that belong to the method alone (iterations, temperature, ...).
+    state : object
+        What the method needs to go on from here with the held-out entries; nobody else reads it.
+    """
+
+    mean: Tensor
+    std: Tensor | None = None
+    samples: Tensor | None = None
+    trace: Trace = field(default_factory=dict)
+    stopped: str = "finished"
+    chain: Tensor | None = None
+    info: dict[str, Any] = field(default_factory=dict)
+    state: Any = field(default=None, repr=False, compare=False)
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,9 +75,11 @@ class Restoration:
         Posterior mean, in the input's type (for ``method="map"`` the averaged fit). Integers
         are rounded.
     std : ndarray of float32, or None
-        Posterior standard deviation of every pixel of the *noise-free* picture, as the method has
-        it, not calibrated. None where the method has none (``map``, or a run stopped before its
-        second sample).
+        Posterior standard deviation of every pixel of the *noise-free* picture, calibrated where
+        ``calibration`` says so: ``mean -+ 1.645 std`` is ``interval(0.9)``. None where the method has none
+        (``map``, or a run stopped before its second sample).
+    raw_std : ndarray of float32, or None
+        The same as the method has it, not calibrated.
     samples : ndarray, shape (S, *mean.shape)
         Posterior draws, in the input's type; S may be 0.
     trace : dict of lists
@@ -54,7 +93,11 @@ class Restoration:
     seconds : float
         Wall time.
     stopped : str
-        ``"finished"``, ``"stopping rule"``, ``"converged"``, ``"time budget"`` or ``"interrupted"``.
+        ``"finished"``, ``"stopping rule"``, ``"not converged"``, ``"time budget"`` or ``"interrupted"``.
+    method : str
+        The name of the method that ran: ``"patches"``, ``"gp"``, ``"sgld"``, ``"map"``, ``"stack"``, or a user's own.
+    why : str
+        One sentence: why that method, and what it is.
     settings : dict
         Everything needed to repeat the run, as plain JSON values.
     info : dict
@@ -65,32 +108,27 @@ class Restoration:
         What held-out pixels say of ``std``, and the coverage of 90% intervals on them. None without
         ``std``, where too little was seen, and where data are no pixels of the picture (upscaling,
         deblurring).
-    calibrated_std : ndarray of float32, or None
-        ``std`` as corrected by ``calibration``.
     chain : ndarray of int, shape (S,), or None
         From which Markov chain each sample comes, in time's order; None for independent draws.
     """
 
     mean: Array
     std: NDArray[np.float32] | None
+    raw_std: NDArray[np.float32] | None
     samples: Array
-    trace: dict[str, list[float]]
+    trace: Trace
     sigma: tuple[float, ...] | None
     held_out: float | None
     held_out_count: int
     seconds: float
     stopped: str
+    method: str
+    why: str
     settings: dict[str, Any]
     info: dict[str, Any] = field(default_factory=dict)
     channel_axis: int | None = None
     calibration: Calibration | None = None
-    calibrated_std: NDArray[np.float32] | None = None
     chain: NDArray[np.int64] | None = None
-
-    @property
-    def best_std(self) -> NDArray[np.float32] | None:
-        """``calibrated_std`` where there is one, else ``std``."""
-        return self.std if self.calibrated_std is None else self.calibrated_std
 
     @cached_property
     def diagnostics(self) -> Diagnostics | None:
@@ -115,8 +153,12 @@ class Restoration:
         level : float
             Between 0 and 1: the probability that the true value lies inside.
         calibrated : bool
-            Use ``calibration``, where there is one. Else the interval is ``mean -+ q std`` with
-            the method's own standard deviation and q of the normal law.
+            Use ``std`` and the tails that held-out pixels showed, where there is a calibration. Else the
+            interval is ``mean -+ q raw_std`` with q of the normal law.
+
+        Returns
+        -------
+        (ndarray, ndarray) of float32, in the shape of ``mean``
 
         Raises
         ------
@@ -124,11 +166,12 @@ class Restoration:
             The level is not between 0 and 1, or the method gave no standard deviation.
         """
         check_level(level)
-        reach = NormalDist().inv_cdf(0.5 + level / 2) * self._std_or_raise().astype(np.float64)
-        if calibrated and self.calibration is not None and self.calibrated_std is not None:
-            reach = self.calibration.reach(level) * self.calibrated_std.astype(np.float64)
+        std = self._std_or_raise(calibrated).astype(np.float64)
+        known = self.calibration if calibrated else None
+        reach = NormalDist().inv_cdf(0.5 + level / 2) if known is None else known.reach(level)
+        half = (reach * std).astype(np.float32)
         centre = self.mean.astype(np.float32)
-        return centre - reach.astype(np.float32), centre + reach.astype(np.float32)
+        return centre - half, centre + half
 
     def quantile(self, q: float, *, calibrated: bool = True) -> NDArray[np.float32]:
         """The value below which every pixel lies with probability ``q``.
@@ -143,6 +186,10 @@ class Restoration:
         calibrated : bool
             Use ``calibration``, where there is one: samples are drawn apart, or together, about
             their mean as it says.
+
+        Returns
+        -------
+        ndarray of float32, in the shape of ``mean``
 
         Raises
         ------
@@ -159,22 +206,26 @@ class Restoration:
 
     def _sample_quantile(self, q: float, calibrated: bool) -> NDArray[np.float32]:
         found: Array = np.quantile(self.samples.astype(np.float32), q, axis=0)
-        if calibrated and self.calibration is not None and self.calibrated_std is not None:
-            std = self._std_or_raise()
-            wider = self.calibrated_std / np.where(std > 0, std, 1)
+        if calibrated and self.calibration is not None and self.std is not None:
+            raw = self._std_or_raise(calibrated=False)
+            wider = self.std / np.where(raw > 0, raw, 1)
             found = self.mean + self.calibration.tail(abs(2 * q - 1)) * wider * (found - self.mean)
         return np.asarray(found, dtype=np.float32)
 
-    def _std_or_raise(self) -> NDArray[np.float32]:
-        if self.std is None:
+    def _std_or_raise(self, calibrated: bool) -> NDArray[np.float32]:
+        std = self.std if calibrated else self.raw_std
+        if std is None:
             raise BayesDipError(
-                f"method {self.settings.get('method')!r} gave no standard deviation: use 'gp' or 'sgld'"
+                f"method {self.method!r} gave no standard deviation: expected one for an interval; use 'patches', 'gp', "
+                "'sgld' or 'stack', or let the run go on longer"
             )
-        return self.std
+        return std
 
     def summary(self) -> dict[str, Any]:
         """The facts of the run as plain JSON values, without the pictures."""
         return {
+            "method": self.method,
+            "why": self.why,
             "shape": list(self.mean.shape),
             "dtype": str(self.mean.dtype),
             "sigma": None if self.sigma is None else [round(s, 6) for s in self.sigma],
@@ -227,6 +278,7 @@ class Restoration:
             return cls(
                 mean=arrays["mean"],
                 std=arrays.get("std"),
+                raw_std=arrays.get("raw_std"),
                 samples=arrays["samples"],
                 trace=facts["trace"],
                 sigma=None if facts["sigma"] is None else tuple(facts["sigma"]),
@@ -234,11 +286,12 @@ class Restoration:
                 held_out_count=facts["held_out_count"],
                 seconds=facts["seconds"],
                 stopped=facts["stopped"],
+                method=facts["method"],
+                why=facts["why"],
                 settings=facts["settings"],
                 info=facts["info"],
                 channel_axis=facts["channel_axis"],
                 calibration=None if calibration is None else Calibration.of(calibration, kept),
-                calibrated_std=arrays.get("calibrated_std"),
                 chain=arrays.get("chain"),
             )
         except (OSError, ValueError, KeyError, TypeError) as error:
@@ -281,3 +334,9 @@ class Restoration:
         if self.channel_axis is not None:
             names.insert(self.channel_axis % self.mean.ndim, "channel")
         return tuple(names)
+
+    def _repr_html_(self) -> str:
+        """For notebooks: the picture, the map of its standard deviation, and one line."""
+        from bayesdip.report.notebook import notebook_html
+
+        return notebook_html(self)

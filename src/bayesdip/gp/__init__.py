@@ -9,17 +9,7 @@
 
 from __future__ import annotations
 
-from bayesdip.gp.inference import GPPosterior, posterior
+from bayesdip.gp.inference import Conditioned, condition, posterior
 from bayesdip.gp.learning import Choice, Learnt, choose, learn
-from bayesdip.gp.tiled import BlockPosterior, posterior_in_blocks
 
-__all__ = [
-    "BlockPosterior",
-    "Choice",
-    "GPPosterior",
-    "Learnt",
-    "choose",
-    "learn",
-    "posterior",
-    "posterior_in_blocks",
-]
+__all__ = ["Choice", "Conditioned", "Learnt", "choose", "condition", "learn", "posterior"]

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-Watcher = Callable[[int, float], "bool | None"]
+Stop = Callable[[int, float], "bool | None"]
 """``(iteration, residual) -> stop?``: asked after every iteration."""
 
 LinearMap = Callable[[Tensor, Tensor], Tensor]
@@ -31,7 +31,7 @@ class Solution:
         The largest relative residual ``|b - A x| / |b|`` over the right-hand sides.
     converged : bool
     stopped : str
-        ``"converged"``, ``"max_iterations"``, ``"monitor"`` or ``"interrupt"``.
+        ``"converged"``, ``"max_iterations"``, ``"stopped"`` or ``"interrupt"``.
     """
 
     x: Tensor
@@ -48,7 +48,7 @@ def conjugate_gradients(
     precondition: LinearMap | None = None,
     tol: float = 1e-3,
     max_iterations: int = 500,
-    progress: Watcher | None = None,
+    stop: Stop | None = None,
     start: Tensor | None = None,
     overwrite_b: bool = False,
 ) -> Solution:
@@ -108,8 +108,8 @@ def conjugate_gradients(
             if not bool(going.all()):
                 _put(xa, x, active)
                 active, xa, r, p, rz = active[going], xa[going], r[going], p[going], rz[going]
-            if progress is not None and progress(iteration, float(relative.max())):
-                stopped = "monitor"
+            if stop is not None and stop(iteration, float(relative.max())):
+                stopped = "stopped"
                 break
     except KeyboardInterrupt:
         stopped = "interrupt"
@@ -132,7 +132,7 @@ def refined(
     precondition: LinearMap | None = None,
     tol: float = 1e-3,
     max_iterations: int = 500,
-    progress: Watcher | None = None,
+    stop: Stop | None = None,
     start: Tensor | None = None,
 ) -> Solution:
     """Solve in a low precision, correct in a high one (iterative refinement).
@@ -166,7 +166,7 @@ def refined(
             return Solution(_or_zero(x, b), iterations, residual, True, "converged")
         # Not less than half also when it is no number any more.
         stalled = iterations > 0 and not residual <= 0.5 * before
-        if stopped in ("monitor", "interrupt") or stalled or iterations >= max_iterations:
+        if stopped in ("stopped", "interrupt") or stalled or iterations >= max_iterations:
             return Solution(_or_zero(x, b), iterations, residual, False, stopped)
         todo = every[relative > tol]
         unit = torch.stack([(r[i] / sizes[i]).to(low) for i in todo.tolist()])
@@ -179,7 +179,7 @@ def refined(
             precondition=None if precondition is None else _for_rows(precondition, todo),
             tol=target,
             max_iterations=max_iterations - iterations,
-            progress=None if progress is None else _continued(progress, iterations, residual),
+            stop=None if stop is None else _continued(stop, iterations, residual),
             overwrite_b=True,
         )
         del unit
@@ -205,9 +205,9 @@ def _for_rows(linear: LinearMap, rows: Tensor) -> LinearMap:
     return lambda v, active: linear(v, rows[active])
 
 
-def _continued(progress: Watcher, iterations: int, residual: float) -> Watcher:
+def _continued(stop: Stop, iterations: int, residual: float) -> Stop:
     """The progress told of the whole solve, not of one round."""
-    return lambda i, rest: progress(iterations + i, residual * rest)
+    return lambda i, rest: stop(iterations + i, residual * rest)
 
 
 def _dots(a: Tensor, b: Tensor) -> Tensor:

@@ -1,97 +1,36 @@
-"""The posterior of a picture under a stationary Gaussian process, from linear problems."""
+"""The posterior of a picture under a stationary Gaussian process, from linear measurements."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from bayesdip.errors import BayesDipError, NonFiniteError, ShapeError
 from bayesdip.gp.amplitude import rescaled
-from bayesdip.gp.conjugate_gradients import FLOOR, Solution, Watcher
+from bayesdip.gp.conjugate_gradients import FLOOR, Solution, Stop
 from bayesdip.gp.data_covariance import DataCovariance
 from bayesdip.gp.dense import dense_variance
-from bayesdip.gp.held_out import with_own_value, without_hidden
-from bayesdip.gp.matheron import deviations
+from bayesdip.gp.matheron import Draws, draw
 from bayesdip.gp.model import Model, build
 from bayesdip.gp.preconditioners import Preconditioner, preconditioners
 from bayesdip.gp.solver import Solver
 from bayesdip.kernels.kernel import Kernel
-from bayesdip.memory import tight
 from bayesdip.noise import Noise
 from bayesdip.operators import Operator
+from bayesdip.result import Posterior
 
 # Tolerances from here up are reached in single precision, with corrections in double precision.
 SINGLE_PRECISION_TOLERANCE = 1e-6
-# A standard deviation from a few draws is known to some ten percent; this tolerance changes it by one.
+# A standard deviation from a few draws is known to some ten percent; a tolerance this many times looser
+# changes it by one percent.
 LOOSER = 20
-# Pixels from which on draws, too, give freed memory back.
-LARGE = 2**20
+# Relative residual from which on the error on held-out entries does not change by a hundredth.
+HELD_OUT_TOLERANCE = 1e-3
 
 
-@dataclass(frozen=True)
-class GPPosterior:
-    """A Gaussian-process posterior over pictures, summarised.
-
-    Attributes
-    ----------
-    mean : Tensor, shape (C, *grid)
-    std : Tensor or None, shape (C, *grid)
-        Posterior standard deviation of the noise-free picture.
-    samples : Tensor, shape (S, C, *grid)
-        Posterior draws; S may be 0.
-    iterations : int
-        Conjugate-gradient steps of the mean's solve, and of the one without held-out entries.
-    residual : float
-        Largest relative residual of the mean's solve over the channels.
-    amplitude : Tensor, shape (C,)
-        What multiplies the kernel in each channel.
-    offset : Tensor, shape (C,)
-        The prior mean of each channel.
-    converged : bool
-        Whether the residual came below the tolerance.
-    stopped : str
-        ``"converged"``, ``"max_iterations"``, ``"monitor"`` or ``"interrupt"``.
-    std_error : float
-        Relative Monte-Carlo standard error of `std`; 0 if it is exact.
-    sample_iterations : int
-        Steps of the samples' solves, the largest over the batches.
-    sample_residual : float
-        Largest relative residual of the samples' solves.
-    clipped : float
-        Error of the covariance on the grid, see `GridCovariance.clipped`.
-    colour : Tensor, shape (C, C)
-        The covariance between channels that multiplies the kernel; `amplitude` is its diagonal.
-    mean_without, std_without : Tensor or None, shape (C, *grid)
-        The same without the held-out entries.
-    """
-
-    mean: Tensor
-    std: Tensor | None
-    samples: Tensor
-    iterations: int
-    residual: float
-    amplitude: Tensor
-    offset: Tensor
-    converged: bool = True
-    stopped: str = "converged"
-    std_error: float = 0.0
-    sample_iterations: int = 0
-    sample_residual: float = 0.0
-    clipped: float = 0.0
-    colour: Tensor | None = None
-    mean_without: Tensor | None = None
-    std_without: Tensor | None = None
-
-
-def _counts_bytes(pixels: int, options: Mapping[str, object]) -> bool:
-    """Whether memory matters more than time: each draw of a small picture would be slower by a third."""
-    return pixels >= LARGE or not (options.get("draws") or options.get("samples"))
-
-
-@tight(when=_counts_bytes)
 def posterior(
     y: Tensor,
     operator: Operator,
@@ -100,25 +39,25 @@ def posterior(
     *,
     samples: int = 0,
     draws: int = 0,
-    held_out: Tensor | None = None,
     generator: torch.Generator | None = None,
     tol: float = 1e-3,
     max_iterations: int = 500,
-    progress: Watcher | None = None,
+    stop: Stop | None = None,
     mean: float | Tensor | None = None,
     amplitude: float | Tensor | None = None,
     colour: bool | Tensor = True,
     exact: bool = False,
-) -> GPPosterior:
+) -> Posterior:
     """Posterior of ``x ~ GP(mean, amplitude * kernel)`` given ``y = A x + noise``.
 
     The channels share the kernel, and a covariance between them multiplies it.
 
     Parameters
     ----------
-    y : Tensor, shape (C, *operator.output_shape)
+    y : Tensor or array, shape (C, *operator.output_shape)
         What was seen; anything, NaN too, where ``operator.observed`` is False.
     operator : Operator
+        Linear.
     kernel : Kernel
     noise : Noise
         Its plug-in variance counts, for each entry by itself. Where it is zero, `model.JITTER`
@@ -129,14 +68,11 @@ def posterior(
         From how many `std` is estimated in each channel; the samples count. Channels that have the same
         uncertainty but for its scale share them. Those that are not given as samples are solved for to
         `LOOSER` times `tol`.
-    held_out : Tensor of bool, shape (*output), optional
-        Entries that are also predicted from all others: `mean_without` and `std_without`, for which
-        offset and amplitude are not estimated anew.
     generator : torch.Generator, optional
     tol : float
         Relative residual at which the solves stop.
     max_iterations : int
-    progress : callable, optional
+    stop : callable, optional
         ``(iteration, residual) -> bool``; True stops with the best so far, as Ctrl-C does.
     mean : float or Tensor of shape (C,), optional
         The prior mean. By default a constant for each channel, estimated from the data by
@@ -151,6 +87,14 @@ def posterior(
     exact : bool
         Compute `std` by dense algebra (small grids only) instead of from draws.
 
+    Returns
+    -------
+    Posterior
+        Its ``info`` has ``iterations`` and ``residual`` of the mean's solve, ``converged``, ``stopped``
+        (``"converged"``, ``"max_iterations"``, ``"stopped"`` or ``"interrupt"``), ``amplitude`` and ``offset`` by channel,
+        ``colour`` (the covariance between channels), ``std_error`` (relative Monte-Carlo standard error of `std`; 0 if
+        exact), ``sample_iterations``, ``sample_residual``, and ``clipped`` (see `GridCovariance.clipped`).
+
     Raises
     ------
     ShapeError
@@ -158,12 +102,220 @@ def posterior(
     NonFiniteError
         If an observed entry of `y` is not finite.
     BayesDipError
-        If nothing is observed, or an option is out of its range.
+        If nothing is observed, the operator is not linear, or an option is out of its range.
     ResourceError
         If `exact` is asked for on a grid too large for it.
     """
+    conditioned = condition(
+        torch.as_tensor(y),
+        operator,
+        kernel,
+        noise,
+        tol=tol,
+        max_iterations=max_iterations,
+        stop=stop,
+        mean=mean,
+        amplitude=amplitude,
+        colour=colour,
+        exact=exact,
+    )
+    return conditioned.posterior(samples, draws, generator, exact=exact)
+
+
+@dataclass(frozen=True)
+class Conditioned:
+    """A Gaussian process and data, ready to be solved: with all entries, and without the held-out ones.
+
+    Attributes
+    ----------
+    kernel : Kernel
+    model : Model
+        Its data are centred.
+    offset, offset_covariance : Tensor, shape (R, G) and (R, G, G), or None
+        The prior mean of the model's channels, and its covariance where it was estimated.
+    solver : Solver
+        With all entries.
+    other_solver : Solver
+        Without the held-out ones.
+    held_out : Tensor of bool or None, shape (*output)
+    dtype : torch.dtype
+        Of the data as they were given, and of what comes out.
+    """
+
+    kernel: Kernel
+    model: Model
+    offset: Tensor
+    offset_covariance: Tensor | None
+    solver: Solver
+    other_solver: Solver
+    held_out: Tensor | None
+    dtype: torch.dtype
+
+    def without_held_out(self, draws: int, generator: torch.Generator | None = None) -> Posterior:
+        """The posterior without the held-out entries; offset and amplitude are those of all data.
+
+        Its ``state`` is what :meth:`posterior` goes on from.
+        """
+        assert self.held_out is not None
+        low = self.model.system.to(self.solver.dtype)
+        others = replace(low, seen=low.seen & ~self.held_out, _low={})
+        solver = replace(self.other_solver, tol=max(HELD_OUT_TOLERANCE, self.solver.tol))
+        data = (self.model.data * ~self.held_out).to(solver.dtype)
+        found = solver(others, data)
+        centred = others.to_picture(found.x, torch.arange(len(data), device=data.device))
+        mean = self.model.to_picture(centred + _inner(self.offset, centred)).to(self.dtype)
+        drawn = self._more(Draws(), others, draws, generator) if _going(found) else Draws()
+        std = self._std(drawn, self._likeliest_scale(found.x, others.seen))
+        return Posterior(mean, std, info=self._facts(found, drawn), state=(found, drawn))
+
+    def posterior(
+        self,
+        samples: int = 0,
+        draws: int = 0,
+        generator: torch.Generator | None = None,
+        before: Posterior | None = None,
+        *,
+        exact: bool = False,
+    ) -> Posterior:
+        """The posterior of all entries.
+
+        Parameters
+        ----------
+        samples, draws, generator, exact
+            As :func:`posterior` takes them.
+        before : Posterior, optional
+            What :meth:`without_held_out` gave: its solution is the first guess, and its draws count.
+        """
+        model, system = self.model, self.model.system
+        first, drawn = (None, Draws()) if before is None else before.state
+        start = None if first is None else first.x.to(model.data)
+        solution = replace(self.solver, refine=self.solver.dtype == torch.float32)(system, model.data, start)
+        ones, rows = system.ones(), torch.arange(len(model.data), device=model.data.device)
+        mean = model.to_picture(system.to_picture(solution.x, rows).add_(_inner(self.offset, ones)))
+        scale = self._likeliest_scale(solution.x, system.seen)
+        given: Tensor | None = None
+        if _going(solution) and samples:
+            own = draw(system, self.solver, samples, generator, self.offset_covariance, keep=True)
+            amplitude = _inner(scale[:, None], model.data).sqrt()
+            parts = [mean + model.to_picture(s * amplitude.to(s)) for s in own.kept]
+            given = torch.stack(parts).to(self.dtype)
+            drawn = drawn + replace(own, kept=())
+        if _going(solution):
+            drawn = self._more(drawn, system, draws, generator)
+        std = self._std(drawn, scale, seen=before is not None)
+        if exact:
+            unit = dense_variance(
+                system,
+                self.kernel,
+                constant=self.offset_covariance is None,
+                offset_unknown=self.offset_covariance is not None,
+            )
+            std, drawn = _scaled_std(model, unit, scale), Draws()
+        iterations = solution.iterations + (0 if first is None else first.iterations)
+        covariance = model.covariance(scale)
+        return Posterior(
+            mean.to(self.dtype),
+            None if std is None else std.to(self.dtype),
+            mean.new_zeros((0, *mean.shape), dtype=self.dtype) if given is None else given,
+            info={
+                **self._facts(solution, drawn),
+                "iterations": iterations,
+                "amplitude": covariance.diagonal().tolist(),
+                "offset": model.to_picture(_inner(self.offset, ones)).flatten().tolist(),
+                "colour": covariance.tolist(),
+            },
+        )
+
+    def _more(
+        self, drawn: Draws, system: DataCovariance, draws: int, generator: torch.Generator | None
+    ) -> Draws:
+        """Draws up to the number that is wanted in each channel, solved for loosely."""
+        together = len(self.model.scale) if self.model.system.alike else 1
+        more = -(-draws // together) - drawn.made
+        if more <= 0:
+            return drawn
+        solver = self.solver if system is self.model.system else self.other_solver
+        loose = replace(solver, tol=LOOSER * self.solver.tol)
+        return drawn + draw(system, loose, more, generator, self.offset_covariance)
+
+    def _likeliest_scale(self, solution: Tensor, seen: Tensor) -> Tensor:
+        """What multiplies the covariance in each row: of noise-free data the maximum-likelihood value."""
+        model = self.model
+        count = seen.expand(model.data.shape).flatten(1).sum(1)
+        power = (model.data * solution).flatten(1).sum(1) / count
+        return torch.where(model.noise_free, power.clamp(min=0) * model.scale, model.scale)
+
+    def _std(self, drawn: Draws, scale: Tensor, *, seen: bool = False) -> Tensor | None:
+        """From the draws, at least two of each channel; once held-out pixels were `seen`, with their own values."""
+        system = self.model.system
+        together = len(self.model.scale) if system.alike else 1
+        if drawn.power is None or drawn.made * together < 2:
+            return None
+        unit = drawn.power / drawn.made
+        if seen and self.held_out is not None and system.operator is None:
+            # By Bayes' rule for each by itself. What it tells about its neighbours is left out: that is far
+            # less than the Monte-Carlo error.
+            noise = system.noise.to(unit)
+            informed = unit * noise / (unit + noise)
+            unit = torch.where(self.held_out & system.seen, informed, unit)
+        return _scaled_std(self.model, unit, scale).to(self.dtype)
+
+    def _facts(self, solution: Solution, drawn: Draws) -> dict[str, Any]:
+        together = len(self.model.scale) if self.model.system.alike else 1
+        return {
+            "iterations": solution.iterations,
+            "residual": solution.residual,
+            "converged": solution.converged,
+            "stopped": solution.stopped,
+            "std_error": (2 * drawn.made * together) ** -0.5 if drawn.made * together > 1 else 0.0,
+            "sample_iterations": max((s.iterations for s in drawn.solutions), default=0),
+            "sample_residual": max((s.residual for s in drawn.solutions), default=0.0),
+            "clipped": self.model.system.grid.clipped,
+        }
+
+
+def condition(
+    y: Tensor,
+    operator: Operator,
+    kernel: Kernel,
+    noise: Noise,
+    *,
+    held_out: Tensor | None = None,
+    tol: float = 1e-3,
+    max_iterations: int = 500,
+    stop: Stop | None = None,
+    mean: float | Tensor | None = None,
+    amplitude: float | Tensor | None = None,
+    colour: bool | Tensor = True,
+    exact: bool = False,
+) -> Conditioned:
+    """Set up the linear system of a posterior, its preconditioner and the channels' offsets.
+
+    Parameters
+    ----------
+    held_out : Tensor of bool, shape (*output), optional
+        Entries that are also to be predicted from all others.
+    y, operator, kernel, noise, tol, max_iterations, stop, mean, amplitude, colour, exact
+        As :func:`posterior` takes them.
+
+    Returns
+    -------
+    Conditioned
+
+    Raises
+    ------
+    BayesDipError
+        As :func:`posterior`.
+    """
+    if not operator.is_linear:
+        raise BayesDipError(
+            f"{operator!r} is not linear: expected a linear operator for a Gaussian process; use method='sgld' or 'map'"
+        )
     seen = _observed(y, operator)
-    _check_options(samples, tol, max_iterations)
+    if max_iterations < 1 or not tol > 0:
+        raise BayesDipError(
+            f"tol={tol}, max_iterations={max_iterations}: expected a positive tol and at least one iteration"
+        )
     data = torch.where(seen, y, 0).to(torch.float64)
     variance = torch.where(seen, noise.variance(data, seen).to(data), 0)
     constant = mean is not None
@@ -176,127 +328,33 @@ def posterior(
     dtype = torch.float64 if tol < SINGLE_PRECISION_TOLERANCE else torch.float32
     if tol >= FLOOR[torch.float32] and not exact:
         model = _in_single_precision(model)
-    system, rows = model.system, torch.arange(len(model.data), device=y.device)
+    system = model.system
     held_out = None if held_out is None else held_out.to(y.device)
     precondition, without = preconditioners(system.to(dtype), kernel, constant=constant, held_out=held_out)
-    solver = Solver(precondition, dtype, tol, max_iterations, progress)
-    refining = replace(solver, refine=dtype == torch.float32)
-
     ones = system.ones()
     if mean is None:
         offset, offset_covariance = _offsets(model, ones, precondition, dtype)
     else:
         offset, offset_covariance = model.to_model(_means(mean, y)), None
-    residual = (_inner(offset, ones).to(model.data) * ones).neg_().add_(model.data)
-    model = replace(model, data=residual)  # centred from here on
-    start: Tensor | None = None
-    mean_without: Tensor | None = None
-    others, other_solver, iterations = system, solver, 0
-    if held_out is not None:
-        other_solver = replace(solver, precondition=without)
-        others, centred, partial = without_hidden(system, residual, held_out, other_solver)
-        mean_without = model.to_picture(centred + _inner(offset, centred)).to(y.dtype)
-        start, iterations = partial.x.to(residual), partial.iterations
-    solution = refining(system, residual, start)
-    fitted = model.to_picture(system.to_picture(solution.x, rows).add_(_inner(offset, ones))).to(y.dtype)
-    # The maximum-likelihood scale; for noisy data that of the moments stays.
-    count = system.seen.expand(residual.shape).flatten(1).sum(1)
-    likeliest = ((residual * solution.x).flatten(1).sum(1) / count).clamp(min=0)
-    scale = torch.where(model.noise_free, likeliest * model.scale, model.scale)
-
-    going = solution.stopped not in ("monitor", "interrupt")
-    drawn = _Draws()
-    given = fitted.new_zeros((0, *fitted.shape))
-    if going and samples:
-        drawn = _draw(system, solver, samples, generator, offset_covariance, keep=True)
-        amplitude = _inner(scale[:, None], model.data).sqrt()
-        given = torch.stack(
-            [(fitted + model.to_picture(s * amplitude.to(s))).to(y.dtype) for s in drawn.kept]
-        )
-        drawn = replace(drawn, kept=()) if held_out is None else _Draws(solutions=drawn.solutions)
-    together = len(scale) if system.alike else 1
-    more = -(-draws // together) - drawn.made
-    if going and more > 0:
-        loose = replace(other_solver, tol=LOOSER * tol)
-        drawn = drawn + _draw(others, loose, more, generator, offset_covariance)
-    std = std_without = None
-    std_error = 0.0
-    if drawn.power is not None and drawn.made * together > 1:
-        unit = drawn.power / drawn.made
-        std, std_error = _std(model, unit, scale), (2 * drawn.made * together) ** -0.5
-        if held_out is not None:
-            std_without = std.to(y.dtype)
-            if system.operator is None:
-                std = _std(model, with_own_value(system, unit, held_out), scale)
-    if exact:
-        unit = dense_variance(system, kernel, constant=constant, offset_unknown=mean is None)
-        std, std_error = _std(model, unit, scale), 0.0
-    covariance = model.covariance(scale)
-    return GPPosterior(
-        fitted,
-        None if std is None else std.to(y.dtype),
-        given,
-        iterations + solution.iterations,
-        solution.residual,
-        covariance.diagonal().to(y.dtype),
-        model.to_picture(_inner(offset, ones)).flatten().to(y.dtype),
-        solution.converged,
-        solution.stopped,
-        std_error,
-        max((s.iterations for s in drawn.solutions), default=0),
-        max((s.residual for s in drawn.solutions), default=0.0),
-        system.grid.clipped,
-        covariance.to(y.dtype),
-        mean_without,
-        std_without,
+    centred = (_inner(offset, ones).to(model.data) * ones).neg_().add_(model.data)
+    solver = Solver(precondition, dtype, tol, max_iterations, stop)
+    return Conditioned(
+        kernel,
+        replace(model, data=centred),
+        offset,
+        offset_covariance,
+        solver,
+        replace(solver, precondition=without),
+        held_out,
+        y.dtype if y.is_floating_point() else torch.float64,
     )
 
 
-@dataclass(frozen=True)
-class _Draws:
-    """Draws at unit amplitude: those that were kept, the sum of their squares, their number and the solves."""
-
-    kept: tuple[Tensor, ...] = ()
-    power: Tensor | None = None
-    made: int = 0
-    solutions: tuple[Solution, ...] = ()
-
-    def __add__(self, other: _Draws) -> _Draws:
-        powers = [power for power in (self.power, other.power) if power is not None]
-        return _Draws(
-            self.kept + other.kept,
-            torch.stack(powers).sum(0) if powers else None,
-            self.made + other.made,
-            self.solutions + other.solutions,
-        )
+def _going(solution: Solution) -> bool:
+    return solution.stopped not in ("stopped", "interrupt")
 
 
-def _draw(
-    system: DataCovariance,
-    solver: Solver,
-    count: int,
-    generator: torch.Generator | None,
-    offset_covariance: Tensor | None,
-    *,
-    keep: bool = False,
-) -> _Draws:
-    """That many, in single precision where it reaches the tolerance; rows that are alike share `power`."""
-    dtype = torch.float32 if solver.tol >= FLOOR[torch.float32] else torch.float64
-    drawn = _Draws()
-    for spread, solution in deviations(
-        system.to(dtype),
-        count,
-        replace(solver, dtype=dtype) if dtype == torch.float32 else solver,
-        generator,
-        offset_covariance,
-    ):
-        square = spread.square().sum(0)
-        power = square.mean(0, keepdim=True) if system.alike else square
-        drawn = drawn + _Draws(tuple(spread) if keep else (), power, len(spread), (solution,))
-    return drawn
-
-
-def _std(model: Model, variance: Tensor, scale: Tensor) -> Tensor:
+def _scaled_std(model: Model, variance: Tensor, scale: Tensor) -> Tensor:
     """The standard deviation in the picture's channels from the variance at unit amplitude, (R or 1, G, *grid)."""
     squares = model if model.turn is None else replace(model, turn=model.turn.square())
     scaled = variance * _inner(scale[:, None], variance).to(variance)
@@ -359,14 +417,6 @@ def _observed(y: Tensor, operator: Operator) -> Tensor:
             f"channel {blind[0]} has no observed entry: expected at least one in each channel; leave that channel out"
         )
     return seen
-
-
-def _check_options(samples: int, tol: float, max_iterations: int) -> None:
-    if samples < 0 or max_iterations < 1 or not tol > 0:
-        raise BayesDipError(
-            f"samples={samples}, tol={tol}, max_iterations={max_iterations}: expected samples of at least 0, a positive "
-            "tol and at least one iteration; change the one that is not"
-        )
 
 
 def _inner(weights: Tensor, like: Tensor) -> Tensor:

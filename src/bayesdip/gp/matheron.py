@@ -10,14 +10,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from bayesdip.gp.conjugate_gradients import Solution
+from bayesdip.gp.conjugate_gradients import FLOOR, Solution
 from bayesdip.gp.data_covariance import DataCovariance
+from bayesdip.gp.solver import Solver
 
-Solver = Callable[[DataCovariance, Tensor], Solution]
+Solve = Callable[[DataCovariance, Tensor], Solution]
 
 # Numbers that one batch of draws may hold at a time, on the torus: larger ones leave the cache.
 BATCH_NUMBERS = 2**20
@@ -26,7 +28,7 @@ BATCH_NUMBERS = 2**20
 def deviations(
     system: DataCovariance,
     count: int,
-    solve: Solver,
+    solve: Solve,
     generator: torch.Generator | None = None,
     offset_covariance: Tensor | None = None,
 ) -> Iterator[tuple[Tensor, Solution]]:
@@ -62,8 +64,46 @@ def deviations(
         solution = solve(several, data)
         f -= several.to_picture(solution.x, rows)
         yield f.reshape(n, groups, *f.shape[1:]), solution
-        if solution.stopped in ("monitor", "interrupt"):
+        if solution.stopped in ("stopped", "interrupt"):
             return
+
+
+@dataclass(frozen=True)
+class Draws:
+    """Draws at unit amplitude: those that were kept, the sum of their squares, their number and the solves."""
+
+    kept: tuple[Tensor, ...] = ()
+    power: Tensor | None = None
+    made: int = 0
+    solutions: tuple[Solution, ...] = ()
+
+    def __add__(self, other: Draws) -> Draws:
+        powers = [power for power in (self.power, other.power) if power is not None]
+        return Draws(
+            self.kept + other.kept,
+            torch.stack(powers).sum(0) if powers else None,
+            self.made + other.made,
+            self.solutions + other.solutions,
+        )
+
+
+def draw(
+    system: DataCovariance,
+    solver: Solver,
+    count: int,
+    generator: torch.Generator | None,
+    offset_covariance: Tensor | None,
+    *,
+    keep: bool = False,
+) -> Draws:
+    """That many, in single precision where it reaches the tolerance; rows that are alike share `power`."""
+    low = system.to(torch.float32 if solver.tol >= FLOOR[torch.float32] else torch.float64)
+    drawn = Draws()
+    for spread, solution in deviations(low, count, solver, generator, offset_covariance):
+        square = spread.square().sum(0)
+        power = square.mean(0, keepdim=True) if system.alike else square
+        drawn = drawn + Draws(tuple(spread) if keep else (), power, len(spread), (solution,))
+    return drawn
 
 
 def _normal(shape: tuple[int, ...] | torch.Size, like: Tensor, generator: torch.Generator | None) -> Tensor:

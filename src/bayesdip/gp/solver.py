@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from bayesdip.gp.conjugate_gradients import Solution, Watcher, conjugate_gradients, refined
+from bayesdip.gp.conjugate_gradients import Solution, Stop, conjugate_gradients, refined
 from bayesdip.gp.data_covariance import DataCovariance
 from bayesdip.gp.preconditioners import Preconditioner
 
@@ -24,7 +24,7 @@ class Solver:
     dtype: torch.dtype
     tol: float
     max_iterations: int
-    progress: Watcher | None
+    stop: Stop | None
     refine: bool = False
 
     def __call__(self, system: DataCovariance, b: Tensor, start: Tensor | None = None) -> Solution:
@@ -40,7 +40,7 @@ class Solver:
                 precondition=approximate_inverse,
                 tol=self.tol,
                 max_iterations=self.max_iterations,
-                progress=self.progress,
+                stop=self.stop,
                 start=start,
             )
         return conjugate_gradients(
@@ -49,6 +49,6 @@ class Solver:
             precondition=approximate_inverse,
             tol=self.tol,
             max_iterations=self.max_iterations,
-            progress=self.progress,
+            stop=self.stop,
             start=start,
         )

@@ -3,170 +3,196 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import prod
-from typing import Any, TypedDict
+from typing import Any, ClassVar, Self
 
 import torch
 from torch import Tensor
 
-from bayesdip.gp.data_covariance import without_masks
-from bayesdip.gp.held_out import bare, twice
-from bayesdip.gp.inference import LOOSER, GPPosterior, posterior
+from bayesdip import arch, kernels
+from bayesdip.arch.architecture import Architecture
+from bayesdip.arch.networks import FIGURE6
+from bayesdip.errors import BayesDipError
+from bayesdip.gp.inference import Conditioned, condition
 from bayesdip.gp.learning import choose
-from bayesdip.gp.memory import process_memory
-from bayesdip.gp.tiled import posterior_in_blocks
 from bayesdip.kernels.kernel import Kernel
 from bayesdip.memory import available_memory, check_memory
-from bayesdip.methods import patches as patch_method
+from bayesdip.methods.method import Method, at_least
 from bayesdip.noise import Noise
-from bayesdip.patches.pilot import PatchKernel
-from bayesdip.posterior import Posterior, Trace
 from bayesdip.problem import Problem
-from bayesdip.progress import Estimate, Progress, Snapshot
-from bayesdip.settings import Settings
+from bayesdip.progress import Progress
+from bayesdip.result import Posterior, Trace
+from bayesdip.tiling import Mosaic, Tile, can_be_cut, cut, tiles
 
 # By effort: draws from which the standard deviation is estimated, and the relative residual of a solve.
 DRAWS = {"fast": 8, "balanced": 12, "best": 128}
 TOLERANCE = {"fast": 1e-3, "balanced": 1e-3, "best": 1e-5}
 MOST_ITERATIONS = 2000
-# Iterations after which the cost of a run is told.
-MEASURED_ITERATIONS = 5
-# What a draw costs besides its solve, and the solve with all pixels after the one without the held-out
-# ones, in iterations and in solves.
-STEPS_OF_A_DRAW, SECOND_PASS = 3, 0.8
-# Side of the blocks of a picture that does not fit in memory whole.
-BLOCK = 512
+# Of the work with held-out entries, the share of the solve without them and of its draws.
+FIRST_SHARE = 0.7
+# Bytes: an upper bound of what the resident memory grows by, measured from 256x256 to 1024x1024 pixels; in any
+# case, for each value of the picture, and for each value of each sample.
+BYTES, BYTES_OF_A_VALUE, BYTES_OF_A_SAMPLE = 120 * 2**20, 280, 12
+# Side of the tiles of a picture that does not fit in memory whole, and how far they overlap, in pixels: farther
+# than the default kernel reaches.
+TILE, MARGIN = 512, 48
 
 
-def run(problem: Problem, settings: Settings, progress: Progress) -> Posterior:
-    """Mean by one solve, standard deviation and samples by solves for draws (Matheron's rule)."""
-    if isinstance(settings.kernel, PatchKernel):
-        return patch_method.run(problem, settings.kernel, settings, progress)
-    model = _model(problem, settings)
-    draws = DRAWS[settings.effort] if settings.draws is None else settings.draws
-    plan = _plan(problem, draws, settings)
-    trace: Trace = {"step": [], "seconds": [], "residual": []}
+@dataclass(frozen=True, kw_only=True)
+class GP(Method):
+    """Gaussian process: the network's infinite-width limit, or any stationary kernel, in closed form.
 
-    def watch(iteration: int, residual: float) -> bool:
-        step = len(trace["step"]) + 1
-        for key, value in (("step", step), ("seconds", progress.elapsed), ("residual", residual)):
-            trace[key].append(value)
-        if step == MEASURED_ITERATIONS:
-            _tell_cost(plan, progress, trace, TOLERANCE[settings.effort])
-        progress.report(Snapshot("solve", step, 0, progress.elapsed, float("nan")))
-        return progress.should_stop()
-
-    limits: _Limits = {
-        "draws": draws,
-        "generator": torch.Generator(settings.device).manual_seed(settings.seed),
-        "tol": TOLERANCE[settings.effort],
-        "max_iterations": MOST_ITERATIONS,
-        "progress": watch,
-    }
-
-    def whole() -> tuple[GPPosterior, dict[str, Any]]:
-        found = posterior(
-            problem.y.to(settings.device),
-            problem.operator,
-            model.kernel,
-            model.noise,
-            colour=model.colour,
-            samples=settings.samples,
-            held_out=problem.held_out,
-            **limits,
-        )
-        return found, {}
-
-    def in_blocks(part: Problem) -> tuple[GPPosterior, dict[str, Any]]:
-        y = part.y.to(settings.device)
-        found = posterior_in_blocks(y, part.operator, model.kernel, model.noise, block=BLOCK, **limits)
-        return found.posterior, {"blocks": found.blocks, "error_at_seams": found.error}
-
-    def told(found: GPPosterior, facts: dict[str, Any]) -> Posterior:
-        return Posterior(
-            mean=found.mean,
-            std=found.std,
-            samples=found.samples,
-            trace=trace,
-            stopped=progress.stop_reason or ("finished" if found.converged else "not converged"),
-            without=None if found.mean_without is None else bare(found.mean_without, found.std_without),
-            info={
-                **model.facts,
-                **facts,
-                "iterations": found.iterations,
-                "residual": found.residual,
-                "draws": draws,
-                "std_error": found.std_error,
-                "amplitude": found.amplitude.tolist(),
-                "offset": found.offset.tolist(),
-            },
-        )
-
-    if plan.blocks > 1:
-        return twice(problem, progress, lambda part: told(*in_blocks(part)))
-    return told(*whole())
-
-
-class _Limits(TypedDict):
-    """What `posterior` and `posterior_in_blocks` both take."""
-
-    draws: int
-    generator: torch.Generator
-    tol: float
-    max_iterations: int
-    progress: Callable[[int, float], bool]
-
-
-@dataclass(frozen=True)
-class _Plan:
-    """The size of a run: blocks, bytes, and how many pictures are solved for tightly and loosely."""
-
-    blocks: int
-    memory: int
-    tight: float
-    loose: int
-
-
-def _plan(problem: Problem, draws: int, settings: Settings) -> _Plan:
-    shared = _alike(problem)
-    blocks, memory = _room(problem, settings.samples, settings.device, shared)
-    pictures = -(-draws // problem.channels) if shared else draws
-    passes = 1 if problem.held_out is None else 2
-    if blocks > 1:
-        return _Plan(blocks, memory, passes, passes * draws)
-    tight = (SECOND_PASS if passes == 2 else 0.0) + 1 + settings.samples
-    loose = pictures if passes == 2 else max(0, pictures - settings.samples)
-    return _Plan(1, memory, tight, loose)
-
-
-def _alike(problem: Problem) -> bool:
-    """Whether the channels' uncertainty differs by nothing but its scale, so that they share draws."""
-    seen = problem.operator.observed.expand(problem.y.shape)
-    variance = problem.noise.variance(torch.where(seen, problem.y, 0), seen)
-    return bool((seen == seen[:1]).all()) and not bool((variance * seen).any())
-
-
-def _room(problem: Problem, samples: int, device: str, shared: bool) -> tuple[int, int]:
-    """In how many blocks to work, and the bytes that the work needs.
+    Parameters
+    ----------
+    kernel : Kernel, str or None
+        A kernel, the name of one (``"matern32"``, ``"rbf"``, ...), or ``"auto"`` for the one with the largest
+        evidence. None takes the architecture's own.
+    arch : Architecture, str or None
+        The network whose kernel is used; None for that of Cheng et al. 2019, figure 6.
+    draws : int or None
+        Posterior draws behind the standard deviation: 0 leaves it out, else at least 2; None goes by the effort.
+    samples : int
+        Posterior samples to keep. They are most of the work, so by default none are.
+    effort, seed, device
+        As for :class:`~bayesdip.methods.Method`.
 
     Raises
     ------
-    ResourceError
-        It fits in memory neither whole nor in blocks.
+    BayesDipError
+        An option is out of its range, or a name is unknown.
     """
-    whole = process_memory(problem.grid, problem.channels, shared, samples)
-    if whole <= available_memory(device) or without_masks(problem.operator) is not None:
-        blocks, needed = 1, whole
-    else:
-        blocks = prod(-(-n // BLOCK) for n in problem.grid)
-        with_margin = tuple(min(n, 2 * BLOCK) for n in problem.grid)
-        needed = process_memory(with_margin, problem.channels, shared)
-        needed += 64 * problem.channels * prod(problem.grid)
-    what = f"the Gaussian process on {' x '.join(map(str, problem.grid))} pixels"
-    check_memory(needed, device, what, "use effort='fast' and fewer samples, or a smaller picture")
-    return blocks, needed
+
+    kernel: Kernel | str | None = None
+    arch: Architecture | str | None = None
+    draws: int | None = None
+    samples: int = 0
+
+    name: ClassVar[str] = "gp"
+    summary: ClassVar[str] = "the posterior of a Gaussian process, in closed form"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        at_least("samples", self.samples, 0)
+        if self.draws is not None and (self.draws < 0 or self.draws == 1):
+            raise BayesDipError(f"draws is {self.draws}: expected 0, or at least 2 for a standard deviation")
+
+    def check(self, problem: Problem) -> None:
+        """A Gaussian process takes linear operators alone."""
+        if not problem.operator.is_linear:
+            raise BayesDipError(
+                f"method 'gp' was given {problem.operator!r}, which is not linear: expected a linear operator; use "
+                "method='sgld' or 'map'"
+            )
+
+    def resolved(self, problem: Problem) -> Self:
+        network = arch.named(self.arch) if isinstance(self.arch, str) else (self.arch or FIGURE6)
+        kernel = self.kernel
+        if isinstance(kernel, str) and kernel != "auto":
+            kernel = kernels.named(kernel)
+        draws = DRAWS[self.effort] if self.draws is None else self.draws
+        return replace(super().resolved(problem), arch=network, kernel=kernel, draws=draws)
+
+    def fit(self, problem: Problem, progress: Progress) -> Posterior:
+        """Mean by one solve, standard deviation by solves for draws (Matheron's rule)."""
+        model = self._model(problem)
+        cover = self._tiles(problem, progress)
+        if len(cover) > 1:
+            return self._in_tiles(problem, model, cover, progress)
+        held_out = None if problem.whole is problem else problem.held_out
+        run = _Run(progress, (0.0, FIRST_SHARE if held_out is not None else 1.0), TOLERANCE[self.effort])
+        conditioned = self._conditioned(problem.whole, model, run, held_out)
+        generator = torch.Generator(self.device).manual_seed(self.seed)
+        assert self.draws is not None
+        if held_out is None:
+            found = conditioned.posterior(self.samples, self.draws, generator)
+            return _told(found, run, model)
+        found = conditioned.without_held_out(self.draws, generator)
+        state = (conditioned, found, generator, run, model)
+        return replace(_told(found, run, model), state=state)
+
+    def update(self, problem: Problem, posterior: Posterior, progress: Progress) -> Posterior | None:
+        if progress.should_stop():
+            return None
+        if posterior.state is None:  # in tiles
+            found = self.fit(replace(problem, held_out=None), progress)
+            return None if progress.should_stop() else found
+        conditioned, first, generator, run, model = posterior.state
+        run.share = (FIRST_SHARE, 1.0)
+        found = conditioned.posterior(self.samples, self.draws, generator, before=first)
+        if progress.should_stop():
+            return None
+        return _told(found, run, model)
+
+    def _model(self, problem: Problem) -> _Model:
+        """The kernel that was asked for: the architecture's own, a given one, or with ``"auto"`` the likeliest."""
+        if self.kernel == "auto":
+            choice = choose(problem.y, problem.operator, problem.noise)
+            best = choice.best
+            facts = {"kernel": best.name, "parameters": dict(best.parameters), "why": choice.why}
+            return _Model(best.kernel, best.noise, best.colour.to(self.device), facts)
+        if isinstance(self.kernel, Kernel):
+            return _Model(self.kernel, problem.noise)
+        assert isinstance(self.arch, Architecture)
+        return _Model(self.arch.kernel(dims=len(problem.grid)), problem.noise)
+
+    def _conditioned(
+        self, problem: Problem, model: _Model, run: _Run, held_out: Tensor | None = None, **known: Any
+    ) -> Conditioned:
+        return condition(
+            problem.y.to(self.device),
+            problem.operator,
+            model.kernel,
+            model.noise,
+            held_out=held_out,
+            tol=TOLERANCE[self.effort],
+            max_iterations=MOST_ITERATIONS,
+            stop=run.watch,
+            **({"colour": model.colour} | known),
+        )
+
+    def _tiles(self, problem: Problem, progress: Progress) -> list[Tile]:
+        """One tile of all of it where that fits in memory.
+
+        Raises
+        ------
+        ResourceError
+            It fits in memory neither whole nor in tiles.
+        """
+        values = problem.channels * prod(problem.grid)
+        whole = needed = BYTES + values * (BYTES_OF_A_VALUE + BYTES_OF_A_SAMPLE * self.samples)
+        cover: list[Tile] = [tuple(slice(0, n) for n in problem.grid)]
+        if whole > available_memory(self.device) and can_be_cut(problem):
+            cover = tiles(problem.grid, TILE, MARGIN)
+            largest = problem.channels * prod(min(n, TILE + 2 * MARGIN) for n in problem.grid)
+            needed = BYTES + largest * BYTES_OF_A_VALUE + 64 * values
+        what = f"the Gaussian process on {' x '.join(map(str, problem.grid))} pixels"
+        check_memory(needed, self.device, what, "use fewer samples, or a smaller picture")
+        progress.memory = needed
+        return cover
+
+    def _in_tiles(self, problem: Problem, model: _Model, cover: list[Tile], progress: Progress) -> Posterior:
+        """Tile by tile. The channels' means are those of all data, their covariance that of the tile with the most."""
+        seen, y = problem.observed, problem.y
+        mean = torch.where(seen, y, 0.0).flatten(1).sum(1) / seen.flatten(1).sum(1)
+        richest = max(cover, key=lambda tile: int(seen[(slice(None), *tile)].flatten(1).sum(1).min()))
+        assert self.draws is not None
+        quick = _Run(progress, (0.0, 0.0), TOLERANCE[self.effort])
+        learnt = self._conditioned(cut(problem, richest), model, quick, mean=mean).posterior()
+        known = {"mean": mean, "colour": torch.tensor(learnt.info["colour"], dtype=torch.float64)}
+        flat = Posterior(mean.reshape(-1, *[1] * len(problem.grid)).expand(y.shape))
+        mosaic = Mosaic(problem.grid, MARGIN, flat, [])
+        generator = torch.Generator(self.device).manual_seed(self.seed)
+        for i, tile in enumerate(cover):
+            run = _Run(progress, (i / len(cover), (i + 1) / len(cover)), TOLERANCE[self.effort])
+            part = cut(problem, tile)
+            if not bool(part.observed.flatten(1).any(1).all()):
+                continue  # nothing was seen here: the mean stands
+            found = self._conditioned(part, model, run, **known).posterior(0, self.draws, generator)
+            mosaic.found.append((tile, _told(found, run, model)))
+            if progress.should_stop():
+                break
+        return mosaic.posterior(len(cover), progress.stop_reason or "finished")
 
 
 @dataclass(frozen=True)
@@ -179,28 +205,25 @@ class _Model:
     facts: dict[str, Any] = field(default_factory=dict)
 
 
-def _model(problem: Problem, settings: Settings) -> _Model:
-    """The kernel that was asked for: the architecture's own, a given one, or with ``"auto"`` the likeliest."""
-    if settings.kernel == "auto":
-        choice = choose(problem.y, problem.operator, problem.noise)
-        best = choice.best
-        facts = {"kernel": best.name, "parameters": dict(best.parameters), "why": choice.why}
-        return _Model(best.kernel, best.noise, best.colour.to(settings.device), facts)
-    if isinstance(settings.kernel, Kernel):
-        return _Model(settings.kernel, problem.noise)
-    return _Model(settings.arch.kernel(dims=len(problem.grid)), problem.noise)
+@dataclass
+class _Run:
+    """Tells the progress of solves: conjugate gradients lose about the same factor at every step."""
+
+    progress: Progress
+    share: tuple[float, float]
+    tol: float
+    trace: Trace = field(default_factory=lambda: {"step": [], "seconds": [], "residual": []})
+
+    def watch(self, iteration: int, residual: float) -> bool:
+        step = len(self.trace["step"]) + 1
+        for key, value in (("step", step), ("seconds", self.progress.elapsed), ("residual", residual)):
+            self.trace[key].append(value)
+        done = min(1.0, math.log(max(residual, self.tol)) / math.log(self.tol)) if residual < 1 else 0.0
+        begin, end = self.share
+        self.progress.advance(begin + (end - begin) * done, "solve", step=step)
+        return self.progress.should_stop()
 
 
-def _tell_cost(plan: _Plan, progress: Progress, trace: Trace, tol: float) -> None:
-    """Show what the run will cost, from the pace and the residuals of its first iterations."""
-    first, *_, last = trace["seconds"]
-    pace = (last - first) / (MEASURED_ITERATIONS - 1)
-    # Conjugate gradients lose about the same factor at every step.
-    factor = min(0.9, trace["residual"][-1] ** (1 / MEASURED_ITERATIONS))
-    tight, loose = (math.log(t) / math.log(factor) for t in (tol, LOOSER * tol))
-    steps = plan.blocks * (plan.tight * tight + plan.loose * (loose + STEPS_OF_A_DRAW))
-    seconds = first + pace * steps
-    estimate = Estimate(seconds, plan.memory, round(steps))
-    progress.report(
-        Snapshot("estimate", MEASURED_ITERATIONS, round(steps), last, seconds - last, estimate=estimate)
-    )
+def _told(found: Posterior, run: _Run, model: _Model) -> Posterior:
+    stopped = run.progress.stop_reason or ("finished" if found.info["converged"] else "not converged")
+    return replace(found, trace=run.trace, stopped=stopped, info={**model.facts, **found.info})

@@ -3,93 +3,124 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import ClassVar, Self
 
 import torch
 from torch import Tensor
 
-from bayesdip.memory import available_memory, check_memory
-from bayesdip.networks import precision
-from bayesdip.networks.checkpointing import recompute
-from bayesdip.networks.energy import Energy
+from bayesdip import arch
+from bayesdip.arch.architecture import Architecture
+from bayesdip.arch.networks import Shuffle
+from bayesdip.methods.method import Method, at_least, one_of
+from bayesdip.methods.sgld import check_axes
 from bayesdip.networks.initial_estimate import InitialEstimate
-from bayesdip.networks.memory import step_memory
 from bayesdip.networks.optimisers import RECIPES, Fit
 from bayesdip.networks.schedule import schedule_of
+from bayesdip.networks.setup import PRECISIONS, set_up
 from bayesdip.networks.stopping import RULES, default_rule
 from bayesdip.networks.training_loop import TrainingLoop, picture_or_raise
-from bayesdip.posterior import Posterior
 from bayesdip.problem import Problem
 from bayesdip.progress import Progress
-from bayesdip.settings import Settings
+from bayesdip.result import Posterior
 
 
-def run(problem: Problem, settings: Settings, progress: Progress) -> Posterior:
-    """Fit one network, until its stopping rule ends it; the mean is no posterior mean."""
-    schedule, recipe = schedule_of(settings), RECIPES[settings.optimiser]
-    rule = RULES[settings.stop or default_rule(problem)]()
-    seen = rule.hide(problem, torch.Generator().manual_seed(settings.seed))
-    target, generator = pose(seen, settings)
-    fit = Fit.begin(target, generator, recipe, schedule)
-    rule.begin(target, lambda other: Fit.begin(*pose(other, settings), recipe, schedule))
+@dataclass(frozen=True, kw_only=True)
+class MAP(Method):
+    """One fit of one network, with a stopping rule: to compare with published deep image priors.
 
-    first = InitialEstimate.of(target, seen, progress, schedule.steps)
+    Its mean is no posterior mean, and it has neither a standard deviation nor samples.
 
-    def fitted() -> Tensor | None:
-        return fit.result.mean if rule.picture is None else rule.picture
-
-    def best() -> Tensor | None:
-        return first.or_better(fitted())
-
-    chain = TrainingLoop(target, progress, schedule.steps, best)
-    ended = False
-
-    def watch(fits: Sequence[float]) -> bool:
-        nonlocal ended
-        ended = rule.ended(fit.look(chain.step))
-        return ended
-
-    chain.advance(fit.stepper, 1.0, "fit", fit.take, watch)
-    mean = picture_or_raise(best() if progress.stop_reason else fitted(), progress.stop_reason)
-    return Posterior(
-        mean=mean,
-        std=None,
-        samples=mean.new_empty((0, *mean.shape)),
-        trace=chain.trace,
-        stopped=progress.stop_reason or ("stopping rule" if ended else "finished"),
-        info={
-            "steps": chain.step,
-            "initial_estimate": mean is first.picture,
-            "rollbacks": chain.rollbacks,
-            "picture_of_step": chain.step if rule.picture is None else rule.step,
-        },
-    )
-
-
-def pose(problem: Problem, settings: Settings) -> tuple[Energy, torch.Generator]:
-    """A fresh network for the data, and the generator that everything random in the run draws from.
-
-    It computes in the precision of the settings, and where memory would be short it keeps less for the
-    way back and computes that again.
+    Parameters
+    ----------
+    arch : Architecture, str or None
+        The network; None takes one that works at half resolution.
+    optimiser : {"sgd", "sgd+average", "sgd+weight-decay", "sgd+input", "sgd+input+average"}
+        The variants that Cheng et al. 2019 compare; see ``networks.optimisers``.
+    stop : {"never", "held-out", "windowed-variance", "discrepancy", "sure"} or None
+        The rule that ends the fit, see ``networks.stopping``. None takes ``"held-out"``, of exact data ``"never"``.
+    steps : int or None
+        Instead of those of the effort.
+    precision : {"auto", "single"}
+        Of the convolutions.
+    effort, seed, device
+        As for :class:`~bayesdip.methods.Method`.
 
     Raises
     ------
-    ResourceError
-        The fit would not fit in memory.
+    BayesDipError
+        An option is out of its range, or a name is unknown.
     """
-    arch = settings.arch
-    grid = problem.grid
-    rule = arch.grid_rule()
-    device, sizes = settings.device, (problem.channels, tuple(rule.input_axis(n) for n in grid))
-    dtype = precision.fastest(device) if settings.precision == "auto" else torch.float32
-    # Several chains at once run in torch.func.vmap on a GPU, which cannot recompute.
-    sparing = settings.chains == 1 and step_memory(arch, *sizes, dtype=dtype) > available_memory(device)
-    needed = step_memory(arch, *sizes, dtype=dtype, sparing=sparing)
-    what = f"fitting {arch.name!r} to {' x '.join(map(str, grid))} pixels"
-    check_memory(needed, device, what, "use method='gp', or a smaller picture")
-    # Networks are drawn on the CPU, so that a seed means the same network on every device.
-    weights = torch.Generator().manual_seed(settings.seed)
-    target = Energy.pose(problem, arch, weights, settings.device)
-    precision.lower(target.network, dtype)
-    if sparing:
-        recompute(target.network)
-    return target, torch.Generator(settings.device).manual_seed(settings.seed)
+
+    arch: Architecture | str | None = None
+    optimiser: str = "sgd+input+average"
+    stop: str | None = None
+    steps: int | None = None
+    precision: str = "auto"
+
+    name: ClassVar[str] = "map"
+    summary: ClassVar[str] = "one fit of one network, with a stopping rule"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        one_of("optimiser", self.optimiser, tuple(RECIPES))
+        if self.stop is not None:
+            one_of("stop", self.stop, tuple(RULES))
+        if self.steps is not None:
+            at_least("steps", self.steps, 1)
+        one_of("precision", self.precision, PRECISIONS)
+
+    def check(self, problem: Problem) -> None:
+        """Networks are on one and two axes."""
+        check_axes(self.name, problem)
+
+    def resolved(self, problem: Problem) -> Self:
+        network = arch.named(self.arch) if isinstance(self.arch, str) else self.arch
+        return replace(
+            super().resolved(problem), arch=network or Shuffle(), stop=self.stop or default_rule(problem)
+        )
+
+    def fit(self, problem: Problem, progress: Progress) -> Posterior:
+        """Fit one network, until its stopping rule ends it."""
+        schedule, recipe = schedule_of(self.effort, self.steps, by_adam=True), RECIPES[self.optimiser]
+        assert self.stop is not None
+        rule = RULES[self.stop]()
+        seen = rule.hide(problem, torch.Generator().manual_seed(self.seed))
+
+        def begin(data: Problem) -> Fit:
+            assert isinstance(self.arch, Architecture)
+            made = set_up(data, self.arch, seed=self.seed, device=self.device, compute=self.precision)
+            progress.memory += made.memory
+            return Fit.begin(made.energy, made.generator, recipe, schedule)
+
+        fit = begin(seen)
+        rule.begin(fit.target, begin)
+        first = InitialEstimate.of(fit.target, seen, progress, schedule.steps)
+
+        def fitted() -> Tensor | None:
+            return fit.result.mean if rule.picture is None else rule.picture
+
+        def best() -> Tensor | None:
+            return first.or_better(fitted())
+
+        loop = TrainingLoop(fit.target, progress, schedule.steps, best)
+        ended = False
+
+        def watch(fits: Sequence[float]) -> bool:
+            nonlocal ended
+            ended = rule.ended(fit.look(loop.step))
+            return ended
+
+        loop.advance(fit.stepper, 1.0, "fit", fit.take, watch)
+        mean = picture_or_raise(best() if progress.stop_reason else fitted(), progress.stop_reason)
+        return Posterior(
+            mean=mean,
+            trace=loop.trace,
+            stopped=progress.stop_reason or ("stopping rule" if ended else "finished"),
+            info={
+                "steps": loop.step,
+                "initial_estimate": mean is first.picture,
+                "rollbacks": loop.rollbacks,
+                "picture_of_step": loop.step if rule.picture is None else rule.step,
+            },
+        )

@@ -1,19 +1,28 @@
-"""``method="gp"`` with ``kernel="nonlocal"``: the picture explains itself, patch by patch."""
+"""``method="patches"``: groups of similar patches of the picture itself, each a Gaussian.
+
+Noise: NL-Bayes on several scales. Missing pixels: HBE/PLE. Blurred or downsampled data: denoising and
+back-projection in turns (IDBP). The sources stand in :mod:`bayesdip.patches`.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from math import prod
+from typing import ClassVar
 
 import torch
 from torch import Tensor
 
-from bayesdip.gp.held_out import twice
-from bayesdip.gp.inference import posterior
-from bayesdip.gp.memory import filling_memory, patches_memory
+from bayesdip.errors import BayesDipError, ShapeError
+from bayesdip.gp.inference import posterior as gp_posterior
+from bayesdip.memory import check_memory
+from bayesdip.methods.method import Method
 from bayesdip.operators import Identity, Mask
+from bayesdip.patches import hbe, nl_bayes
 from bayesdip.patches.back_projection import STATIONARY, project, spread, turns_of
-from bayesdip.patches.cost import Course, units_of_filling, units_of_noise, units_of_turns
 from bayesdip.patches.inference import ONE_SIZE, fills_in, patch_posterior
+from bayesdip.patches.multiscale import COARSER_WORK
 from bayesdip.patches.patch_grid import (
     LARGE_PATCH,
     LARGEST_PATCH,
@@ -22,18 +31,17 @@ from bayesdip.patches.patch_grid import (
     distinct,
     side_of,
 )
-from bayesdip.patches.pilot import PatchKernel
-from bayesdip.posterior import Posterior
 from bayesdip.problem import Problem
 from bayesdip.progress import Progress
-from bayesdip.settings import Settings
+from bayesdip.result import Posterior, Trace
 
-# By effort: how often the covariances of the patches are learnt anew, and where pixels are missing.
+# By effort: how often the covariances of the patches are learnt anew, with noise and where pixels are missing.
 PASSES = {"fast": 2, "balanced": 3, "best": 4}
 FILLING_PASSES = {"fast": 3, "balanced": 5, "best": 5}
-# How far, in pixels, patches alike are looked for beyond the usual reach in noise; among filled in ones it finds false friends.
+# How far, in pixels, similar patches are searched for beyond the usual reach in noise. Among filled-in pixels it
+# finds false matches.
 FAR = {"fast": 0, "balanced": 0, "best": 100}
-# Turns of denoising and projection where the data are no pixels, and draws for the standard deviation.
+# Turns of denoising and back-projection where the data are not pixels, and draws for the standard deviation.
 TURNS = {"fast": 8, "balanced": 16, "best": 32}
 DRAWS = {"fast": 8, "balanced": 16, "best": 64}
 # At best, values in a patch and their weight in the mean: larger and smaller patches err differently. Small ones are no
@@ -43,64 +51,192 @@ GRAY_NOISE = {PATCH_VALUES: 0.5, LARGE_PATCH: 0.5}
 GRAY_MISSING = {PATCH_VALUES: 0.4, SMALL_PATCH: 0.3, LARGE_PATCH: 0.3}
 # And against noise on a colour picture, in one more pass from their mean. Such patches are of no use from the pilot on.
 COLOUR_NOISE_LAST = (LARGEST_PATCH, 0.45)
+# Bytes: an upper bound of what the resident memory grows by, from 64x64 to 768x512 gray and colour pixels; in any
+# case and for each value of the picture.
+BYTES, BYTES_OF_A_VALUE = 200 * 2**20, 1200
 
 
-def run(problem: Problem, kernel: PatchKernel, settings: Settings, progress: Progress) -> Posterior:
-    """Mean and standard deviation of every pixel; there are no joint samples."""
-    if isinstance(problem.operator, Identity | Mask):
-        return _of_pixels(problem, kernel, settings, progress)
-    return _of_other_data(problem, kernel, settings, progress)
+@dataclass(frozen=True, kw_only=True)
+class Patches(Method):
+    """Groups of similar patches, each a Gaussian: quickest and best on noise and scattered missing pixels.
 
+    There are no joint samples, and no volumes.
 
-def _of_pixels(problem: Problem, kernel: PatchKernel, settings: Settings, progress: Progress) -> Posterior:
-    fills, effort = fills_in(problem.y, problem.operator, problem.noise), settings.effort
-    passes, far = (FILLING_PASSES[effort], 0) if fills else (PASSES[effort], FAR[effort])
-    patches = distinct(patches_of(effort, problem.channels, fills), problem.y.shape)
-    larger = larger_of(effort, problem.channels, problem.grid, fills)
-    size = (problem.grid, problem.channels)
-    if fills:
-        memory = filling_memory(*size, max(patches))
-    else:
-        memory = patches_memory(*size, max(patches), far)
-        if larger is not None:
-            memory = max(memory, patches_memory(*size, larger[0]))
+    Parameters
+    ----------
+    effort, seed, device
+        As for :class:`~bayesdip.methods.Method`.
+    """
 
-    def units(passes: int) -> list[float]:
-        return units_of_filling(passes, patches) if fills else units_of_noise(passes, patches, larger)
+    name: ClassVar[str] = "patches"
+    summary: ClassVar[str] = "groups of similar patches of the picture, each a Gaussian"
 
-    # With the held-out pixels, filling in goes on from where it was without them: one pass is as good as all then. Taking
-    # noise away does not: on smooth surfaces, estimates of estimates lose 0.1 dB.
-    passes_of = [passes, 1 if fills else passes][: _runs(problem)]
-    course = Course(progress, [units(count) for count in passes_of], memory)
-    start: Tensor | None = None
+    def check(self, problem: Problem) -> None:
+        """Patches take linear operators, on signals and pictures."""
+        if not problem.operator.is_linear:
+            raise BayesDipError(
+                f"method 'patches' was given {problem.operator!r}, which is not linear: expected a linear operator; "
+                "use method='sgld' or 'map'"
+            )
+        if len(problem.grid) > 2:
+            raise ShapeError(
+                f"method 'patches' was given a grid of {len(problem.grid)} axes {problem.grid}: expected 1 or 2; say "
+                "channel_axis=-1 if the last axis holds colours, or use method='gp' for a volume"
+            )
 
-    def once(part: Problem) -> Posterior:
-        nonlocal start
-        course.begin()
+    def fit(self, problem: Problem, progress: Progress) -> Posterior:
+        """Mean and standard deviation of every pixel."""
+        needed = BYTES + BYTES_OF_A_VALUE * problem.channels * prod(problem.grid)
+        check_memory(needed, self.device, f"patches of {problem.grid} pixels", "take a part of the picture")
+        progress.memory = needed
+        first = _Run.of(self, problem, whole=problem.whole is problem)
+        return self._run(problem, first, progress, None)
+
+    def update(self, problem: Problem, posterior: Posterior, progress: Progress) -> Posterior | None:
+        """Once more with all pixels: filling in goes on from the first fit, denoising begins anew.
+
+        On smooth surfaces, estimates that begin from estimates lose 0.1 dB.
+        """
+        if progress.should_stop():
+            return None
+        run: _Run = posterior.state
+        found = self._run(problem, run.second(), progress, posterior.mean)
+        return None if progress.should_stop() else found
+
+    def _run(self, problem: Problem, run: _Run, progress: Progress, start: Tensor | None) -> Posterior:
+        if run.turns:
+            return self._from_other_data(problem, run, progress, start)
         found = patch_posterior(
-            part.y.to(settings.device),
-            part.operator,
-            kernel,
-            part.noise,
-            passes=passes_of[course.run],
-            patches=patches,
-            far=far,
-            larger=larger,
-            start=start,
-            progress=course.watch,
+            problem.y.to(self.device),
+            problem.operator,
+            problem.noise,
+            passes=run.passes,
+            patches=run.sizes,
+            far=0 if run.fills else FAR[self.effort],
+            larger=run.larger,
+            start=start if run.fills else None,
+            stop=lambda number, share: run.told(progress, number, share),
         )
-        start = found.mean if fills else None
-        facts = {
-            "passes": found.passes + (sum(passes_of[: course.run]) if fills else 0),
-            "left_to_first_estimate": found.left,
-        }
-        return _told(found.mean, found.std, course, kernel, facts)
+        return self._finished(found, run, progress)
 
-    return twice(problem, progress, once)
+    def _from_other_data(
+        self, problem: Problem, run: _Run, progress: Progress, start: Tensor | None
+    ) -> Posterior:
+        """Of blurred, downsampled or otherwise indirect data."""
+        y, operator, noise = problem.y.to(self.device), problem.operator, problem.noise
+        found = project(
+            y,
+            operator,
+            noise,
+            turns=TURNS[self.effort],
+            start=start,
+            stop=lambda turn, picture: run.told(progress, turn, 0.0, picture),
+        )
+        std, draws = None, DRAWS[self.effort]
+        if not progress.should_stop():
+            generator = torch.Generator(self.device).manual_seed(self.seed)
+            stationary = STATIONARY.kernel(dims=len(operator.input_shape))
+            process = gp_posterior(y, operator, stationary, noise, draws=draws, generator=generator)
+            if process.std is not None:
+                std = spread(found.mean, process.mean, process.std)
+        return self._finished(replace(found, std=std), run, progress)
+
+    def _finished(self, found: Posterior, run: _Run, progress: Progress) -> Posterior:
+        stopped = progress.stop_reason or "finished"
+        return replace(
+            found, trace=run.trace, stopped=stopped, info={"model": run.model, **found.info}, state=run
+        )
 
 
-def patches_of(effort: str, channels: int, fills: bool) -> Mapping[int, float]:
-    """Values in a patch, and their weight in the mean, where noise is taken away or, if it `fills`, pixels are missing."""
+@dataclass
+class _Run:
+    """What is done in one run, and where it stands in the work of both, without and with the held-out entries.
+
+    Attributes
+    ----------
+    model : str
+        What ran, by its name in the literature.
+    fills : bool
+        Whether missing pixels are the matter, and not noise.
+    passes, turns : int
+        Passes over patches; turns of back-projection, 0 where the data are pixels.
+    sizes : mapping of int to float
+        Values in a patch, and their weight in the mean.
+    larger : (int, float) or None
+        Values in a patch of one more pass, and its weight.
+    work : list of float
+        Of each pass, in any unit.
+    before, after : float
+        The work of the other run, before and after this one.
+    """
+
+    model: str
+    fills: bool
+    passes: int
+    turns: int
+    sizes: Mapping[int, float]
+    larger: tuple[int, float] | None
+    shape: tuple[int, ...]
+    work: list[float]
+    before: float = 0.0
+    after: float = 0.0
+    trace: Trace = field(default_factory=lambda: {"step": [], "seconds": []})
+
+    @classmethod
+    def of(cls, method: Patches, problem: Problem, *, whole: bool) -> _Run:
+        effort, shape = method.effort, (problem.channels, *problem.grid)
+        if not isinstance(problem.operator, Identity | Mask):
+            turns = TURNS[effort]
+            run = cls("back-projection", False, 0, turns, {}, None, shape, [1.0] * turns)
+        else:
+            fills = fills_in(problem.y, problem.operator, problem.noise)
+            sizes = distinct(_sizes(effort, shape[0], fills), problem.y.shape)
+            passes = (FILLING_PASSES if fills else PASSES)[effort]
+            model = "HBE" if fills else "NL-Bayes"
+            run = cls(model, fills, passes, 0, sizes, _larger(effort, shape, fills), shape, [])
+            run.work = run.work_of(passes)
+        run.after = 0.0 if whole else sum(run.second().work)
+        return run
+
+    def second(self) -> _Run:
+        """The run with all entries: one pass from where the first one ended, where that is as good."""
+        trace, before = self.trace, sum(self.work)
+        if self.turns:
+            turns = turns_of(self.turns, good_start=True)
+            return replace(self, work=[1.0] * turns, before=before, after=0.0, trace=trace)
+        passes = 1 if self.fills else self.passes
+        return replace(self, passes=passes, work=self.work_of(passes), before=before, after=0.0, trace=trace)
+
+    def work_of(self, passes: int) -> list[float]:
+        """Of each pass over each size of patches: reference patches times values in them."""
+        shape = (*self.shape, 1) if len(self.shape) == 2 else self.shape
+        found: list[float] = []
+        for values in self.sizes:
+            if self.fills:
+                found += [hbe.work(shape, values, last=n == passes - 1) for n in range(passes)]
+            else:
+                fine = [nl_bayes.work(shape, values, last=n == passes - 1) for n in range(passes)]
+                found += [*fine, COARSER_WORK * sum(fine)]
+        if self.larger is not None:
+            found.append(nl_bayes.work(shape, self.larger[0], last=True))
+        return found
+
+    def told(self, progress: Progress, number: int, share: float, picture: Tensor | None = None) -> bool:
+        """Note that so much of a pass is done; whether to stop."""
+        if share == 0:
+            self.trace["step"].append(len(self.trace["step"]) + 1)
+            self.trace["seconds"].append(progress.elapsed)
+        done = self.before + sum(self.work[:number]) + share * self.work[number]
+        total = self.before + sum(self.work) + self.after
+        mean = None if picture is None else lambda: picture
+        step = len(self.trace["step"])
+        progress.advance(
+            done / total, "patches", step=step, steps=step + len(self.work) - number - 1, mean=mean
+        )
+        return progress.should_stop()
+
+
+def _sizes(effort: str, channels: int, fills: bool) -> Mapping[int, float]:
     if effort != "best":
         return ONE_SIZE
     if channels == 1:
@@ -108,57 +244,6 @@ def patches_of(effort: str, channels: int, fills: bool) -> Mapping[int, float]:
     return ONE_SIZE if fills else COLOUR_NOISE
 
 
-def larger_of(effort: str, channels: int, grid: tuple[int, ...], fills: bool) -> tuple[int, float] | None:
-    """Values in a patch of the last pass, and its weight in the mean, if there is such a pass."""
-    wide = len(grid) == 2 and min(grid) >= side_of(LARGEST_PATCH, channels)
-    return COLOUR_NOISE_LAST if effort == "best" and channels > 1 and wide and not fills else None
-
-
-def _of_other_data(
-    problem: Problem, kernel: PatchKernel, settings: Settings, progress: Progress
-) -> Posterior:
-    """Of blurred or shrunken pictures."""
-    turns = TURNS[settings.effort]
-    draws = DRAWS[settings.effort] if settings.draws is None else settings.draws
-    runs = [units_of_turns(turns, draws), units_of_turns(turns_of(turns, problem.y), draws)]
-    memory = patches_memory(problem.grid, problem.channels)
-    course = Course(progress, runs[: _runs(problem)], memory)
-    start: Tensor | None = None
-
-    def once(part: Problem) -> Posterior:
-        nonlocal start
-        course.begin()
-        y, operator, noise = part.y.to(settings.device), part.operator, part.noise
-
-        def stop(turn: int, picture: Tensor) -> bool:
-            return course.watch(turn, 0.0, picture)
-
-        found = project(y, operator, kernel, noise, turns=turns, start=start, stop=stop)
-        start, std = found.mean, None
-        if draws and not progress.should_stop():
-            generator = torch.Generator(settings.device).manual_seed(settings.seed)
-            stationary = STATIONARY.kernel(dims=len(operator.input_shape))
-            process = posterior(y, operator, stationary, noise, draws=draws, generator=generator)
-            if process.std is not None:
-                std = spread(found.mean, process.mean, process.std)
-        return _told(found.mean, std, course, kernel, {"turns": found.turns})
-
-    return twice(problem, progress, once)
-
-
-def _runs(problem: Problem) -> int:
-    """Without the held-out entries, if there are some, and with all."""
-    return 1 if problem.held_out is None else 2
-
-
-def _told(
-    mean: Tensor, std: Tensor | None, course: Course, kernel: PatchKernel, facts: dict[str, float]
-) -> Posterior:
-    return Posterior(
-        mean=mean,
-        std=std,
-        samples=torch.empty(0, *mean.shape, dtype=mean.dtype, device=mean.device),
-        trace=course.trace,
-        stopped=course.progress.stop_reason or "finished",
-        info={"kernel": repr(kernel), **facts},
-    )
+def _larger(effort: str, shape: tuple[int, ...], fills: bool) -> tuple[int, float] | None:
+    wide = len(shape) == 3 and min(shape[1:]) >= side_of(LARGEST_PATCH, shape[0])
+    return COLOUR_NOISE_LAST if effort == "best" and shape[0] > 1 and wide and not fills else None

@@ -53,7 +53,7 @@ class Energy:
     variance: Tensor
 
     @classmethod
-    def pose(cls, problem: Problem, arch: Architecture, generator: torch.Generator, device: str) -> Energy:
+    def of(cls, problem: Problem, arch: Architecture, generator: torch.Generator, device: str) -> Energy:
         """A fresh network for these data, in single precision on ``device``."""
         noise = problem.noise
         if isinstance(noise, Gaussian):

@@ -1,4 +1,4 @@
-"""The picture to give before a network has learnt one: what its Gaussian process makes of the data."""
+"""The picture to give before a network has learnt one: the posterior mean of its Gaussian process."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from bayesdip.operators import Identity, Mask, Operator
 from bayesdip.patches.inference import FEW_MISSING
 from bayesdip.patches.nl_bayes import filled
 from bayesdip.problem import Problem
-from bayesdip.progress import Progress, Snapshot
+from bayesdip.progress import Progress
 
 # Of the solve: a tighter one changes the picture by less than a gray level.
 TOLERANCE, MOST_ITERATIONS = 1e-2, 50
@@ -88,15 +88,11 @@ def initial_estimate(problem: Problem, progress: Progress, steps: int = 0) -> Te
     """
     operator, data = without_few_missing(problem)
 
-    def tell(picture: Tensor) -> None:
-        elapsed = progress.elapsed
-        progress.report(Snapshot("first picture", 0, steps, elapsed, float("nan"), mean=lambda: picture))
-
     if isinstance(operator, Identity):
-        tell(data)
+        progress.show("initial estimate", data, steps)
     picture = process_mean(problem)
     if picture is not None:
-        tell(picture)
+        progress.show("initial estimate", picture, steps)
     return picture
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -79,6 +79,13 @@ class LangevinStepper(Stepper):
     @property
     def step_size(self) -> float:
         return self.largest_step * self.share_of_step
+
+    # Metropolis' test needs an energy without noise of its own.
+    needs_exact_energy: ClassVar[bool] = False
+
+    def facts(self) -> dict[str, Any]:
+        """What a run shall say of the sampler in the end."""
+        return {}
 
     @property
     def counts(self) -> bool:

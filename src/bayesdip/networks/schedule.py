@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from bayesdip.settings import Settings
-
 # Steps of a fit from which on rates that fall pay; in shorter ones they end too soon.
 LONG = 3000
 
@@ -25,7 +23,7 @@ class Schedule:
         each at the latest: Muon ends at the `fitted` fit, burn-in where the fit has settled, and what
         follows begins earlier then.
     sampled : float
-        Share of the steps at which sampling ends; from there on the networks are fitted to held-out pixels too.
+        Share of the steps at which sampling ends; from there on the networks are refitted with the held-out pixels.
     fitted : float
         The fit at which Muon ends. Heating lifts it again, above the noise's level where Muon ends at that level: with
         a noise of 5 of 255 (`camera`, 64x64) the mean squared negative_log_likelihood of the samples was 1.15 times the noise's variance
@@ -71,8 +69,8 @@ class Schedule:
             sampled_input_noise=self.input_noise,
         )
 
-    def of_told(self) -> Schedule:
-        """Of exact data, some of which are held_out from the networks at first: the last steps are for these."""
+    def with_refit(self) -> Schedule:
+        """For noise-free data whose held-out pixels join the training set for the last quarter of the steps."""
         return replace(self, warm_up=0.6, heated=0.62, burnt_in=0.65, sampled=0.75)
 
 
@@ -97,14 +95,14 @@ PAPER = PaperRecipe()
 # Several chains share the steps of an effort; fewer than these find no posterior.
 FEWEST_STEPS = 400
 # Where Adam fits alone it takes more steps to come as far.
-BY_ADAM, ADAMS_STEPS = ("map", "variational", "dropout"), 1.6
+ADAMS_STEPS = 1.6
 
 
-def schedule_of(settings: Settings) -> Schedule:
-    """The schedule of the settings' effort, shared out among its chains; or as many steps as the settings say."""
-    schedule = SCHEDULES[settings.effort]
-    if settings.steps is not None:
-        return replace(schedule, steps=settings.steps)
-    if settings.method in BY_ADAM:
+def schedule_of(effort: str, steps: int | None = None, chains: int = 1, *, by_adam: bool = False) -> Schedule:
+    """The schedule of an effort, shared out among chains; or of as many steps as are given."""
+    schedule = SCHEDULES[effort]
+    if steps is not None:
+        return replace(schedule, steps=steps)
+    if by_adam:
         return replace(schedule, steps=round(ADAMS_STEPS * schedule.steps))
-    return replace(schedule, steps=min(schedule.steps, max(FEWEST_STEPS, schedule.steps // settings.chains)))
+    return replace(schedule, steps=min(schedule.steps, max(FEWEST_STEPS, schedule.steps // chains)))

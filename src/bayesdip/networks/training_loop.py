@@ -5,27 +5,22 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from math import prod
 from typing import Any
 
 from torch import Tensor
 
 from bayesdip.errors import BayesDipError, NoResultError
-from bayesdip.networks.memory import run_memory
 from bayesdip.networks.steppers import Stepper, Target
-from bayesdip.posterior import Trace
-from bayesdip.progress import Estimate, Progress, Snapshot
+from bayesdip.progress import Progress
+from bayesdip.result import Trace
 
-# The fit is looked at every so many steps: often enough to catch a divergence early, seldom
+# The fit is evaluated every so many steps: often enough to catch a divergence early, seldom
 # enough that reading it back costs nothing on a GPU.
-LOOK_EVERY = 10
-# Steps from which the cost of a run is told, the first of which is slower than the rest: more of them as
-# long as they take less than so many seconds, in which other programs come and go.
-FEWEST_MEASURED, MOST_MEASURED, MEASURED_SECONDS = 15, 30, 2.0
-# A fit that is so many times worse than at the last good look has collapsed.
+EVALUATE_EVERY = 10
+# A fit that is so many times worse than at the last good evaluation has collapsed.
 COLLAPSE = 2.0
 MOST_ROLLBACKS = 20
-# What is noted at every look.
+# What is noted at every evaluation.
 TRACED = ("step", "seconds", "fit", "energy", "sampling")
 
 
@@ -35,11 +30,15 @@ class TrainingLoop:
 
     Attributes
     ----------
+    target : Energy or EnsembleEnergy
+        What the steppers move.
+    progress : Progress
+        Of the part of the run that is on.
+    span : (float, float)
+        From where to where that part goes in the run.
     share : float
-        How much of the run is done, 0 to 1: by steps, or by the time budget where that is
+        How much of the run is done, 0 to 1: by steps, or by the part's time budget where that is
         further on.
-    samples : int
-        Pictures that the run will keep.
     """
 
     target: Target
@@ -48,16 +47,15 @@ class TrainingLoop:
     best_picture: Callable[[], Tensor | None]
     step: int = 0
     rollbacks: int = 0
-    samples: int = 0
+    span: tuple[float, float] = (0.0, 1.0)
     trace: Trace = field(default_factory=lambda: {key: [] for key in TRACED})
     _good: tuple[float, Any] | None = None
-    _first_done: float = 0.0
-    _phase_began: tuple[int, float] = (0, 0.0)
-    _told: bool = False
 
     @property
     def share(self) -> float:
-        return max(self.step / self.steps, self.progress.budget_spent())
+        begin, end = self.span
+        spent = begin + (end - begin) * self.progress.budget_spent()
+        return max(self.step / self.steps, spent)
 
     def advance(
         self,
@@ -74,32 +72,26 @@ class TrainingLoop:
         Parameters
         ----------
         ended : callable
-            Given the fits at all looks of this phase, tells whether it may end early.
+            Given the fits at all evaluations of this phase, tells whether it may end early.
         """
         self._good = None
-        self._phase_began = (self.step, self.progress.elapsed)
         begin = len(self.trace["fit"])
-        looked = begin
+        evaluated = begin
         while not self.progress.should_stop() and (self.share < until or self.step == 0):
-            if len(self.trace["fit"]) > looked:
-                looked = len(self.trace["fit"])
+            if len(self.trace["fit"]) > evaluated:
+                evaluated = len(self.trace["fit"])
                 if ended(self.trace["fit"][begin:]):
                     return
             picture = stepper.step()
             self.step += 1
-            if self.step == 1:
-                self._first_done = self.progress.elapsed
-                self._phase_began = (1, self._first_done)
-            if self.step % LOOK_EVERY == 0 or self._good is None:
+            if self.step % EVALUATE_EVERY == 0 or self._good is None:
                 fit = self.target.fit(picture)
                 if self._collapsed(fit):
                     self._roll_back(stepper)
                     continue
                 self._good = (fit, stepper.snapshot())
-                self._tell(phase, fit, stepper.energy(picture))
+                self._note(phase, fit, stepper.energy(picture))
             on_picture(picture)
-            if not self._told and self._is_measured():
-                self._tell_cost()
 
     def _collapsed(self, fit: float) -> bool:
         if not math.isfinite(fit):
@@ -115,7 +107,7 @@ class TrainingLoop:
             )
         stepper.rewind(self._good[1])
 
-    def _tell(self, phase: str, fit: float, energy: float) -> None:
+    def _note(self, phase: str, fit: float, energy: float) -> None:
         elapsed = self.progress.elapsed
         for key, value in (
             ("step", self.step),
@@ -125,42 +117,15 @@ class TrainingLoop:
             ("sampling", float(phase == "sampling")),
         ):
             self.trace[key].append(value)
-        self.progress.report(
-            Snapshot(phase, self.step, self.steps, elapsed, self._remaining(), fit, mean=self._picture_so_far)
+        begin, end = self.span
+        done = (self.share - begin) / (end - begin)
+        self.progress.advance(
+            done, phase, step=self.step, steps=self.steps, fit=fit, mean=self._picture_so_far
         )
-
-    def _remaining(self) -> float:
-        """Seconds left, by the pace of the present phase; no more than is left of the budget."""
-        elapsed = self.progress.elapsed
-        step, since = self._phase_began
-        pace = (elapsed - since) / (self.step - step) if self.step > step else elapsed / self.step
-        return self.progress.within_budget(pace * (self.steps - self.step))
 
     def _picture_so_far(self) -> Tensor:
         """Made only where a callback asks for it."""
         return picture_or_raise(self.best_picture())
-
-    def _is_measured(self) -> bool:
-        long = self.progress.elapsed - self._first_done >= MEASURED_SECONDS
-        return self.step >= (FEWEST_MEASURED if long else MOST_MEASURED)
-
-    def _tell_cost(self) -> None:
-        """Show what the run will cost, once a few steps were measured."""
-        self._told = True
-        elapsed = self.progress.elapsed
-        per_step = (elapsed - self._first_done) / (self.step - 1)
-        seconds = self._first_done + per_step * (self.steps - 1)
-        if self.progress.time_budget is not None:
-            seconds = min(seconds, self.progress.time_budget)
-        network, code = self.target.network, self.target.code
-        networks = self.target.weights[0].numel() // next(network.parameters()).numel()
-        problem = self.target.problem
-        values = problem.channels * prod(problem.grid)
-        memory = run_memory(network, tuple(code.shape[2:]), values, self.samples, networks)
-        estimate = Estimate(seconds, memory, self.steps)
-        self.progress.report(
-            Snapshot("estimate", self.step, self.steps, elapsed, seconds - elapsed, estimate=estimate)
-        )
 
 
 def picture_or_raise(picture: Tensor | None, reason: str = "") -> Tensor:

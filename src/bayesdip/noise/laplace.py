@@ -39,6 +39,10 @@ class Laplace(Noise):
                 "scale is 0: expected more than 0 for a likelihood; give a small one, such as 1e-3 of the data's range"
             )
 
+    @property
+    def is_gaussian_like(self) -> bool:
+        return False
+
     def _loss(self, prediction: Tensor, y: Tensor) -> Tensor:
         """``|prediction - y| / scale``."""
         return (prediction - y).abs() / self.scale

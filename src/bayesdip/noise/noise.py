@@ -19,6 +19,11 @@ class Noise(ABC):
     """
 
     @property
+    def is_gaussian_like(self) -> bool:
+        """Whether its plug-in variance says nearly all of it, so that Gaussian methods do it justice."""
+        return True
+
+    @property
     def is_exact(self) -> bool:
         """Whether there is no noise at all."""
         return False

@@ -54,6 +54,10 @@ class Speckle(Noise):
                 f"offset is {self.offset}: expected a finite number; give the data's value in the dark"
             )
 
+    @property
+    def is_gaussian_like(self) -> bool:
+        return False
+
     def _loss(self, prediction: Tensor, y: Tensor) -> Tensor:
         """``looks (log x + y / x)``, of data y and a prediction x above the offset."""
         data = (y - self.offset).clamp(min=0)

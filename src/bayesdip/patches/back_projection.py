@@ -15,7 +15,6 @@ put right, as smoothly as the kernel K says. s falls from turn to turn; what is 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -26,7 +25,8 @@ from bayesdip.gp.inference import posterior
 from bayesdip.noise import Noise
 from bayesdip.operators import Operator
 from bayesdip.patches.nl_bayes import Whitening, learnt_pass, pilot
-from bayesdip.patches.pilot import PatchKernel
+from bayesdip.patches.pilot import PILOT
+from bayesdip.result import Posterior
 
 # The process of the first estimate and of the projections.
 STATIONARY = FIGURE6
@@ -38,45 +38,27 @@ LEFT_OPEN = 0.5
 SHARE_WITH_START = 0.25
 
 
-@dataclass(frozen=True)
-class Projected:
-    """What `project` found.
-
-    Attributes
-    ----------
-    mean : Tensor, shape (C, *grid)
-    turns : int
-        Turns that were finished.
-    """
-
-    mean: Tensor
-    turns: int
-
-
-def turns_of(turns: int, start: Tensor | None) -> int:
+def turns_of(turns: int, *, good_start: bool) -> int:
     """How many of the turns are taken: all, or the last quarter from a good start."""
-    return turns if start is None else turns - round((1 - SHARE_WITH_START) * turns)
+    return turns if not good_start else turns - round((1 - SHARE_WITH_START) * turns)
 
 
 def project(
     y: Tensor,
     operator: Operator,
-    kernel: PatchKernel,
     noise: Noise,
     *,
     turns: int,
     start: Tensor | None = None,
     stop: Callable[[int, Tensor], bool] = lambda turn, picture: False,
-) -> Projected:
-    """Restore a picture from linear problems by its patches.
+) -> Posterior:
+    """Restore a picture from linear measurements by its patches.
 
     Parameters
     ----------
     y : Tensor, shape (C, *operator.output_shape)
     operator : Operator
         Any, on one or two grid axes.
-    kernel : PatchKernel
-        For the pilot of each turn.
     noise : Noise
         Its plug-in variance counts.
     turns : int
@@ -85,22 +67,27 @@ def project(
         stationary process.
     stop : callable
         Called before each turn with its number and the picture so far; True ends with that.
+
+    Returns
+    -------
+    Posterior
+        Its mean alone; :func:`spread` gives a standard deviation. ``info`` has ``turns``, those that were finished.
     """
     stationary = STATIONARY.kernel(dims=len(operator.input_shape))
     observed = operator.observed.to(y.device).expand(y.shape)
     spread = float(y[observed].max() - y[observed].min())
     picture = posterior(y, operator, stationary, noise).mean if start is None else start.to(y)
-    first = turns - turns_of(turns, start)
+    first = turns - turns_of(turns, good_start=start is not None)
     if not spread > 0:
-        return Projected(picture, 0)
+        return Posterior(picture, info={"turns": 0})
     for turn in range(first, turns):
         if stop(turn - first, picture):
-            return Projected(picture, turn - first)
+            return Posterior(picture, info={"turns": turn - first})
         strength = spread * FIRST * (LAST / FIRST) ** (turn / max(1, turns - 1))
-        cleaned = _cleaned(picture, kernel, strength)
+        cleaned = _denoised(picture, strength)
         left = torch.where(observed, y - operator.forward(cleaned), 0.0)
         picture = cleaned + posterior(left, operator, stationary, noise).mean.to(y)
-    return Projected(picture, turns - first)
+    return Posterior(picture, info={"turns": turns - first})
 
 
 def spread(mean: Tensor, stationary_mean: Tensor, stationary_std: Tensor) -> Tensor:
@@ -116,13 +103,13 @@ def spread(mean: Tensor, stationary_mean: Tensor, stationary_std: Tensor) -> Ten
     return (local_sum(moved) / seen).clamp_min(0.0).sqrt()
 
 
-def _cleaned(picture: Tensor, kernel: PatchKernel, strength: float) -> Tensor:
+def _denoised(picture: Tensor, strength: float) -> Tensor:
     """The patches' posterior mean of (C, *grid), as if it had noise of that standard deviation."""
     whole = torch.zeros_like(picture, dtype=torch.bool)
     variance = torch.full_like(picture, strength**2)
     whitening = Whitening.of(picture, variance, whole)
     assert whitening is not None  # the strength is above zero
     data = whitening.apply(picture, variance, whole)
-    found = learnt_pass(data, pilot(data, kernel), lambda share: False, last=True)
+    found = learnt_pass(data, pilot(data, PILOT), lambda share: False, last=True)
     assert found is not None  # nobody stops it
     return whitening.undo(found[0], picture)

@@ -203,6 +203,14 @@ class Search:
         return tops, lefts
 
 
+def work(shape: tuple[int, int, int], most: int, *, last: bool) -> float:
+    """Of one pass over a picture (C, H, W), in any unit: patches that are restored times values in them."""
+    search = Search.of(shape, most, last=last)
+    tops, lefts = search.starts(*shape[1:])
+    restored = LAST_RESTORED if last else RESTORED
+    return float(len(tops) * len(lefts) * restored * search.patch[0] * search.patch[1])
+
+
 def _add_patches(
     sums: Sums,
     known: Known,

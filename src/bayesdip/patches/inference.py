@@ -1,7 +1,7 @@
-"""A picture as Gaussian patches whose mean and covariance are learnt from patches alike.
+"""A picture as Gaussian patches whose mean and covariance are learnt from groups of similar patches.
 
-Data with noise are restored by :mod:`bayesdip.patches.nl_bayes`, data with missing pixels by
-:mod:`bayesdip.patches.hbe`. A few missing pixels among noisy ones are the business of the first.
+Data with noise are restored by NL-Bayes (:mod:`bayesdip.patches.nl_bayes`), data with missing pixels by HBE
+(:mod:`bayesdip.patches.hbe`). A few missing pixels among noisy ones are left to the first.
 """
 
 from __future__ import annotations
@@ -23,7 +23,8 @@ from bayesdip.patches.hbe import LEAST_NOISE, Filled, Known, fill
 from bayesdip.patches.multiscale import Denoised, denoised
 from bayesdip.patches.nl_bayes import UnitData, Whitening, column, learnt_pass
 from bayesdip.patches.patch_grid import PATCH_VALUES, distinct
-from bayesdip.patches.pilot import PatchKernel
+from bayesdip.patches.pilot import PILOT, PatchKernel
+from bayesdip.result import Posterior
 
 # With noise, and with at most this share of the pixels missing, patches of the data are whole enough.
 FEW_MISSING = 0.1
@@ -37,45 +38,23 @@ NOISE_PASSES, FILLING_PASSES = 3, 5
 # and draws of it for the standard deviation where no patch knows enough.
 STATIONARY, DRAWS = FIGURE6, 16
 
-Watcher = Callable[[int, float], bool]
-
-
-@dataclass(frozen=True)
-class PatchPosterior:
-    """Posterior of a picture from its patches.
-
-    Attributes
-    ----------
-    mean : Tensor, shape (C, *grid)
-    std : Tensor or None, shape (C, *grid)
-        It does not count that groups and covariances were learnt from the same data: on photographs
-        it is a fifth too small. None where filling in was stopped before its last pass.
-    passes : int
-        Passes that were finished; 0 is the pilot alone.
-    left : float
-        Share of the values that stayed as they were in the first estimate, since they lie in
-        holes of which no patch knows enough.
-    """
-
-    mean: Tensor
-    std: Tensor | None
-    passes: int
-    left: float = 0.0
+Stop = Callable[[int, float], bool]
+"""``(pass, share of it done) -> stop?``"""
 
 
 def patch_posterior(
     y: Tensor,
     operator: Operator,
-    kernel: PatchKernel,
     noise: Noise,
     *,
+    kernel: PatchKernel = PILOT,
     passes: int | None = None,
     patches: Mapping[int, float] = ONE_SIZE,
     far: int = 0,
     larger: tuple[int, float] | None = None,
     start: Tensor | None = None,
-    progress: Watcher | None = None,
-) -> PatchPosterior:
+    stop: Stop | None = None,
+) -> Posterior:
     """Posterior of a signal or picture seen with noise, with missing pixels, or both.
 
     Parameters
@@ -84,11 +63,11 @@ def patch_posterior(
         One or two grid axes.
     operator : Operator
         The identity or a mask.
-    kernel : PatchKernel
-        For the pilot of noisy data.
     noise : Noise
         Its plug-in variance counts; where no pixels are missing, the mean over those of a patch. Values
         at a level where Gaussian noise was clipped count as what they are on average beyond it.
+    kernel : PatchKernel
+        Of the pilot estimate of noisy data; where pixels are missing there is no pilot.
     passes : int, optional
         How often the covariances are learnt anew: by default `NOISE_PASSES`, or `FILLING_PASSES` where
         :func:`fills_in` says so. 0 gives the pilot, for noise with the noise's std.
@@ -102,8 +81,16 @@ def patch_posterior(
     start : Tensor, shape (C, *grid), optional
         For missing pixels: a better estimate to begin with than the posterior mean of the stationary
         process of `STATIONARY`. Five passes nearly forget it; give it one.
-    progress : callable, optional
+    stop : callable, optional
         ``(pass, share of it done) -> bool``; True stops with the last finished estimate.
+
+    Returns
+    -------
+    Posterior
+        Its standard deviation does not count that groups and covariances were learnt from the same data: on
+        photographs it is a fifth too small. It is None where filling in was stopped before its last pass. ``info``
+        has ``passes`` (finished ones; 0 is the pilot alone) and ``left_to_initial_estimate``, the share of the values that
+        stayed as they were in the initial estimate, since they lie in holes of which no patch knows enough.
 
     Raises
     ------
@@ -118,8 +105,8 @@ def patch_posterior(
     patches = distinct(patches, y.shape)
     if y.ndim > 3:
         raise ShapeError(
-            f"the picture has a grid of {y.ndim - 1} axes: expected 1 or 2 for the non-local kernel; "
-            "take a stationary kernel such as 'matern32' for volumes"
+            f"the picture has a grid of {y.ndim - 1} axes: expected 1 or 2 for patches; "
+            "use method='gp' for volumes"
         )
     if start is not None and start.shape != y.shape:
         raise ShapeError(
@@ -131,7 +118,7 @@ def patch_posterior(
             "the data hold NaN or infinity: expected finite values; declare such pixels missing"
         )
     variance = noise.variance(y, ~missing).to(y).expand(y.shape)
-    watch = progress or (lambda number, share: False)
+    watch = stop or (lambda number, share: False)
     if fills_in(y, operator, noise):
         passes = FILLING_PASSES if passes is None else passes
         data = _Seen(seen, missing, variance)
@@ -139,7 +126,7 @@ def patch_posterior(
     passes = NOISE_PASSES if passes is None else passes
     whitening = Whitening.of(seen, variance, missing)
     if whitening is None:  # nothing to find out
-        return PatchPosterior(seen, torch.zeros_like(y), 0)
+        return told(seen, torch.zeros_like(y), 0)
 
     def data_given(estimate: Tensor | None) -> UnitData:
         if estimate is None or not (isinstance(noise, Gaussian) and noise.is_clipped):
@@ -147,7 +134,7 @@ def patch_posterior(
         return whitening.apply(beyond_the_levels(seen, whitening.undo(estimate, y), noise), variance, missing)
 
     found = _of_all_sizes(data_given, kernel, passes, patches, far, larger, watch)
-    return PatchPosterior(whitening.undo(found.mean, y), whitening.undo_std(found.std, y), found.passes)
+    return told(whitening.undo(found.mean, y), whitening.undo_std(found.std, y), found.passes)
 
 
 def _of_all_sizes(
@@ -157,7 +144,7 @@ def _of_all_sizes(
     patches: Mapping[int, float],
     far: int,
     larger: tuple[int, float] | None,
-    watch: Watcher,
+    watch: Stop,
 ) -> Denoised:
     """`denoised` by patches of each size: the averages, from which one pass of `larger` ones begins.
 
@@ -191,6 +178,11 @@ def _averaged_with(one: Denoised, other: Denoised, weight: float) -> Denoised:
     return Denoised(one.mean.lerp(other.mean, weight), one.std.lerp(other.std, weight), other.passes)
 
 
+def told(mean: Tensor, std: Tensor | None, passes: int, left: float = 0.0) -> Posterior:
+    """As a posterior without samples, which patches do not have."""
+    return Posterior(mean, std, info={"passes": passes, "left_to_initial_estimate": left})
+
+
 def fills_in(y: Tensor, operator: Operator, noise: Noise) -> bool:
     """Whether missing pixels are the matter, and not noise: many are missing, or some and there is no noise."""
     missing = missing_pixels(y, operator)
@@ -214,8 +206,8 @@ def _filled_in(
     passes: int,
     patches: Mapping[int, float],
     start: Tensor | None,
-    watch: Watcher,
-) -> PatchPosterior:
+    watch: Stop,
+) -> Posterior:
     y, missing = data.values, data.missing
     kernel, near = STATIONARY.kernel(dims=y.ndim - 1), start is not None
     if start is None:
@@ -225,7 +217,7 @@ def _filled_in(
     scale = (observed - centre[:, None]).square().nanmean(1).nan_to_num(0.0).sqrt()
     rounding = ROUNDING * torch.finfo(y.dtype).eps * centre.abs()
     if not bool((scale > rounding).any()):  # a flat picture
-        return PatchPosterior(start, torch.zeros_like(y), 0)
+        return told(start, torch.zeros_like(y), 0)
     centre, scale = column(centre, y), column(torch.where(scale > 0, scale, scale.amax()), y)
     shape = (*y.shape, 1) if y.ndim == 2 else y.shape
 
@@ -239,13 +231,13 @@ def _filled_in(
     left = found.left.reshape(y.shape)
     mean = torch.where(left, start.to(y), mean)
     if found.std is None:
-        return PatchPosterior(mean, None, found.passes)
+        return told(mean, None, found.passes)
     std = found.std.reshape(y.shape).to(y) * scale
     if bool(left.any()):
         generator = torch.Generator(y.device).manual_seed(0)
         stationary = posterior(y, operator, kernel, noise, samples=DRAWS, generator=generator).std
         std = std if stationary is None else torch.where(left, stationary, std)
-    return PatchPosterior(mean, std, found.passes, float(left.double().mean()))
+    return told(mean, std, found.passes, float(left.double().mean()))
 
 
 def _averaged(
@@ -254,7 +246,7 @@ def _averaged(
     passes: int,
     patches: Mapping[int, float],
     near: bool,
-    watch: Watcher,
+    watch: Stop,
 ) -> Filled:
     """`fill` by patches of several sizes: the averages of those that know of a pixel.
 
@@ -300,8 +292,8 @@ def missing_pixels(y: Tensor, operator: Operator) -> Tensor:
     """Bool, the shape of `y`; an error for operators under which patches are not seen."""
     if not isinstance(operator, Identity | Mask):
         raise BayesDipError(
-            f"the non-local kernel was given the operator {operator!r}: expected the identity or a mask, since it "
-            "compares patches of the data; take a stationary kernel such as 'matern32', or method='sgld'"
+            f"patches were given the operator {operator!r}: expected the identity or a mask, whose data are pixels of the "
+            "picture; use back-projection (patches.project), or method='sgld'"
         )
     missing = (~operator.observed).to(y.device).expand(y.shape)
     return missing

@@ -23,6 +23,8 @@ from bayesdip.patches.pilot import PatchKernel
 
 # Grids, and the least side of one.
 SCALES, LEAST_SIDE = 3, 32
+# The work on the coarser grids over that on the finest one: 1/4 + 1/16, and what is spent between them.
+COARSER_WORK = 0.35
 # Of the coarse grid's frequencies per axis, the share that is taken from it. Those next to its limit are
 # worse there than on the fine grid, for their patches lack what the fine grid still shows.
 SHARE = 0.4

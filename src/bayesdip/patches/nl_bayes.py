@@ -164,6 +164,13 @@ class Raster:
         return cls(patch, (reach, reach), tops, lefts, max(STRIPE_ROWS, STRIPE // len(lefts)))
 
 
+def work(shape: tuple[int, int, int], most: int, *, last: bool) -> float:
+    """Of one pass over a picture (C, H, W), in any unit: reference patches times values in them."""
+    channels, height, width = shape
+    raster = Raster.of(height, width, channels, most, last=last)
+    return float(len(raster.tops) * len(raster.lefts) * raster.patch[0] * raster.patch[1])
+
+
 def pilot(data: UnitData, kernel: PatchKernel) -> Tensor:
     """The kernel regression ``K y / K 1``, (C, H, W), with the noise's share taken out of K."""
     if 1 in data.noise.shape:

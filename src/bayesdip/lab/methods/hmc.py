@@ -54,10 +54,14 @@ class Hmc(LangevinStepper):
         Mean probability of acceptance since sampling began (before that, since the start).
     """
 
+    needs_exact_energy = True
     adapting = True
     _tests, _chances = 0, 0.0
     _home: State | None = None
     _leaps = 0
+
+    def facts(self) -> dict[str, Any]:
+        return {"acceptance": self.acceptance}
 
     @property
     def acceptance(self) -> float:

@@ -1,4 +1,4 @@
-"""From an array in the user's own scale and layout to working units, and back."""
+"""Where a user's array keeps its channels, and its type: from the array to a tensor and back."""
 
 from __future__ import annotations
 
@@ -26,8 +26,15 @@ class Layout:
     dtype: np.dtype[np.generic]
 
     @classmethod
-    def of(cls, image: Array, channel_axis: int | None) -> Layout:
+    def of(cls, image: Array, channel_axis: int | None, *, known: bool = False) -> Layout:
         """The layout of ``image``.
+
+        Parameters
+        ----------
+        image : ndarray
+        channel_axis : int or None
+        known : bool
+            The grid is known from elsewhere: colours cannot be taken for a third axis of it.
 
         Raises
         ------
@@ -53,7 +60,7 @@ class Layout:
                 f"image has shape {image.shape} with channel_axis={channel_axis}: expected a signal (M,), "
                 "a picture (M, N), or a colour picture (M, N, C) with channel_axis=-1"
             )
-        if channel_axis is None and image.ndim == 3 and image.shape[-1] in (3, 4):
+        if not known and channel_axis is None and image.ndim == 3 and image.shape[-1] in (3, 4):
             warnings.warn(
                 f"an image of shape {image.shape} is taken for a volume: if its last axis is colour, give channel_axis=-1",
                 stacklevel=2,
@@ -81,23 +88,3 @@ class Layout:
             ends = np.iinfo(self.dtype.name)
             return np.clip(np.rint(array), ends.min, ends.max).astype(self.dtype)
         return array.astype(self.dtype)
-
-
-@dataclass(frozen=True)
-class Units:
-    """The affine map between the data's own scale and working units: ``own = shift + scale * working``."""
-
-    shift: float
-    scale: float
-
-    @classmethod
-    def of(cls, seen: Tensor) -> Units:
-        """Map the range of what was seen to 0..1; a constant picture keeps its size as the scale."""
-        low, high = float(seen.min()), float(seen.max())
-        return cls(low, high - low if high > low else max(abs(low), 1.0))
-
-    def to_working(self, own: Tensor) -> Tensor:
-        return (own - self.shift) / self.scale
-
-    def to_own(self, working: Tensor) -> Tensor:
-        return working.double() * self.scale + self.shift

@@ -1,0 +1,122 @@
+"""Fresh networks for some data, ready to be fitted, and a timing of their first steps."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+import torch
+
+from bayesdip.arch.architecture import Architecture
+from bayesdip.memory import available_memory, check_memory
+from bayesdip.networks import precision
+from bayesdip.networks.checkpointing import recompute
+from bayesdip.networks.energy import Energy
+from bayesdip.networks.ensemble import EnsembleEnergy, networks_at_once
+from bayesdip.networks.memory import fit_memory
+from bayesdip.networks.muon import MuonStepper
+from bayesdip.networks.steppers import Target
+from bayesdip.problem import Problem
+
+PRECISIONS = ("auto", "single")
+# Steps that are timed, beside a first one, which is slower.
+TIMED_STEPS = 5
+
+
+@dataclass(frozen=True)
+class SetUp:
+    """Networks for some data.
+
+    Attributes
+    ----------
+    energy : Energy
+        Of the first network alone.
+    target : Energy or EnsembleEnergy
+        Of all of them: what a stepper moves.
+    generator : torch.Generator
+        On the device; everything random in the run draws from it.
+    memory : int
+        Upper bound of the bytes that a run needs.
+    """
+
+    energy: Energy
+    target: Target
+    generator: torch.Generator
+    memory: int
+
+
+def set_up(
+    problem: Problem,
+    arch: Architecture,
+    *,
+    seed: int,
+    device: str,
+    networks: int = 1,
+    compute: str = "auto",
+    samples: int = 0,
+) -> SetUp:
+    """Fresh networks for the data.
+
+    Where memory would be short, a single network keeps less for the backward pass and computes that again.
+
+    Parameters
+    ----------
+    problem : Problem
+    arch : Architecture
+    seed : int
+        Networks are drawn on the CPU, so that a seed means the same network on every device.
+    device : str
+    networks : int
+        How many, on the same data.
+    compute : {"auto", "single"}
+        The precision of the convolutions: the fastest that the device has and that fits as well, or single.
+    samples : int
+        Pictures that the run will keep.
+
+    Raises
+    ------
+    ResourceError
+        The fit would not fit in memory.
+    """
+    rule, grid = arch.grid_rule(), problem.grid
+    sizes = (problem.channels, tuple(rule.input_axis(n) for n in grid))
+    dtype = precision.fastest(device) if compute == "auto" else torch.float32
+    at_once = networks_at_once(networks, torch.device(device))
+
+    def needed(checkpointed: bool) -> int:
+        return fit_memory(
+            arch,
+            *sizes,
+            dtype=dtype,
+            networks=networks,
+            at_once=at_once,
+            samples=samples,
+            checkpointed=checkpointed,
+        )
+
+    # Several networks at once run in torch.func.vmap on a GPU, which cannot recompute.
+    checkpointed = networks == 1 and needed(False) > available_memory(device)
+    memory = needed(checkpointed)
+    what = f"fitting {networks} network{'s' * (networks > 1)} {arch.name!r} to {' x '.join(map(str, grid))} pixels"
+    instead = "use method='patches' or 'gp', or a smaller picture"
+    check_memory(memory, device, what, f"take fewer chains, {instead}" if networks > 1 else instead)
+    energy = Energy.of(problem, arch, torch.Generator().manual_seed(seed), device)
+    precision.lower(energy.network, dtype)
+    if checkpointed:
+        recompute(energy.network)
+    target: Target = energy
+    if networks > 1:
+        target = EnsembleEnergy.of(energy, networks, torch.Generator().manual_seed(seed + 1))
+    return SetUp(energy, target, torch.Generator(device).manual_seed(seed), memory)
+
+
+def seconds_per_step(made: SetUp, input_noise: float) -> float:
+    """What a step of the fit takes, by a few of them; the networks are changed by them and not to be used again."""
+    muon = MuonStepper(made.target, made.generator, input_noise=input_noise)
+    muon.step()
+    began = time.perf_counter()
+    for _ in range(TIMED_STEPS):
+        muon.step()
+    if made.generator.device.type == "cuda":
+        torch.cuda.synchronize(made.generator.device)
+    return (time.perf_counter() - began) / TIMED_STEPS
