@@ -58,8 +58,8 @@ def choose(problem: Problem, effort: str = "balanced", samples: bool = False) ->
         return Choice(Stack(), f"{why}, beside patches") if pixels else Choice(SGLD(), why)
     if not pixels:
         if samples:
-            several = {"chains": CHAINS_TO_UPSCALE} if isinstance(operator, Downsample) else {}
-            return Choice(SGLD(**several), "samples were asked for, and a sampled network draws them")
+            chains = CHAINS_TO_UPSCALE if isinstance(operator, Downsample) else 1
+            return Choice(SGLD(chains=chains), "samples were asked for, and a sampled network draws them")
         return Choice(
             Patches(), "patches of the estimate in turns with back-projection onto the data lead here"
         )

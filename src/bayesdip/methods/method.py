@@ -55,7 +55,7 @@ class Method(ABC):
         one_of("effort", self.effort, EFFORTS)
         at_least("seed", self.seed, 0)
 
-    def check(self, problem: Problem) -> None:
+    def check(self, problem: Problem) -> None:  # noqa: B027
         """Raise a BayesDipError if the method cannot do this problem; by default it does every one."""
 
     def resolved(self, problem: Problem) -> Self:

@@ -209,7 +209,8 @@ class _Run:
 
     def work_of(self, passes: int) -> list[float]:
         """Of each pass over each size of patches: reference patches times values in them."""
-        shape = (*self.shape, 1) if len(self.shape) == 2 else self.shape
+        channels, height, width = (*self.shape, 1)[:3]
+        shape = (channels, height, width)
         found: list[float] = []
         for values in self.sizes:
             if self.fills:

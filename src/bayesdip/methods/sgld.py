@@ -106,7 +106,12 @@ class SGLD(Method):
     @classmethod
     def paper(cls, **options: Any) -> Self:
         """The network and the recipe of Cheng et al. 2019, as their code runs it: 20,000 steps, hours on a CPU."""
-        recipe = {"arch": PAPER_NETWORK, "sampler": ADAM_NOISE, "steps": PAPER.steps, "precision": "single"}
+        recipe: dict[str, Any] = {
+            "arch": PAPER_NETWORK,
+            "sampler": ADAM_NOISE,
+            "steps": PAPER.steps,
+            "precision": "single",
+        }
         return cls(**(recipe | options))
 
     def __post_init__(self) -> None:

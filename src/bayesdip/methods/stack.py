@@ -303,7 +303,8 @@ def average(patches: Posterior, network: Posterior, weight: Tensor, held_out: Te
     if std is not None and patches.std is not None:
         std = patches.std.to(mean) * (1 - share) + std.to(mean) * share
         stretch = (std / network.std.to(mean)).nan_to_num(1.0, 1.0, 1.0) if network.std is not None else 1.0
-        samples = mean + (samples.to(mean) - network.mean) * stretch
+        if samples is not None:
+            samples = mean + (samples.to(mean) - network.mean) * stretch
     return replace(
         network,
         mean=mean,
