@@ -66,7 +66,8 @@ class EnsembleEnergy:
         template = copy.deepcopy(bodies[0])
         for module in template.modules():
             if isinstance(module, nn.LeakyReLU):
-                module.inplace = False  # vmap allows no writing into a tensor that the networks share
+                # vmap allows no writing into a tensor that the networks share.
+                module.inplace = False  # type: ignore[assignment]
         return cls(target, weights, names, [template])
 
     @property
