@@ -22,7 +22,7 @@ from bayesdip.arch.architecture import Architecture
 from bayesdip.arch.covariance import Filter
 from bayesdip.arch.exact import Exact, of_stationary
 from bayesdip.arch.stationary import white
-from bayesdip.kernels.monte_carlo import autocovariance, empirical
+from bayesdip.kernels.monte_carlo import autocovariance
 from benchmarks.environment import environment
 
 Row = dict[str, Any]
@@ -219,9 +219,10 @@ def _row(name: str, form: str, dims: int, sampled: Tensor, expected: Tensor) -> 
 def _network_row(
     description: Architecture, grid: tuple[int, ...], draws: int, generator: torch.Generator
 ) -> Row:
-    """An architecture's kernels, each of unit variance, against its empirical one on the same grid."""
+    """An architecture's kernels, each of unit variance, against its Monte-Carlo estimate on the same grid."""
     description = replace(description, width=WIDTH, input_depth=WIDTH)
-    K = empirical(description, WIDTH, draws, grid=grid, lags=12 if len(grid) == 1 else 7, generator=generator)
+    lags = 12 if len(grid) == 1 else 7
+    K = description.monte_carlo_kernel(grid, draws, lags=lags, generator=generator)
     exact = description.exact_covariance(grid).averaged(K.table.shape)
     exact = exact / exact.flatten()[0]
     stationary = description.kernel().quadrant(K.table.shape)

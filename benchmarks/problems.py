@@ -16,7 +16,7 @@ from torch.overrides import TorchFunctionMode
 from bayesdip import arch, kernels
 from bayesdip.errors import BayesDipError
 from bayesdip.kernels.kernel import Kernel
-from bayesdip.kernels.stationary import SpectralMixture
+from bayesdip.kernels import SpectralMixture
 from benchmarks.pictures import Array
 
 HOLE = "hole"

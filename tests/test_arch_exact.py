@@ -30,6 +30,7 @@ from bayesdip.arch.exact import Exact, of_picture, of_stationary
 from bayesdip.arch.stationary import white
 from bayesdip.errors import BayesDipError, ShapeError
 from bayesdip.patches.pilot import Cosine
+from layer_rules import assert_exact_rule, sampled_moment, uneven_covariance
 
 FEATURES = 48
 LINE, SQUARE = (8,), (4, 6)
@@ -65,53 +66,20 @@ def seeded(seed: int = 0) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
 
 
-def uneven_covariance(grid: tuple[int, ...]) -> Exact:
-    """A covariance that is stationary in no way, with a variance that differs from pixel to pixel."""
-    n = int(np.prod(grid))
-    factor = torch.eye(n, dtype=torch.float64) + 0.4 * torch.randn(
-        n, n, generator=seeded(5), dtype=torch.float64
-    )
-    return Exact(factor @ factor.T / 2, grid, FEATURES)
-
-
-def sampled(layer: Layer, K: Exact, draws: int) -> tuple[Tensor, Tensor]:
-    """Second moment of the module's features over all pairs of pixels, and its standard error."""
-    generator, dims = seeded(1), K.dims
-    factor = torch.linalg.cholesky(K.matrix)
-    total = squares = torch.zeros(1, dtype=torch.float64)
-    for _ in range(draws):
-        x = torch.randn(FEATURES, len(factor), generator=generator, dtype=torch.float64) @ factor.T
-        module = layer.module(FEATURES, dims, generator).double()
-        with torch.no_grad():
-            y = module(x.reshape(1, FEATURES, *K.grid))[0].flatten(1)
-        moment = y.T @ y / len(y)
-        total, squares = total + moment, squares + moment.square()
-    mean = total / draws
-    return mean, ((squares / draws - mean.square()) / (draws - 1)).clamp_min(0).sqrt()
-
-
 @pytest.mark.parametrize("grid", [LINE, SQUARE])
 @pytest.mark.parametrize("layer", CASES, ids=str)
 def test_exact_rule_agrees_with_sampled_modules_at_every_pair_of_pixels(
     layer: Layer, grid: tuple[int, ...]
 ) -> None:
-    K = uneven_covariance(grid)
-    out = layer.covariance(K)
-    mean, error = sampled(layer, K, draws=500)
-    scale = float(out.variance.mean())
-    assert mean.shape == out.matrix.shape
-    assert float(error.mean()) < 0.02 * scale, "the estimate is too coarse to test anything"
-    deviation = (mean - out.matrix).abs() / (error + 1e-9 * scale)
-    assert float(deviation.max()) < 5.5  # of up to 9216 numbers
-    assert float(deviation.square().mean()) < 2.5  # few of them are independent
+    assert_exact_rule(layer, uneven_covariance(grid))
 
 
 @pytest.mark.parametrize("grid", [LINE, SQUARE])
 def test_token_mixing_agrees_with_sampled_modules_on_average(grid: tuple[int, ...]) -> None:
-    layer = Residual(TokenMixer(grid, held_out=64))
+    layer = Residual(TokenMixer(grid, hidden=64))
     K = uneven_covariance(grid)
     out = layer.covariance(K)
-    mean, error = sampled(layer, K, draws=800)
+    mean, error = sampled_moment(layer, K, draws=800)
     assert float(((mean - out.matrix).abs() / error).max()) < 5.5
     assert float((out.matrix - K.matrix).diagonal().min()) > 0.05
 
@@ -198,13 +166,10 @@ def network_moment(
     layers = description.layers(1, dims)
     assert isinstance(layers, Sequential)
     features = Sequential(layers.layers[:-1])
-    if description.input == "mesh":
-        K = of_picture(description.draw_input((1, dims, *grid))[0])
-    else:
-        K = of_stationary(description.input_covariance(dims), grid)
+    K = description.latent_input.exact(grid)
     total = squares = torch.zeros(1, dtype=torch.float64)
     for _ in range(draws):
-        z = description.draw_input((1, description.input_features(dims), *grid), generator)
+        z = description.latent_input.draw(grid, generator=generator)
         with torch.no_grad():
             y = features.module(z.shape[1], dims, generator)(z)[0].flatten(1).double()
         moment = y.T @ y / len(y)

@@ -7,24 +7,19 @@ import inspect
 import numpy as np
 import pytest
 import torch
-from torch import Tensor
 
 from bayesdip.arch.activations import GELU, Erf, LeakyReLU, Sigmoid
 from bayesdip.arch.combinators import Residual, Sequential, SkipConcat
-from bayesdip.arch.comparison_networks import MaxPool
-from bayesdip.arch.coregionalisation import TokenMixer
-from bayesdip.arch.covariance import Filter, autocorrelation
-from bayesdip.arch.gain import Gain
-from bayesdip.arch.layers import BatchNorm, Conv, Depthwise, Identity, Layer
+from bayesdip.arch.covariance import autocorrelation
+from bayesdip.arch.layers import BatchNorm, Conv, Depthwise, Gain, Identity, Layer
 from bayesdip.arch.padding import pad_reflecting
-from bayesdip.arch.resampling import Downsample, PixelShuffle, Upsample
+from bayesdip.arch.resampling import Downsample, MaxPool, PixelShuffle, Upsample
 from bayesdip.arch.stationary import Stationary, white
+from bayesdip.arch.token_mixing import TokenMixer
+from bayesdip.arch.user_module import ModuleLayer
 from bayesdip.errors import BayesDipError
 from bayesdip.patches.pilot import Cosine
-
-FEATURES = 16
-TAPS = [1 / 6**0.5, 2 / 6**0.5, 1 / 6**0.5]  # smooths the input; unit norm keeps its variance
-VARIANCE, MEAN_VARIANCE = 1.5, 0.2  # of the input's fluctuation, and of its features' means
+from layer_rules import FEATURES, assert_stationary_rule
 
 CASES: list[Layer] = [
     Identity(),
@@ -70,65 +65,13 @@ def concrete_records(base: type) -> set[type]:
 
 
 def test_every_layer_record_has_a_case() -> None:
-    assert {type(case) for case in CASES} | {TokenMixer, MaxPool} == concrete_records(Layer)
-
-
-def input_covariance(dims: int) -> Stationary:
-    smooth = white(dims, FEATURES, variance=VARIANCE).filtered(Filter(tuple(TAPS)))
-    return smooth.added(white(dims, FEATURES, 0.0, MEAN_VARIANCE**0.5))
-
-
-def draw_input(dims: int, size: int, batch: int, generator: torch.Generator) -> Tensor:
-    """Gaussian features of exactly that covariance, periodic in space."""
-    shape = (batch, FEATURES, *(size,) * dims)
-    x = torch.randn(shape, generator=generator, dtype=torch.float64)
-    for axis in range(2, dims + 2):
-        x = sum(tap * x.roll(k, axis) for k, tap in enumerate(TAPS))
-    means = torch.randn(batch, FEATURES, *(1,) * dims, generator=generator, dtype=torch.float64)
-    return VARIANCE**0.5 * x + MEAN_VARIANCE**0.5 * means
-
-
-def lag_vectors(dims: int) -> list[tuple[int, ...]]:
-    along = [(k, *(0,) * (dims - 1)) for k in range(6)]
-    return along if dims == 1 else [*along, (1, 1), (2, 2), (3, 1)]
-
-
-def second_moments(f: Tensor, margin: int) -> Tensor:
-    """Mean of f(x) f(x + t) over an even window away from the borders: every phase counts the same."""
-    dims, reach = f.ndim - 2, 6
-    length = (f.shape[2] - 2 * margin - reach) // 2 * 2
-    moments = []
-    for lag in lag_vectors(dims):
-        here, there = f, f
-        for axis, t in enumerate(lag):
-            here = here.narrow(axis + 2, margin, length)
-            there = there.narrow(axis + 2, margin + t, length)
-        moments.append((here * there).mean())
-    return torch.stack(moments)
+    assert {type(case) for case in CASES} | {TokenMixer, MaxPool, ModuleLayer} == concrete_records(Layer)
 
 
 @pytest.mark.parametrize("dims", [1, 2])
 @pytest.mark.parametrize("layer", CASES, ids=str)
 def test_covariance_rule_agrees_with_sampled_modules(layer: Layer, dims: int) -> None:
-    generator = torch.Generator().manual_seed(1)
-    K = layer.covariance(input_covariance(dims))
-    size, draws = (256, 300) if dims == 1 else (40, 120)
-    estimates = []
-    for _ in range(draws):
-        x = draw_input(dims, size, 1, generator)
-        module = layer.module(FEATURES, dims, generator).double()
-        with torch.no_grad():
-            y = module(x)
-        assert y.shape[1] == layer.features(FEATURES, dims) == K.features
-        estimates.append(second_moments(y, margin=4))
-    table = torch.stack(estimates)
-    error = table.std(0) / draws**0.5
-    expected = torch.stack([K.quadrant((6,) * dims)[lag] for lag in lag_vectors(dims)])
-    scale = float(K.variance)
-    normalises = any(isinstance(leaf, BatchNorm) for leaf in layer.leaves())
-    finite_grid = 0.015 * scale if normalises else 0.0  # the mean over a grid is not the mean at infinity
-    assert float(error.max()) < 0.02 * scale, "the estimate is too coarse to test anything"
-    assert bool(((table.mean(0) - expected).abs() < 4 * error + finite_grid + 1e-9).all())
+    assert_stationary_rule(layer, dims)
 
 
 @pytest.mark.parametrize(

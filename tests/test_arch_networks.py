@@ -114,8 +114,8 @@ def test_pictures_of_a_batch_do_not_see_each_other() -> None:
 @pytest.mark.parametrize("kind", ["uniform", "normal"])
 def test_input_noise_has_the_covariance_it_claims(kind: str, smoothness: float) -> None:
     description = arch.skip(input=kind, input_smoothness=smoothness, input_scale=2.0)
-    z = description.draw_input((40, 32, 200), seeded()).double()
-    K = description.input_covariance(1).quadrant((12,))
+    z = description.latent_input.draw((200,), 40, seeded()).double()
+    K = description.latent_input.covariance(1).quadrant((12,))
     sampled = torch.stack([(z[..., :188] * z[..., t : t + 188]).mean() for t in range(12)])
     assert sampled.numpy() == pytest.approx(K.numpy(), abs=0.015 * float(K[0]))
     variance = 4 / 12 if kind == "uniform" else 4.0
@@ -161,7 +161,7 @@ def test_kernel_agrees_with_sampled_networks(description: Architecture, dims: in
     """
     lags = [(t, *(0,) * (dims - 1)) for t in range(9)] + [(t, t) for t in range(1, 4) if dims == 2]
     features = arch.Sequential(description.layers(1, dims).layers[:-1])
-    K = features.covariance(description.input_covariance(dims))
+    K = features.covariance(description.latent_input.covariance(dims))
     table = K.quadrant((9,) * dims)
     spread = float(K.variance) - K.limit
     expected = torch.stack([K.variance - table[lag] for lag in lags]) / spread

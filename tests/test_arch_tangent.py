@@ -109,8 +109,8 @@ def test_stationary_tangent_kernel_is_the_exact_one_far_from_borders() -> None:
 def test_covariance_travels_unchanged_beside_its_tangent_kernel() -> None:
     description = arch.skip(scales=2, width=32, upsample="transposed")
     layers = description.layers(1, 1)
-    both = layers.covariance(at_input(description.input_covariance(1), "ntk"))
-    alone = layers.covariance(description.input_covariance(1))
+    both = layers.covariance(at_input(description.latent_input.covariance(1), "ntk"))
+    alone = layers.covariance(description.latent_input.covariance(1))
     assert torch.equal(both.K.quadrant((40,)), alone.quadrant((40,)))
     assert both.features == alone.features
 

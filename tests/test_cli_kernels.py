@@ -7,7 +7,7 @@ import pytest
 from typer.testing import CliRunner
 
 from bayesdip import arch
-from bayesdip.arch.layerwise import walk
+from bayesdip.arch.layerwise import layerwise_covariance
 from bayesdip.cli import app
 from bayesdip.errors import BayesDipError
 
@@ -22,7 +22,7 @@ def run(*words):
 @pytest.mark.parametrize("name", [NETWORK, "decoder(scales=2)", "shuffle(scales=1)"])
 def test_the_walk_ends_at_the_kernel(name, dims):
     described = arch.named(name)
-    last = list(walk(described, dims))[-1]
+    last = list(layerwise_covariance(described, dims))[-1]
     expected = described.kernel(7, dims).quadrant((8, *[1] * (dims - 1))).flatten()
     assert np.allclose(last.correlation(8), expected, atol=1e-12)
 

@@ -4,7 +4,6 @@ import pytest
 import torch
 from torch import nn
 
-from bayesdip import kernels
 from bayesdip.arch.activations import LeakyReLU
 from bayesdip.errors import BayesDipError, ShapeError
 from bayesdip.patches.pilot import Cosine, PatchKernel
@@ -103,10 +102,6 @@ def test_the_derivative_of_a_cosine_has_the_cosines_covariance():
     u, v = torch.tensor([1.0, 2.0]), torch.tensor([1.0, 0.5])
     covariance = torch.tensor([0.3, -0.4])
     assert torch.equal(Cosine().dual_of_derivative(covariance, u, v), Cosine().dual(covariance, u, v))
-
-
-def test_nonlocal_is_a_known_name():
-    assert kernels.named("nonlocal") == PatchKernel()
 
 
 @pytest.mark.parametrize(

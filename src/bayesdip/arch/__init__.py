@@ -3,18 +3,20 @@
 from bayesdip.arch.activations import GELU, Erf, LeakyReLU, Sigmoid
 from bayesdip.arch.architecture import Architecture
 from bayesdip.arch.combinators import Residual, Sequential, SkipConcat
-from bayesdip.arch.comparison_networks import DeepDecoder, Flat, MaxPool, Mixer, ResNet, UNet
-from bayesdip.arch.coregionalisation import TokenMixer
+from bayesdip.arch.comparison_networks import DeepDecoder, Flat, Mixer, ResNet, UNet
 from bayesdip.arch.covariance import Covariance
 from bayesdip.arch.exact import Exact
-from bayesdip.arch.gain import Gain
-from bayesdip.arch.infinite_width import ArchitectureKernel, TangentKernel
-from bayesdip.arch.layers import BatchNorm, Conv, Depthwise, Identity, Layer
-from bayesdip.arch.network import Network
+from bayesdip.arch.infinite_width import ArchitectureKernel
+from bayesdip.arch.latent_input import LatentInput
+from bayesdip.arch.layers import BatchNorm, Conv, Depthwise, Gain, Identity, Layer
+from bayesdip.arch.layerwise import Stage, layerwise_covariance
+from bayesdip.arch.network import GridRule, Network
 from bayesdip.arch.networks import Decoder, Shuffle, Skip, decoder, from_dict, named, names, shuffle, skip
-from bayesdip.arch.resampling import Downsample, PixelShuffle, Upsample
+from bayesdip.arch.resampling import Downsample, MaxPool, PixelShuffle, Upsample
 from bayesdip.arch.stationary import Stationary
 from bayesdip.arch.tangent import Tangent
+from bayesdip.arch.token_mixing import TokenMixer
+from bayesdip.arch.user_module import ModuleArchitecture, from_module
 
 __all__ = [
     "GELU",
@@ -31,11 +33,14 @@ __all__ = [
     "Exact",
     "Flat",
     "Gain",
+    "GridRule",
     "Identity",
+    "LatentInput",
     "Layer",
     "LeakyReLU",
     "MaxPool",
     "Mixer",
+    "ModuleArchitecture",
     "Network",
     "PixelShuffle",
     "ResNet",
@@ -45,14 +50,16 @@ __all__ = [
     "Sigmoid",
     "Skip",
     "SkipConcat",
+    "Stage",
     "Stationary",
     "Tangent",
-    "TangentKernel",
     "TokenMixer",
     "UNet",
     "Upsample",
     "decoder",
     "from_dict",
+    "from_module",
+    "layerwise_covariance",
     "named",
     "names",
     "shuffle",

@@ -10,14 +10,18 @@ import torch
 from torch import Tensor, nn
 
 from bayesdip.arch.activations import Activation
-from bayesdip.arch.coregionalisation import TokenMixer
 from bayesdip.arch.layers import BatchNorm, C, Conv, Layer
 from bayesdip.errors import BayesDipError
 
 
 @dataclass(frozen=True)
 class Sequential(Layer):
-    """Layers one after another; their rules follow each other likewise."""
+    """Layers one after another; their rules follow each other likewise.
+
+    Attributes
+    ----------
+    layers : tuple of Layer
+    """
 
     layers: tuple[Layer, ...]
 
@@ -59,6 +63,12 @@ class SkipConcat(Layer):
     A batch norm of the concatenation normalises feature by feature, which is the same as
     one at the end of each branch. It belongs there: at infinite width K' is an average
     over features that differ, and normalising the average would not normalise each.
+
+    Attributes
+    ----------
+    main : Layer
+    skip : Layer, optional
+        No second branch when None.
     """
 
     main: Layer
@@ -125,10 +135,21 @@ class _SideBySide(torch.autograd.Function):
 class Residual(Layer):
     """The input added to what a branch makes of it.
 
-    After the last activation of the branch a convolution (or a token mixer) must come: its weights are new and
-    symmetric about zero, which makes the output uncorrelated with the input:
+    After its last activation the branch must have a layer that decorrelates, such as a
+    convolution: its weights are independent and symmetric about zero, which makes the output
+    uncorrelated with the input:
 
         K'(t) = K(t) + K_main(t)
+
+    Attributes
+    ----------
+    main : Layer
+        The branch; it gives as many features as it takes.
+
+    Raises
+    ------
+    BayesDipError
+        The output of the branch is correlated with its input, or has another number of features.
     """
 
     main: Layer
@@ -136,9 +157,7 @@ class Residual(Layer):
     def __post_init__(self) -> None:
         uncorrelated = False
         for leaf in self.main.leaves():
-            uncorrelated = isinstance(leaf, Conv | TokenMixer) or (
-                uncorrelated and not isinstance(leaf, Activation)
-            )
+            uncorrelated = leaf.decorrelates or (uncorrelated and not isinstance(leaf, Activation))
         if not uncorrelated:
             raise BayesDipError(
                 f"The branch of a Residual is {self.main}, whose output is correlated with its input; a "

@@ -1,4 +1,4 @@
-"""Architectures to compare the skip network with: each leaves out, or exchanges, one of its ideas.
+"""Comparison networks: each leaves out, or exchanges, one idea of the skip network.
 
 The U-Net and the ResNet are those of the released code of Ulyanov, Vedaldi, Lempitsky, *Deep
 Image Prior*, CVPR 2018 (arXiv 1711.10925), ``models/unet.py`` and ``models/resnet.py``.
@@ -9,38 +9,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-import torch
-from torch import nn
-
 from bayesdip.arch.activations import LeakyReLU
-from bayesdip.arch.architecture import Architecture, check_at_least, check_choice
+from bayesdip.arch.architecture import Architecture
 from bayesdip.arch.combinators import Residual, Sequential, SkipConcat
-from bayesdip.arch.coregionalisation import TokenMixer
-from bayesdip.arch.layers import BatchNorm, C, Conv, Identity, Layer
+from bayesdip.arch.layers import BatchNorm, Conv, Identity, Layer
 from bayesdip.arch.network import GridRule
-from bayesdip.arch.padding import PADDINGS
-from bayesdip.arch.resampling import UPSAMPLINGS, Downsample, PixelShuffle, Upsample
+from bayesdip.arch.resampling import Downsample, MaxPool, PixelShuffle, Upsample
+from bayesdip.arch.token_mixing import TokenMixer
 from bayesdip.errors import BayesDipError
-
-POOLINGS = ("max", "average")
-
-
-@dataclass(frozen=True)
-class MaxPool(Layer):
-    """The largest of each cell of 2 pixels per axis.
-
-    The expected product of the maxima of two cells of correlated Gaussian values has no closed
-    form, so this layer has a module alone.
-    """
-
-    def module(self, features_in: int, dims: int, generator: torch.Generator | None = None) -> nn.Module:
-        return (nn.MaxPool1d, nn.MaxPool2d, nn.MaxPool3d)[dims - 1](2)
-
-    def covariance(self, K: C) -> C:
-        raise BayesDipError(
-            "The kernel of a network with max pooling was asked for; it has no closed form: describe the "
-            "network with average pooling, or estimate its kernel with kernels.empirical."
-        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,8 +41,7 @@ class Flat(Architecture):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check_at_least(self, 1, "depth")
-        Conv(1, self.filter_size, padding=self.padding)
+        Conv(1, self.filter_size)  # checks the size
 
     def layers(self, channels: int = 1, dims: int = 2) -> Layer:
         norm: tuple[Layer, ...] = (BatchNorm(),) if self.norm else ()
@@ -83,17 +58,20 @@ class DeepDecoder(Architecture):
 
     Per scale a convolution of size 1 without bias, upsampling, ReLU, batch norm; then one such
     level without upsampling.
+
+    Attributes
+    ----------
+    scales : int
+        How many times the grid is doubled.
+    upsample : "bilinear", "nearest" or "transposed"
+        How.
     """
 
     scales: int = 5
     upsample: str = "bilinear"
 
     name: ClassVar[str] = "deep-decoder"
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        check_at_least(self, 0, "scales")
-        check_choice(self, "upsample", UPSAMPLINGS)
+    may_be_zero: ClassVar[tuple[str, ...]] = ("scales",)
 
     def layers(self, channels: int = 1, dims: int = 2) -> Layer:
         mix = Conv(self.width, 1, bias=False)
@@ -116,8 +94,12 @@ class UNet(Architecture):
     ----------
     width : int
         Features at full resolution; they double with every scale (16 in the original).
+    scales : int
+        How many times the grid is halved, at least 1.
     pooling : "max" or "average"
         ``"max"`` is the original's; only ``"average"`` has a kernel in closed form.
+    upsample, norm, padding
+        As in ``Skip``; norm on the way down only.
     """
 
     width: int = 16
@@ -128,13 +110,6 @@ class UNet(Architecture):
     padding: str = "zero"
 
     name: ClassVar[str] = "unet"
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        check_at_least(self, 1, "scales")
-        check_choice(self, "pooling", POOLINGS)
-        check_choice(self, "upsample", UPSAMPLINGS)
-        check_choice(self, "padding", PADDINGS)
 
     def layers(self, channels: int = 1, dims: int = 2) -> Layer:
         widths = [self.width * 2**level for level in range(self.scales + 1)]
@@ -172,7 +147,9 @@ class ResNet(Architecture):
     Attributes
     ----------
     blocks : int
-        Of two convolutions without bias, each normed, around a shortcut.
+        Blocks of two convolutions without bias, each with a norm, around a shortcut.
+    slope, padding
+        As in ``Skip``.
     """
 
     width: int = 32
@@ -181,11 +158,6 @@ class ResNet(Architecture):
     padding: str = "reflection"
 
     name: ClassVar[str] = "resnet"
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        check_at_least(self, 1, "blocks")
-        check_choice(self, "padding", PADDINGS)
 
     def layers(self, channels: int = 1, dims: int = 2) -> Layer:
         inner = Conv(self.width, bias=False, padding="zero")
@@ -203,10 +175,10 @@ class ResNet(Architecture):
 class Mixer(Architecture):
     """MLP-Mixer (Tolstikhin et al. 2021, arXiv 2105.01601) as a prior: perceptrons, no convolution over pixels.
 
-    The code has one pixel for each patch. A block mixes the patches, then the features, both
-    around shortcuts; the features of a patch become its pixels in the end. It has weights for
-    each patch, so it is for pictures up to one side only. Its kernel is known on a grid alone:
-    ``exact_covariance``.
+    The latent input has one pixel for each patch. A block mixes the patches, then the features,
+    both around shortcuts; the features of a patch become its pixels in the end. It has weights for
+    each patch, so it is for pictures up to one side only. Its kernel is known on a finite grid
+    only: ``exact_covariance``.
 
     Attributes
     ----------
@@ -214,8 +186,11 @@ class Mixer(Architecture):
         Pixels per axis of the pictures that it makes.
     patch : int
         Pixels per axis of a patch; divides ``side``.
+    blocks : int
     hidden : int
         Hidden units that mix the patches.
+    slope : float
+        Of the leaky ReLU below zero.
     """
 
     width: int = 64
@@ -229,7 +204,6 @@ class Mixer(Architecture):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check_at_least(self, 1, "side", "patch", "blocks", "hidden")
         if self.side % self.patch or self.side < 2 * self.patch:
             raise BayesDipError(
                 f"mixer was given side={self.side} and patch={self.patch}; at least two whole patches per axis "

@@ -1,7 +1,7 @@
 """The exact form of a covariance: every pair of pixels of a small grid.
 
 Nothing is averaged over phases, and borders are what the padding makes of them. A grid of
-N pixels takes N^2 numbers, and a batch norm N^3 operations: 32 x 32 is comfortable.
+N pixels takes N^2 numbers, and a batch norm N^3 opeself_normalisedns: 32 x 32 is comfortable.
 """
 
 from __future__ import annotations
@@ -18,15 +18,14 @@ from torch import Tensor
 
 from bayesdip.arch.covariance import Covariance, Filter, Nonlinearity, along, scale_quadrature
 from bayesdip.arch.padding import continued
-from bayesdip.arch.quasi_monte_carlo import History
+from bayesdip.arch.quasi_monte_carlo import Pushforward
 from bayesdip.arch.stationary import Stationary
-from bayesdip.errors import ShapeError
 
 Dual = Callable[[Tensor, Tensor, Tensor], Tensor]
 
 
 @dataclass(frozen=True)
-class Ratio:
+class SelfNormalised:
     """A zero-mean Gaussian picture divided by its own standard deviation over the grid.
 
     ``vectors`` (N, N) and ``values`` (N,) are the eigenvectors and eigenvalues of its
@@ -68,18 +67,18 @@ class Exact(Covariance):
         The N pixels' grid.
     features : int
         How many features (channels) the layer has.
-    ratio : Ratio, optional
+    self_normalised : SelfNormalised, optional
         Right after a batch norm of Gaussian features: what a homogeneous activation needs to be
         exact.
-    history : History, optional
+    pushforward : Pushforward, optional
         How the features came from Gaussian ones, where they are not Gaussian themselves.
     """
 
     matrix: Tensor
     grid: tuple[int, ...]
     features: int
-    ratio: Ratio | None = None
-    history: History | None = None
+    self_normalised: SelfNormalised | None = None
+    pushforward: Pushforward | None = None
 
     @property
     def dims(self) -> int:
@@ -145,9 +144,9 @@ class Exact(Covariance):
         for axis, matrix in enumerate(matrices * 2):
             table = along(table, matrix, axis)
         out = self._with(table, tuple(table.shape[: self.dims]))
-        if self.history is None:
+        if self.pushforward is None:
             return out
-        return replace(out, history=self.history.then(lambda f: _filtered(f, self.grid, matrices)))
+        return replace(out, pushforward=self.pushforward.then(lambda f: _filtered(f, self.grid, matrices)))
 
     def shuffled(self, factor: int, features: int) -> Self:
         grid = tuple(factor * n for n in self.grid)
@@ -157,12 +156,12 @@ class Exact(Covariance):
         return replace(self._with(out, grid), features=features)
 
     def pointwise(self, activation: Nonlinearity) -> Self:
-        if self.ratio is not None and activation.homogeneous:
-            out = self._with(self.ratio.average(lambda K: _mapped(K, activation.dual)))
+        if self.self_normalised is not None and activation.homogeneous:
+            out = self._with(self.self_normalised.average(lambda K: _mapped(K, activation.dual)))
         else:
             out = self.mapped(activation.dual)
-        history = self.history if self.history is not None else History(self.matrix)
-        return replace(out, history=history.then(activation.apply))
+        pushforward = self.pushforward if self.pushforward is not None else Pushforward(self.matrix)
+        return replace(out, pushforward=pushforward.then(activation.apply))
 
     def mapped(self, dual: Dual) -> Self:
         """``dual(K(x, x'), K(x, x), K(x', x'))`` at every pair."""
@@ -180,32 +179,26 @@ class Exact(Covariance):
         picture to picture, the more so the coarser the grid. Elsewhere (after an upsampled
         activation) how much it differs is estimated from draws of the very process.
         """
-        if self.history is not None:
-            matrix = self.history.ratio_moment(self.centred().matrix, epsilon)
+        if self.pushforward is not None:
+            matrix = self.pushforward.ratio_moment(self.centred().matrix, epsilon)
             return replace(
-                self._with(matrix), history=self.history.then(lambda f: _divided_by_its_scale(f, epsilon))
+                self._with(matrix),
+                pushforward=self.pushforward.then(lambda f: _divided_by_its_scale(f, epsilon)),
             )
         values, vectors = torch.linalg.eigh(self.centred().matrix)
-        ratio = Ratio(vectors, values.clamp_min(0.0), epsilon)
-        history = History(self.matrix).then(lambda f: _divided_by_its_scale(f, epsilon))
-        return replace(self, matrix=ratio.second_moment(), ratio=ratio, history=history)
+        self_normalised = SelfNormalised(vectors, values.clamp_min(0.0), epsilon)
+        pushforward = Pushforward(self.matrix).then(lambda f: _divided_by_its_scale(f, epsilon))
+        return replace(
+            self,
+            matrix=self_normalised.second_moment(),
+            self_normalised=self_normalised,
+            pushforward=pushforward,
+        )
 
     def mean_inverse_variance(self, epsilon: float) -> float:
         """``E[1 / (s^2 + epsilon)]`` for the variance s^2 of a Gaussian picture over its pixels."""
         values = torch.linalg.eigvalsh(self.centred().matrix).clamp_min(0.0)
         return float(scale_quadrature(values / len(values), epsilon)[1].sum())
-
-    def mixed(
-        self, grid: Sequence[int], activation: Nonlinearity, gain: float, bias_in: float, bias_out: float
-    ) -> Self:
-        if tuple(grid) != self.grid:
-            raise ShapeError(
-                f"A token-mixing layer for the grid {tuple(grid)} was given the grid {self.grid}; it has one "
-                "weight for each pixel: describe it for that grid."
-            )
-        hidden = gain * self.matrix.diagonal().mean() + bias_in
-        variance = gain * activation.dual(hidden, hidden, hidden) + bias_out
-        return self._with(variance * torch.eye(len(self.matrix), dtype=self.matrix.dtype))
 
     def joined(self, other: Self) -> Self:
         total = self.features + other.features
@@ -222,7 +215,11 @@ class Exact(Covariance):
     def _with(self, table: Tensor, grid: tuple[int, ...] | None = None) -> Self:
         grid = self.grid if grid is None else grid
         return replace(
-            self, matrix=table.reshape(prod(grid), prod(grid)), grid=grid, ratio=None, history=None
+            self,
+            matrix=table.reshape(prod(grid), prod(grid)),
+            grid=grid,
+            self_normalised=None,
+            pushforward=None,
         )
 
 

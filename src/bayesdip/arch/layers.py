@@ -1,4 +1,4 @@
-"""Layer records: what a layer is, said once, with both of its readings side by side.
+"""Layer records: each describes a layer once and gives both of its readings.
 
 Each record is immutable and gives
 
@@ -6,18 +6,18 @@ Each record is immutable and gives
 - ``covariance``: what the layer does to the covariance of its input when the width goes
   to infinity (Cheng, Gadelha, Maji, Sheldon 2019, arXiv 1904.07457, section 4).
 
-The weights are PyTorch's default at the start: uniform within ``+-1/sqrt(fan_in)``, so of
-variance ``1 / (3 fan_in)``, the same for the biases. The rules keep these scales as they
-are; a batch norm forgets them, and a kernel is reported with unit variance in the end.
+The weights start as PyTorch's do: uniform within ``+-1/sqrt(fan_in)``, so of variance
+``1 / (3 fan_in)``, the biases likewise. The rules keep these scales; a batch norm removes
+them, and a kernel is divided by its value at lag zero in the end.
 """
 
 from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import ClassVar, TypeVar
 
 import torch
 import torch.nn.functional as F
@@ -33,22 +33,62 @@ CONV_GAIN = 1 / 3  # weight variance times fan-in: kaiming_uniform_(a=sqrt(5)), 
 
 
 class Layer(ABC):
-    """One layer, or a tree of them."""
+    """One layer, or a tree of layers.
+
+    A layer of your own is a frozen dataclass with the two readings ``module`` and
+    ``covariance``, and ``features`` where their number changes. It needs no registration.
+
+    Attributes
+    ----------
+    decorrelates : bool
+        Whether the output is uncorrelated with the input, as it is after new weights that are
+        symmetric about zero. The branch of a :class:`~bayesdip.arch.Residual` needs it.
+    """
+
+    decorrelates: ClassVar[bool] = False
 
     @abstractmethod
     def module(self, features_in: int, dims: int, generator: torch.Generator | None = None) -> nn.Module:
-        """The layer as a module from (B, features_in, *grid) to (B, features, *grid').
+        """The trainable layer at a finite width.
 
-        Its weights are drawn from ``generator`` (PyTorch's global one when None).
+        Parameters
+        ----------
+        features_in : int
+            Features of the input.
+        dims : int
+            Axes of the grid: 1, 2 or 3.
+        generator : torch.Generator, optional
+            Draws the initial weights; PyTorch's global generator by default.
+
+        Returns
+        -------
+        nn.Module
+            From (B, features_in, *grid) to (B, features, *grid').
         """
 
     def features(self, features_in: int, dims: int) -> int:
-        """How many features come out."""
+        """The number of features of the output; that of the input unless overridden."""
         return features_in
 
     @abstractmethod
     def covariance(self, K: C) -> C:
-        """The covariance of the layer's output, given that of its input."""
+        """The covariance of the layer's output at infinite width, given that of its input.
+
+        Parameters
+        ----------
+        K : Covariance
+            Any of its forms (:mod:`bayesdip.arch.covariance`).
+
+        Returns
+        -------
+        Covariance
+            The same form.
+
+        Raises
+        ------
+        BayesDipError
+            The layer has no rule for this form.
+        """
 
     def leaves(self) -> Iterator[Layer]:
         """The layers of the tree in the order in which they act."""
@@ -57,13 +97,43 @@ class Layer(ABC):
 
 @dataclass(frozen=True)
 class Identity(Layer):
-    """Nothing: K'(t) = K(t)."""
+    """The input as it is: ``K'(t) = K(t)``."""
 
     def module(self, features_in: int, dims: int, generator: torch.Generator | None = None) -> nn.Module:
         return nn.Identity()
 
     def covariance(self, K: C) -> C:
         return K
+
+
+@dataclass(frozen=True)
+class Gain(Layer):
+    """The features times a fixed number: ``K'(t) = factor^2 K(t)``.
+
+    Attributes
+    ----------
+    factor : float
+        Such as 255, for pictures that are not in 0..1.
+    """
+
+    factor: float
+
+    def module(self, features_in: int, dims: int, generator: torch.Generator | None = None) -> nn.Module:
+        return Pointwise(lambda x: self.factor * x)
+
+    def covariance(self, K: C) -> C:
+        return K.scaled(self.factor**2)
+
+
+class Pointwise(nn.Module):
+    """A function of tensors as a module."""
+
+    def __init__(self, function: Callable[[Tensor], Tensor]) -> None:
+        super().__init__()
+        self.function = function
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.function(x)
 
 
 @dataclass(frozen=True)
@@ -84,9 +154,18 @@ class Conv(Layer):
         Taps per axis, odd.
     stride : int
         Keep every ``stride``-th pixel.
+    bias : bool
+        Whether each filter adds a learnt number.
     padding : "reflection", "zero" or "circular"
         What stands beyond the borders. The grid keeps its size.
+
+    Raises
+    ------
+    BayesDipError
+        No feature, an even size, a stride below 1, or an unknown padding.
     """
+
+    decorrelates: ClassVar[bool] = True
 
     features_out: int
     size: int = 3
@@ -119,15 +198,18 @@ class Conv(Layer):
 
 @dataclass(frozen=True)
 class Depthwise(Layer):
-    """Each feature convolved by a filter of its own: the first half of a separable convolution, a ``Conv`` of size 1 the other.
+    """Each feature convolved by a filter of its own.
 
-    Features are not mixed, so they stay uncorrelated and have the rule of ``Conv`` with ``fan_in = size^dims``.
+    Followed by a ``Conv`` of size 1 it makes a depthwise-separable convolution. Features are not
+    mixed, so they stay uncorrelated, with the rule of ``Conv`` for ``fan_in = size^dims``.
 
     Attributes
     ----------
     size, stride, padding
         As of ``Conv``.
     """
+
+    decorrelates: ClassVar[bool] = True
 
     size: int = 3
     stride: int = 1
@@ -148,8 +230,7 @@ class Convolution(nn.Module):
     Attributes
     ----------
     precision : torch.dtype or None
-        What it computes in and gives out, the weights being kept as they are; None is that of
-        the weights.
+        The data type of its computation and its output; that of the weights when None.
     """
 
     def __init__(self, record: Conv, features_in: int, dims: int, generator: torch.Generator | None) -> None:
@@ -196,6 +277,11 @@ class BatchNorm(Layer):
     to one picture, and averages over its past states would be the statistics of another.
     With several pictures in a batch, each is normalised by itself. Gain 1 and bias 0 at
     the start, as in PyTorch. A grid of one pixel has no variance: at least two are needed.
+
+    Attributes
+    ----------
+    epsilon : float
+        Added to the variance; PyTorch's default, 1e-5.
     """
 
     epsilon: float = 1e-5

@@ -7,8 +7,8 @@ from dataclasses import dataclass, fields
 
 from torch import Tensor
 
-from bayesdip.arch.architecture import Architecture
 from bayesdip.arch.combinators import Residual, Sequential, SkipConcat
+from bayesdip.arch.infinite_width import LayeredNetwork
 from bayesdip.arch.layers import Layer
 from bayesdip.arch.stationary import Stationary
 
@@ -22,9 +22,9 @@ class Stage:
     depth : int
         How many branches the layer lies in.
     label : str
-        The layer, and the settings that tell it from its like.
+        The layer and its settings.
     covariance : Stationary
-        Of what it puts out.
+        Of its output.
     """
 
     depth: int
@@ -32,33 +32,50 @@ class Stage:
     covariance: Stationary
 
     def correlation(self, lags: int) -> Tensor:
-        """At the lags 0 .. lags - 1 along the first axis; zero where there is no variance."""
+        """Correlation at the lags ``0 .. lags - 1`` along the first axis; zero where there is no variance."""
         line = self.covariance.quadrant((lags, *[1] * (self.covariance.dims - 1))).flatten()
         return line / line[0] if line[0] > 0 else line
 
 
-def walk(arch: Architecture, dims: int = 2) -> Iterator[Stage]:
-    """The stages from the input to the output, before its squashing; branches come before their joint."""
-    K = arch.input_covariance(dims)
-    yield Stage(0, f"input: {arch.input} noise", K)
-    yield from _walk(arch.layers(1, dims), K, 0)
+def layerwise_covariance(arch: LayeredNetwork, dims: int = 2) -> Iterator[Stage]:
+    """The covariance from the input to the output, before its squashing.
+
+    Parameters
+    ----------
+    arch : Architecture
+    dims : int
+        Axes of the grid.
+
+    Yields
+    ------
+    Stage
+        One for the input, then one for each layer; branches come before their joint.
+
+    Raises
+    ------
+    BayesDipError
+        A layer has no stationary rule.
+    """
+    K = arch.latent_input.covariance(dims)
+    yield Stage(0, f"input: {arch.latent_input.kind} noise", K)
+    yield from _stages(arch.layers(1, dims), K, 0)
 
 
-def _walk(layer: Layer, K: Stationary, depth: int) -> Iterator[Stage]:
+def _stages(layer: Layer, K: Stationary, depth: int) -> Iterator[Stage]:
     if isinstance(layer, Sequential):
         for one in layer.layers:
-            yield from _walk(one, K, depth)
+            yield from _stages(one, K, depth)
             K = one.covariance(K)
         return
     branches = {SkipConcat: ("skip", "main"), Residual: ("main",)}.get(type(layer), ())
     for branch in branches:
         inner = getattr(layer, branch)
         if inner is not None:
-            yield from _walk(inner, K, depth + 1)
-    yield Stage(depth, label(layer), layer.covariance(K))
+            yield from _stages(inner, K, depth + 1)
+    yield Stage(depth, _label(layer), layer.covariance(K))
 
 
-def label(layer: Layer) -> str:
+def _label(layer: Layer) -> str:
     """``Conv 16 3 2``: the record's name and its plain settings."""
     settings = [getattr(layer, f.name) for f in fields(layer)]  # type: ignore[arg-type]
     plain = [

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 import torch
 from torch import Tensor, nn
 
+from bayesdip.arch.latent_input import LatentInput
 from bayesdip.arch.padding import crop, pad_reflecting
 from bayesdip.errors import ShapeError
-
-if TYPE_CHECKING:
-    from bayesdip.arch.architecture import Architecture
 
 
 @dataclass(frozen=True)
@@ -49,7 +47,13 @@ class GridRule:
         return before, [e - b for e, b in zip(extra, before, strict=True)]
 
     def window(self, given: Sequence[int], wanted: Sequence[int]) -> list[int]:
-        """Where a picture of the grid ``wanted`` begins in what the padded input of grid ``given`` makes."""
+        """Where a picture of the grid ``wanted`` begins in the output for the padded input of grid ``given``.
+
+        Raises
+        ------
+        ShapeError
+            The input is too small for that picture.
+        """
         made = [n * self.magnification for n in given]
         if any(w > m for w, m in zip(wanted, made, strict=True)):
             raise ShapeError(
@@ -60,28 +64,55 @@ class GridRule:
         return [b * self.magnification + (m - w) // 2 for b, m, w in zip(before, made, wanted, strict=True)]
 
 
+class Description(Protocol):
+    """What a network knows of the architecture that built it."""
+
+    def build(
+        self, channels: int, dims: int = 2, width: int | None = None, generator: torch.Generator | None = None
+    ) -> Network:
+        """Another network of this architecture, with fresh weights."""
+
+    def grid_rule(self) -> GridRule:
+        """Which input grids its layers can work on."""
+
+    @property
+    def latent_input(self) -> LatentInput:
+        """What goes in."""
+
+    def describe(self) -> str:
+        """One line."""
+
+
 class Network(nn.Module):
-    """A network of finite width: an input ``z`` in, a picture out.
+    """A network of finite width: a latent input ``z`` in, a picture out.
 
     Any grid goes, from a single pixel up: inputs are padded to what the scales of the
     network need, and the picture is cropped out of the middle.
+
+    Attributes
+    ----------
+    arch : Architecture
+        The description that built it.
+    body : nn.Module
+        The layers, with the squashing of the output: (B, D, *grid) to (B, channels, *grid').
+    channels, dims : int
+        Of the picture: channels, and axes of the grid.
+    grid_rule : GridRule
+        Which input grids ``body`` can work on.
+    cpu_layout : torch.memory_format
+        How a 2-D input lies in memory on a CPU. With the features innermost, steps are quicker
+        (``python -m benchmarks steps``).
     """
 
-    def __init__(
-        self,
-        arch: Architecture,
-        channels: int,
-        dims: int,
-        generator: torch.Generator | None = None,
-    ) -> None:
+    def __init__(self, arch: Description, body: nn.Module, channels: int, dims: int) -> None:
         super().__init__()
         self.arch = arch
         self.channels = channels
         self.dims = dims
         self.grid_rule = arch.grid_rule()
-        # How a 2-D input lies in memory on a CPU: pixel by pixel, steps are quicker (`bench steps`).
         self.cpu_layout = torch.channels_last
-        self.body = arch.network_layers(channels, dims).module(arch.input_features(dims), dims, generator)
+        self.body = body
+        self._features = arch.latent_input.features(dims)
 
     def new_input(
         self,
@@ -89,29 +120,58 @@ class Network(nn.Module):
         generator: torch.Generator | None = None,
         device: torch.device | str | None = None,
     ) -> Tensor:
-        """Noise for a picture of size ``grid``: (1, input_depth, *padded), float32.
+        """Draw a latent input for a picture.
 
-        Drawn on the generator's device, so that a seed means the same everywhere, then
-        moved to ``device`` (by default the device of the weights).
+        Parameters
+        ----------
+        grid : sequence of int
+            The picture's grid, in pixels.
+        generator : torch.Generator, optional
+            Draws on its own device, so that a seed means the same everywhere.
+        device : optional
+            Where the input goes then; by default to the device of the weights.
+
+        Returns
+        -------
+        Tensor, float32, shape (1, D, *padded grid)
+
+        Raises
+        ------
+        ShapeError
+            A grid of another number of axes, or without pixels.
         """
         if len(grid) != self.dims or min(grid) < 1:
             raise ShapeError(
                 f"This network makes {self.dims}-D pictures but was given the grid {tuple(grid)}; "
-                f"{self.dims} positive sizes were expected."
+                f"{self.dims} positive sizes were expected: build a network for that grid."
             )
         padded = [self.grid_rule.input_axis(n) for n in grid]
-        noise = self.arch.draw_input((1, self.arch.input_features(self.dims), *padded), generator)
+        noise = self.arch.latent_input.draw(padded, generator=generator)
         return noise.to(device if device is not None else next(self.parameters()).device)
 
     def forward(self, z: Tensor, grid: Sequence[int] | None = None) -> Tensor:
-        """The picture (B, channels, *grid) that the network makes of ``z`` (B, input_depth, *any).
+        """The picture that the network makes of an input.
 
-        By default ``grid`` is all that ``z`` gives: its own grid times the magnification.
+        Parameters
+        ----------
+        z : Tensor, shape (B, D, *any grid)
+        grid : sequence of int, optional
+            The picture's grid. By default all that ``z`` gives: its own grid times the
+            magnification.
+
+        Returns
+        -------
+        Tensor, shape (B, channels, *grid)
+
+        Raises
+        ------
+        ShapeError
+            An input of another shape, or one that is too small for that grid.
         """
-        if z.ndim != self.dims + 2 or z.shape[1] != self.arch.input_features(self.dims):
+        if z.ndim != self.dims + 2 or z.shape[1] != self._features:
             raise ShapeError(
-                f"The network was given an input of shape {tuple(z.shape)}; (batch, "
-                f"{self.arch.input_features(self.dims)}, {self.dims} grid axes) was expected: use new_input(grid)."
+                f"The network was given an input of shape {tuple(z.shape)}; (batch, {self._features}, {self.dims} "
+                "grid axes) was expected: use new_input(grid)."
             )
         rule = self.grid_rule
         given = list(z.shape[2:])

@@ -13,19 +13,18 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from bayesdip.arch.activations import LeakyReLU
-from bayesdip.arch.architecture import Architecture, check_at_least, check_choice
+from bayesdip.arch.architecture import Architecture
 from bayesdip.arch.combinators import Sequential, SkipConcat
 from bayesdip.arch.comparison_networks import DeepDecoder, Flat, Mixer, ResNet, UNet
 from bayesdip.arch.layers import BatchNorm, Conv, Layer
 from bayesdip.arch.network import GridRule
-from bayesdip.arch.padding import PADDINGS
-from bayesdip.arch.resampling import DOWNSAMPLINGS, UPSAMPLINGS, Downsample, PixelShuffle, Upsample
+from bayesdip.arch.resampling import Downsample, PixelShuffle, Upsample
 from bayesdip.errors import BayesDipError
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Convolutional(Architecture):
-    """What the named networks share.
+    """What the convolutional networks share.
 
     Attributes
     ----------
@@ -38,7 +37,9 @@ class _Convolutional(Architecture):
     norm : bool
         Batch norm (by the current picture) after every convolution.
     padding : "reflection", "zero" or "circular"
+        What stands beyond the borders.
     upsample : "bilinear", "nearest" or "transposed"
+        How the grid is doubled.
     mixing : bool
         A second convolution, of size 1, with norm and activation after each convolution on
         the way up (``need1x1_up`` in the original).
@@ -52,12 +53,11 @@ class _Convolutional(Architecture):
     upsample: str = "bilinear"
     mixing: bool = True
 
+    may_be_zero: ClassVar[tuple[str, ...]] = ("scales", "skip")
+
     def __post_init__(self) -> None:
         super().__post_init__()
-        check_at_least(self, 0, "scales")
-        check_choice(self, "padding", PADDINGS)
-        check_choice(self, "upsample", UPSAMPLINGS)
-        self._conv(1, self.filter_size)
+        self._conv(1, self.filter_size)  # checks the size
 
     def _conv(self, features: int, size: int, stride: int = 1) -> Layer:
         return Conv(features, size, stride, padding=self.padding)
@@ -70,7 +70,7 @@ class _Convolutional(Architecture):
         return (self._conv(features, size), *self._norm(), LeakyReLU(self.slope))
 
     def _up(self) -> tuple[Layer, ...]:
-        """What comes after the concatenation on the way up."""
+        """The layers after the concatenation on the way up."""
         mixing = self._unit(self.width, 1) if self.mixing else ()
         return (*self._unit(self.width, self.filter_size), *mixing)
 
@@ -97,11 +97,6 @@ class Skip(_Convolutional):
 
     name: ClassVar[str] = "skip"
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        check_at_least(self, 0, "skip")
-        check_choice(self, "downsample", DOWNSAMPLINGS)
-
     def layers(self, channels: int = 1, dims: int = 2) -> Layer:
         return Sequential((*self._core(), Conv(channels, 1)))
 
@@ -115,7 +110,7 @@ class Skip(_Convolutional):
         return levels or self._up()
 
     def _level(self, deeper: tuple[Layer, ...]) -> tuple[Layer, ...]:
-        """One scale around the coarser ones. The norm of the concatenation stands in its branches."""
+        """One scale around the coarser ones. The norm of the concatenation is in its branches."""
         activation = LeakyReLU(self.slope)
         main = (
             *self._halving(),
@@ -154,7 +149,7 @@ class Decoder(_Convolutional):
 class Shuffle(Skip):
     """A skip network at half resolution, whose features are shuffled into full-resolution pixels.
 
-    Much cheaper than ``Skip``: all but the last convolution work on a quarter of the
+    Much cheaper than ``Skip``: all convolutions but the last work on a quarter of the
     pixels, and that one has few features.
 
     Attributes
@@ -169,10 +164,6 @@ class Shuffle(Skip):
     shuffled: int = 16
 
     name: ClassVar[str] = "shuffle"
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        check_at_least(self, 1, "shuffled")
 
     def layers(self, channels: int = 1, dims: int = 2) -> Layer:
         return Sequential(
@@ -194,6 +185,8 @@ class Shuffle(Skip):
 
 _KINDS: tuple[type[Architecture], ...] = (Skip, Decoder, Shuffle, Flat, DeepDecoder, UNet, ResNet, Mixer)
 _NAMED = {cls.name: cls for cls in _KINDS}
+# The network of figure 6 of Cheng et al. 2019, all but infinitely wide. Its kernel is the default stationary kernel.
+FIGURE6 = Skip(scales=2, width=1024, skip=4)
 
 
 def names() -> list[str]:
@@ -204,7 +197,10 @@ def names() -> list[str]:
 def named(description: str) -> Architecture:
     """The architecture of that name, with settings in parentheses where they are not the default.
 
-    ``"skip"``, or ``"skip(scales=2, width=64)"``: what :meth:`Architecture.describe` gives.
+    Parameters
+    ----------
+    description : str
+        ``"skip"``, or ``"skip(scales=2, width=64)"``, as :meth:`Architecture.describe` gives it.
 
     Raises
     ------
@@ -227,7 +223,13 @@ def named(description: str) -> Architecture:
 
 
 def from_dict(settings: Mapping[str, Any]) -> Architecture:
-    """The architecture that ``to_dict`` gave these settings; missing ones have their defaults."""
+    """The architecture with the settings that :meth:`Architecture.to_dict` gave; missing ones have their defaults.
+
+    Raises
+    ------
+    BayesDipError
+        There is no architecture of that ``name``, or it has no such setting.
+    """
     name = settings.get("name")
     if name not in _NAMED:
         raise BayesDipError(
@@ -236,21 +238,22 @@ def from_dict(settings: Mapping[str, Any]) -> Architecture:
     return _NAMED[name].with_settings({k: v for k, v in settings.items() if k != "name"})
 
 
-# The network of the paper's figure 6, whose kernel stands for "the stationary process" everywhere: all but
-# infinitely wide.
-FIGURE6 = Skip(scales=2, width=1024, skip=4)
-
-
 def skip(**settings: Any) -> Skip:
-    """The paper's network; see :class:`Skip` and :class:`Architecture` for the settings."""
+    """The network of Cheng et al. 2019; its settings are those of :class:`Skip` and :class:`Architecture`.
+
+    Raises
+    ------
+    BayesDipError
+        It has no such setting, or the setting is out of range.
+    """
     return Skip.with_settings(settings)
 
 
 def decoder(**settings: Any) -> Decoder:
-    """A decoder alone; see :class:`Decoder` and :class:`Architecture` for the settings."""
+    """A decoder alone; its settings are those of :class:`Decoder`, its errors those of :func:`skip`."""
     return Decoder.with_settings(settings)
 
 
 def shuffle(**settings: Any) -> Shuffle:
-    """The fast network; see :class:`Shuffle` and :class:`Architecture` for the settings."""
+    """The fast network; its settings are those of :class:`Shuffle`, its errors those of :func:`skip`."""
     return Shuffle.with_settings(settings)

@@ -14,6 +14,7 @@ from bayesdip.errors import BayesDipError
 
 DOWNSAMPLINGS = ("stride", "average", "lanczos")
 UPSAMPLINGS = ("nearest", "bilinear", "transposed")
+POOLINGS = ("max", "average")
 TRANSPOSED_TAPS = 4  # twice the stride, so that every pixel of the fine grid sees as many taps
 
 
@@ -26,6 +27,15 @@ class Downsample(Layer):
     hh the autocorrelation of that filter, per axis,
 
         K'(t) = sum_k hh(2 t - k) K(k).
+
+    Attributes
+    ----------
+    kind : "stride", "average" or "lanczos"
+
+    Raises
+    ------
+    BayesDipError
+        Another kind.
     """
 
     kind: str = "stride"
@@ -80,6 +90,24 @@ class Halving(nn.Module):
 
 
 @dataclass(frozen=True)
+class MaxPool(Layer):
+    """The largest of each cell of 2 pixels per axis.
+
+    The expected product of the maxima of two cells of correlated Gaussian values has no closed
+    form, so this layer has a module alone.
+    """
+
+    def module(self, features_in: int, dims: int, generator: torch.Generator | None = None) -> nn.Module:
+        return (nn.MaxPool1d, nn.MaxPool2d, nn.MaxPool3d)[dims - 1](2)
+
+    def covariance(self, K: C) -> C:
+        raise BayesDipError(
+            "The kernel of a network with max pooling was asked for; it has no closed form: describe the "
+            "network with average pooling, or estimate its kernel with monte_carlo_kernel(grid)."
+        )
+
+
+@dataclass(frozen=True)
 class Upsample(Layer):
     """Twice the pixels on every axis.
 
@@ -94,6 +122,15 @@ class Upsample(Layer):
     its weights are independent, so hh is zero but at zero, and K' is K at even lags and
     nothing but the variance of the bias at odd ones. This is the checkerboard that
     transposed convolutions are known for.
+
+    Attributes
+    ----------
+    kind : "nearest", "bilinear" or "transposed"
+
+    Raises
+    ------
+    BayesDipError
+        Another kind.
     """
 
     kind: str = "bilinear"
@@ -145,6 +182,16 @@ class PixelShuffle(Layer):
 
     A convolution must come before. One that comes after lets training bind the pixels of a
     group; in the prior it cannot, for at infinite width a convolution leaves K as it is.
+
+    Attributes
+    ----------
+    factor : int
+        Pixels per axis of a cell.
+
+    Raises
+    ------
+    BayesDipError
+        The number of features is no multiple of ``factor^dims``.
     """
 
     factor: int = 2

@@ -9,13 +9,12 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Never, Self
+from typing import Self
 
 import torch
 from torch import Tensor
 
 from bayesdip.arch.covariance import Covariance, Filter, Nonlinearity, along, scale_quadrature
-from bayesdip.errors import BayesDipError
 
 Dual = Callable[[Tensor, Tensor, Tensor], Tensor]
 
@@ -135,14 +134,6 @@ class Stationary(Covariance):
     def quadrant_of_far(self, shape: Sequence[int]) -> Tensor:
         """The alternating part alone, at the lags ``0 .. shape[i] - 1``."""
         return replace(self, table=self.far[(slice(0, 1),) * self.dims]).quadrant(shape)
-
-    def mixed(
-        self, grid: Sequence[int], activation: Nonlinearity, gain: float, bias_in: float, bias_out: float
-    ) -> Never:
-        raise BayesDipError(
-            "A stationary covariance was asked of a token-mixing layer, which gives every pixel weights of "
-            "its own; a finite grid was expected: use exact_covariance(grid)."
-        )
 
     def joined(self, other: Self) -> Self:
         return self._blended(other, self.features, other.features, self.features + other.features)

@@ -7,9 +7,8 @@ with K, and each layer adds what its own weights contribute.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Generic, Never, Self, TypeVar
+from typing import Generic, Self, TypeVar
 
 from bayesdip.arch.covariance import Covariance, Filter, Nonlinearity
 from bayesdip.arch.exact import Exact
@@ -94,28 +93,17 @@ class Tangent(Covariance, Generic[Form]):
 
     def pointwise(self, activation: Nonlinearity) -> Self:
         K = self.K.pointwise(activation)
-        return self._with(K, self._times(self.K.mapped(activation.dual_of_derivative)))
+        return self._with(K, self.theta.times(self.K.mapped(activation.dual_of_derivative)))
 
     def normalised(self, epsilon: float) -> Self:
         scale = self.K.mean_inverse_variance(epsilon)
         return self._with(self.K.normalised(epsilon), self.theta.centred().scaled(scale))
-
-    def mixed(
-        self, grid: Sequence[int], activation: Nonlinearity, gain: float, bias_in: float, bias_out: float
-    ) -> Never:
-        raise BayesDipError(
-            "The tangent kernel of a token-mixing layer was asked for; its weights are shared by all features, "
-            "which then do not move by themselves: only its covariance is known, exact_covariance(grid)."
-        )
 
     def joined(self, other: Self) -> Self:
         return self._with(self.K.joined(other.K), self.theta.joined(other.theta))
 
     def added(self, other: Self) -> Self:
         return self._with(self.K.added(other.K), self.theta.added(other.theta))
-
-    def _times(self, slopes: Form) -> Form:
-        return self.theta.times(slopes)
 
     def _with(self, K: Form, theta: Form) -> Self:
         return replace(self, K=K, theta=theta)

@@ -11,7 +11,7 @@ import torch
 import typer
 
 from bayesdip import arch as archs
-from bayesdip.arch.layerwise import walk
+from bayesdip.arch.layerwise import layerwise_covariance
 from bayesdip.errors import BayesDipError
 from bayesdip.gp.grid_covariance import embed
 from bayesdip.io import atomic_write
@@ -32,7 +32,7 @@ def show_kernel(name: str, lags: int, dims: int, output: Path | None, *, force: 
     if output is not None:
         _check_figure(output)
     kernel = arch.kernel(lags, dims)
-    stages = list(walk(arch, dims))
+    stages = list(layerwise_covariance(arch, dims))
     power = embed(kernel, (SPECTRUM_LAGS,) * dims, constant=False, like=torch.zeros(1)).spectrum.double()
     power = power[(0,) * (dims - 1)]  # along the last axis
     if output is not None:

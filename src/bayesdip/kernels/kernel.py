@@ -1,4 +1,11 @@
-"""What a stationary kernel is: a covariance that depends on the lag between two pixels only."""
+"""Stationary kernels: the covariance of two pixels depends on the lag between them only.
+
+The kernels of a distance follow Rasmussen and Williams, *Gaussian Processes for Machine
+Learning*, 2006, chapter 4; the spectral mixture follows Wilson and Adams, *Gaussian process
+kernels for pattern discovery*, ICML 2013 (arXiv 1302.4245). All have variance one: scale and add
+them with ``*`` and ``+``. In the formulas ``r`` is the Euclidean lag and ``l`` the lengthscale,
+both in pixels.
+"""
 
 from __future__ import annotations
 
@@ -10,25 +17,57 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from bayesdip.errors import BayesDipError
+
 
 class Kernel(ABC):
-    """A stationary covariance on a pixel grid, symmetric in each lag axis by itself.
+    """A stationary covariance on a pixel grid, symmetric in each axis by itself.
 
-    Because ``K(t) = K(-t)`` on every axis, the lags ``0, 1, 2, ...`` of each axis (the
-    *quadrant*) say everything. Kernels are added and multiplied with ``+`` and ``*``.
+    Because ``K(t) = K(-t)`` on every axis, the lags ``0, 1, 2, ...`` of each axis (the *quadrant*)
+    say everything. A kernel of your own is a subclass with one method, ``quadrant``; every
+    Gaussian-process function takes it, and ``+`` and ``*`` combine it with the others.
+
+    Examples
+    --------
+    >>> k = 0.8 * Matern32(2.0) + 0.2 * RBF(20.0)
+    >>> k.window(lags=8).shape
+    torch.Size([17, 17])
     """
 
     @abstractmethod
     def quadrant(self, shape: Sequence[int]) -> Tensor:
-        """Covariance at the lags ``0 .. shape[i] - 1`` of each axis, float64, shape ``shape``."""
+        """Covariance at the lags ``0 .. shape[i] - 1`` of each axis.
+
+        Parameters
+        ----------
+        shape : sequence of int
+            How many lags of each axis, in pixels; its length is the number of axes.
+
+        Returns
+        -------
+        Tensor, float64, of that shape
+        """
 
     @property
     def limit(self) -> float:
-        """Covariance at infinite lag: the share of the variance that is the picture's mean."""
+        """Covariance at infinite lag: the variance of a picture's mean. 0 unless overridden."""
         return 0.0
 
     def window(self, lags: int, dims: int = 2) -> Tensor:
-        """Covariance at lags ``-lags .. lags`` of each axis; lag zero is in the middle."""
+        """Covariance around lag zero.
+
+        Parameters
+        ----------
+        lags : int
+            Largest lag, in pixels.
+        dims : int
+            Number of axes.
+
+        Returns
+        -------
+        Tensor, float64, shape (2 lags + 1,) * dims
+            At the lags ``-lags .. lags`` of each axis; lag zero is in the middle.
+        """
         table = self.quadrant((lags + 1,) * dims)
         for axis in range(dims):
             mirrored = table.flip(axis).narrow(axis, 0, lags)
@@ -61,7 +100,7 @@ class Scaled(Kernel):
 
 @dataclass(frozen=True)
 class Sum(Kernel):
-    """The kernel of a sum of independent processes."""
+    """The kernel of a sum of independent processes: ``sum_i K_i``."""
 
     terms: tuple[Kernel, ...]
 
@@ -75,7 +114,7 @@ class Sum(Kernel):
 
 @dataclass(frozen=True)
 class Product(Kernel):
-    """The kernel of a pointwise product of independent zero-mean processes."""
+    """The kernel of a pointwise product of independent zero-mean processes: ``prod_i K_i``."""
 
     factors: tuple[Kernel, ...]
 
@@ -89,9 +128,14 @@ class Product(Kernel):
 
 @dataclass(frozen=True)
 class Tabulated(Kernel):
-    """A kernel known by its values at the lags ``0 .. n`` of each axis.
+    """A kernel known by its values.
 
-    Outside the table the covariance is ``beyond`` (its value at infinite lag).
+    Attributes
+    ----------
+    table : Tensor
+        Covariance at the lags ``0, 1, ...`` of each axis.
+    beyond : float
+        Covariance outside the table.
     """
 
     table: Tensor
@@ -106,3 +150,185 @@ class Tabulated(Kernel):
         inside = tuple(slice(0, min(a, b)) for a, b in zip(shape, self.table.shape, strict=True))
         out[inside] = self.table[inside].to(torch.float64)
         return out
+
+
+@dataclass(frozen=True)
+class Isotropic(Kernel):
+    """A kernel of the Euclidean lag alone.
+
+    Attributes
+    ----------
+    lengthscale : float
+        The unit in which the lag is measured, in pixels, positive.
+
+    Raises
+    ------
+    BayesDipError
+        The lengthscale is not a positive number.
+    """
+
+    lengthscale: float
+
+    def __post_init__(self) -> None:
+        _check_positive("lengthscale", self.lengthscale, "pixels")
+
+    @abstractmethod
+    def profile(self, squared: Tensor) -> Tensor:
+        """The covariance where the squared lag, in squared lengthscales, is `squared`."""
+
+    def quadrant(self, shape: Sequence[int]) -> Tensor:
+        squared = torch.zeros((), dtype=torch.float64)
+        for n in shape:
+            squared = squared[..., None] + (torch.arange(n, dtype=torch.float64) / self.lengthscale).square()
+        return self.profile(squared)
+
+
+@dataclass(frozen=True)
+class RBF(Isotropic):
+    """``exp(-r^2 / (2 l^2))``: infinitely smooth."""
+
+    def profile(self, squared: Tensor) -> Tensor:
+        return (-0.5 * squared).exp()
+
+
+@dataclass(frozen=True)
+class Matern12(Isotropic):
+    """``exp(-r / l)``: continuous, nowhere smooth."""
+
+    def profile(self, squared: Tensor) -> Tensor:
+        return (-squared.sqrt()).exp()
+
+
+@dataclass(frozen=True)
+class Matern32(Isotropic):
+    """``(1 + s) exp(-s)`` with ``s = sqrt(3) r / l``: once differentiable."""
+
+    def profile(self, squared: Tensor) -> Tensor:
+        s = (3 * squared).sqrt()
+        return (1 + s) * (-s).exp()
+
+
+@dataclass(frozen=True)
+class Matern52(Isotropic):
+    """``(1 + s + s^2 / 3) exp(-s)`` with ``s = sqrt(5) r / l``: twice differentiable."""
+
+    def profile(self, squared: Tensor) -> Tensor:
+        s = (5 * squared).sqrt()
+        return (1 + s + s.square() / 3) * (-s).exp()
+
+
+@dataclass(frozen=True)
+class RationalQuadratic(Isotropic):
+    """``(1 + r^2 / (2 alpha l^2))^(-alpha)``: a mixture of RBFs of all lengthscales around ``l``.
+
+    Attributes
+    ----------
+    lengthscale : float
+        In pixels, positive.
+    alpha : float
+        Positive; the smaller, the heavier the tail.
+    """
+
+    alpha: float = 1.0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _check_positive("alpha", self.alpha, "no unit")
+
+    def profile(self, squared: Tensor) -> Tensor:
+        return (1 + squared / (2 * self.alpha)).pow(-self.alpha)
+
+
+@dataclass(frozen=True)
+class SpectralMixture(Kernel):
+    """``sum_q w_q prod_i exp(-2 pi^2 s_qi^2 t_i^2) cos(2 pi m_qi t_i)``.
+
+    A mixture of Gaussians in the spectrum, mirrored on every axis.
+
+    Attributes
+    ----------
+    weights : tuple of float
+        Variance of each component, positive.
+    means : tuple of tuple of float
+        Centre of each component in cycles per pixel, one number for each axis.
+    scales : tuple of tuple of float
+        Its standard deviation in cycles per pixel, one number for each axis.
+
+    Raises
+    ------
+    BayesDipError
+        The parts do not fit together, or a weight is not positive.
+    """
+
+    weights: tuple[float, ...]
+    means: tuple[tuple[float, ...], ...]
+    scales: tuple[tuple[float, ...], ...]
+
+    def __post_init__(self) -> None:
+        dims = {len(part) for part in (*self.means, *self.scales)}
+        if not self.weights or not len(self.weights) == len(self.means) == len(self.scales):
+            raise BayesDipError(
+                f"a spectral mixture was given {len(self.weights)} weights, {len(self.means)} means and "
+                f"{len(self.scales)} scales: expected as many of each, at least one; give one for each component"
+            )
+        if len(dims) != 1:
+            raise BayesDipError(
+                f"the components of a spectral mixture have {sorted(dims)} axes: expected one number of axes; "
+                "give each mean and each scale as many entries as the grid has axes"
+            )
+        for weight in self.weights:
+            _check_positive("weight", weight, "a variance")
+
+    def quadrant(self, shape: Sequence[int]) -> Tensor:
+        if len(shape) != len(self.means[0]):
+            raise BayesDipError(
+                f"a spectral mixture of {len(self.means[0])} axes was asked for a grid of {len(shape)}: expected the "
+                "same number; build it for that grid"
+            )
+        total = torch.zeros(tuple(shape), dtype=torch.float64)
+        for weight, mean, scale in zip(self.weights, self.means, self.scales, strict=True):
+            term = torch.tensor(weight, dtype=torch.float64)
+            for n, m, s in zip(shape, mean, scale, strict=True):
+                t = torch.arange(n, dtype=torch.float64)
+                wave = (-2 * (math.pi * s * t).square()).exp() * (2 * math.pi * m * t).cos()
+                term = term[..., None] * wave
+            total += term
+        return total
+
+
+def _check_positive(name: str, value: float, unit: str) -> None:
+    if not (math.isfinite(value) and value > 0):
+        raise BayesDipError(f"{name} is {value}: expected a positive number ({unit}); change it")
+
+
+# At these lengthscales, in pixels, each kernel describes photographs before anything is learnt from the data.
+DEFAULTS: dict[str, Kernel] = {
+    "rbf": RBF(1.5),
+    "matern12": Matern12(8.0),
+    "matern32": Matern32(2.0),
+    "matern52": Matern52(2.0),
+    "rq": RationalQuadratic(2.0),
+}
+
+
+def names() -> list[str]:
+    """The names that :func:`named` knows."""
+    return list(DEFAULTS)
+
+
+def named(name: str) -> Kernel:
+    """The kernel of that name, at its default lengthscale.
+
+    Parameters
+    ----------
+    name : str
+        One of :func:`names`.
+
+    Raises
+    ------
+    BayesDipError
+        There is no such kernel.
+    """
+    if name not in DEFAULTS:
+        raise BayesDipError(f"kernel is {name!r}: expected one of {', '.join(DEFAULTS)}; choose one of these")
+    return DEFAULTS[name]

@@ -7,7 +7,7 @@ from typing import Any
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from bayesdip.arch.combinators import Concatenation
+from bayesdip.arch.combinators import Concatenation, Shortcut
 from bayesdip.arch.layers import Convolution
 from bayesdip.arch.network import Network
 
@@ -25,10 +25,19 @@ class Recomputed(nn.Sequential):
 
 
 def recompute(network: Network) -> None:
-    """Let every convolution with what follows it be recomputed; weights and results stay as they are."""
-    for module in list(network.modules()):
-        if isinstance(module, nn.Sequential):
-            _regroup(module)
+    """Let every convolution with what follows it be recomputed; weights and results stay as they are.
+
+    A module of the user's own is left as it is: its code may index the layers that would be grouped.
+    """
+    _recompute(network.body)
+
+
+def _recompute(module: nn.Module) -> None:
+    if isinstance(module, nn.Sequential | Concatenation | Shortcut):
+        for child in list(module.children()):
+            _recompute(child)
+    if isinstance(module, nn.Sequential):
+        _regroup(module)
 
 
 def _regroup(chain: nn.Sequential) -> None:

@@ -65,9 +65,8 @@ class EnsembleEnergy:
             return cls(target, weights, names, [copy.deepcopy(bodies[0]) for _ in bodies])
         template = copy.deepcopy(bodies[0])
         for module in template.modules():
-            if isinstance(module, nn.LeakyReLU):
-                # vmap allows no writing into a tensor that the networks share.
-                module.inplace = False  # type: ignore[assignment]
+            if getattr(module, "inplace", False):
+                module.inplace = False  # vmap allows no writing into a tensor that the networks share
         return cls(target, weights, names, [template])
 
     @property

@@ -29,6 +29,8 @@ def lower(network: Network, precision: torch.dtype) -> None:
     convolution makes the picture, which would have no more than 8 bits in bfloat16.
     """
     convolutions = [m for m in network.modules() if isinstance(m, Convolution)]
+    if not convolutions:  # a module of the user's own computes as it was written
+        return
     for module in convolutions[:-1]:
         module.precision = precision if precision != module.weight.dtype else None
     convolutions[-1].precision = convolutions[-1].weight.dtype

@@ -5,6 +5,7 @@ from __future__ import annotations
 from math import prod
 
 from torch import Tensor, nn
+from torch.nn.modules.conv import _ConvNd
 
 from bayesdip.arch.layers import Convolution
 
@@ -35,7 +36,7 @@ def initial_stds(network: nn.Module) -> list[float]:
     """
     stds = {id(w): 1.0 for w in network.parameters() if w.requires_grad}
     for module in network.modules():
-        if isinstance(module, Convolution):
+        if isinstance(module, Convolution | _ConvNd):
             std = (3 * prod(module.weight.shape[1:])) ** -0.5
             stds |= {id(w): std for w in module.parameters()}
     return list(stds.values())

@@ -25,7 +25,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import pad
 
-from bayesdip.arch.activations import Activation, Pointwise
+from bayesdip.arch.activations import Activation
+from bayesdip.arch.layers import Pointwise
 from bayesdip.errors import BayesDipError, ShapeError
 
 Lag = tuple[int, int]

@@ -24,7 +24,7 @@ def kernel_figure(title: str, values: Array, spectrum: Array, stages: Sequence[S
     spectrum : ndarray, shape (k,)
         Power at the frequencies from 0 to 1/2 along one axis.
     stages : sequence of Stage
-        What ``arch.walk`` gives.
+        What ``arch.layerwise_covariance`` gives.
     lags : int
         How many lags to show of each stage.
     """

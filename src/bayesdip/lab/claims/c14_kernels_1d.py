@@ -10,7 +10,6 @@ from benchmarks.results import Row
 
 from bayesdip import arch
 from bayesdip.arch.architecture import Architecture
-from bayesdip.kernels import empirical
 from bayesdip.lab.claim import PAPER, Cell, Claim, Size, Task, crossed
 from bayesdip.lab.plots import curves, panels
 from bayesdip.lab.statistics import Condition, Interval, by_seed, difference, falls_to, level
@@ -37,9 +36,7 @@ def measure(task: Task) -> Row:
     side = 2 * task.size.side
     lags = min(LAGS, side // 2)
     network = description(task)
-    sampled = empirical(
-        network, network.width, 64, grid=(side,), lags=lags, channels=32, generator=task.generator()
-    )
+    sampled = network.monte_carlo_kernel((side,), 64, lags=lags, channels=32, generator=task.generator())
     exact = network.exact_covariance((side,)).averaged((lags + 1,))
     closed = exact / exact[0]
     line = sampled.table / sampled.table[0]

@@ -10,7 +10,6 @@ from benchmarks.results import Row
 
 from bayesdip import arch
 from bayesdip.arch.architecture import Architecture
-from bayesdip.kernels import empirical
 from bayesdip.lab.claim import PAPER, Cell, Claim, Size, Task, crossed
 from bayesdip.lab.plots import curves, dots, panels
 from bayesdip.lab.statistics import Condition, Interval, by_seed, falls_to
@@ -56,15 +55,8 @@ def measure(task: Task) -> Row:
     """
     network = description(task["network"], task.size)
     side = 4 * task.size.side
-    sampled = empirical(
-        network,
-        network.width,
-        48,
-        grid=(side,),
-        lags=min(LAGS, side // 2),
-        channels=16,
-        generator=task.generator(),
-    )
+    lags = min(LAGS, side // 2)
+    sampled = network.monte_carlo_kernel((side,), 48, lags=lags, channels=16, generator=task.generator())
     varying = sampled.table - sampled.table[-4:].mean()
     line = (varying / varying[0])[: SHOWN + 1]
     return {

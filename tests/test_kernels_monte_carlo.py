@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import numpy as np
 import pytest
 import torch
 
 from bayesdip import arch
 from bayesdip.errors import BayesDipError
-from bayesdip.kernels import empirical
-from bayesdip.kernels.monte_carlo import _pictures, autocovariance
+from bayesdip.kernels import autocovariance, monte_carlo_kernel
 
 
 def seeded(seed: int = 0) -> torch.Generator:
@@ -29,7 +27,7 @@ def test_autocovariance_is_the_mean_over_pairs_of_pixels() -> None:
 @pytest.mark.parametrize("grid", [(24,), (12, 10)])
 def test_estimate_tends_to_the_exact_covariance_of_the_same_grid(grid: tuple[int, ...]) -> None:
     description = arch.skip(scales=1, width=128, upsample="transposed")
-    K = empirical(description, 128, 200, grid=grid, generator=seeded())
+    K = description.monte_carlo_kernel(grid, 200, generator=seeded())
     expected = description.exact_covariance(grid).averaged(K.table.shape)
     variance = expected.flatten()[0]
     deviation = (K.table - expected / variance).abs()
@@ -42,8 +40,8 @@ def test_estimate_tends_to_the_exact_covariance_of_the_same_grid(grid: tuple[int
 
 
 def test_standard_error_is_the_scatter_of_repeated_estimates() -> None:
-    description = arch.skip(scales=1, norm=False)
-    runs = [empirical(description, 16, 10, grid=(16,), lags=4, generator=seeded(i)) for i in range(60)]
+    description = arch.skip(scales=1, norm=False, width=16)
+    runs = [description.monte_carlo_kernel((16,), 10, lags=4, generator=seeded(i)) for i in range(60)]
     scatter = torch.stack([run.table for run in runs]).std(0)
     claimed = torch.stack([run.standard_error for run in runs]).square().mean(0).sqrt()
     assert claimed[1:].numpy() == pytest.approx(scatter[1:].numpy(), rel=0.35)
@@ -52,31 +50,33 @@ def test_standard_error_is_the_scatter_of_repeated_estimates() -> None:
 
 def test_networks_run_at_once_are_the_networks_one_by_one() -> None:
     description = arch.shuffle(scales=1, width=8, shuffled=4)
-    together = _pictures(description, 1, 2, (10, 8), seeded(4))
+    together = description.prior_samples(1, (10, 8), 2, seeded(4))
     generator = seeded(4)
     body = description.layers(2, 2).module(description.input_depth, 2, generator)
     with torch.no_grad():
-        alone = body(description.draw_input((1, description.input_depth, 6, 4), generator))
+        alone = body(description.latent_input.draw((6, 4), generator=generator))
     assert torch.allclose(together, alone[:, :, 1:11], atol=1e-5)
 
 
-def test_batches_are_summed(monkeypatch: pytest.MonkeyPatch) -> None:
-    from bayesdip.kernels import empirical as function
+def test_kernel_of_known_pictures_is_their_covariance() -> None:
+    """White noise smoothed by (1, 1): covariance 2 at lag 0, 1 at lag 1 and 0 beyond."""
+    generator, asked = seeded(), []
 
-    description = arch.decoder(scales=1, width=4)
-    module = __import__("sys").modules[function.__module__]
-    monkeypatch.setattr(module, "BATCH_NUMBERS", 3 * 4 * 16)  # three networks at a time
-    counts: list[int] = []
-    original = module._pictures
-    monkeypatch.setattr(module, "_pictures", lambda a, n, *rest: counts.append(n) or original(a, n, *rest))
-    K = empirical(description, 4, 8, grid=(16,), generator=seeded())
-    assert counts == [3, 3, 2]
-    assert K.draws == 8
-    assert float(K.table[0]) == 1.0
-    assert np.isfinite(K.standard_error.numpy()).all()
+    def draw(count: int) -> torch.Tensor:
+        asked.append(count)
+        noise = torch.randn(count, 4, 41, generator=generator)
+        return noise[..., 1:] + noise[..., :-1]
+
+    K = monte_carlo_kernel(draw, 250, (40,), lags=5, batch=100)
+    assert asked == [100, 100, 50]
+    expected = torch.tensor([1, 0.5, 0, 0, 0, 0])
+    assert bool(((K.table - expected).abs() <= 4 * K.standard_error + 1e-12).all())
+    assert 0 < float(K.standard_error.max()) < 0.01
+    assert K.variance == pytest.approx(2, rel=0.03)
+    assert K.window_mean == pytest.approx((2 * 40 + 2 * 39) / 40**2 / 2, rel=0.15)
 
 
-@pytest.mark.parametrize("settings", [{"draws": 1}, {"lags": 16}, {"lags": -1}])
+@pytest.mark.parametrize("settings", [{"networks": 1}, {"lags": 16}, {"lags": -1}])
 def test_estimates_that_cannot_be_made_are_refused(settings: dict[str, int]) -> None:
-    with pytest.raises(BayesDipError, match="at least 2 networks"):
-        empirical(arch.decoder(scales=1), 4, **{"draws": 4, **settings}, grid=(16,))
+    with pytest.raises(BayesDipError, match="at least 2 samples"):
+        arch.decoder(scales=1, width=4).monte_carlo_kernel((16,), **{"networks": 4, **settings})

@@ -1,17 +1,19 @@
-"""Mixing pixels instead of convolving them: the layer of MLP-Mixer (Tolstikhin et al. 2021)."""
+"""Mixing pixels instead of convolving them: the token-mixing layer of MLP-Mixer (Tolstikhin et al. 2021)."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import prod
+from typing import ClassVar
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from bayesdip.arch.activations import Activation, LeakyReLU
+from bayesdip.arch.exact import Exact
 from bayesdip.arch.layers import CONV_GAIN, C, Layer, uniform
-from bayesdip.errors import ShapeError
+from bayesdip.errors import BayesDipError, ShapeError
 
 
 @dataclass(frozen=True)
@@ -29,7 +31,7 @@ class TokenMixer(Layer):
     This is the average over networks. The features of one network share V and W, and where
     phi has a mean they have a random picture in common: unlike with convolutions, K' of a
     single network does not settle as the width grows, it scatters about this average. Where
-    phi is not homogeneous, N must be large. There is a form on a finite grid only.
+    phi is not homogeneous, N must be large. The rule holds on a finite grid only.
 
     Attributes
     ----------
@@ -37,7 +39,11 @@ class TokenMixer(Layer):
         The grid that the layer is for.
     hidden : int
         Hidden units, ``d`` above.
+    activation : Activation
+        phi.
     """
+
+    decorrelates: ClassVar[bool] = True
 
     grid: tuple[int, ...]
     hidden: int = 256
@@ -47,8 +53,26 @@ class TokenMixer(Layer):
         return TokenPerceptron(self, dims, generator)
 
     def covariance(self, K: C) -> C:
-        bias_in, bias_out = CONV_GAIN / prod(self.grid), CONV_GAIN / self.hidden
-        return K.mixed(self.grid, self.activation, CONV_GAIN, bias_in, bias_out)
+        if not isinstance(K, Exact):
+            raise BayesDipError(
+                f"A {type(K).__name__.lower()} covariance was asked of a token-mixing layer, whose weights differ from "
+                "pixel to pixel and are shared by all features; the exact covariance on a finite grid was expected: "
+                "use exact_covariance(grid)."
+            )
+        self.check_grid(K.grid)
+        pre_activation = CONV_GAIN * (K.matrix.diagonal().mean() + 1 / prod(self.grid))
+        second_moment = self.activation.dual(pre_activation, pre_activation, pre_activation)
+        variance = CONV_GAIN * (second_moment + 1 / self.hidden)
+        matrix = variance * torch.eye(len(K.matrix), dtype=K.matrix.dtype)
+        return replace(K, matrix=matrix, self_normalised=None, pushforward=None)
+
+    def check_grid(self, grid: tuple[int, ...]) -> None:
+        """Raise where the layer is given another grid than its own."""
+        if tuple(grid) != self.grid:
+            raise ShapeError(
+                f"A token-mixing layer for the grid {self.grid} was given the grid {tuple(grid)}; it has one "
+                "weight for each pixel: describe it for that grid."
+            )
 
 
 class TokenPerceptron(nn.Module):
@@ -65,10 +89,6 @@ class TokenPerceptron(nn.Module):
         self.bias_out = uniform((pixels,), record.hidden, generator)
 
     def forward(self, x: Tensor) -> Tensor:
-        if tuple(x.shape[2:]) != self.record.grid:
-            raise ShapeError(
-                f"A token-mixing layer for the grid {self.record.grid} was given the grid "
-                f"{tuple(x.shape[2:])}; it has one weight for each pixel: describe it for that grid."
-            )
+        self.record.check_grid(tuple(x.shape[2:]))
         hidden = self.activation(F.linear(x.flatten(2), self.weight_in, self.bias_in))
         return F.linear(hidden, self.weight_out, self.bias_out).reshape(x.shape)

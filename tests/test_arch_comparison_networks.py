@@ -8,7 +8,6 @@ import torch
 from bayesdip import arch
 from bayesdip.arch.architecture import Architecture
 from bayesdip.errors import BayesDipError, ShapeError
-from bayesdip.kernels import empirical
 
 ANY_SIZE = [
     arch.Flat(width=6, depth=2),
@@ -48,8 +47,7 @@ def test_every_network_makes_pictures_of_any_size(description: Architecture, gri
 @pytest.mark.parametrize("description", WITH_KERNEL, ids=id_of)
 def test_kernel_agrees_with_sampled_networks(description: Architecture) -> None:
     """On a finite grid with its borders, so the exact form is what sampled networks tend to."""
-    linear = arch.from_dict(description.to_dict() | {"output": "linear"})
-    sampled = empirical(linear, description.width, 150, grid=(64,), lags=10, generator=seeded(1))
+    sampled = description.monte_carlo_kernel((64,), 150, lags=10, generator=seeded(1))
     exact = description.exact_covariance((64,)).averaged((11,))
     error = (sampled.table - exact / exact[0]).abs()
     assert float(error.max()) < 0.02 + 4 * float(sampled.standard_error.max())
@@ -67,7 +65,7 @@ def test_stationary_kernel_agrees_with_the_middle_of_a_large_grid(description: A
 
 
 def test_mixer_has_on_average_the_covariance_of_its_rule() -> None:
-    description = arch.Mixer(width=64, side=16, patch=2, blocks=2, held_out=64, output="linear")
+    description = arch.Mixer(width=64, side=16, patch=2, blocks=2, hidden=64, output="linear")
     generator, pictures = seeded(2), []
     with torch.no_grad():
         for _ in range(400):
@@ -80,7 +78,7 @@ def test_mixer_has_on_average_the_covariance_of_its_rule() -> None:
 
 
 def test_mixer_is_for_pictures_up_to_its_side() -> None:
-    network = arch.Mixer(width=8, side=16, patch=4, blocks=1, held_out=8).build(1, generator=seeded())
+    network = arch.Mixer(width=8, side=16, patch=4, blocks=1, hidden=8).build(1, generator=seeded())
     assert network(network.new_input((13, 16)), (13, 16)).shape == (1, 1, 13, 16)
     with pytest.raises(ShapeError, match="token-mixing"):
         network(network.new_input((20, 20)), (20, 20))
