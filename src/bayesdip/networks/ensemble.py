@@ -66,7 +66,7 @@ class EnsembleEnergy:
         template = copy.deepcopy(bodies[0])
         for module in template.modules():
             if getattr(module, "inplace", False):
-                module.inplace = False  # vmap allows no writing into a tensor that the networks share
+                module.inplace = False  # type: ignore[assignment]  # vmap allows no writing into a shared tensor
         return cls(target, weights, names, [template])
 
     @property
