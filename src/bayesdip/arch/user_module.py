@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any, ClassVar, Never
 
 import torch
@@ -156,7 +156,7 @@ class ModuleArchitecture(Architecture):
 
     def to_dict(self) -> dict[str, Any]:
         """The settings as plain values; the factory, which cannot be read back, by its name."""
-        settings = {name: getattr(self, name) for name in self.__dataclass_fields__ if name != "width"}
+        settings = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "width"}
         return {"name": self.name, **settings, "factory": self.describe()}
 
 

@@ -56,7 +56,8 @@ class MuonStepper(Stepper):
         named = [w for w in target.network.parameters() if w.requires_grad]
         self.stacked = self.weights[0].ndim - named[0].ndim
         self.is_bank = [own.ndim >= 3 and len(own) > 1 for own in named]
-        self.adam = torch.optim.Adam(self._of_others(self.weights), lr=others_rate, fused=True)
+        # A network may have no banks, or nothing else. An optimiser needs a group to start from, which may be empty.
+        self.adam = torch.optim.Adam([{"params": self._of_others(self.weights)}], lr=others_rate, fused=True)
         self.squares = [torch.zeros_like(w) for w in self._of_others(self.weights)]
         self.velocity = [torch.zeros_like(w) for w in self._of_banks(self.weights)]
         matrices = [as_matrix(v, self.stacked) for v in self.velocity]
@@ -74,7 +75,8 @@ class MuonStepper(Stepper):
     def _move(self, gradients: list[Tensor]) -> None:
         self.steps += 1
         banks, others = self._of_banks(gradients), self._of_others(gradients)
-        torch._foreach_lerp_(self.velocity, banks, 1 - MOMENTUM)
+        if banks:
+            torch._foreach_lerp_(self.velocity, banks, 1 - MOMENTUM)
         self._remember(banks, others)
         for w, g, velocity in zip(self._of_banks(self.weights), banks, self.velocity, strict=True):
             # Nesterov's: the momentum as the next gradient will find it.
@@ -89,8 +91,9 @@ class MuonStepper(Stepper):
         self.adam.step()
 
     def _remember(self, banks: list[Tensor], others: list[Tensor]) -> None:
-        torch._foreach_mul_(self.squares, MEMORY)
-        torch._foreach_addcmul_(self.squares, others, others, 1 - MEMORY)
+        if others:
+            torch._foreach_mul_(self.squares, MEMORY)
+            torch._foreach_addcmul_(self.squares, others, others, 1 - MEMORY)
         for g, outer, inner in zip(banks, self.outer, self.inner, strict=True):
             matrix = as_matrix(g, self.stacked)
             outer.lerp_(matrix @ matrix.mT, 1 - MEMORY)
