@@ -1,54 +1,62 @@
-"""What else one would use: classical methods of well-kept libraries, behind the signature of ours.
+"""Classical methods of well-kept libraries, to compare with.
 
 ::
 
     from bayesdip import baselines
 
-    baselines.names("denoise")                  # tv, nlm, wavelet, bilateral, bm3d
-    run = baselines.named("nlm").method(0.6)    # (problem, settings, progress) -> Posterior
+    baselines.names()                       # ["bicubic", "bilateral", "biharmonic", "bm3d", ...]
+    tv = baselines.named("tv")
+    picture = tv.restore(problem)           # (C, M, N) in working units
 
-A baseline gives a picture and no standard deviation. Each has one parameter and a small grid of
-values for it; :func:`tune` picks the value with the least error by a score that needs no clean
+A baseline gives a picture and no standard deviation. Each has at most one parameter and a small grid of
+values for it; :meth:`Baseline.tune` picks the value with the least error by a measure that needs no clean
 picture, so that no baseline is judged by a poor default.
+
+Every module of this package that has a tuple ``BASELINES`` is found by itself: a new baseline is one file.
 """
 
 from __future__ import annotations
 
-from bayesdip.baselines import deconvolution, filters, inpainting, interpolation, total_variation
-from bayesdip.baselines.baseline import TASKS, Baseline, task_of
-from bayesdip.baselines.tuning import Tuning, tune
-from bayesdip.settings import one_of
+from importlib import import_module
+from pkgutil import iter_modules
 
-BASELINES: dict[str, Baseline] = {
-    baseline.name: baseline
-    for part in (total_variation, filters, inpainting, interpolation, deconvolution)
-    for baseline in part.BASELINES
-}
+from bayesdip.baselines.baseline import Baseline
+from bayesdip.errors import BayesDipError
 
 
-def names(task: str | None = None) -> list[str]:
-    """The baselines' names; with ``task``, of those that are made for it.
+def every() -> dict[str, Baseline]:
+    """All baselines by name, in the order of their names."""
+    modules = (import_module(f"{__name__}.{module.name}") for module in iter_modules(__path__))
+    found = [baseline for module in modules for baseline in getattr(module, "BASELINES", ())]
+    return {baseline.name: baseline for baseline in sorted(found, key=lambda baseline: baseline.name)}
 
-    Raises
-    ------
-    BayesDipError
-        There is no such task.
-    """
-    if task is not None:
-        one_of("task", task, TASKS)
-    return [name for name, baseline in BASELINES.items() if task is None or task in baseline.tasks]
+
+def names() -> list[str]:
+    """The names of all baselines."""
+    return list(every())
 
 
 def named(name: str) -> Baseline:
     """The baseline of that name.
+
+    Parameters
+    ----------
+    name : str
+        One of :func:`names`.
+
+    Returns
+    -------
+    Baseline
 
     Raises
     ------
     BayesDipError
         There is none.
     """
-    one_of("baseline", name, tuple(BASELINES))
-    return BASELINES[name]
+    found = every()
+    if name not in found:
+        raise BayesDipError(f"baseline is {name!r}: expected one of {', '.join(found)}; choose one of these")
+    return found[name]
 
 
-__all__ = ["BASELINES", "TASKS", "Baseline", "Tuning", "named", "names", "task_of", "tune"]
+__all__ = ["Baseline", "every", "named", "names"]

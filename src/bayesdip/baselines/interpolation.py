@@ -1,22 +1,22 @@
-"""Enlarging by interpolation, which knows nothing of how the picture was made small."""
+"""Enlarging by interpolation, without knowledge of how the picture was made small."""
 
 from __future__ import annotations
 
 import numpy as np
 from torch import Tensor
 
-from bayesdip.baselines.baseline import Baseline, Floats, by_channel, to_array, to_tensor
-from bayesdip.baselines.filling import filled
+from bayesdip.baselines.arrays import Floats, by_channel, filled, to_array, to_tensor
+from bayesdip.baselines.baseline import Baseline
 from bayesdip.problem import Problem
 
 
 def lanczos(problem: Problem, value: float) -> Tensor:
-    """Three lobes."""
+    """Windowed sinc with three lobes (Duchon, J. Appl. Meteorol. 1979)."""
     return _resized(problem, "LANCZOS")
 
 
 def bicubic(problem: Problem, value: float) -> Tensor:
-    """Keys' cubic with a = -1/2."""
+    """Cubic convolution with a = -1/2 (Keys, IEEE Trans. ASSP 1981)."""
     return _resized(problem, "BICUBIC")
 
 
@@ -33,6 +33,6 @@ def _resized(problem: Problem, name: str) -> Tensor:
 
 
 BASELINES = (
-    Baseline("lanczos", ("upscale",), lanczos, "", (0.0,), 0.0, "PIL.Image.resize"),
-    Baseline("bicubic", ("upscale",), bicubic, "", (0.0,), 0.0, "PIL.Image.resize"),
+    Baseline("lanczos", ("upscale",), lanczos, "PIL.Image.resize"),
+    Baseline("bicubic", ("upscale",), bicubic, "PIL.Image.resize"),
 )

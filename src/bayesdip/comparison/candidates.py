@@ -1,76 +1,72 @@
-"""Who takes part: every method of the registry, the non-local kernel, and the baselines."""
+"""Who is compared: the package's methods, called as a user calls them, and the baselines."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any, Protocol
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, fields, replace
+from typing import Any
 
-from torch import Tensor
+from torch import Tensor, from_numpy
 
-from bayesdip import api as tasks
-from bayesdip import baselines
+from bayesdip import api, baselines, methods
 from bayesdip.baselines import Baseline
 from bayesdip.errors import BayesDipError
+from bayesdip.methods import Method
 from bayesdip.problem import Problem
-from bayesdip.settings import METHODS
 
-# Methods under another kernel, beside each method by itself.
-KERNELS = {"gp": ("nonlocal",)}
-
-
-class Contender(Protocol):
-    """One that restores; ``setting`` says with which parameter, once it is tuned."""
-
-    @property
-    def name(self) -> str: ...
-
-    @property
-    def ours(self) -> bool: ...
-
-    @property
-    def setting(self) -> str: ...
-
-    def tune(self, seen: Problem, error: Callable[[Tensor], float]) -> Tensor | None:
-        """Choose parameters by that error; gives the picture restored from ``seen`` if there was a choice."""
-
-    def restore(self, problem: Problem) -> Tensor:
-        """The picture, (C, M, N) in working units."""
+# Groups of candidates that a user may name.
+GROUPS = ("ours", "baselines")
+# Options of how much a posterior is sampled: a comparison needs its mean alone.
+SAMPLING = ("samples", "draws")
 
 
 @dataclass
-class Ours:
-    """One of our methods, called as a user calls it."""
+class MethodCandidate:
+    """One of the package's methods, or a user's own."""
 
+    method: Method
     name: str
-    options: dict[str, Any]
+    time_budget: float | None = None
     ours: bool = True
 
     @property
     def setting(self) -> str:
-        return ", ".join(f"{k} {self.options[k]}" for k in ("effort", "time_budget") if self.options.get(k))
+        """The options that are not the method's defaults, its effort, and the time budget."""
+        words = []
+        for option in fields(self.method):
+            value = getattr(self.method, option.name)
+            is_default = value == option.default or option.name in (*SAMPLING, "seed", "device")
+            if option.name == "effort" or not is_default:
+                words.append(f"{option.name} {value}")
+        return ", ".join([*words, *([f"time_budget {self.time_budget:g}"] if self.time_budget else [])])
 
-    def tune(self, seen: Problem, error: Callable[[Tensor], float]) -> Tensor | None:
+    def tune(self, training: Problem, error: Callable[[Tensor], float]) -> Tensor | None:
+        """Do nothing: our methods have nothing to tune."""
         return None
 
     def restore(self, problem: Problem) -> Tensor:
-        """Through the front door, without standard deviations.
+        """The picture, (C, M, N) in working units, by :func:`bayesdip.restore`.
 
         Raises
         ------
         KeyboardInterrupt
-            The run was interrupted; its picture of the moment is no result to compare.
+            The run was interrupted; what it has by then is no result to compare.
         """
-        from torch import from_numpy
-
-        r = tasks.restore(problem.y.numpy(), problem.operator, problem.noise, channel_axis=0, **self.options)
-        if r.stopped == "interrupted":
+        result = api.restore(
+            problem.y.numpy(),
+            problem.operator,
+            problem.noise,
+            channel_axis=0,
+            method=self.method,
+            time_budget=self.time_budget,
+        )
+        if result.stopped == "interrupted":
             raise KeyboardInterrupt
-        return from_numpy(r.mean)
+        return from_numpy(result.mean)
 
 
 @dataclass
-class Classical:
+class BaselineCandidate:
     """A baseline, tuned on what the ranking is made of."""
 
     baseline: Baseline
@@ -79,62 +75,92 @@ class Classical:
 
     @property
     def name(self) -> str:
+        """That of the baseline."""
         return self.baseline.name
 
     @property
     def setting(self) -> str:
-        return self.baseline.describe(self.baseline.usual if self.value is None else self.value)
+        """The value of its parameter."""
+        return self.baseline.describe(self.baseline.default if self.value is None else self.value)
 
-    def tune(self, seen: Problem, error: Callable[[Tensor], float]) -> Tensor | None:
-        tuning = baselines.tune(self.baseline, seen, error)
-        self.value = tuning.value
-        return tuning.restored
+    def tune(self, training: Problem, error: Callable[[Tensor], float]) -> Tensor | None:
+        """Choose the parameter by that error; gives the picture that it gave."""
+        self.value, restored = self.baseline.tune(training, error)
+        return restored
 
     def restore(self, problem: Problem) -> Tensor:
-        return self.baseline.restore(problem, self.baseline.usual if self.value is None else self.value)
+        """The picture, (C, M, N) in working units."""
+        return self.baseline.restore(problem, self.value)
+
+
+Candidate = MethodCandidate | BaselineCandidate
 
 
 def all_names() -> list[str]:
-    """Names of everyone who could take part."""
-    return [*_ours(), *baselines.names()]
+    """Names of all that can be compared."""
+    return [*methods.NAMES, *baselines.names()]
 
 
-def contenders(problem: Problem, only: tuple[str, ...], options: dict[str, Any]) -> list[Contender]:
-    """Those who take part; by default all that are made for the setup.
+def candidates(
+    problem: Problem,
+    chosen: Sequence[str | Method | Baseline] = (),
+    *,
+    time_budget: float | None = None,
+    **options: Any,
+) -> list[Candidate]:
+    """Those that are compared.
 
     Parameters
     ----------
-    only : tuple of str
-        Names, or ``"ours"`` and ``"baselines"``; empty for all. Who is named takes part even where
-        it will refuse.
-    options : dict
-        For our methods: effort, time budget, seed, device.
+    problem : Problem
+    chosen : sequence of str, Method or Baseline
+        Names, ``"ours"``, ``"baselines"``, or objects; empty for ``("ours", "baselines")``. A group holds what is
+        made for the problem; what is named takes part even where it will refuse.
+    time_budget : float, optional
+        Seconds of every run of our methods.
+    **options
+        For our methods that are named: effort, seed, device.
+
+    Returns
+    -------
+    list of Candidate
+        Their names differ: a second ``sgld`` is called ``sgld-2``.
 
     Raises
     ------
     BayesDipError
         A name is unknown.
     """
-    if unknown := [name for name in only if name not in (*all_names(), "ours", "baselines")]:
-        raise BayesDipError(
-            f"method {unknown[0]!r} is unknown: expected ours, baselines, or {', '.join(all_names())}"
-        )
-    found: list[Contender] = [
-        Ours(name, own | options)
-        for name, own in _ours().items()
-        if not only or name in only or "ours" in only
-    ]
-    for name in baselines.names():
-        if name in only or (baselines.named(name).applies(problem) and (not only or "baselines" in only)):
-            found.append(Classical(baselines.named(name)))
-    return found
+    found: dict[str, Candidate] = {}
+
+    def add(item: str | Method | Baseline) -> None:
+        if isinstance(item, str) and item in methods.NAMES:
+            item = methods.create(item, **options)
+        elif isinstance(item, str):
+            item = baselines.named(item)
+        if isinstance(item, Baseline):
+            found[item.name] = BaselineCandidate(item)
+        else:
+            item = replace(item, **{f.name: 0 for f in fields(item) if f.name in SAMPLING})
+            name = _unused(item.name, found)
+            found[name] = MethodCandidate(item, name, time_budget)
+
+    for item in chosen or GROUPS:
+        if item == "ours":
+            members: Sequence[Any] = [name for name in methods.NAMES if name not in chosen]
+        elif item == "baselines":
+            members = [b for b in baselines.every().values() if b.name not in chosen and b.applies(problem)]
+        elif isinstance(item, str) and item not in all_names():
+            raise BayesDipError(
+                f"method {item!r} is unknown: expected ours, baselines, or one of {', '.join(all_names())}; choose one"
+            )
+        else:
+            members = [item]
+        for member in members:
+            add(member)
+    return list(found.values())
 
 
-def _ours() -> dict[str, dict[str, Any]]:
-    quick = {"samples": 0, "draws": 0}
-    found: dict[str, dict[str, Any]] = {}
-    for method in METHODS:
-        found[method] = {"method": method, **quick}
-        for kernel in KERNELS.get(method, ()):
-            found[f"{method}-{kernel}"] = {"method": method, "kernel": kernel, **quick}
-    return found
+def _unused(name: str, taken: dict[str, Candidate]) -> str:
+    number = 1 + sum(other == name or other.startswith(f"{name}-") for other in taken)
+    return name if number == 1 else f"{name}-{number}"

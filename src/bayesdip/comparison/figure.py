@@ -1,8 +1,7 @@
-"""All restorations side by side, each with a crop: a person shall look before believing a number."""
+"""All restorations side by side, each with a crop: look before you believe a number."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,59 +11,50 @@ from numpy.typing import NDArray
 from bayesdip.report.pictures import Levels, View, detail_place, enlarged_to, paint_missing
 
 if TYPE_CHECKING:
-    from bayesdip.comparison.result import Comparison, Entry
+    from bayesdip.comparison.ranking import Comparison, Entry
 
 Array = NDArray[Any]
 
-COLUMNS = 5
-CELL = 2.6  # inches
-SMALLEST_CROP = 16
+# Pictures in a row, the side of each (inches), and the height of two lines above it.
+COLUMNS, CELL, TITLE = 5, 2.6, 0.35
+# The crop's side is this share of the picture's shorter side, and at least so many pixels.
+CROP_SHARE, SMALLEST_CROP = 4, 16
 
 
-@dataclass(frozen=True)
-class Panel:
-    """One picture and what is written above it."""
-
-    title: str
-    levels: Levels
-
-
-def grid_figure(comparison: Comparison) -> Figure:
+def comparison_figure(comparison: Comparison) -> Figure:
     """The given picture, the truth if there is one, and every restoration, best first; a crop below each."""
-    shown = panels(comparison)
-    place = detail_place(_levels(comparison, comparison.best.restored), _side(comparison))
-    columns = min(COLUMNS, len(shown))
-    bands = -(-len(shown) // columns)
-    height = 1 if place is None else 2
-    figure = Figure(figsize=(CELL * columns, (CELL + 0.25) * bands * height), layout="constrained")
-    axes = figure.subplots(bands * height, columns, squeeze=False)
+    panels = _panels(comparison)
+    grid = comparison.setup.problem.grid
+    best = panels[-len(comparison.applied)][1]
+    place = detail_place(best, max(SMALLEST_CROP, min(grid) // CROP_SHARE))
+    columns = min(COLUMNS, len(panels))
+    bands, rows = -(-len(panels) // columns), 1 if place is None else 2
+    height = CELL * min(grid[0] / grid[1], 2.0)
+    # A crop is square, whatever the picture's shape.
+    heights = [height + TITLE, *([CELL] if rows == 2 else [])] * bands
+    figure = Figure(figsize=(CELL * columns, sum(heights) + TITLE), layout="constrained")
+    axes = figure.subplots(bands * rows, columns, squeeze=False, height_ratios=heights)
     for cell in axes.flat:
         cell.set_axis_off()
-    for number, panel in enumerate(shown):
+    for number, (title, levels) in enumerate(panels):
         band, column = divmod(number, columns)
-        whole = axes[band * height, column]
-        _draw(whole, panel.levels)
-        whole.set_title(panel.title, fontsize=8)
+        axes[band * rows, column].set_title(title, fontsize=8)
+        _draw(axes[band * rows, column], levels)
         if place is not None:
-            _draw(axes[band * height + 1, column], panel.levels[place])
+            _draw(axes[band * rows + 1, column], levels[place])
     figure.suptitle(comparison.sentence, fontsize=9, wrap=True)
     return figure
 
 
-def panels(comparison: Comparison) -> list[Panel]:
-    """What is shown, in order."""
+def _panels(comparison: Comparison) -> list[tuple[str, Levels]]:
+    """What is shown, in order: titles and pictures of one size."""
     setup = comparison.setup
     given = enlarged_to(_levels(comparison, setup.given), setup.problem.grid)
     if setup.missing is not None:
         given = paint_missing(given, setup.missing)
-    found = [Panel("given", given)]
-    if setup.truth is not None:
-        found.append(Panel("truth", _levels(comparison, setup.truth)))
-    return found + [
-        Panel(_title(entry), _levels(comparison, entry.restored))
-        for entry in comparison.applied
-        if entry.restored is not None
-    ]
+    truth = [] if setup.truth is None else [("truth", _levels(comparison, setup.truth))]
+    restored = [(_title(entry), _levels(comparison, entry.restored)) for entry in comparison.applied]
+    return [("given", given), *truth, *restored]
 
 
 def _levels(comparison: Comparison, picture: Array | None) -> Levels:
@@ -76,17 +66,11 @@ def _levels(comparison: Comparison, picture: Array | None) -> Levels:
     return View.of(best, axis is not None, None).levels(picture)
 
 
-def _side(comparison: Comparison) -> int:
-    """A quarter of the shorter side."""
-    return max(SMALLEST_CROP, min(comparison.setup.problem.grid) // 4)
-
-
 def _title(entry: Entry) -> str:
     assert entry.behind is not None
-    title = (
-        f"{entry.name}\n{entry.behind.value:.2f} dB behind" if entry.behind.value else f"{entry.name}\nbest"
-    )
-    return title + (f", PSNR {entry.quality.psnr:.2f}" if entry.quality is not None else "")
+    behind = f"{entry.behind.value:.2f} dB behind" if entry.behind.value else "best"
+    quality = f", PSNR {entry.quality.psnr:.2f}" if entry.quality is not None else ""
+    return f"{entry.name}\n{behind}{quality}"
 
 
 def _draw(cell: Any, levels: Levels) -> None:

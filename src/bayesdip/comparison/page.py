@@ -8,16 +8,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bayesdip import __version__
-from bayesdip.comparison.words import TASKS, WHAT_IS_ESTIMATED
+from bayesdip.comparison.text import ESTIMATED, TASKS
 from bayesdip.io import Picture, atomic_write, write_picture
 from bayesdip.report.pictures import uri
 
 if TYPE_CHECKING:
     from jinja2 import Template
 
-    from bayesdip.comparison.result import Comparison
+    from bayesdip.comparison.ranking import Comparison
 
 PAGE, FIGURE, FACTS = "compare.html", "compare.svg", "compare.json"
+# Of the figure on the page: pixels of pictures up to some 400 pixels wide can be told apart.
 DOTS_PER_INCH = 150
 
 
@@ -81,7 +82,7 @@ def write_page(
         title=title,
         sentence=comparison.sentence,
         task=TASKS[comparison.setup.task],
-        estimated=WHAT_IS_ESTIMATED[comparison.estimator],
+        estimated=ESTIMATED[comparison.estimator],
         comparison=comparison,
         picture=uri(shown.getvalue()),
         command=command,

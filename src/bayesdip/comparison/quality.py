@@ -11,24 +11,25 @@ from numpy.typing import NDArray
 Array = NDArray[Any]
 Floats = NDArray[np.float64]
 
+# Side (pixels) of the window of SSIM: scikit-image's default.
 SSIM_WINDOW = 7
-# Xue, Zhang, Mou, Bovik, Gradient Magnitude Similarity Deviation, IEEE TIP 2014, for a range of 255.
-GMSD_C = 170.0
+# The constant of GMSD for a range of 255, from its paper.
+GMSD_CONSTANT = 170.0
 
 
 @dataclass(frozen=True)
 class Quality:
-    """Against the truth.
+    """Measures of a restoration against the truth.
 
     Attributes
     ----------
     psnr : float
         Peak signal-to-noise ratio in dB.
     ssim : float
-        Mean structural similarity; 1 is alike.
+        Mean structural similarity; 1 for equal pictures.
     gmsd : float
-        Gradient magnitude similarity deviation; 0 is alike. It stands in for measures by trained
-        networks such as LPIPS, and is none.
+        Gradient magnitude similarity deviation; 0 for equal pictures. It stands in for measures by trained
+        networks such as LPIPS.
     """
 
     psnr: float
@@ -37,7 +38,20 @@ class Quality:
 
 
 def quality(restored: Array, truth: Array, peak: float, channel_axis: int | None) -> Quality:
-    """Compare two pictures of one shape; values are clipped to the truth's range of ``peak``."""
+    """Measure a restoration.
+
+    Parameters
+    ----------
+    restored, truth : array, shape (M, N) or with channels
+        In one scale. The restoration is clipped to `peak` above the lesser of 0 and the truth's least value.
+    peak : float
+        What PSNR refers to.
+    channel_axis : int or None
+
+    Returns
+    -------
+    Quality
+    """
     from skimage.metrics import structural_similarity
 
     clean = truth.astype(np.float64)
@@ -52,28 +66,20 @@ def quality(restored: Array, truth: Array, peak: float, channel_axis: int | None
 
 
 def gmsd(a: Floats, b: Floats, peak: float) -> float:
-    """Gradient magnitude similarity deviation of two gray pictures (M, N); 0 is alike."""
-    first, second = (_gradient(_halved(picture * (255 / peak))) for picture in (a, b))
-    similarity = (2 * first * second + GMSD_C) / (first**2 + second**2 + GMSD_C)
+    """Gradient magnitude similarity deviation of two gray pictures (M, N).
+
+    Xue, Zhang, Mou, Bovik, *Gradient Magnitude Similarity Deviation*, IEEE TIP 2014: gradients by Prewitt's filters
+    of the means over 2 x 2 pixels.
+    """
+    from scipy.ndimage import prewitt, uniform_filter
+
+    def gradient(picture: Floats) -> Floats:
+        half = uniform_filter(picture * (255 / peak), 2, mode="nearest")[::2, ::2]
+        return np.asarray(np.hypot(prewitt(half, 0, mode="nearest"), prewitt(half, 1, mode="nearest")) / 3)
+
+    first, second = gradient(a), gradient(b)
+    similarity = (2 * first * second + GMSD_CONSTANT) / (first**2 + second**2 + GMSD_CONSTANT)
     return float(similarity.std())
-
-
-def _gray(picture: Floats, channel_axis: int | None) -> Floats:
-    return picture if channel_axis is None else np.asarray(picture.mean(axis=channel_axis))
-
-
-def _halved(picture: Floats) -> Floats:
-    """Means over 2 x 2 pixels, every second one: the distance from which one looks."""
-    from scipy.ndimage import uniform_filter
-
-    return np.asarray(uniform_filter(picture, 2, mode="nearest")[::2, ::2])
-
-
-def _gradient(picture: Floats) -> Floats:
-    """Its magnitude by Prewitt's filters."""
-    from scipy.ndimage import prewitt
-
-    return np.asarray(np.hypot(prewitt(picture, 0, mode="nearest"), prewitt(picture, 1, mode="nearest")) / 3)
 
 
 def kendall(a: list[float], b: list[float]) -> float:
@@ -81,3 +87,7 @@ def kendall(a: list[float], b: list[float]) -> float:
     from scipy.stats import kendalltau
 
     return float(kendalltau(a, b).statistic) if len(a) > 1 else float("nan")
+
+
+def _gray(picture: Floats, channel_axis: int | None) -> Floats:
+    return picture if channel_axis is None else np.asarray(picture.mean(axis=channel_axis))

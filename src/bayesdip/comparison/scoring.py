@@ -10,12 +10,13 @@ from torch import Tensor
 
 Floats = NDArray[np.float64]
 
-# Errors of neighbouring pixels go together: squares of this side are resampled as a whole.
+# Errors of neighbouring pixels are correlated: squares of this side (pixels) are resampled as a whole (block
+# bootstrap). It is longer than the correlation of the residuals of the methods here, and leaves enough blocks.
 BLOCK = 8
-RESAMPLES = 1000
-LEVEL = 0.95
-# Least squared error of exact data (the range is 1), and as a share of the noise's variance.
-LEAST, LEAST_NOISE = 1e-12, 0.01
+# Bootstrap samples, and the confidence of the intervals.
+RESAMPLES, LEVEL = 1000, 0.95
+# The least squared error in decibels: for exact data (the range is 1), and as a share of the noise's variance.
+LEAST, LEAST_OF_NOISE = 1e-12, 0.01
 
 
 @dataclass
@@ -26,56 +27,59 @@ class Score:
     ----------
     sums, counts : list of arrays, shape (blocks,)
     noise : float
-        The noise's variance, which the squared errors are already free of.
-    doubt : float
-        Standard error of that variance, as a share of it. It moves all methods alike: the order stays,
-        the distances do not.
+        The noise's variance, which is already subtracted from the squared errors.
+    noise_error : float
+        Relative standard error of that variance. It moves all methods alike: the order stays, the distances do not.
     """
 
     sums: list[Floats] = field(default_factory=list)
     counts: list[Floats] = field(default_factory=list)
     noise: float = 0.0
-    doubt: float = 0.0
+    noise_error: float = 0.0
 
     def add(self, total: Tensor, count: Tensor) -> None:
-        """One more round: squared errors and how many, both (M, N)."""
+        """Add one round: squared errors and how many, both (M, N)."""
         self.sums.append(by_block(total.numpy()))
         self.counts.append(by_block(count.numpy()))
 
     @property
     def rounds(self) -> int:
+        """How many rounds were added."""
         return len(self.sums)
 
+    @property
+    def least(self) -> float:
+        """No squared error counts for less in decibels: an estimate below it is chance."""
+        return max(LEAST, LEAST_OF_NOISE * self.noise)
+
     def mean(self, rounds: int | None = None) -> float:
-        """Mean squared error over the first rounds."""
+        """Mean squared error over the first ``rounds``."""
         return float(np.sum(self.sums[:rounds]) / np.sum(self.counts[:rounds]))
 
     def resampled(self, weights: Floats, rounds: int | None = None) -> Floats:
         """The mean squared error of each bootstrap sample; weights (samples, blocks)."""
         sums, counts = np.sum(self.sums[:rounds], axis=0), np.sum(self.counts[:rounds], axis=0)
-        shift = self.noise * self.doubt * np.random.default_rng(0).standard_normal(len(weights))
+        # The same draws for every method, because the noise's variance is the same.
+        shift = self.noise * self.noise_error * np.random.default_rng(0).standard_normal(len(weights))
         return np.asarray((weights @ sums) / (weights @ counts) + shift)
-
-    @property
-    def least(self) -> float:
-        """No method's squared error is taken for less in decibels: an estimate below it is chance."""
-        return max(LEAST, LEAST_NOISE * self.noise)
 
 
 @dataclass(frozen=True)
 class Interval:
-    """An estimate and its 95% confidence interval."""
+    """An estimate and its 95% confidence interval.
+
+    Attributes
+    ----------
+    value, low, high : float
+    """
 
     value: float
     low: float
     high: float
 
-    def scaled(self, factor: float) -> Interval:
-        return Interval(self.value * factor, self.low * factor, self.high * factor)
-
 
 def by_block(picture: NDArray[np.floating]) -> Floats:
-    """Sums over squares of ``BLOCK`` pixels, (M, N) to (blocks,); those at the border may be smaller."""
+    """Sums over squares of `BLOCK` pixels, (M, N) to (blocks,); those at the border may be smaller."""
     rows, columns = (range(0, n, BLOCK) for n in picture.shape)
     return np.asarray(
         np.add.reduceat(np.add.reduceat(picture.astype(np.float64), rows, axis=0), columns, axis=1).ravel()

@@ -1,4 +1,4 @@
-"""What is compared: one picture, how it became the data, and the truth where someone knows it."""
+"""What is compared: one picture as the data of a task, and the truth where it is known."""
 
 from __future__ import annotations
 
@@ -12,15 +12,16 @@ from torch import Tensor
 
 from bayesdip.errors import BayesDipError, NonFiniteError, ShapeError
 from bayesdip.io.picture import full_scale
-from bayesdip.noise import Gaussian, estimate_sigma
+from bayesdip.layout import Layout
+from bayesdip.noise import Gaussian, Noise, estimate_sigma
 from bayesdip.operators import Blur, Downsample, Identity, Mask, Operator
-from bayesdip.pipeline import put_back_known, working_units
-from bayesdip.posterior import Posterior
 from bayesdip.problem import Problem
-from bayesdip.units import Layout, Units
 
 Array = NDArray[Any]
 Sigma = float | tuple[float, ...] | None
+
+# The smallest side (pixels) of a picture whose errors can be estimated: four blocks of the bootstrap.
+SMALLEST = 16
 
 
 @dataclass(frozen=True)
@@ -31,54 +32,61 @@ class Setup:
     ----------
     task : {"denoise", "inpaint", "upscale", "deblur"}
     problem : Problem
-    units : Units
     layout : Layout
     given : ndarray
         The picture as it came in.
-    sigma : tuple of float
-        Standard deviation of the noise in the picture's own scale.
+    noise : Noise
+        The noise model in the picture's own scale.
     sigma_estimated : bool
     peak : float
         What a PSNR refers to, in the picture's own scale.
     truth : ndarray or None
         The clean picture, in the picture's own scale and layout.
-    missing : ndarray of bool or None
+    missing : ndarray of bool or None, shape (M, N)
     """
 
     task: str
     problem: Problem
-    units: Units
     layout: Layout
     given: Array
-    sigma: tuple[float, ...]
+    noise: Noise
     sigma_estimated: bool
     peak: float
     truth: Array | None = None
     missing: Array | None = None
+
+    @property
+    def sigma(self) -> tuple[float, ...] | None:
+        """The noise's standard deviation, one for all channels or one each; None for noise without a single one."""
+        sigma = self.noise.sigma if isinstance(self.noise, Gaussian) else None
+        if sigma is None or isinstance(sigma, Tensor):
+            return None
+        return sigma if isinstance(sigma, tuple) else (sigma,)
 
     def to_own(self, restored: Tensor) -> Array:
         """A restored picture, (C, M, N) in working units, in the type, layout and scale of the given one.
 
         Pixels that were seen without noise are put back.
         """
-        known = put_back_known(
-            Posterior(restored, None, restored.new_empty(0, *restored.shape), {"step": []}), self.problem
-        )
-        return self.layout.cast(self.layout.to_array(self.units.to_own(known.mean)))
+        problem, restored = self.problem, restored.cpu().double()
+        if problem.noise.is_exact and isinstance(problem.operator, Mask):
+            restored = torch.where(problem.operator.observed, problem.y, restored)
+        return self.layout.cast(self.layout.to_array(problem.units.to_own(restored)))
 
 
-def pose(
+def set_up(
     image: ArrayLike,
-    mask: ArrayLike | None,
+    mask: ArrayLike | None = None,
     *,
-    sigma: Sigma,
-    psf: ArrayLike | None,
-    factor: int | None,
-    kind: str,
-    truth: ArrayLike | None,
-    channel_axis: int | None,
+    sigma: Sigma = None,
+    noise: Noise | None = None,
+    psf: ArrayLike | None = None,
+    factor: int | None = None,
+    kind: str = "lanczos",
+    truth: ArrayLike | None = None,
+    channel_axis: int | None = None,
 ) -> Setup:
-    """Check what was given, and make the setup of it.
+    """Check the arguments of :func:`bayesdip.compare`, and make the setup of them.
 
     Raises
     ------
@@ -89,38 +97,35 @@ def pose(
     NonFiniteError
         A known value is NaN or infinite.
     """
-    told = [n for n, v in (("mask", mask), ("psf", psf), ("factor", factor)) if v is not None]
-    if len(told) > 1:
-        raise BayesDipError(f"{' and '.join(told)} were given: a picture is compared for one task; give one")
+    given = [name for name, v in (("mask", mask), ("psf", psf), ("factor", factor)) if v is not None]
+    if len(given) > 1:
+        raise BayesDipError(f"{' and '.join(given)} were given: a picture is compared for one task; give one")
     array = np.asarray(image)
     layout = Layout.of(array, channel_axis)
     picture = layout.to_tensor(array)
     grid = tuple(picture.shape[1:])
-    if len(grid) != 2 or min(grid) < 16:
+    if len(grid) != 2 or min(grid) < SMALLEST:
         raise ShapeError(
-            f"the grid is {grid}: expected a picture of at least 16x16 pixels; say channel_axis=-1 if the last axis "
-            "holds colours"
+            f"the grid is {grid}: expected a picture of at least {SMALLEST}x{SMALLEST} pixels; give channel_axis=-1 if "
+            "the last axis holds colours"
         )
     task, operator = _task(grid, mask, psf, factor, kind)
     picture = torch.where(operator.observed.expand(picture.shape), picture, 0.0)
     if not bool(picture.isfinite().all()):
         raise NonFiniteError("the picture holds NaN or infinity where it is known: mask these pixels")
-    estimated = sigma is None and task in ("denoise", "deblur")
-    levels = _levels(sigma, picture, estimated)
-    if task == "denoise" and not any(levels):
+    estimated = noise is None and sigma is None and task in ("denoise", "deblur")
+    model = _noise(sigma, noise, picture, estimated)
+    if task == "denoise" and model.is_exact:
         raise BayesDipError(
             "sigma is 0: there is no noise to remove; expected more than 0, or None for an estimate"
         )
     clean = None if truth is None else _checked_truth(truth, array, operator, layout)
-    units = working_units(picture, operator)
-    noise = Gaussian(levels if len(levels) > 1 else levels[0]).rescaled(units.shift, units.scale)
     return Setup(
         task,
-        Problem(units.to_working(picture), operator, noise),
-        units,
+        Problem.from_data(picture, operator, model),
         layout,
         array,
-        levels,
+        model,
         estimated,
         _peak(array, picture if clean is None else torch.from_numpy(clean.astype(np.float64))),
         clean,
@@ -132,22 +137,22 @@ def _task(
     grid: tuple[int, ...], mask: ArrayLike | None, psf: ArrayLike | None, factor: int | None, kind: str
 ) -> tuple[str, Operator]:
     if mask is not None:
-        gone = np.asarray(mask).astype(bool)
-        if gone.shape != grid:
+        missing = np.asarray(mask).astype(bool)
+        if missing.shape != grid:
             raise ShapeError(
-                f"the mask has shape {gone.shape}, but the picture's grid is {grid}: make them alike"
+                f"the mask has shape {missing.shape}, but the picture's grid is {grid}: make them alike"
             )
-        if not gone.any() or gone.all():
-            what = "nothing" if not gone.any() else "everything"
+        if missing.all() or not missing.any():
+            what = "everything" if missing.all() else "nothing"
             raise BayesDipError(
-                f"{what} is missing in the mask: it must be True (white) where a pixel is missing"
+                f"{what} is missing in the mask: expected True (white) where a pixel is missing; check it"
             )
-        return "inpaint", Mask(torch.from_numpy(np.ascontiguousarray(gone)))
+        return "inpaint", Mask(torch.from_numpy(np.ascontiguousarray(missing)))
     if psf is not None:
         spread = np.asarray(psf, dtype=np.float64)
         if not np.isfinite(spread).all() or spread.sum() <= 0:
             raise BayesDipError(
-                "psf does not have a finite, positive sum: expected the blur of one bright point"
+                "psf has no finite, positive sum: expected the blur of one bright point; check the array"
             )
         return "deblur", Blur(grid, torch.from_numpy(spread / spread.sum()))
     if factor is not None:
@@ -157,29 +162,32 @@ def _task(
     return "denoise", Identity(grid)
 
 
-def _levels(sigma: Sigma, picture: Tensor, estimated: bool) -> tuple[float, ...]:
-    """The noise's standard deviation: one number, or one for each channel."""
+def _noise(sigma: Sigma, noise: Noise | None, picture: Tensor, estimated: bool) -> Noise:
+    """The noise model in the picture's own scale."""
+    if noise is not None and sigma is not None:
+        raise BayesDipError("sigma and noise were both given: expected one of the two; leave one out")
+    if noise is not None:
+        return noise
     found = estimate_sigma(picture) if estimated else sigma or 0.0
     levels = tuple(float(s) for s in found) if isinstance(found, tuple | list) else (float(found),)
-    Gaussian(levels)  # refuses what is negative or not finite
     if len(levels) not in (1, len(picture)):
         raise BayesDipError(
             f"sigma has {len(levels)} numbers and the picture {len(picture)} channels: give one number, or one each"
         )
-    return levels
+    return Gaussian(levels if len(levels) > 1 else levels[0])
 
 
 def _checked_truth(truth: ArrayLike, given: Array, operator: Operator, layout: Layout) -> Array:
     clean = np.asarray(truth)
-    channels = () if layout.channel_axis is None else (given.shape[layout.channel_axis],)
-    axis = 0 if layout.channel_axis is None else layout.channel_axis % given.ndim
-    expected = (*operator.input_shape[:axis], *channels, *operator.input_shape[axis:])
-    if clean.shape != expected:
+    expected = list(operator.input_shape)
+    if layout.channel_axis is not None:
+        expected.insert(layout.channel_axis % given.ndim, given.shape[layout.channel_axis])
+    if clean.shape != tuple(expected):
         raise ShapeError(
-            f"the truth has shape {clean.shape}, but the result will have {expected}: make them alike"
+            f"the truth has shape {clean.shape}, but the result will have {tuple(expected)}: make them alike"
         )
     if clean.dtype.kind == "f" and not np.isfinite(clean).all():
-        raise NonFiniteError("the truth holds NaN or infinity: give the clean picture")
+        raise NonFiniteError("the truth holds NaN or infinity: expected the clean picture; give another one")
     return clean
 
 

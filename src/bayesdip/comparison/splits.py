@@ -1,7 +1,7 @@
-"""Tests of a method that need no clean picture: what it is given, and how its answer is judged.
+"""Splits of the data: what a method is given, and how its result is judged without a clean picture.
 
 Held out
-    Some of the observed values are held_out from the method; its error is measured on them.
+    Some of the observed values are kept from the method; its error is measured on them.
 Recorruption
     With noise n of the data's own kind, the method is given ``y + a n`` and judged on ``y - n / a``.
     For Gaussian noise the two have independent noise, and the mean of
@@ -10,7 +10,7 @@ Recorruption
 
     is the method's squared error at the noise level ``sigma sqrt(1 + a^2)``, whatever f is
     (Pang et al., *Recorrupted-to-Recorrupted*, CVPR 2021; Oliveira, Lei, Tibshirani, *Unbiased risk
-    estimation in the normal means setup via coupled bootstrap techniques*, EJS 2024).
+    estimation in the normal means problem via coupled bootstrap techniques*, EJS 2024).
 """
 
 from __future__ import annotations
@@ -24,97 +24,107 @@ from torch import Tensor
 
 from bayesdip.errors import BayesDipError
 from bayesdip.noise import Gaussian
-from bayesdip.operators import Mask
+from bayesdip.operators import Identity, Mask
 from bayesdip.problem import Problem
 
-# Share of the observed values that one round hides.
-HIDDEN_SHARE = 0.1
-# The a of recorruption: the noise that methods meet is larger by sqrt(1 + a^2), 12%.
-STRENGTH = 0.5
-DEEPEST_HOLE = 63
-FEWEST_HIDDEN = 16
 ESTIMATORS = ("held-out", "recorruption")
+# Share of the observed values that one split holds out, and the fewest values that say something.
+SHARE, FEWEST = 0.1, 16
+# The a of recorruption. The noise that methods are given is larger by sqrt(1 + a^2), here 12%; a smaller a comes
+# closer to the noise itself, and scatters more.
+STRENGTH = 0.5
+# The largest side (pixels) of held-out squares: larger ones would leave too few places for them.
+LARGEST_SQUARE = 63
+# Squares are large enough when their pixels lie this share as far from known ones as the missing ones do.
+DEEP_ENOUGH = 0.9
 
 
 @dataclass(frozen=True)
-class Trial:
-    """One round.
+class Split:
+    """One split of the data.
 
     Attributes
     ----------
-    seen : Problem
+    training : Problem
         What the methods are given.
-    losses : callable
-        From a restored picture (C, M, N) to a squared error (M', N') on the data's grid, summed over
-        channels, and how many values were summed at each place. Noise is already subtracted.
+    squared_errors : callable
+        From a restored picture (C, M, N) to two tensors on the data's grid (M', N'): squared errors, summed over
+        the channels and free of the noise's share, and how many values were summed.
     """
 
-    seen: Problem
-    losses: Callable[[Tensor], tuple[Tensor, Tensor]]
+    training: Problem
+    squared_errors: Callable[[Tensor], tuple[Tensor, Tensor]]
 
     def error(self, restored: Tensor) -> float:
-        """Mean squared error in working units."""
-        total, count = self.losses(restored)
+        """Mean squared error of a picture (C, M, N), in working units."""
+        total, count = self.squared_errors(restored)
         return float(total.sum() / count.sum())
 
 
-def held_out(problem: Problem, seed: int) -> Trial:
-    """Hide a tenth of what was observed, in holes as deep as those that are to be filled."""
-    y, operator = problem.y.cpu().double(), problem.operator
-    observed = operator.observed.expand(y.shape).all(0)
-    held_out = hide(observed, seed, like_holes=isinstance(operator, Mask))
-    variance = problem.noise.variance(y, observed).expand(y.shape)
-    seen = replace(problem, operator=operator.with_held_out(held_out))
-
-    def losses(restored: Tensor) -> tuple[Tensor, Tensor]:
-        squared = (operator.forward(restored.cpu().double()) - y).square() - variance
-        return torch.where(held_out, squared, 0.0).sum(0), held_out * float(len(y))
-
-    return Trial(seen, losses)
-
-
-def recorrupted(problem: Problem, seed: int, strength: float = STRENGTH) -> Trial:
-    """Add noise to what the methods see, and judge them on data whose noise is independent of that.
+def held_out(problem: Problem, seed: int) -> Split:
+    """Hold out a tenth of what was observed, as far from known pixels as the missing ones are.
 
     Raises
     ------
     BayesDipError
-        The noise is not white and Gaussian.
+        Too little is observed.
     """
-    noise, y = problem.noise, problem.y.cpu().double()
-    if not isinstance(noise, Gaussian) or isinstance(noise.sigma, Tensor):
+    y, operator = problem.y.cpu().double(), problem.operator
+    observed = operator.observed.expand(y.shape).all(0)
+    chosen = choose_held_out(observed, seed, like_missing=isinstance(operator, Mask))
+    variance = problem.noise.variance(y, observed).expand(y.shape)
+
+    def squared_errors(restored: Tensor) -> tuple[Tensor, Tensor]:
+        squared = (operator.forward(restored.cpu().double()) - y).square() - variance
+        return torch.where(chosen, squared, 0.0).sum(0), chosen * float(len(y))
+
+    return Split(replace(problem, operator=operator.with_held_out(chosen)), squared_errors)
+
+
+def recorrupted(problem: Problem, seed: int) -> Split:
+    """Give the methods noisier data, and judge them on data whose noise is independent of that.
+
+    Raises
+    ------
+    BayesDipError
+        The problem is not denoising, or its noise is not Gaussian.
+    """
+    if not can_recorrupt(problem):
         raise BayesDipError(
-            f"{noise.describe()}: recorruption expects Gaussian noise; hold pixels out instead"
+            f"recorruption was asked for {problem.operator!r} with {problem.noise.describe()}: expected Gaussian noise "
+            "on every pixel; use estimator='held-out'"
         )
+    y, noise = problem.y.cpu().double(), problem.noise
     extra = noise.sample(torch.zeros_like(y), torch.Generator().manual_seed(seed))
     variance = noise.variance(y).expand(y.shape)
-    more = (1 + strength**2) ** 0.5
-    sigma = tuple(more * s for s in noise.sigma) if isinstance(noise.sigma, tuple) else more * noise.sigma
-    seen = Problem(y + strength * extra, problem.operator, Gaussian(sigma))
+    # y + a n, with noise larger by sqrt(1 + a^2): a change of units changes the noise model alike.
+    noisier = noise.rescaled(0.0, (1 + STRENGTH**2) ** -0.5)
 
-    def losses(restored: Tensor) -> tuple[Tensor, Tensor]:
+    def squared_errors(restored: Tensor) -> tuple[Tensor, Tensor]:
         residual = restored.cpu().double() - y
-        squared = residual.square() - variance + (2 / strength) * extra * residual
+        squared = residual.square() - variance + (2 / STRENGTH) * extra * residual
         return squared.sum(0), torch.full(y.shape[1:], float(len(y)), dtype=y.dtype)
 
-    return Trial(seen, losses)
+    return Split(replace(problem, y=y + STRENGTH * extra, noise=noisier), squared_errors)
 
 
-def usual_estimator(problem: Problem) -> str:
-    """Recorruption where all pixels are seen and are sought as they are; else values are held out."""
-    return "held-out" if _sees_less(problem) else "recorruption"
+def can_recorrupt(problem: Problem) -> bool:
+    """Whether every pixel was seen with Gaussian noise, which is not modelled as clipped."""
+    noise = problem.noise
+    gaussian = isinstance(noise, Gaussian) and not noise.is_clipped and not noise.is_exact
+    return gaussian and isinstance(problem.operator, Identity)
 
 
-def trial(estimator: str, problem: Problem, seed: int) -> Trial:
-    """One round of the estimator of that name."""
+def split(estimator: str, problem: Problem, seed: int) -> Split:
+    """One split for the estimator of that name, one of `ESTIMATORS`."""
     return (recorrupted if estimator == "recorruption" else held_out)(problem, seed)
 
 
-def hide(observed: Tensor, seed: int, *, like_holes: bool) -> Tensor:
+def choose_held_out(observed: Tensor, seed: int, *, like_missing: bool) -> Tensor:
     """Choose a share of the observed places, bool (M, N).
 
-    With ``like_holes`` they are chosen in squares of such a size that they lie as far from what is
-    still known as the missing ones do: single pixels for a scattered mask, large squares for a large hole.
+    With ``like_missing`` they are chosen in squares of such a size that they lie as far from what is still known
+    as the missing pixels do: single pixels for a scattered mask, large squares for a large hole.
 
     Raises
     ------
@@ -122,48 +132,39 @@ def hide(observed: Tensor, seed: int, *, like_holes: bool) -> Tensor:
         Too little is observed.
     """
     known = observed.numpy()
-    count = round(HIDDEN_SHARE * int(known.sum()))
-    if count < FEWEST_HIDDEN:
+    count = round(SHARE * int(known.sum()))
+    if count < FEWEST:
         raise BayesDipError(
-            f"{int(known.sum())} pixels are known: expected at least {int(FEWEST_HIDDEN / HIDDEN_SHARE)} to hold some out"
+            f"{int(known.sum())} pixels are known: expected at least {int(FEWEST / SHARE)} to hold some out; "
+            "use a larger picture"
         )
-    side = _side_of_holes(known, seed, count) if like_holes else 1
+    side = _side_like_missing(known, seed, count) if like_missing else 1
     return torch.from_numpy(_squares(known, side, count, np.random.default_rng(seed)))
 
 
 def _squares(known: np.ndarray, side: int, count: int, generator: np.random.Generator) -> np.ndarray:
     """Squares at random places until about ``count`` known pixels are covered."""
+    chosen = np.zeros(known.shape, bool)
     if side == 1:
-        chosen = generator.choice(np.flatnonzero(known), count, replace=False)
-        held_out = np.zeros(known.size, bool)
-        held_out[chosen] = True
-        return held_out.reshape(known.shape)
-    held_out = np.zeros_like(known)
-    centres = np.argwhere(known)
+        chosen.flat[generator.choice(np.flatnonzero(known), count, replace=False)] = True
+        return chosen
     reach = side // 2
-    for row, column in generator.permutation(centres):
-        if (held_out & known).sum() >= count:
+    for row, column in generator.permutation(np.argwhere(known)):
+        if (chosen & known).sum() >= count:
             break
-        held_out[max(row - reach, 0) : row + reach + 1, max(column - reach, 0) : column + reach + 1] = True
-    return np.asarray(held_out & known)
+        chosen[max(row - reach, 0) : row + reach + 1, max(column - reach, 0) : column + reach + 1] = True
+    return np.asarray(chosen & known)
 
 
-def _side_of_holes(known: np.ndarray, seed: int, count: int) -> int:
-    """The side of squares whose pixels lie as far from known ones, on average, as the missing do."""
+def _side_like_missing(known: np.ndarray, seed: int, count: int) -> int:
+    """The side of squares whose pixels lie as far from known ones, on average, as the missing ones do."""
     from scipy.ndimage import distance_transform_edt
 
     depth = float(distance_transform_edt(~known)[~known].mean())
     side = 1
-    while side < min(DEEPEST_HOLE, *known.shape):
-        held_out = _squares(known, side, count, np.random.default_rng(seed))
-        if distance_transform_edt(~(known & ~held_out))[held_out].mean() >= 0.9 * depth:
+    while side < min(LARGEST_SQUARE, *known.shape):
+        chosen = _squares(known, side, count, np.random.default_rng(seed))
+        if distance_transform_edt(~(known & ~chosen))[chosen].mean() >= DEEP_ENOUGH * depth:
             break
-        side += 2 if side < 9 else side // 4 * 2
+        side += 2 if side < 9 else side // 4 * 2  # odd, and in steps of about a half
     return side
-
-
-def _sees_less(problem: Problem) -> bool:
-    operator = problem.operator
-    same = operator.input_shape == operator.output_shape
-    x = torch.rand(1, *operator.input_shape, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
-    return not (same and bool(torch.equal(operator.forward(x), x)))

@@ -1,4 +1,4 @@
-"""What a comparison found: the ranking, what it says, and how it looks."""
+"""The result of a comparison: the ranking, in numbers, words and pictures."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from numpy.typing import NDArray
 
-from bayesdip.comparison import words
-from bayesdip.comparison.elimination import Runner
+from bayesdip.comparison import text
+from bayesdip.comparison.elimination import Evaluation
 from bayesdip.comparison.quality import Quality, kendall, quality
 from bayesdip.comparison.scoring import Floats, Interval, clearly_behind, decibels_behind, mean_error
 from bayesdip.comparison.setup import Setup
@@ -28,8 +28,9 @@ class Entry:
     ----------
     name : str
     ours : bool
+        Whether it is a method of this package, or a user's own of its kind.
     setting : str
-        The parameter that was chosen, or the effort.
+        The parameter that was chosen, or the effort and what else is not a default.
     restored : ndarray or None
         From all the data, in the given picture's type, layout and scale.
     rmse : Interval or None
@@ -40,9 +41,9 @@ class Entry:
         Whether it cannot be told apart from the best: the 95% interval of the difference in squared error
         holds zero.
     rounds : int
-        Trials it took part in.
+        Splits of the data that it was evaluated on.
     seconds, memory : float, int
-        Of one restoration; bytes.
+        Of one restoration from all the data; bytes by which the process grew.
     quality : Quality or None
         Against the truth, where that was given.
     why : str
@@ -72,16 +73,16 @@ class Entry:
 
 @dataclass(frozen=True)
 class Agreement:
-    """How good the blind ranking was.
+    """How well the ranking agrees with that by the truth.
 
     Attributes
     ----------
     best : str
         The method with the best true PSNR.
     loss : float
-        By how many dB of true PSNR the blind choice is worse than that.
+        By how many dB of true PSNR the method that was ranked best is worse than that.
     kendall : float
-        Rank correlation of the blind and the true order, -1 to 1.
+        Rank correlation of the two orders, -1 to 1; NaN for a single method.
     """
 
     best: str
@@ -110,6 +111,7 @@ class Comparison:
 
     @property
     def best(self) -> Entry:
+        """The first entry."""
         return self.entries[0]
 
     @property
@@ -119,28 +121,28 @@ class Comparison:
 
     @property
     def agreement(self) -> Agreement | None:
-        """Of the blind ranking with the true one; None without a truth."""
+        """Of the ranking with the true one; None without a truth."""
         judged = [(e, e.quality.psnr) for e in self.applied if e.quality is not None]
         if not judged:
             return None
         true_best, most = max(judged, key=lambda pair: pair[1])
-        blind = [-float(place) for place in range(len(judged))]
-        return Agreement(true_best.name, most - judged[0][1], kendall(blind, [p for _, p in judged]))
+        order = [-float(place) for place in range(len(judged))]
+        return Agreement(true_best.name, most - judged[0][1], kendall(order, [p for _, p in judged]))
 
     @property
     def sentence(self) -> str:
         """What to use, and by how much."""
-        return words.sentence(self)
+        return text.sentence(self)
 
     def table(self) -> str:
         """The ranking in columns of text."""
-        return words.table(self)
+        return text.table(self)
 
     def figure(self) -> Figure:
         """All restorations and a crop of each (matplotlib)."""
-        from bayesdip.comparison.figure import grid_figure
+        from bayesdip.comparison.figure import comparison_figure
 
-        return grid_figure(self)
+        return comparison_figure(self)
 
     def summary(self) -> dict[str, Any]:
         """Plain JSON values, without the pictures."""
@@ -148,7 +150,8 @@ class Comparison:
         return {
             "task": setup.task,
             "shape": list(setup.given.shape),
-            "sigma": list(setup.sigma),
+            "noise": setup.noise.describe(),
+            "sigma": None if setup.sigma is None else list(setup.sigma),
             "sigma_estimated": setup.sigma_estimated,
             "peak": setup.peak,
             "estimator": self.estimator,
@@ -161,30 +164,32 @@ class Comparison:
 
 
 def conclude(
-    setup: Setup, runners: list[Runner], weights: Floats, estimator: str, seconds: float
+    setup: Setup, evaluations: list[Evaluation], weights: Floats, estimator: str, seconds: float
 ) -> Comparison:
-    """From what the race gave, best first, to what is told of it."""
-    entries = tuple(_entry(setup, runner, runners[0], weights) for runner in runners)
+    """The comparison from the evaluations, best first, and the bootstrap's weights."""
+    entries = tuple(_entry(setup, evaluation, evaluations[0], weights) for evaluation in evaluations)
     return Comparison(setup, entries, estimator, seconds)
 
 
-def _entry(setup: Setup, runner: Runner, best: Runner, weights: Floats) -> Entry:
-    contender = runner.contender
-    if runner.why or runner.restored is None:
-        return Entry(contender.name, contender.ours, why=runner.why)
-    restored = setup.to_own(runner.restored)
-    axis = setup.layout.channel_axis
-    error = mean_error(runner.score, weights)
+def _entry(setup: Setup, evaluation: Evaluation, best: Evaluation, weights: Floats) -> Entry:
+    candidate, score = evaluation.candidate, evaluation.score
+    if evaluation.why or evaluation.restored is None:
+        return Entry(candidate.name, candidate.ours, why=evaluation.why)
+    restored = setup.to_own(evaluation.restored)
+    error, scale = mean_error(score, weights), setup.problem.units.scale
+    judged = None
+    if setup.truth is not None:
+        judged = quality(restored, setup.truth, setup.peak, setup.layout.channel_axis)
     return Entry(
-        contender.name,
-        contender.ours,
-        contender.setting,
+        candidate.name,
+        candidate.ours,
+        candidate.setting,
         restored,
-        Interval(*(setup.units.scale * sqrt(max(v, 0.0)) for v in (error.value, error.low, error.high))),
-        decibels_behind(runner.score, best.score, weights),
-        not clearly_behind(runner.score, best.score, weights),
-        runner.score.rounds,
-        runner.seconds,
-        runner.memory,
-        None if setup.truth is None else quality(restored, setup.truth, setup.peak, axis),
+        rmse=Interval(*(scale * sqrt(max(v, 0.0)) for v in (error.value, error.low, error.high))),
+        behind=decibels_behind(score, best.score, weights),
+        tied=not clearly_behind(score, best.score, weights),
+        rounds=score.rounds,
+        seconds=evaluation.cost.seconds,
+        memory=evaluation.cost.memory,
+        quality=judged,
     )

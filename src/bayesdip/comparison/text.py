@@ -1,4 +1,4 @@
-"""The ranking in words: a table for a terminal, and the one sentence that it ends with."""
+"""The ranking as text: a table for a terminal, and the sentence that sums it up."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 from bayesdip.progress import clock
 
 if TYPE_CHECKING:
-    from bayesdip.comparison.result import Comparison, Entry
+    from bayesdip.comparison.ranking import Comparison, Entry
 
-WHAT_IS_ESTIMATED = {
-    "recorruption": "squared error against the unknown clean picture, by recorruption (noise 12% larger)",
-    "held-out": "squared error on observed pixels that were hidden from the methods",
+ESTIMATED = {
+    "recorruption": "squared error against the unknown clean picture, by recorruption, at noise 12% larger",
+    "held-out": "squared error on observed pixels that were held out from the methods",
 }
 TASKS = {"denoise": "denoising", "inpaint": "inpainting", "upscale": "enlarging", "deblur": "deblurring"}
-# A method that is as good and so many times as fast is worth a word.
+# A tied method that is so many times as fast is mentioned.
 FASTER = 2.0
 
 
@@ -46,7 +46,7 @@ def table(comparison: Comparison) -> str:
     head = f"{'method':<16} {'error':>9} {'95% interval':>19} {'dB behind':>20} {'time':>12} {'memory':>9}"
     head += f" {'PSNR':>7} {'SSIM':>6} {'GMSD':>6}" if with_truth else ""
     lines = [
-        f"{TASKS[comparison.setup.task]}: {WHAT_IS_ESTIMATED[comparison.estimator]}",
+        f"{TASKS[comparison.setup.task]}: {ESTIMATED[comparison.estimator]}",
         "",
         head + "  setting",
     ]
@@ -55,7 +55,7 @@ def table(comparison: Comparison) -> str:
     if (agreement := comparison.agreement) is not None:
         lines += [
             "",
-            f"against the truth: {agreement.best} is best; the blind choice loses {agreement.loss:.2f} dB; "
+            f"against the truth: {agreement.best} is best; the choice without it loses {agreement.loss:.2f} dB; "
             f"rank correlation (Kendall) {agreement.kendall:.2f}",
         ]
     return "\n".join(lines)
