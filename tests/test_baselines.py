@@ -9,7 +9,7 @@ import torch
 from skimage import data
 
 from bayesdip import baselines
-from bayesdip.baselines.arrays import filled
+from bayesdip.baselines.conversions import filled
 from bayesdip.errors import BayesDipError
 from bayesdip.noise import Gaussian
 from bayesdip.operators import Blur, Downsample, Identity, Mask

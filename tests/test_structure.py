@@ -14,7 +14,7 @@ SOURCE = ROOT / "src"
 # From the lowest to the highest; a module may import from its own line and from those above it here.
 LAYERS = (
     {"errors"},
-    {"operators", "noise", "kernels", "progress", "dct_thresholding"},
+    {"arrays", "operators", "noise", "kernels", "progress", "dct_thresholding"},
     {"arch"},
     {"layout", "problem", "result", "calibration", "diagnostics", "control_variate"},
     {"gp", "patches", "networks", "tiling"},

@@ -8,7 +8,7 @@ from importlib.util import find_spec
 
 from torch import Tensor
 
-from bayesdip.baselines.arrays import noise_level
+from bayesdip.baselines.conversions import noise_level
 from bayesdip.errors import BayesDipError
 from bayesdip.operators import Blur, Compose, Downsample, Identity, Mask, Operator
 from bayesdip.problem import Problem

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from bayesdip.baselines.arrays import by_channel, filled, noise_level, to_array, to_tensor
+from bayesdip.baselines.conversions import by_channel, filled, noise_level, to_array, to_tensor
 from bayesdip.baselines.baseline import Baseline
 from bayesdip.problem import Problem
 

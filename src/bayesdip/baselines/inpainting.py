@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from bayesdip.baselines.arrays import to_array, to_tensor
+from bayesdip.baselines.conversions import to_array, to_tensor
 from bayesdip.baselines.baseline import Baseline
 from bayesdip.problem import Problem
 
