@@ -7,8 +7,8 @@ from collections.abc import Callable
 import numpy as np
 from torch import Tensor
 
-from bayesdip.baselines.conversions import Floats, by_channel, filled, to_array, to_tensor
 from bayesdip.baselines.baseline import Baseline
+from bayesdip.baselines.conversions import Floats, by_channel, filled, to_array, to_tensor
 from bayesdip.operators import Blur, Compose
 from bayesdip.problem import Problem
 

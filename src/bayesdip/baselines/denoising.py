@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from bayesdip.baselines.conversions import by_channel, filled, noise_level, to_array, to_tensor
 from bayesdip.baselines.baseline import Baseline
+from bayesdip.baselines.conversions import by_channel, filled, noise_level, to_array, to_tensor
 from bayesdip.problem import Problem
 
 # Side of a patch and reach of the search (pixels): those of scikit-image's example of non-local means.

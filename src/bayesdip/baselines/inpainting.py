@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from bayesdip.baselines.conversions import to_array, to_tensor
 from bayesdip.baselines.baseline import Baseline
+from bayesdip.baselines.conversions import to_array, to_tensor
 from bayesdip.problem import Problem
 
 Array = NDArray[Any]

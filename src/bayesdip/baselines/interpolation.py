@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from torch import Tensor
 
-from bayesdip.baselines.conversions import Floats, by_channel, filled, to_array, to_tensor
 from bayesdip.baselines.baseline import Baseline
+from bayesdip.baselines.conversions import Floats, by_channel, filled, to_array, to_tensor
 from bayesdip.problem import Problem
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from bayesdip.baselines.conversions import filled, noise_level, to_array, to_tensor
 from bayesdip.baselines.baseline import Baseline, task_of
+from bayesdip.baselines.conversions import filled, noise_level, to_array, to_tensor
 from bayesdip.operators import Operator
 from bayesdip.problem import Problem
 
