@@ -73,6 +73,13 @@ def test_the_interval_of_the_estimate_holds_the_true_error(restore):
     assert held >= 16  # of 20; at 95% less than that has a probability of 0.3%
 
 
+def test_the_noise_of_a_split_is_not_that_of_the_picture_made_with_the_same_seed():
+    problem = noisy(seed=3)
+    extra = splits.recorrupted(problem, 3).training.y - problem.y
+    correlation = float((extra * (problem.y - CLEAN)).mean() / (extra.std() * SIGMA))
+    assert abs(correlation) < 4 / CLEAN.numel() ** 0.5
+
+
 @pytest.mark.parametrize("sigma", [SIGMA, (0.05, 0.1, 0.2)])
 def test_the_noise_that_methods_meet_is_what_their_noise_model_says(sigma):
     count = len(sigma) if isinstance(sigma, tuple) else 1

@@ -141,7 +141,8 @@ def candidates(
         if isinstance(item, Baseline):
             found[item.name] = BaselineCandidate(item)
         else:
-            item = replace(item, **{f.name: 0 for f in fields(item) if f.name in SAMPLING})
+            no_samples: dict[str, Any] = {f.name: 0 for f in fields(item) if f.name in SAMPLING}
+            item = replace(item, **no_samples)
             name = _unused(item.name, found)
             found[name] = MethodCandidate(item, name, time_budget)
 

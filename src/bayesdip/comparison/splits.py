@@ -33,6 +33,9 @@ SHARE, FEWEST = 0.1, 16
 # The a of recorruption. The noise that methods are given is larger by sqrt(1 + a^2), here 12%; a smaller a comes
 # closer to the noise itself, and scatters more.
 STRENGTH = 0.5
+# Added to the seed of the noise that is drawn: whoever made the picture's own noise with torch and a small seed would
+# else be given the same noise once more. Torch takes 32 bits of a seed on the CPU.
+SEED_OFFSET = 2**31
 # The largest side (pixels) of held-out squares: larger ones would leave too few places for them.
 LARGEST_SQUARE = 63
 # Squares are large enough when their pixels lie this share as far from known ones as the missing ones do.
@@ -95,7 +98,7 @@ def recorrupted(problem: Problem, seed: int) -> Split:
             "on every pixel; use estimator='held-out'"
         )
     y, noise = problem.y.cpu().double(), problem.noise
-    extra = noise.sample(torch.zeros_like(y), torch.Generator().manual_seed(seed))
+    extra = noise.sample(torch.zeros_like(y), torch.Generator().manual_seed(seed + SEED_OFFSET))
     variance = noise.variance(y).expand(y.shape)
     # y + a n, with noise larger by sqrt(1 + a^2): a change of units changes the noise model alike.
     noisier = noise.rescaled(0.0, (1 + STRENGTH**2) ** -0.5)
