@@ -7,7 +7,7 @@ import pytest
 
 import bayesdip as bd
 from bayesdip.diagnostics import by_chain, diagnose, halved, split_rhat
-from bayesdip.report.words import diagnostics_of, mixing_of
+from bayesdip.report.facts import diagnostics_of, mixing_of
 
 pytest.importorskip("arviz")
 

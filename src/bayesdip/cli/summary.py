@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from bayesdip import __version__
 from bayesdip.errors import one_line
 from bayesdip.progress import clock
-from bayesdip.report.words import coverage_of, diagnostics_of, mixing_of
+from bayesdip.report.facts import coverage_of, diagnostics_of, mixing_of
 
 if TYPE_CHECKING:
     from bayesdip.cli.restoring import Run

@@ -1,4 +1,4 @@
-"""From arrays in the picture's own scale to what a page can show: 8-bit PNG data."""
+"""From arrays in the picture's own scale to what a page can show: 8-bit levels, and PNG or SVG data."""
 
 from __future__ import annotations
 
@@ -25,6 +25,8 @@ THIN, THINNEST = 12, 48
 MISSING_COLOUR = (150, 105, 200)
 # The uncertainty map ends at this percentile; a few extreme pixels would darken all others.
 TOP_PERCENTILE = 99.8
+#: Matplotlib's name of the colour map of standard deviations and of R-hat.
+COLOUR_MAP = "magma"
 
 
 @dataclass(frozen=True)
@@ -142,8 +144,9 @@ def show(levels: Levels, alt: str, longest: int = LARGE, alpha: Levels | None = 
     return Shown(uri(data.getvalue()), width, height, alt, zoom > 1, stretched=min(sides) < THIN)
 
 
-def uri(png: bytes) -> str:
-    return "data:image/png;base64," + base64.b64encode(png).decode("ascii")
+def uri(data: bytes, kind: str = "png") -> str:
+    """Return an image file as a ``data:`` address; ``kind`` is the second half of its media type."""
+    return f"data:image/{kind};base64," + base64.b64encode(data).decode("ascii")
 
 
 def spread_of(std: Array, channels_last: bool) -> NDArray[np.float64]:
@@ -162,7 +165,7 @@ def coloured(values: Array) -> Levels:
     """(M, N) in 0..1 through the colour map of the uncertainty."""
     from matplotlib import colormaps
 
-    colours: Levels = colormaps["magma"](np.clip(values, 0, 1), bytes=True)[..., :3]
+    colours: Levels = colormaps[COLOUR_MAP](np.clip(values, 0, 1), bytes=True)[..., :3]
     return colours
 
 
