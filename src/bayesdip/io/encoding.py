@@ -24,6 +24,8 @@ FORMATS = {
     ".npy": "NPY",
 }
 _SHOWN = {"PNG": "PNG", "JPEG": "JPEG", "TIFF": "TIFF", "WEBP": "WebP", "NPY": ".npy"}
+# Pixels. PNG: a signed 32-bit number (specification, section 11.2.1). JPEG: libjpeg's JPEG_MAX_DIMENSION.
+# WebP: 14 bits (RFC 9649, section 3).
 _LONGEST_SIDE = {"PNG": 2**31 - 1, "JPEG": 65_500, "WEBP": 16_383}
 _LONGEST_EXIF = 65_533  # a JPEG segment's length has 16 bits
 # Little is lost: the picture was restored at some cost, and a second JPEG round trip should not undo it.
@@ -32,7 +34,21 @@ _JPEG_QUALITY = 95
 
 @dataclass(frozen=True)
 class Encoding:
-    """What will stand in the file: the format, the sample type, the colours, and what had to change."""
+    """What will stand in the file.
+
+    Attributes
+    ----------
+    format : str
+        ``"PNG"``, ``"JPEG"``, ``"TIFF"``, ``"WEBP"`` or ``"NPY"``.
+    dtype : numpy.dtype
+        Sample type in the file.
+    colour : {"gray", "rgb", "cmyk", "channels"}
+        What the channels in the file mean.
+    alpha : bool
+        Whether the transparency is written.
+    notes : tuple of str
+        What the file cannot keep, one phrase each.
+    """
 
     format: str
     dtype: np.dtype[Any]
