@@ -25,6 +25,7 @@ def restoration(samples, chain, trace=None):
     return bd.Restoration(
         mean=samples.mean(0),
         std=samples.std(0).astype(np.float32),
+        raw_std=samples.std(0).astype(np.float32),
         samples=samples,
         trace=trace or {},
         sigma=None,
@@ -32,7 +33,9 @@ def restoration(samples, chain, trace=None):
         held_out_count=0,
         seconds=1.0,
         stopped="finished",
-        settings={"method": "sgld"},
+        method="sgld",
+        why="as asked for",
+        settings={},
         chain=chain,
     )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import prod
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +16,9 @@ from bayesdip.io.picture import upright
 from bayesdip.report import figures, pictures
 from bayesdip.report.facts import Fact, coverage_of, facts_of, mixing_of, origin, rows
 from bayesdip.report.pictures import Levels, Shown, View
-from bayesdip.result import Restoration
+
+if TYPE_CHECKING:
+    from bayesdip.result import Restoration
 
 _MOST_SAMPLES = 4
 _DETAIL_SIDE = 96  # pixels

@@ -6,12 +6,14 @@ import json
 import platform
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from bayesdip import __version__
 from bayesdip.errors import BayesDipError
 from bayesdip.progress import clock
-from bayesdip.result import Restoration
+
+if TYPE_CHECKING:
+    from bayesdip.result import Restoration
 
 # Name, value and remark.
 Fact = tuple[str, str, str]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from html import escape
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +12,9 @@ from bayesdip.progress import clock
 from bayesdip.report import pictures
 from bayesdip.report.facts import details_of, what_ran_and_why
 from bayesdip.report.pictures import Shown, View
-from bayesdip.result import Restoration
+
+if TYPE_CHECKING:
+    from bayesdip.result import Restoration
 
 _LONGEST_SIDE = 360  # CSS pixels: a picture and its map stand side by side
 _PIXELATED = ' style="image-rendering:pixelated"'

@@ -10,10 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bayesdip.io import Picture, atomic_write
-from bayesdip.result import Restoration
 
 if TYPE_CHECKING:
     from jinja2 import Template
+
+    from bayesdip.result import Restoration
 
 PAGE = "report.html"
 
