@@ -111,11 +111,20 @@ class Architecture(ABC):
             Of the picture.
         dims : int
             Axes of the grid: 1, 2 or 3.
+
+        Returns
+        -------
+        Layer
         """
 
     @abstractmethod
     def grid_rule(self) -> GridRule:
-        """Which input grids the tree can work on."""
+        """Which input grids the tree can work on.
+
+        Returns
+        -------
+        GridRule
+        """
 
     @property
     def latent_input(self) -> LatentInput:
@@ -177,6 +186,10 @@ class Architecture(ABC):
         dims : int
             Axes that ``.values`` shows.
 
+        Returns
+        -------
+        ArchitectureKernel
+
         Raises
         ------
         BayesDipError
@@ -195,6 +208,10 @@ class Architecture(ABC):
             As of :meth:`kernel`.
         parametrisation : "ntk" or "standard"
             See :class:`~bayesdip.arch.Tangent`; ``"standard"`` is PyTorch's.
+
+        Returns
+        -------
+        ArchitectureKernel
 
         Raises
         ------
@@ -257,6 +274,17 @@ class Architecture(ABC):
     ) -> Tensor:
         """Pictures of fresh networks with fresh inputs, before the squashing of the output.
 
+        Parameters
+        ----------
+        count : int
+            How many networks; all run at once.
+        grid : sequence of int
+            Of the pictures, in pixels.
+        channels : int
+            Of the pictures.
+        generator : torch.Generator, optional
+            Draws weights and inputs.
+
         Returns
         -------
         Tensor, float32, shape (count, channels, *grid)
@@ -271,13 +299,12 @@ class Architecture(ABC):
             if isinstance(module, nn.LeakyReLU):
                 module.inplace = False  # vmap allows no writing into a tensor that the networks share
 
-        def run(weights: dict[str, Tensor], z: Tensor) -> Tensor:
-            out: Tensor = torch.func.functional_call(template, weights, (z[None],))
+        def run(state: tuple[dict[str, Tensor], dict[str, Tensor]], z: Tensor) -> Tensor:
+            out: Tensor = torch.func.functional_call(template, state, (z[None],))
             return out[0]
 
-        weights, _ = torch.func.stack_module_state(bodies)
         with torch.no_grad():
-            pictures: Tensor = torch.func.vmap(run)(weights, inputs)
+            pictures: Tensor = torch.func.vmap(run)(torch.func.stack_module_state(bodies), inputs)
         for axis, (begin, n) in enumerate(zip(rule.window(padded, grid), grid, strict=True)):
             pictures = pictures.narrow(axis + 2, begin, n)
         return pictures
@@ -313,7 +340,24 @@ class Architecture(ABC):
     def exact_tangent(
         self, grid: Sequence[int], latent: Tensor | None = None, parametrisation: str = "ntk"
     ) -> Exact:
-        """The neural tangent kernel between all pixels of a small grid; see :meth:`exact_covariance`."""
+        """The neural tangent kernel of one output channel between all pixels of a small grid.
+
+        Parameters
+        ----------
+        grid, latent
+            As of :meth:`exact_covariance`.
+        parametrisation : "ntk" or "standard"
+            See :class:`~bayesdip.arch.Tangent`.
+
+        Returns
+        -------
+        Exact
+
+        Raises
+        ------
+        BayesDipError
+            As :meth:`exact_covariance`, and for an unknown parametrisation.
+        """
         K, start = self._exact_input(grid, latent)
         return self.layers(1, len(grid)).covariance(at_input(K, parametrisation)).theta.cropped(start, grid)
 
@@ -333,19 +377,41 @@ class Architecture(ABC):
         return of_picture(pad_reflecting(latent, *rule.margins(given))[0]), rule.window(given, grid)
 
     def describe(self) -> str:
-        """One line: the name, and every setting that is not the default; :func:`named` reads it back."""
+        """The name, and every setting that is not the default.
+
+        Returns
+        -------
+        str
+            One line, such as ``"skip(scales=2)"``; :func:`bayesdip.arch.named` reads it back.
+        """
         changed = [
             f"{f.name}={getattr(self, f.name)!r}" for f in fields(self) if getattr(self, f.name) != f.default
         ]
         return f"{self.name}({', '.join(changed)})"
 
     def to_dict(self) -> dict[str, Any]:
-        """All settings and the name, as plain values; :func:`from_dict` reads them back."""
+        """All settings and the name, as plain values.
+
+        Returns
+        -------
+        dict
+            :func:`bayesdip.arch.from_dict` reads it back.
+        """
         return {"name": self.name, **asdict(self)}
 
     @classmethod
     def with_settings(cls, settings: Mapping[str, Any]) -> Self:
-        """The description with these fields.
+        """The description with these settings.
+
+        Parameters
+        ----------
+        settings : mapping
+            From the name of a setting to its value; the others have their defaults.
+
+        Returns
+        -------
+        Architecture
+            Of this class.
 
         Raises
         ------

@@ -146,6 +146,8 @@ class ResNet(Architecture):
 
     Attributes
     ----------
+    width : int
+        Features of every convolution but the last (32 in the original).
     blocks : int
         Blocks of two convolutions without bias, each with a norm, around a shortcut.
     slope, padding
@@ -182,6 +184,8 @@ class Mixer(Architecture):
 
     Attributes
     ----------
+    width : int
+        Features of every patch.
     side : int
         Pixels per axis of the pictures that it makes.
     patch : int

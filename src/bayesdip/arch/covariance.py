@@ -55,6 +55,15 @@ class Filter:
         y(t) = sum_k taps[k] x(down t + k - start).
 
     Beyond its borders x is continued by its border pixels.
+
+    Attributes
+    ----------
+    taps : tuple of float
+        h.
+    up, down : int
+        Pixels of the finer grid per pixel of x, and per pixel of y.
+    start : int
+        The tap that lies on pixel 0.
     """
 
     taps: tuple[float, ...]
@@ -68,7 +77,17 @@ class Filter:
         return autocorrelation(self.taps)
 
     def matrix(self, size: int) -> Tensor:
-        """The filter on an axis of ``size`` pixels: (size', size), float64."""
+        """The filter as a matrix.
+
+        Parameters
+        ----------
+        size : int
+            Pixels of the axis.
+
+        Returns
+        -------
+        Tensor, float64, shape (size', size)
+        """
         whole = size * self.up + (self.down - 1 if len(self.taps) == 1 else 0)
         out = torch.zeros(whole // self.down, size, dtype=torch.float64)
         for t in range(out.shape[0]):
@@ -82,7 +101,16 @@ class Filter:
 class Covariance(ABC):
     """Covariance of one feature of a layer, and how many features the layer has.
 
-    Each method is what a kind of layer does to it, at infinite width.
+    The rule of a layer is one of these methods, or several in turn; each gives a new covariance of
+    the same form, at infinite width. A layer that needs another rule computes it from the form
+    that it is given (see :class:`~bayesdip.arch.TokenMixer`).
+
+    Attributes
+    ----------
+    features : int
+        How many features the layer has.
+    dims : int
+        Axes of the grid.
     """
 
     features: int
@@ -94,44 +122,141 @@ class Covariance(ABC):
 
     @abstractmethod
     def scaled(self, gain: float) -> Self:
-        """``gain * K``."""
+        """``gain * K``.
+
+        Parameters
+        ----------
+        gain : float
+            The square of a factor of the features.
+
+        Returns
+        -------
+        Covariance
+        """
 
     @abstractmethod
     def convolved(
         self, size: int, stride: int, padding: str, gain: float, bias: float, features: int
     ) -> Self:
-        """Trained filters of ``size`` taps per axis, independent weights of variance ``gain / fan_in``.
+        """Trained filters with independent weights: each tap adds its own copy of K.
 
-        ``bias`` is the variance of the trained biases; each tap adds its own copy of K.
+        Parameters
+        ----------
+        size, stride : int
+            Taps per axis, and pixels per pixel of the output.
+        padding : str
+            One of :data:`bayesdip.arch.padding.PADDINGS`.
+        gain : float
+            Variance of the weights times fan-in.
+        bias : float
+            Variance of the biases.
+        features : int
+            Of the output.
+
+        Returns
+        -------
+        Covariance
         """
 
     @abstractmethod
     def transposed(self, taps: int, gain: float, bias: float, features: int) -> Self:
-        """Trained transposed convolution, stride 2, ``taps`` per axis, weights as in ``convolved``."""
+        """Trained transposed convolution of stride 2.
+
+        Parameters
+        ----------
+        taps : int
+            Per axis.
+        gain, bias, features
+            As of :meth:`convolved`.
+
+        Returns
+        -------
+        Covariance
+        """
 
     @abstractmethod
     def filtered(self, filter: Filter) -> Self:
-        """A fixed filter, alike for every feature."""
+        """A fixed filter, the same for every feature.
+
+        Parameters
+        ----------
+        filter : Filter
+
+        Returns
+        -------
+        Covariance
+        """
 
     @abstractmethod
     def shuffled(self, factor: int, features: int) -> Self:
-        """``factor^dims`` independent features become the pixels of a cell."""
+        """Independent features become the pixels of a cell.
+
+        Parameters
+        ----------
+        factor : int
+            Pixels per axis of a cell.
+        features : int
+            Of the output: ``factor^dims`` times fewer.
+
+        Returns
+        -------
+        Covariance
+        """
 
     @abstractmethod
     def pointwise(self, activation: Nonlinearity) -> Self:
-        """The same nonlinearity at every pixel."""
+        """The same nonlinearity at every pixel.
+
+        Parameters
+        ----------
+        activation : Activation
+
+        Returns
+        -------
+        Covariance
+        """
 
     @abstractmethod
     def normalised(self, epsilon: float) -> Self:
-        """The mean of each feature over the grid subtracted, then divided by its standard deviation."""
+        """The mean of each feature over the grid subtracted, then divided by its standard deviation.
+
+        Parameters
+        ----------
+        epsilon : float
+            Added to the variance.
+
+        Returns
+        -------
+        Covariance
+        """
 
     @abstractmethod
     def joined(self, other: Self) -> Self:
-        """Features of both, side by side: the average of the two K, weighted by their counts."""
+        """Features of both, side by side: the average of the two K, weighted by their counts.
+
+        Parameters
+        ----------
+        other : Covariance
+            Of the same form and grid.
+
+        Returns
+        -------
+        Covariance
+        """
 
     @abstractmethod
     def added(self, other: Self) -> Self:
-        """Sum of two processes that are uncorrelated."""
+        """Sum of two processes that are uncorrelated.
+
+        Parameters
+        ----------
+        other : Covariance
+            Of the same form and grid.
+
+        Returns
+        -------
+        Covariance
+        """
 
 
 def autocorrelation(taps: Sequence[float]) -> list[float]:
@@ -150,6 +275,13 @@ def scale_quadrature(spread: Tensor, constant: float) -> tuple[Tensor, Tensor]:
         w(t) = exp(-constant t) prod_j (1 + 2 t spread_j)^(-1/2),
 
     where ``z_t`` is Gaussian with the variances ``1 / (1 + 2 t spread_j)``.
+
+    Parameters
+    ----------
+    spread : Tensor
+        ``spread_j``, not negative.
+    constant : float
+        Positive.
 
     Returns
     -------

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from bayesdip.arch.covariance import Covariance, Filter, Nonlinearity, along, scale_quadrature
-from bayesdip.arch.padding import continued
+from bayesdip.arch.padding import pad_all
 from bayesdip.arch.quasi_monte_carlo import Pushforward
 from bayesdip.arch.stationary import Stationary
 
@@ -97,9 +97,14 @@ class Exact(Covariance):
     def averaged(self, shape: Sequence[int] | None = None) -> Tensor:
         """The stationary covariance nearest to this one: its mean over all pairs with the same lag.
 
+        Parameters
+        ----------
+        shape : sequence of int, optional
+            How many lags of each axis; by default ``grid``.
+
         Returns
         -------
-        Tensor of the given shape (by default ``grid``), lags ``0, 1, ...`` of each axis; both
+        Tensor of that shape, lags ``0, 1, ...`` of each axis; both
         signs of each lag are averaged.
         """
         shape = self.grid if shape is None else tuple(shape)
@@ -115,7 +120,17 @@ class Exact(Covariance):
         return table
 
     def cropped(self, start: Sequence[int], grid: Sequence[int]) -> Self:
-        """The window of size ``grid`` that begins at ``start``."""
+        """The covariance on a window of the grid.
+
+        Parameters
+        ----------
+        start, grid : sequence of int
+            Its first pixel and its size on each axis.
+
+        Returns
+        -------
+        Exact
+        """
         window = tuple(slice(s, s + n) for s, n in zip(start, grid, strict=True))
         return self._with(self.table[window * 2], tuple(grid))
 
@@ -125,13 +140,13 @@ class Exact(Covariance):
     def convolved(
         self, size: int, stride: int, padding: str, gain: float, bias: float, features: int
     ) -> Self:
-        table = continued(self.table, size // 2, padding)
+        table = pad_all(self.table[None, None], size // 2, padding)[0, 0]
         grid = tuple(-(-n // stride) for n in self.grid)
         out = gain / size**self.dims * _sum_of_taps(table, size, stride, grid) + bias
         return replace(self._with(out, grid), features=features)
 
     def transposed(self, taps: int, gain: float, bias: float, features: int) -> Self:
-        table = continued(self.table, taps // 2 - 1, "replicate")
+        table = pad_all(self.table[None, None], taps // 2 - 1, "replicate")[0, 0]
         for axis in range(table.ndim):  # zeros between the pixels
             table = torch.stack((table, torch.zeros_like(table)), axis + 1).flatten(axis, axis + 1)
         grid = tuple(2 * n for n in self.grid)
@@ -164,11 +179,26 @@ class Exact(Covariance):
         return replace(out, pushforward=pushforward.then(activation.apply))
 
     def mapped(self, dual: Dual) -> Self:
-        """``dual(K(x, x'), K(x, x), K(x', x'))`` at every pair."""
+        """``dual(K(x, x'), K(x, x), K(x', x'))`` at every pair.
+
+        Parameters
+        ----------
+        dual : callable
+            As :meth:`bayesdip.arch.activations.Activation.dual`.
+
+        Returns
+        -------
+        Exact
+        """
         return self._with(_mapped(self.matrix, dual))
 
     def centred(self) -> Self:
-        """The mean over the grid subtracted from every picture."""
+        """The mean over the grid subtracted from every picture.
+
+        Returns
+        -------
+        Exact
+        """
         rows = self.matrix.mean(0, keepdim=True)
         return self._with(self.matrix - rows - rows.T + rows.mean())
 
@@ -178,6 +208,15 @@ class Exact(Covariance):
         In closed form where f is Gaussian, as it is after a convolution; s differs from
         picture to picture, the more so the coarser the grid. Elsewhere (after an upsampled
         activation) how much it differs is estimated from draws of the very process.
+
+        Parameters
+        ----------
+        epsilon : float
+            Added to the variance.
+
+        Returns
+        -------
+        Exact
         """
         if self.pushforward is not None:
             matrix = self.pushforward.ratio_moment(self.centred().matrix, epsilon)
@@ -196,7 +235,16 @@ class Exact(Covariance):
         )
 
     def mean_inverse_variance(self, epsilon: float) -> float:
-        """``E[1 / (s^2 + epsilon)]`` for the variance s^2 of a Gaussian picture over its pixels."""
+        """``E[1 / (s^2 + epsilon)]`` for the variance s^2 of a Gaussian picture over its pixels.
+
+        Parameters
+        ----------
+        epsilon : float
+
+        Returns
+        -------
+        float
+        """
         values = torch.linalg.eigvalsh(self.centred().matrix).clamp_min(0.0)
         return float(scale_quadrature(values / len(values), epsilon)[1].sum())
 
@@ -209,7 +257,16 @@ class Exact(Covariance):
         return self._with(self.matrix + other.matrix)
 
     def times(self, other: Self) -> Self:
-        """Product at every pair of pixels."""
+        """Product at every pair of pixels.
+
+        Parameters
+        ----------
+        other : Exact
+
+        Returns
+        -------
+        Exact
+        """
         return self._with(self.matrix * other.matrix)
 
     def _with(self, table: Tensor, grid: tuple[int, ...] | None = None) -> Self:
@@ -224,7 +281,18 @@ class Exact(Covariance):
 
 
 def of_stationary(K: Stationary, grid: Sequence[int]) -> Exact:
-    """A stationary covariance on a grid."""
+    """A stationary covariance on a grid.
+
+    Parameters
+    ----------
+    K : Stationary
+    grid : sequence of int
+        In pixels.
+
+    Returns
+    -------
+    Exact
+    """
     table = K.quadrant(tuple(grid))
     for axis, n in enumerate(grid):
         pixel = torch.arange(n)
@@ -237,6 +305,14 @@ def of_picture(picture: Tensor) -> Exact:
     """Second moment of a given picture (features, *grid): ``mean_c y_c(x) y_c(x')``.
 
     A convolution then gives a kernel between the patches of the picture.
+
+    Parameters
+    ----------
+    picture : Tensor, shape (features, *grid)
+
+    Returns
+    -------
+    Exact
     """
     flat = picture.flatten(1).to(torch.float64)
     return Exact(flat.T @ flat / len(flat), tuple(picture.shape[1:]), len(flat))

@@ -57,7 +57,17 @@ class ArchitectureKernel(Kernel):
         self.covariance(self.dims)
 
     def covariance(self, dims: int) -> Stationary:
-        """Its stationary form on grids of ``dims`` axes, not divided by its value at lag zero."""
+        """Its stationary form, not divided by its value at lag zero.
+
+        Parameters
+        ----------
+        dims : int
+            Axes of the grid.
+
+        Returns
+        -------
+        Stationary
+        """
         return _at_infinite_width(self.arch, dims, self.tangent)
 
     def quadrant(self, shape: Sequence[int]) -> Tensor:

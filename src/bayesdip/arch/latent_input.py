@@ -58,7 +58,17 @@ class LatentInput:
             )
 
     def features(self, dims: int) -> int:
-        """How many features it has on a grid of ``dims`` axes: a mesh has one for each axis."""
+        """How many features it has: a mesh has one for each axis.
+
+        Parameters
+        ----------
+        dims : int
+            Axes of the grid.
+
+        Returns
+        -------
+        int
+        """
         return dims if self.kind == "mesh" else self.depth
 
     def draw(self, grid: Sequence[int], batch: int = 1, generator: torch.Generator | None = None) -> Tensor:
@@ -100,6 +110,15 @@ class LatentInput:
         Smoothed, it is ``exp(-t^2 / (4 s^2))`` times its variance: the autocorrelation of a
         Gaussian of standard deviation s is a Gaussian of ``sqrt(2) s``.
 
+        Parameters
+        ----------
+        dims : int
+            Axes of the grid.
+
+        Returns
+        -------
+        Stationary
+
         Raises
         ------
         BayesDipError
@@ -115,7 +134,17 @@ class LatentInput:
         return fluctuation.added(white(dims, self.depth, 0.0, mean)).scaled(self.scale**2)
 
     def exact(self, grid: Sequence[int]) -> Exact:
-        """Covariance between all pixels of the input's grid; the second moment of the mesh."""
+        """Covariance between all pixels; of a mesh, the products of its coordinates.
+
+        Parameters
+        ----------
+        grid : sequence of int
+            Of the input, in pixels.
+
+        Returns
+        -------
+        Exact
+        """
         if self.kind == "mesh":
             return of_picture(self.draw(grid)[0])
         return of_stationary(self.covariance(len(grid)), grid)

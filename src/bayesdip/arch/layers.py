@@ -67,7 +67,17 @@ class Layer(ABC):
         """
 
     def features(self, features_in: int, dims: int) -> int:
-        """The number of features of the output; that of the input unless overridden."""
+        """The number of features of the output; that of the input unless overridden.
+
+        Parameters
+        ----------
+        features_in, dims : int
+            As of :meth:`module`.
+
+        Returns
+        -------
+        int
+        """
         return features_in
 
     @abstractmethod
@@ -91,7 +101,12 @@ class Layer(ABC):
         """
 
     def leaves(self) -> Iterator[Layer]:
-        """The layers of the tree in the order in which they act."""
+        """The layers of the tree in the order in which they act.
+
+        Yields
+        ------
+        Layer
+        """
         yield self
 
 

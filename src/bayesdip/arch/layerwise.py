@@ -32,7 +32,17 @@ class Stage:
     covariance: Stationary
 
     def correlation(self, lags: int) -> Tensor:
-        """Correlation at the lags ``0 .. lags - 1`` along the first axis; zero where there is no variance."""
+        """Correlation along the first axis; zero where there is no variance.
+
+        Parameters
+        ----------
+        lags : int
+            How many lags ``0, 1, ...``, in pixels.
+
+        Returns
+        -------
+        Tensor, float64, shape (lags,)
+        """
         line = self.covariance.quadrant((lags, *[1] * (self.covariance.dims - 1))).flatten()
         return line / line[0] if line[0] > 0 else line
 

@@ -33,21 +33,66 @@ class GridRule:
     magnification: int = 1
 
     def padded(self, size: int) -> int:
-        """The smallest workable axis that holds ``size`` input pixels."""
+        """The smallest workable axis.
+
+        Parameters
+        ----------
+        size : int
+            Input pixels that it must hold.
+
+        Returns
+        -------
+        int
+            Input pixels.
+        """
         return max(-(-size // self.multiple) * self.multiple, self.smallest)
 
     def input_axis(self, size: int) -> int:
-        """The smallest workable input axis whose output holds ``size`` pixels."""
+        """The smallest workable input axis for an output.
+
+        Parameters
+        ----------
+        size : int
+            Output pixels that it must give.
+
+        Returns
+        -------
+        int
+            Input pixels.
+        """
         return self.padded(-(-size // self.magnification))
 
     def margins(self, given: Sequence[int]) -> tuple[list[int], list[int]]:
-        """What an input of that grid is padded with, before and after, on each axis."""
+        """The padding of an input.
+
+        Parameters
+        ----------
+        given : sequence of int
+            The input's grid.
+
+        Returns
+        -------
+        before, after : list of int
+            Input pixels on each axis.
+        """
         extra = [self.padded(n) - n for n in given]
         before = [e // 2 for e in extra]
         return before, [e - b for e, b in zip(extra, before, strict=True)]
 
     def window(self, given: Sequence[int], wanted: Sequence[int]) -> list[int]:
-        """Where a picture of the grid ``wanted`` begins in the output for the padded input of grid ``given``.
+        """Where a picture lies in the output.
+
+        Parameters
+        ----------
+        given : sequence of int
+            The input's grid, before its padding.
+        wanted : sequence of int
+            The picture's grid.
+
+        Returns
+        -------
+        list of int
+            The first pixel of the picture on each axis of the output.
 
         Raises
         ------

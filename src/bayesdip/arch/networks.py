@@ -154,6 +154,8 @@ class Shuffle(Skip):
 
     Attributes
     ----------
+    scales, width, skip
+        As in ``Skip``, with defaults of its own.
     shuffled : int
         Features at full resolution.
     """
@@ -190,7 +192,12 @@ FIGURE6 = Skip(scales=2, width=1024, skip=4)
 
 
 def names() -> list[str]:
-    """The names of the architectures."""
+    """The names of the architectures.
+
+    Returns
+    -------
+    list of str
+    """
     return list(_NAMED)
 
 
@@ -201,6 +208,10 @@ def named(description: str) -> Architecture:
     ----------
     description : str
         ``"skip"``, or ``"skip(scales=2, width=64)"``, as :meth:`Architecture.describe` gives it.
+
+    Returns
+    -------
+    Architecture
 
     Raises
     ------
@@ -223,7 +234,16 @@ def named(description: str) -> Architecture:
 
 
 def from_dict(settings: Mapping[str, Any]) -> Architecture:
-    """The architecture with the settings that :meth:`Architecture.to_dict` gave; missing ones have their defaults.
+    """The architecture that :meth:`Architecture.to_dict` described.
+
+    Parameters
+    ----------
+    settings : mapping
+        ``name``, and settings; missing ones have their defaults.
+
+    Returns
+    -------
+    Architecture
 
     Raises
     ------
@@ -239,7 +259,16 @@ def from_dict(settings: Mapping[str, Any]) -> Architecture:
 
 
 def skip(**settings: Any) -> Skip:
-    """The network of Cheng et al. 2019; its settings are those of :class:`Skip` and :class:`Architecture`.
+    """The network of Cheng et al. 2019.
+
+    Parameters
+    ----------
+    **settings
+        Those of :class:`Skip` and :class:`Architecture`.
+
+    Returns
+    -------
+    Skip
 
     Raises
     ------
@@ -250,10 +279,30 @@ def skip(**settings: Any) -> Skip:
 
 
 def decoder(**settings: Any) -> Decoder:
-    """A decoder alone; its settings are those of :class:`Decoder`, its errors those of :func:`skip`."""
+    """A decoder alone.
+
+    Parameters
+    ----------
+    **settings
+        Those of :class:`Decoder` and :class:`Architecture`; errors as of :func:`skip`.
+
+    Returns
+    -------
+    Decoder
+    """
     return Decoder.with_settings(settings)
 
 
 def shuffle(**settings: Any) -> Shuffle:
-    """The fast network; its settings are those of :class:`Shuffle`, its errors those of :func:`skip`."""
+    """The fast network.
+
+    Parameters
+    ----------
+    **settings
+        Those of :class:`Shuffle` and :class:`Architecture`; errors as of :func:`skip`.
+
+    Returns
+    -------
+    Shuffle
+    """
     return Shuffle.with_settings(settings)

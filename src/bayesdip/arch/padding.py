@@ -8,14 +8,25 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+# What may stand beyond the borders of a picture.
 PADDINGS = ("reflection", "zero", "circular")
 
 
 def pad_reflecting(x: Tensor, before: Sequence[int], after: Sequence[int]) -> Tensor:
-    """Continue a picture (B, C, *grid) over its borders as a mirror would, the edge not doubled.
+    """Continue a picture over its borders as a mirror would, the edge not doubled.
 
     Any amount of padding is allowed: the mirror image is mirrored again where the picture
     is smaller than the padding, and an axis of one pixel is repeated.
+
+    Parameters
+    ----------
+    x : Tensor, shape (B, C, *grid)
+    before, after : sequence of int
+        Pixels on each axis.
+
+    Returns
+    -------
+    Tensor, shape (B, C, *grid')
     """
     grid = x.shape[2:]
     if not any(before) and not any(after):
@@ -29,31 +40,34 @@ def pad_reflecting(x: Tensor, before: Sequence[int], after: Sequence[int]) -> Te
 
 
 def pad_all(x: Tensor, amount: int, padding: str) -> Tensor:
-    """Pad every grid axis of ``x`` (B, C, *grid) by ``amount`` pixels on both sides."""
+    """Continue every grid axis over both borders.
+
+    Parameters
+    ----------
+    x : Tensor, shape (B, C, *grid)
+        A grid of any number of axes.
+    amount : int
+        Pixels on each side; circular padding by at most the size of an axis.
+    padding : str
+        One of :data:`PADDINGS`, or "replicate" for the border's own value.
+
+    Returns
+    -------
+    Tensor, shape (B, C, *grid')
+    """
     dims = x.ndim - 2
     if amount == 0:
         return x
     if padding == "reflection":
         return pad_reflecting(x, (amount,) * dims, (amount,) * dims)
-    if padding == "circular":
-        return F.pad(x, (amount, amount) * dims, mode="circular")
-    return F.pad(x, (amount, amount) * dims)
-
-
-def continued(table: Tensor, amount: int, padding: str) -> Tensor:
-    """Continue *every* axis of ``table`` by ``amount`` on both sides; ``padding`` or "replicate"."""
-    if amount == 0:
-        return table
     if padding == "zero":
-        return F.pad(table, (amount, amount) * table.ndim)
-    for axis, n in enumerate(table.shape):
-        position = torch.arange(-amount, n + amount, device=table.device)
-        if padding == "reflection":
-            position = _mirror(n, amount, amount, table.device)
-        else:
-            position = position % n if padding == "circular" else position.clamp(0, n - 1)
-        table = table.index_select(axis, position)
-    return table
+        return F.pad(x, (amount, amount) * dims)
+    if dims <= 3:
+        return F.pad(x, (amount, amount) * dims, mode=padding)
+    for axis, n in enumerate(x.shape[2:], 2):
+        position = torch.arange(-amount, n + amount, device=x.device)
+        x = x.index_select(axis, position % n if padding == "circular" else position.clamp(0, n - 1))
+    return x
 
 
 def crop(x: Tensor, before: Sequence[int], grid: Sequence[int]) -> Tensor:

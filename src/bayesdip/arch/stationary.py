@@ -57,7 +57,17 @@ class Stationary(Covariance):
         return float(self.far.mean())
 
     def quadrant(self, shape: Sequence[int]) -> Tensor:
-        """K at the lags ``0 .. shape[i] - 1`` of each axis."""
+        """K at the first lags of each axis.
+
+        Parameters
+        ----------
+        shape : sequence of int
+            How many lags ``0, 1, ...`` of each axis.
+
+        Returns
+        -------
+        Tensor, float64, of that shape
+        """
         out = self.far
         for axis, size in enumerate(shape):
             out = out.index_select(axis, torch.arange(size) % self.far.shape[axis])
@@ -92,12 +102,28 @@ class Stationary(Covariance):
         return self._with(table, torch.stack([part.far for part in parts]).sum(0))
 
     def mapped(self, dual: Dual) -> Self:
-        """``dual(K(t), K(0), K(0))`` at every lag."""
+        """``dual(K(t), K(0), K(0))`` at every lag.
+
+        Parameters
+        ----------
+        dual : callable
+            As :meth:`bayesdip.arch.activations.Activation.dual`.
+
+        Returns
+        -------
+        Stationary
+        """
         v = self.variance
         return self._with(dual(self.table, v, v), dual(self.far, v, v))
 
     def centred(self) -> Self:
-        """``K - K(inf)``: the mean over the grid subtracted."""
+        """The mean over the grid subtracted from every picture.
+
+        Returns
+        -------
+        Stationary
+            ``K - K(inf)``.
+        """
         mean = self.far.mean()
         return self._with(self.table - mean, self.far - mean)
 
@@ -107,23 +133,41 @@ class Stationary(Covariance):
         On an infinite grid all pictures have that variance, unless K alternates for ever:
         then the means of the phases are Gaussian variables that differ from picture to
         picture, and K' is the average over them.
+
+        Parameters
+        ----------
+        epsilon : float
+            Added to the variance.
+
+        Returns
+        -------
+        Stationary
         """
         centred = self.centred()
         phases, constant = centred._scale_of_one_picture(epsilon)
         if float(phases.sum()) < 1e-12 * constant:
             return centred.scaled(1 / float(centred.variance + epsilon))
-        local = centred.table - centred.quadrant_of_far(centred.table.shape)
+        local = centred.table - centred._quadrant_of_far(centred.table.shape)
         parts = []
         for t, weight in zip(*scale_quadrature(phases, constant), strict=True):
             far = torch.fft.ifftn(phases / (1 + 2 * t * phases)).real * phases.numel()
             part = Stationary(local, far, self.features)
-            parts.append(Stationary(weight * (local + part.quadrant_of_far(local.shape)), weight * far, 1))
+            parts.append(Stationary(weight * (local + part._quadrant_of_far(local.shape)), weight * far, 1))
         table = torch.stack([part.table for part in parts]).sum(0)
         far = torch.stack([part.far for part in parts]).sum(0)
         return replace(self, table=table, far=far, mixture=tuple(parts))
 
     def mean_inverse_variance(self, epsilon: float) -> float:
-        """``E[1 / (s^2 + epsilon)]`` for the variance s^2 of a picture over its pixels."""
+        """``E[1 / (s^2 + epsilon)]`` for the variance s^2 of a picture over its pixels.
+
+        Parameters
+        ----------
+        epsilon : float
+
+        Returns
+        -------
+        float
+        """
         return float(scale_quadrature(*self.centred()._scale_of_one_picture(epsilon))[1].sum())
 
     def _scale_of_one_picture(self, epsilon: float) -> tuple[Tensor, float]:
@@ -131,7 +175,7 @@ class Stationary(Covariance):
         phases = torch.fft.fftn(self.far).real.clamp_min(0.0) / self.far.numel()
         return phases, float(self.variance - self.far[(0,) * self.dims]) + epsilon
 
-    def quadrant_of_far(self, shape: Sequence[int]) -> Tensor:
+    def _quadrant_of_far(self, shape: Sequence[int]) -> Tensor:
         """The alternating part alone, at the lags ``0 .. shape[i] - 1``."""
         return replace(self, table=self.far[(slice(0, 1),) * self.dims]).quadrant(shape)
 
@@ -143,7 +187,16 @@ class Stationary(Covariance):
         return self._blended(other, total, total, self.features)
 
     def times(self, other: Self) -> Self:
-        """Product at every lag."""
+        """Product at every lag.
+
+        Parameters
+        ----------
+        other : Stationary
+
+        Returns
+        -------
+        Stationary
+        """
         shape, period = self._common(other)
         return self._with(
             self.quadrant(shape) * other.quadrant(shape), _tiled(self.far, period) * _tiled(other.far, period)
@@ -162,6 +215,11 @@ class Stationary(Covariance):
         ----------
         autocorrelation : sequence of float
             ``hh(0), hh(1), ..., hh(r)``; hh is even and zero beyond r.
+        up, down : int
+
+        Returns
+        -------
+        Stationary
         """
         rows = [_reach(n, len(autocorrelation) - 1, up, down) for n in self.table.shape]
         columns = [(down * (n - 1) + len(autocorrelation) - 1) // up + 1 for n in rows]

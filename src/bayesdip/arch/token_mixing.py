@@ -67,7 +67,17 @@ class TokenMixer(Layer):
         return replace(K, matrix=matrix, self_normalised=None, pushforward=None)
 
     def check_grid(self, grid: tuple[int, ...]) -> None:
-        """Raise where the layer is given another grid than its own."""
+        """Compare a grid with the layer's own.
+
+        Parameters
+        ----------
+        grid : tuple of int
+
+        Raises
+        ------
+        ShapeError
+            It is another.
+        """
         if tuple(grid) != self.grid:
             raise ShapeError(
                 f"A token-mixing layer for the grid {self.grid} was given the grid {tuple(grid)}; it has one "

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any, ClassVar, Never
 
 import torch
@@ -140,12 +140,9 @@ class ModuleArchitecture(Architecture):
         channels: int = 1,
         generator: torch.Generator | None = None,
     ) -> Tensor:
-        pictures = []
+        unsquashed, pictures = replace(self, output="linear"), []
         for _ in range(count):
-            body = self.layers(channels, len(grid)).module(
-                self.latent_input.features(len(grid)), len(grid), generator
-            )
-            network = Network(self, body, channels, len(grid))
+            network = unsquashed.build(channels, len(grid), generator=generator)
             with torch.no_grad():
                 pictures.append(network(network.new_input(grid, generator), grid))
         return torch.cat(pictures)
@@ -155,7 +152,13 @@ class ModuleArchitecture(Architecture):
         return f"from_module({name})"
 
     def to_dict(self) -> dict[str, Any]:
-        """The settings as plain values; the factory, which cannot be read back, by its name."""
+        """The settings as plain values.
+
+        Returns
+        -------
+        dict
+            It cannot be read back: the factory is there by its name only.
+        """
         settings = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "width"}
         return {"name": self.name, **settings, "factory": self.describe()}
 

@@ -85,7 +85,14 @@ class Kernel(ABC):
 
 @dataclass(frozen=True)
 class Scaled(Kernel):
-    """``variance * kernel``."""
+    """``variance * kernel``.
+
+    Attributes
+    ----------
+    kernel : Kernel
+    variance : float
+        Not negative.
+    """
 
     kernel: Kernel
     variance: float
@@ -100,7 +107,12 @@ class Scaled(Kernel):
 
 @dataclass(frozen=True)
 class Sum(Kernel):
-    """The kernel of a sum of independent processes: ``sum_i K_i``."""
+    """The kernel of a sum of independent processes: ``sum_i K_i``.
+
+    Attributes
+    ----------
+    terms : tuple of Kernel
+    """
 
     terms: tuple[Kernel, ...]
 
@@ -114,7 +126,12 @@ class Sum(Kernel):
 
 @dataclass(frozen=True)
 class Product(Kernel):
-    """The kernel of a pointwise product of independent zero-mean processes: ``prod_i K_i``."""
+    """The kernel of a pointwise product of independent zero-mean processes: ``prod_i K_i``.
+
+    Attributes
+    ----------
+    factors : tuple of Kernel
+    """
 
     factors: tuple[Kernel, ...]
 
@@ -174,7 +191,17 @@ class Isotropic(Kernel):
 
     @abstractmethod
     def profile(self, squared: Tensor) -> Tensor:
-        """The covariance where the squared lag, in squared lengthscales, is `squared`."""
+        """The covariance as a function of the distance.
+
+        Parameters
+        ----------
+        squared : Tensor, float64
+            Squared lag, in squared lengthscales.
+
+        Returns
+        -------
+        Tensor, float64, of that shape
+        """
 
     def quadrant(self, shape: Sequence[int]) -> Tensor:
         squared = torch.zeros((), dtype=torch.float64)
@@ -312,7 +339,12 @@ DEFAULTS: dict[str, Kernel] = {
 
 
 def names() -> list[str]:
-    """The names that :func:`named` knows."""
+    """The names that :func:`named` knows.
+
+    Returns
+    -------
+    list of str
+    """
     return list(DEFAULTS)
 
 
@@ -323,6 +355,10 @@ def named(name: str) -> Kernel:
     ----------
     name : str
         One of :func:`names`.
+
+    Returns
+    -------
+    Kernel
 
     Raises
     ------
