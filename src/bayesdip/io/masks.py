@@ -50,7 +50,7 @@ def read_mask(path: FilePath, shape: tuple[int, ...], orientation: int = 1) -> N
 
 
 def check_mask(mask: NDArray[np.bool_], path: FilePath) -> None:
-    """Raise FileError if nothing is missing, or nothing is known.
+    """Refuse a mask that leaves nothing missing, or nothing known.
 
     Parameters
     ----------
@@ -58,6 +58,11 @@ def check_mask(mask: NDArray[np.bool_], path: FilePath) -> None:
         True where the pixel is missing.
     path : path-like
         The file it came from, for the message.
+
+    Raises
+    ------
+    FileError
+        If the mask is the same everywhere.
     """
     if not mask.any():
         given, expected = "the mask has nothing missing (no pixel is white)", "white where to fill in is"
@@ -117,6 +122,7 @@ def _size(grid: tuple[int, ...]) -> str:
 
 
 def _white(pixels: Array) -> float:
+    """Return the value that stands for white in a mask of these samples."""
     largest = float(pixels.max())
     if pixels.dtype.kind in "ui" and largest > 1:
         return full_scale(pixels.dtype)

@@ -184,6 +184,10 @@ def kernel_figure(title: str, values: Array, spectrum: Array, stages: Sequence[S
         What ``arch.layerwise_covariance`` gives.
     lags : int
         How many lags to show of each stage.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
     """
     figure = Figure(figsize=(13, max(4.2, 0.16 * len(stages))), layout="constrained")
     over_lags, over_frequencies, by_layer = figure.subplots(1, 3, width_ratios=(1, 1, 1.5))
@@ -209,6 +213,10 @@ def draws_figure(title: str, rows: Sequence[tuple[str, Array]]) -> Figure:
     ----------
     rows : sequence of (name, draws)
         Draws of shape (count, M) or (count, M, N).
+
+    Returns
+    -------
+    matplotlib.figure.Figure
     """
     count = max(len(draws) for _, draws in rows)
     figure = Figure(figsize=(1.8 * count + 0.6, 2.0 * len(rows) + 0.5), layout="constrained")
