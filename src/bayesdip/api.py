@@ -2,27 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any, TypedDict, Unpack
 
 import numpy as np
-import torch
 from numpy.typing import ArrayLike
 from torch import Tensor
 
 from bayesdip import holdout, methods
-from bayesdip.errors import BayesDipError, NonFiniteError, ShapeError
-from bayesdip.layout import Layout
+from bayesdip.errors import BayesDipError
+from bayesdip.inputs import Inputs, Level, Sigma
 from bayesdip.methods import Method
-from bayesdip.noise import Gaussian, Noise, detect_clipping, estimate_sigma
-from bayesdip.operators import Blur, Downsample, Identity, Mask, Operator
+from bayesdip.noise import Noise
+from bayesdip.operators import Operator
 from bayesdip.problem import Problem
 from bayesdip.progress import Callback, Progress
 from bayesdip.result import Restoration
 
 AUTO = "auto"
-Level = float | tuple[float, ...]
-Sigma = Level | None
 
 
 class Options(TypedDict, total=False):
@@ -90,10 +86,7 @@ def denoise(
     NonFiniteError
         The picture holds NaN or infinity.
     """
-    array, layout = _as_array(image, channel_axis)
-    picture = _finite(layout.to_tensor(array))
-    noise = _noise_of(noise, sigma, picture)
-    return _restored(picture, Identity(tuple(picture.shape[1:])), noise, layout, options)
+    return _restored(Inputs.denoising(image, sigma, noise, channel_axis), options)
 
 
 def inpaint(
@@ -132,22 +125,7 @@ def inpaint(
     NonFiniteError
         A known pixel is NaN or infinite, and ``missing="nan"`` was not asked for.
     """
-    if missing not in (None, "nan"):
-        raise BayesDipError(f"missing is {missing!r}: expected 'nan' or None")
-    array, layout = _as_array(image, channel_axis)
-    picture = layout.to_tensor(array)
-    gone = _missing(mask, array, layout, tuple(picture.shape[1:]))
-    if missing == "nan":
-        gone = gone | ~torch.isfinite(picture)
-    gone = gone.expand(picture.shape) if gone.ndim == picture.ndim else gone
-    if not gone.any():
-        raise BayesDipError("no pixel is missing: give a mask that is True (white) where a pixel is missing")
-    if gone.all():
-        raise BayesDipError(
-            "every pixel is missing: give a mask that is False (black) where a pixel is known"
-        )
-    picture = _finite(torch.where(gone, 0.0, picture))
-    return _restored(picture, Mask(gone, picture.shape[1:]), _one_of_two(noise, sigma), layout, options)
+    return _restored(Inputs.inpainting(image, mask, sigma, noise, missing, channel_axis), options)
 
 
 def upscale(
@@ -175,13 +153,7 @@ def upscale(
     image, channel_axis, **options
         As in :func:`denoise`.
     """
-    array, layout = _as_array(image, channel_axis)
-    picture = _finite(layout.to_tensor(array))
-    if isinstance(factor, bool) or not isinstance(factor, int | np.integer) or factor < 1:
-        raise BayesDipError(f"factor is {factor}: expected a whole number of at least 1")
-    large = tuple(n * int(factor) for n in picture.shape[1:])
-    operator = Downsample(large, int(factor), kind)
-    return _restored(picture, operator, _one_of_two(noise, sigma), layout, options)
+    return _restored(Inputs.upscaling(image, factor, kind, sigma, noise, channel_axis), options)
 
 
 def deblur(
@@ -210,13 +182,7 @@ def deblur(
     image, channel_axis, **options
         As in :func:`denoise`.
     """
-    array, layout = _as_array(image, channel_axis)
-    picture = _finite(layout.to_tensor(array))
-    spread = np.asarray(psf, dtype=np.float64)
-    if not np.isfinite(spread).all() or spread.sum() <= 0:
-        raise BayesDipError("psf does not have a finite, positive sum: expected the blur of one bright point")
-    operator = Blur(tuple(picture.shape[1:]), torch.from_numpy(spread / spread.sum()), boundary)
-    return _restored(picture, operator, _noise_of(noise, sigma, picture), layout, options)
+    return _restored(Inputs.deblurring(image, psf, sigma, noise, boundary, channel_axis), options)
 
 
 def restore(
@@ -254,41 +220,16 @@ def restore(
     NonFiniteError
         An observed value is NaN or infinite.
     """
-    array = np.asarray(y)
-    if np.iscomplexobj(array):
-        array, channel_axis = _pairs(array, channel_axis)
-    layout = Layout.of(array, channel_axis, known=True)
-    data = layout.to_tensor(array)
-    channels = operator.output_channels
-    if tuple(data.shape[1:]) != tuple(operator.output_shape) or channels not in (None, data.shape[0]):
-        wanted = f"{tuple(operator.output_shape)}" + (
-            "" if channels is None else f" with {channels} channels"
-        )
-        raise ShapeError(
-            f"y has the grid {tuple(data.shape[1:])} with {data.shape[0]} channels, but the operator gives {wanted}: "
-            "make the operator for the picture's grid, and say channel_axis if y has channels"
-        )
-    observed = operator.observed.expand(data.shape)
-    out = layout
-    if operator.input_channels is not None:
-        out = Layout(None if operator.input_channels == 1 else -1, layout.dtype)
-    return _restored(_finite(torch.where(observed, data, 0.0)), operator, noise, out, options)
+    return _restored(Inputs.restoring(y, operator, noise, channel_axis), options)
 
 
-def _restored(
-    data: Tensor, operator: Operator, noise: Noise, layout: Layout, options: Options
-) -> Restoration:
-    """Data in their own scale, float64 (C, *operator.output_shape), to the result in the user's layout."""
-    problem = Problem.from_data(data, operator, noise)
+def _restored(inputs: Inputs, options: Options) -> Restoration:
+    """What the method makes of the inputs, in the user's layout."""
+    problem, layout, units = inputs.problem, inputs.layout, inputs.problem.units
     method, why = _method(problem, options)
     method.check(problem)
     method = method.resolved(problem)
-    units = problem.units
-
-    def to_user(picture: Tensor) -> np.ndarray[Any, Any]:
-        return layout.cast(layout.to_array(units.to_own(picture)))
-
-    progress = Progress(options.get("callback"), options.get("time_budget"), to_user=to_user)
+    progress = Progress(options.get("callback"), options.get("time_budget"), to_user=inputs.to_user)
     with progress.interruptible():
         found = holdout.run(method, problem, progress)
     posterior, calibration = found.posterior, found.calibration
@@ -300,19 +241,19 @@ def _restored(
         return None if own is None else layout.to_array(own * units.scale).astype(np.float32)
 
     return Restoration(
-        mean=to_user(posterior.mean),
+        mean=inputs.to_user(posterior.mean),
         std=std(found.std),
         raw_std=std(posterior.std),
-        samples=layout.cast(layout.to_array(units.to_own(samples), lead=1)),
+        samples=inputs.to_user(samples, lead=1),
         trace=posterior.trace,
-        sigma=_sigma(noise),
+        sigma=inputs.sigma,
         held_out=None if found.error is None else found.error * units.scale,
         held_out_count=found.count,
         seconds=progress.elapsed,
         stopped=progress.stop_reason or posterior.stopped,
         method=method.name,
         why=f"{method.summary}: {why}",
-        settings=method.to_dict() | {"operator": repr(operator), "noise": noise.describe()},
+        settings=method.to_dict() | {"operator": repr(problem.operator), "noise": inputs.noise.describe()},
         info=posterior.info,
         channel_axis=layout.channel_axis,
         calibration=None if calibration is None else calibration.rescaled(units.shift, units.scale),
@@ -339,70 +280,3 @@ def _method(problem: Problem, options: Options) -> tuple[Method, str]:
         return methods.with_options(choice.method, **shared), choice.why
     methods.one_of("method", asked, (AUTO, *methods.NAMES))
     return methods.create(asked, **shared), "as asked for"
-
-
-def _as_array(image: ArrayLike, channel_axis: int | None) -> tuple[np.ndarray[Any, Any], Layout]:
-    array = np.asarray(image)
-    return array, Layout.of(array, channel_axis)
-
-
-def _pairs(array: np.ndarray[Any, Any], channel_axis: int | None) -> tuple[np.ndarray[Any, Any], int]:
-    """Complex data as pairs of reals: real parts of all channels, then imaginary parts, on the last axis."""
-    channels = array[..., None] if channel_axis is None else np.moveaxis(array, channel_axis, -1)
-    return np.concatenate([channels.real, channels.imag], axis=-1), -1
-
-
-def _finite(picture: Tensor) -> Tensor:
-    bad = int((~torch.isfinite(picture)).sum())
-    if bad:
-        raise NonFiniteError(
-            f"the picture holds {bad} value{'s' * (bad > 1)} that {'are' if bad > 1 else 'is'} NaN or infinite: "
-            "inpaint with missing='nan' (on the command line --missing nan) can fill them in"
-        )
-    return picture
-
-
-def _noise_of(noise: Noise | None, sigma: Sigma, picture: Tensor) -> Noise:
-    """The noise that was given; else Gaussian noise of that sigma, or of the estimated one.
-
-    Clipped where the picture shows that it was.
-    """
-    if noise is not None:
-        return _one_of_two(noise, 0.0 if sigma is None else sigma)
-    gaussian = _gaussian(estimate_sigma(picture) if sigma is None else sigma)
-    return gaussian if gaussian.is_exact else replace(gaussian, clipped=detect_clipping(picture))
-
-
-def _one_of_two(noise: Noise | None, sigma: Level) -> Noise:
-    if noise is None:
-        return _gaussian(sigma)
-    if np.any(sigma):
-        raise BayesDipError(f"noise={noise!r} and sigma={sigma} were both given: expected one of the two")
-    return noise
-
-
-def _gaussian(sigma: Level) -> Gaussian:
-    return Gaussian(tuple(sigma) if isinstance(sigma, tuple | list) else sigma)
-
-
-def _sigma(noise: Noise) -> tuple[float, ...] | None:
-    """The standard deviation that a user would name, if there is one."""
-    if not isinstance(noise, Gaussian) or isinstance(noise.sigma, Tensor):
-        return None
-    return noise.sigma if isinstance(noise.sigma, tuple) else (noise.sigma,)
-
-
-def _missing(
-    mask: ArrayLike | None, image: np.ndarray[Any, Any], layout: Layout, grid: tuple[int, ...]
-) -> Tensor:
-    """The mask as a bool tensor, shape ``grid`` or (C, *grid)."""
-    if mask is None:
-        return torch.zeros(grid, dtype=torch.bool)
-    array = np.asarray(mask)
-    if array.shape == image.shape and layout.channel_axis is not None:
-        return layout.to_tensor(array.astype(bool)).bool()
-    if array.shape != grid:
-        raise ShapeError(
-            f"the mask has shape {array.shape}, but the picture's grid is {grid}: they must be alike"
-        )
-    return torch.from_numpy(np.ascontiguousarray(array.astype(bool)))

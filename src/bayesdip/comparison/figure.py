@@ -59,7 +59,7 @@ def _panels(comparison: Comparison) -> list[tuple[str, Levels]]:
 
 def _levels(comparison: Comparison, picture: Array | None) -> Levels:
     """8 bits, channels last, all on the scale of the best restoration."""
-    axis, best = comparison.setup.layout.channel_axis, comparison.best.restored
+    axis, best = comparison.setup.channel_axis, comparison.best.restored
     assert picture is not None and best is not None
     if axis is not None:
         picture, best = np.moveaxis(picture, axis, -1), np.moveaxis(best, axis, -1)

@@ -150,7 +150,7 @@ class Comparison:
         return {
             "task": setup.task,
             "shape": list(setup.given.shape),
-            "noise": setup.noise.describe(),
+            "noise": setup.inputs.noise.describe(),
             "sigma": None if setup.sigma is None else list(setup.sigma),
             "sigma_estimated": setup.sigma_estimated,
             "peak": setup.peak,
@@ -175,11 +175,11 @@ def _entry(setup: Setup, evaluation: Evaluation, best: Evaluation, weights: Floa
     candidate, score = evaluation.candidate, evaluation.score
     if evaluation.why or evaluation.restored is None:
         return Entry(candidate.name, candidate.ours, why=evaluation.why)
-    restored = setup.to_own(evaluation.restored)
+    restored = setup.to_user(evaluation.restored)
     error, scale = mean_error(score, weights), setup.problem.units.scale
     judged = None
     if setup.truth is not None:
-        judged = quality(restored, setup.truth, setup.peak, setup.layout.channel_axis)
+        judged = quality(restored, setup.truth, setup.peak, setup.channel_axis)
     return Entry(
         candidate.name,
         candidate.ours,

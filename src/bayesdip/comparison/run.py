@@ -11,9 +11,10 @@ from bayesdip.baselines import Baseline
 from bayesdip.comparison.candidates import candidates
 from bayesdip.comparison.elimination import eliminate
 from bayesdip.comparison.ranking import Comparison, conclude
-from bayesdip.comparison.setup import Sigma, set_up
+from bayesdip.comparison.setup import set_up
 from bayesdip.comparison.splits import ESTIMATORS, can_recorrupt
 from bayesdip.errors import BayesDipError
+from bayesdip.inputs import Sigma
 from bayesdip.methods import Method, one_of, pick_device
 from bayesdip.noise import Noise
 
