@@ -157,7 +157,7 @@ def restored(clean: Tensor, y: Tensor, noise: Noise, steps: int = 150) -> float:
 
     tiny = arch.skip(scales=2, width=16, skip=2)
     grid = tuple(y.shape[1:])
-    target = Energy.pose(Problem(y, Identity(grid), noise), tiny, seeded(), "cpu")
+    target = Energy.of(Problem(y, Identity(grid), noise), tiny, seeded(), "cpu")
     stepper = AdamStepper(target, seeded(), learning_rate=0.02, input_noise=0.03)
     average = None
     errors = []
@@ -189,7 +189,7 @@ def test_with_speckle_its_own_likelihood_restores_better_than_gaussian_noise() -
     def error_in_the_dark(noise: Noise) -> float:
         from bayesdip import arch
 
-        target = Energy.pose(
+        target = Energy.of(
             Problem(y, Identity((32, 32)), noise), arch.skip(scales=2, width=16, skip=2), seeded(), "cpu"
         )
         stepper = AdamStepper(target, seeded(), learning_rate=0.02, input_noise=0.03)

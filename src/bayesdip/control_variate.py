@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
-from torch.nn.functional import avg_pool1d, avg_pool2d, avg_pool3d
 
 from bayesdip.dct_thresholding import shrink
+from bayesdip.window import window_sum
 
 # Side of the window over which the control is averaged.
 WINDOW = {1: 33, 2: 9, 3: 5}
@@ -54,9 +54,6 @@ def reduced_squares(
 
 
 def local_sum(x: Tensor) -> Tensor:
-    """Mean over a window around each entry of (C, *grid), zeros beyond the border; as long as a short axis at most."""
-    dims = x.ndim - 1
-    widths = [min(WINDOW[dims], n - 1 + n % 2) for n in x.shape[1:]]  # odd
-    pool = {1: avg_pool1d, 2: avg_pool2d, 3: avg_pool3d}[dims]
-    found: Tensor = pool(x, widths, stride=1, padding=[width // 2 for width in widths])
-    return found
+    """Sum over a window around each entry of (C, *grid), zeros beyond the border; as long as a short axis at most."""
+    width = WINDOW[x.ndim - 1]
+    return window_sum(x, [min(width, n - 1 + n % 2) for n in x.shape[1:]])  # odd

@@ -1,21 +1,26 @@
-"""Whether data were cut off at the ends of their range, told by the pile that this leaves there."""
+"""Whether data were cut off at the ends of their range, by the pile of equal values that this leaves there."""
 
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import torch
-from torch import Tensor
 
-FEWEST = 3  # entries at an end of the range
-PILE = 2e-4  # and their least share of all entries
-NEIGHBOURS = 3  # next values inwards
-# times as many entries as at any of these. Noise thins out towards the end of its range, and two
+from bayesdip.noise.estimate import PILE, finite_entries
+
+# Entries: no fewer at an end of the range are a pile.
+FEWEST = 3
+# Next values inwards that the end of the range is compared with.
+INWARDS = 3
+# Times as many entries at the end as at any of these. Noise thins out towards the end of its range, and two
 # neighbouring values differ by chance alone; clipping heaps a whole tail on one value.
 STEEPNESS = 2.0
 
 
-def detect_clipping(y: Tensor, observed: Tensor | None = None) -> tuple[float, float]:
+def detect_clipping(
+    image: Any, observed: Any = None, *, channel_axis: int | None = None
+) -> tuple[float, float]:
     """The levels at which noisy data were clipped, for ``Gaussian(sigma, clipped=...)``.
 
     A level is the lowest (highest) value of all channels, where it is much more frequent than
@@ -26,22 +31,31 @@ def detect_clipping(y: Tensor, observed: Tensor | None = None) -> tuple[float, f
 
     Parameters
     ----------
-    y : Tensor, shape (C, *grid)
-    observed : Tensor of bool, broadcastable to `y`, optional
-        False where `y` means nothing. Entries that are not finite never count.
+    image : array or Tensor
+        Of any real or integer type.
+    observed : array or Tensor of bool, optional
+        False where the picture means nothing: of the picture's shape, or without the channel axis. Entries that are
+        not finite never count.
+    channel_axis : int, optional
+        The axis of the channels. None: an array has none, and a tensor has it first.
 
     Returns
     -------
     (float, float)
         ``-inf`` or ``inf`` where nothing was clipped.
+
+    Raises
+    ------
+    ShapeError
+        If `image` has no axis beside its channels, or not the channel axis named.
     """
-    seen = y.isfinite() if observed is None else y.isfinite() & observed.to(y.device)
-    values, counts = torch.unique(y[seen], return_counts=True)
-    if len(values) <= NEIGHBOURS:  # two or three levels: a drawing, whose ends are its own
+    picture, seen = finite_entries(image, channel_axis, observed)
+    values, counts = torch.unique(picture[seen].double(), return_counts=True)
+    if len(values) <= INWARDS:  # two or three levels: a drawing, whose ends are its own
         return -math.inf, math.inf
     many = max(FEWEST, PILE * int(counts.sum()))
     low, high = (
-        int(c[0]) >= many and int(c[0]) > STEEPNESS * int(c[1 : 1 + NEIGHBOURS].max())
+        int(c[0]) >= many and int(c[0]) > STEEPNESS * int(c[1 : 1 + INWARDS].max())
         for c in (counts, counts.flip(0))
     )
     return float(values[0]) if low else -math.inf, float(values[-1]) if high else math.inf

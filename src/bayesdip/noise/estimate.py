@@ -15,42 +15,60 @@ hold on textures and on files with 8 bits:
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from bayesdip.errors import ShapeError
+from bayesdip.arrays import as_tensor, channels_first
 from bayesdip.noise.gaussian import clipped_moments
 
 Array = NDArray[np.float64]
 
-WIDTH = {1: 9, 2: 5, 3: 3}  # of the largest windows, by the number of axes
-MAX_WINDOWS = 16_000  # more cost time and no longer change the second digit
-WINDOWS_PER_ENTRY = 8  # fewer than this, times a window's entries, say too little about its covariance
-MAX_CHANNELS = 4  # taken together: with more, small pictures have too few windows
-FLAT_QUANTILE = 3.09  # standard normal, 99.9%: one flat window in a thousand passes for textured
-CLEAR_OF_CLIPPING = 3.0  # standard deviations
-PILE = 2e-4  # the share of entries at an end of the range from which on it was clipped there
-BLANK = 0.1  # the least share of windows that must not be blank for the blank ones to be left out
-CHI_SQUARE_MEDIAN = 0.4549  # of one degree of freedom
-LEAST_SHARE = 0.2  # of the variance; where clipping left less, it cannot be told how much there was
-CORRELATED = 0.6  # channels that together show less noise than this, relative to each alone, share theirs
+# The constants were set on scikit-image's own pictures, with noise of standard deviation 10 to 50 of 255.
+# Side of the largest windows, in pixels, by the number of axes.
+WIDTH = {1: 9, 2: 5, 3: 3}
+# Windows: more cost time and no longer change the second digit.
+MAX_WINDOWS = 16_000
+# Fewer windows than this, times a window's entries, say too little about their covariance.
+WINDOWS_PER_ENTRY = 8
+# Channels taken together: with more, small pictures have too few windows.
+MAX_CHANNELS = 4
+# Standard normal quantile of 99.9%: one flat window in a thousand passes for textured.
+FLAT_QUANTILE = 3.09
+# Distance of a window's mean from a clipped end, in standard deviations of the noise.
+CLEAR_OF_CLIPPING = 3.0
+# The share of entries at an end of the range from which on it was clipped there.
+PILE = 2e-4
+# The least share of windows that must not be blank for the blank ones to be left out.
+BLANK = 0.1
+# Median of chi-square with one degree of freedom.
+CHI_SQUARE_MEDIAN = 0.4549
+# Least share of the variance: where clipping left less, the data do not say how much there was.
+LEAST_SHARE = 0.2
+# Channels that together show less noise than this, relative to each alone, share theirs.
+CORRELATED = 0.6
 
 
 def estimate_sigma(
-    picture: Tensor, per_channel: bool = False, observed: Tensor | None = None
+    image: Any, *, channel_axis: int | None = None, per_channel: bool = False, observed: Any = None
 ) -> float | tuple[float, ...]:
     """Standard deviation of the white Gaussian noise on a picture, in the picture's units.
 
     Parameters
     ----------
-    picture : Tensor, shape (C, *grid)
-        Any size and range; clipping at both ends of a file's range is recognised and made up for.
+    image : array or Tensor
+        Any size, range and real or integer type; clipping at both ends of a file's range is recognised and made up
+        for.
+    channel_axis : int, optional
+        The axis of the channels. None: an array has none, and a tensor has it first.
     per_channel : bool
         Give one for each channel, rather than their root mean square.
-    observed : Tensor of bool, broadcastable to (C, *grid), optional
-        False where the picture means nothing. Entries that are not finite never count.
+    observed : array or Tensor of bool, optional
+        False where the picture means nothing: of the picture's shape, or without the channel axis. Entries that are
+        not finite never count.
 
     Returns
     -------
@@ -60,14 +78,18 @@ def estimate_sigma(
     Raises
     ------
     ShapeError
-        If `picture` has no axis beside its channels.
+        If `image` has no axis beside its channels, or not the channel axis named.
+
+    Examples
+    --------
+    >>> import numpy as np, bayesdip as bd
+    >>> noisy = np.random.default_rng(0).normal(100.0, 5.0, (64, 64, 3))
+    >>> round(bd.estimate_sigma(noisy, channel_axis=-1))
+    5
     """
-    if picture.ndim < 2 or picture.numel() == 0:
-        raise ShapeError(
-            f"the picture has shape {tuple(picture.shape)}: expected (channels, *grid); add a channel axis"
-        )
+    picture, seen = finite_entries(image, channel_axis, observed)
     picture = picture.detach().to("cpu", torch.promote_types(picture.dtype, torch.float32))
-    seen = picture.isfinite() if observed is None else picture.isfinite() & observed.cpu()
+    seen = seen.cpu()
     grid = [n for n in picture.shape[1:] if n > 1] or [1]
     picture = torch.where(seen, picture, 0.0).reshape(-1, *grid)
     seen = seen.reshape(-1, *grid)
@@ -83,6 +105,17 @@ def estimate_sigma(
     if per_channel:
         return tuple(float(level) for level in levels)
     return float(np.sqrt(np.mean(levels[noisy] ** 2))) if len(noisy) else 0.0
+
+
+def finite_entries(image: Any, channel_axis: int | None, observed: Any) -> tuple[Tensor, Tensor]:
+    """A picture (C, *grid), and which of its entries are finite and observed, of the same shape."""
+    picture = channels_first(image, channel_axis)
+    if observed is None:
+        return picture, picture.isfinite()
+    seen = as_tensor(observed).to(picture.device)
+    if channel_axis is not None and seen.ndim == picture.ndim:
+        seen = seen.movedim(channel_axis, 0)
+    return picture, picture.isfinite() & seen
 
 
 def _level(picture: Tensor, seen: Tensor) -> float:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 
+from bayesdip.arrays import as_tensor
 from bayesdip.errors import BayesDipError, ShapeError
 from bayesdip.noise.noise import Noise, check_scale, check_spread, normal_like
 
@@ -24,7 +26,7 @@ class Gaussian(Noise):
 
     Parameters
     ----------
-    sigma : float, tuple of float, or Tensor
+    sigma : float, tuple of float, or Tensor or array
         One number, one for each channel, or one for each entry (broadcastable to (C, *grid)).
         Zero is allowed, and means exact data: then there is a variance but no likelihood.
     clipped : (float, float)
@@ -38,10 +40,15 @@ class Gaussian(Noise):
         If `sigma` is negative or not finite, or the levels are not in order.
     """
 
-    sigma: float | tuple[float, ...] | Tensor
+    sigma: float | tuple[float, ...] | Tensor  # arrays too, which become tensors
     clipped: tuple[float, float] = UNCLIPPED
 
     def __post_init__(self) -> None:
+        if isinstance(self.sigma, np.ndarray):
+            sigma = as_tensor(self.sigma.astype(np.float64)) if self.sigma.ndim else float(self.sigma)
+            object.__setattr__(self, "sigma", sigma)
+        elif isinstance(self.sigma, list):
+            object.__setattr__(self, "sigma", tuple(self.sigma))
         if not self.clipped[0] < self.clipped[1]:
             raise BayesDipError(
                 f"clipped is {self.clipped}: expected a lower and a higher level; give the ends of the data's "
@@ -66,7 +73,7 @@ class Gaussian(Noise):
     def is_clipped(self) -> bool:
         return self.clipped != UNCLIPPED
 
-    def _loss(self, prediction: Tensor, y: Tensor) -> Tensor:
+    def loss(self, prediction: Tensor, y: Tensor) -> Tensor:
         """``z^2 / 2`` with ``z = (y - prediction) / sigma``, and ``-log Phi(-+z)`` at a level.
 
         The latter is the probability to be at the level or beyond (Tobin, Econometrica 1958): a

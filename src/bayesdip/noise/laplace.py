@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from bayesdip.errors import BayesDipError
-from bayesdip.noise.noise import Noise, check_scale, check_spread, window_median
+from bayesdip.noise.noise import Noise, check_scale, check_spread, local_median
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class Laplace(Noise):
     def is_gaussian_like(self) -> bool:
         return False
 
-    def _loss(self, prediction: Tensor, y: Tensor) -> Tensor:
+    def loss(self, prediction: Tensor, y: Tensor) -> Tensor:
         """``|prediction - y| / scale``."""
         return (prediction - y).abs() / self.scale
 
@@ -54,7 +54,7 @@ class Laplace(Noise):
         (Andrews and Mallows, JRSS B 1974): the variance that an entry seems to have tells an
         outlier to a method for Gaussian noise.
         """
-        residual = y - window_median(y, observed)
+        residual = y - local_median(y, observed)
         return self.scale * (residual.square() + self.scale**2).sqrt()
 
     def mean_square(self, prediction: Tensor, variance: Tensor) -> Tensor:

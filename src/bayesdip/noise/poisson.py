@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from bayesdip.errors import BayesDipError
-from bayesdip.noise.noise import Noise, check_gain, check_scale, check_spread, normal_like, window_sum
+from bayesdip.noise.noise import Noise, check_gain, check_scale, check_spread, local_sum, normal_like
 
 # Below this many expected counts the likelihoods are continued smoothly (see `_rate` and `_log_rate`).
 RATE_FLOOR = 0.01
@@ -38,7 +38,7 @@ class Poisson(Noise):
     def __post_init__(self) -> None:
         check_gain(self.gain, self.offset)
 
-    def _loss(self, prediction: Tensor, y: Tensor) -> Tensor:
+    def loss(self, prediction: Tensor, y: Tensor) -> Tensor:
         """``rate - n log(rate)``, ``log n!`` dropped.
 
         Exact at rates from `RATE_FLOOR` up. A network's prediction may fall below the offset, where no
@@ -104,7 +104,7 @@ class PoissonGaussian(Noise):
                 "sigma is 0: expected more than 0 beside Poisson noise; use Poisson(gain, offset)"
             )
 
-    def _loss(self, prediction: Tensor, y: Tensor) -> Tensor:
+    def loss(self, prediction: Tensor, y: Tensor) -> Tensor:
         """``(prediction - y)^2 / (2 v) + log(v) / 2``, v by the prediction.
 
         The logarithm belongs to it: without it, a bright prediction would excuse any residual. Below
@@ -152,5 +152,5 @@ def _local_rate(counts: Tensor, observed: Tensor | None) -> Tensor:
     seen = torch.ones_like(counts)
     if observed is not None:
         seen = seen * observed.to(counts.device)
-    total = window_sum(torch.where(seen > 0, counts, 0.0)).clamp(min=0)
-    return (total + 1) / window_sum(seen).clamp(min=1)
+    total = local_sum(torch.where(seen > 0, counts, 0.0)).clamp(min=0)
+    return (total + 1) / local_sum(seen).clamp(min=1)

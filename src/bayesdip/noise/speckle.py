@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
 
+from bayesdip.arrays import channels_first
 from bayesdip.errors import BayesDipError
 from bayesdip.noise.estimate import estimate_sigma
-from bayesdip.noise.noise import Noise, check_scale, window_sum
+from bayesdip.noise.noise import Noise, check_scale, local_sum
 
 # A prediction below this share of its datum is as good as impossible (at one look, e^-17 of the
 # likeliest); from there on the likelihood goes straight on, so that values and gradients stay finite.
@@ -58,7 +60,7 @@ class Speckle(Noise):
     def is_gaussian_like(self) -> bool:
         return False
 
-    def _loss(self, prediction: Tensor, y: Tensor) -> Tensor:
+    def loss(self, prediction: Tensor, y: Tensor) -> Tensor:
         """``looks (log x + y / x)``, of data y and a prediction x above the offset."""
         data = (y - self.offset).clamp(min=0)
         data = torch.maximum(data, DATA_FLOOR * data.mean())
@@ -74,9 +76,9 @@ class Speckle(Noise):
         if observed is not None:
             seen = seen * observed.to(y.device)
         data = torch.where(seen > 0, (y - self.offset).clamp(min=0), 0.0)
-        entries = window_sum(seen).clamp(min=1)
+        entries = local_sum(seen).clamp(min=1)
         # The square of a mean of n of them is too large by its own variance.
-        squared = (window_sum(data) / entries).square() / (1 + 1 / (self.looks * entries))
+        squared = (local_sum(data) / entries).square() / (1 + 1 / (self.looks * entries))
         return self._spread_of(squared, data, seen)
 
     def mean_square(self, prediction: Tensor, variance: Tensor) -> Tensor:
@@ -102,7 +104,7 @@ class Speckle(Noise):
         return f"speckle, {self.looks:.4g} look{'s' * (self.looks != 1)}, offset {self.offset:.4g}"
 
 
-def estimate_looks(picture: Tensor, offset: float = 0.0) -> float:
+def estimate_looks(image: Any, offset: float = 0.0, *, channel_axis: int | None = None) -> float:
     """The number of looks, from a picture with speckle alone.
 
     The logarithm makes the noise additive and white; its variance is the trigamma function of
@@ -110,15 +112,24 @@ def estimate_looks(picture: Tensor, offset: float = 0.0) -> float:
 
     Parameters
     ----------
-    picture : Tensor, shape (C, *grid)
+    image : array or Tensor
+        Of any real or integer type.
     offset : float
         The picture's value in the dark.
+    channel_axis : int, optional
+        The axis of the channels. None: an array has none, and a tensor has it first.
 
     Returns
     -------
     float
         Infinite for a picture without noise.
+
+    Raises
+    ------
+    ShapeError
+        If `image` has no axis beside its channels, or not the channel axis named.
     """
+    picture = channels_first(image, channel_axis)
     data = torch.where(picture.isfinite(), (picture.double() - offset).clamp(min=0), torch.nan)
     spread = estimate_sigma(data.clamp(min=DATA_FLOOR * float(data.nanmean())).log(), observed=data > 0)
     assert isinstance(spread, float)

@@ -12,7 +12,7 @@ from itertools import product
 from torch import Tensor
 from torch.nn.functional import pad
 
-from bayesdip.patches.pilot import box_sum
+from bayesdip.window import box_sum
 
 # Reference patches of a tile, per axis of a picture. Larger ones throw more away, smaller ones copy more.
 TILE = 8

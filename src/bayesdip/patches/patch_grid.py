@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 from bayesdip.patches.block_matching import squared_distances
-from bayesdip.patches.pilot import box_sum
+from bayesdip.window import box_sum
 
 # The most values in a patch, all channels counted: 5 x 5 pixels of a colour picture and 7 x 7 of a gray one.
 # And of smaller and larger ones, beside it (of a colour picture, 99 are 5 x 5 again, and 147 are 7 x 7).

@@ -28,6 +28,7 @@ from torch.nn.functional import pad
 from bayesdip.arch.activations import Activation
 from bayesdip.arch.layers import Pointwise
 from bayesdip.errors import BayesDipError, ShapeError
+from bayesdip.window import box_sum
 
 Lag = tuple[int, int]
 
@@ -213,17 +214,6 @@ def shifted(lag: Lag, grid: tuple[int, ...]) -> tuple[tuple[slice, slice], tuple
 def box_mean(x: Tensor, size: int) -> Tensor:
     """Mean over squares of `size` x `size` pixels, (H, W) to (H - size + 1, W - size + 1)."""
     return box_sum(x, (size, size)) / size**2
-
-
-def box_sum(x: Tensor, shape: tuple[int, int]) -> Tensor:
-    """Sum over boxes of that shape, without borders."""
-    for axis, size in enumerate(shape):
-        length = x.shape[axis] - size + 1
-        total = x.narrow(axis, 0, length).clone()
-        for start in range(1, size):
-            total += x.narrow(axis, start, length)
-        x = total
-    return x
 
 
 # What denoising starts from: non-local means with weights by patches of 3x3 and averages over patches.
