@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 
 import numpy as np
 import pytest
 import torch
 from scipy import stats
-from skimage import data
 from torch import Tensor
 
 from bayesdip.errors import BayesDipError, ShapeError
-from bayesdip.noise import Gaussian, Laplace, Noise, Poisson, PoissonGaussian, Speckle, estimate_sigma
+from bayesdip.noise import Gaussian, Laplace, Noise, Poisson, PoissonGaussian, Speckle
 
 
 def seeded(seed: int = 0) -> torch.Generator:
@@ -298,124 +296,3 @@ def test_exact_data_have_a_variance_and_no_likelihood() -> None:
 )
 def test_a_noise_describes_itself(noise: Noise, phrase: str) -> None:
     assert noise.describe() == phrase
-
-
-# --- the estimate ----------------------------------------------------------------------------------
-
-
-def picture(name: str) -> Tensor:
-    pixels = torch.from_numpy(getattr(data, name)()).double()
-    return pixels[None] if pixels.ndim == 2 else pixels.movedim(-1, 0)
-
-
-def noisy(clean: Tensor, sigma: float | Tensor, clipped: bool = False) -> Tensor:
-    y = clean + sigma * torch.randn(clean.shape, generator=seeded(7), dtype=torch.float64)
-    return y.round().clamp(0, 255) if clipped else y
-
-
-@pytest.mark.parametrize("clipped", [False, True], ids=["unclipped", "clipped to 8 bits"])
-@pytest.mark.parametrize("sigma", [10.0, 25.0, 50.0])
-@pytest.mark.parametrize(
-    "name", ["camera", "astronaut", "coffee", "chelsea", "moon", "coins", "brick", "rocket"]
-)
-def test_estimate_finds_the_noise_on_pictures(name: str, sigma: float, clipped: bool) -> None:
-    assert estimate_sigma(noisy(picture(name), sigma, clipped)) == pytest.approx(sigma, rel=0.15)
-
-
-@pytest.mark.parametrize("clipped", [False, True], ids=["unclipped", "clipped to 8 bits"])
-@pytest.mark.parametrize("name", ["grass", "gravel"])
-def test_estimate_is_not_taken_in_by_texture(name: str, clipped: bool) -> None:
-    y = noisy(picture(name), 25.0, clipped)
-    differences = (y[..., 1:] - y[..., :-1]).abs().median() / (2**0.5 * 0.6745)
-    assert float(differences) > 27.5  # what an estimate blind to texture finds
-    assert estimate_sigma(y) == pytest.approx(25.0, rel=0.1)
-
-
-def test_estimate_makes_up_for_heavy_clipping() -> None:
-    y = noisy(picture("astronaut"), 75.0, clipped=True)
-    assert float((y - picture("astronaut")).std()) < 62  # what an estimate blind to clipping would find
-    assert estimate_sigma(y) == pytest.approx(75.0, rel=0.1)
-
-
-def test_estimate_follows_the_pictures_own_scale() -> None:
-    y = noisy(picture("chelsea"), 25.0)
-    assert estimate_sigma(y / 255 - 3) == pytest.approx(estimate_sigma(y) / 255, rel=0.02)
-
-
-def test_estimate_tells_channels_apart() -> None:
-    sigmas = torch.tensor([10.0, 25.0, 15.0]).view(3, 1, 1)
-    y = noisy(picture("astronaut"), sigmas)
-    assert estimate_sigma(y, per_channel=True) == pytest.approx((10.0, 25.0, 15.0), rel=0.1)
-    assert estimate_sigma(y) == pytest.approx(float(sigmas.square().mean().sqrt()), rel=0.1)
-
-
-def test_estimate_of_a_gray_picture_stored_as_colour() -> None:
-    y = noisy(picture("camera"), 25.0)
-    assert estimate_sigma(y.expand(3, -1, -1)) == pytest.approx(25.0, rel=0.1)
-
-
-def test_estimate_is_not_diluted_by_an_empty_border() -> None:
-    y = torch.zeros(1, 900, 900)
-    y[:, 200:712, 200:712] = noisy(picture("camera"), 25.0, clipped=True)
-    assert estimate_sigma(y) == pytest.approx(25.0, rel=0.1)
-
-
-def test_estimate_passes_over_what_is_missing() -> None:
-    y = noisy(picture("astronaut"), 25.0)
-    seen = torch.rand(512, 512, generator=seeded()) < 0.5
-    assert estimate_sigma(torch.where(seen, y, 0.0), observed=seen) == pytest.approx(25.0, rel=0.15)
-    assert estimate_sigma(torch.where(seen, y, torch.nan)) == pytest.approx(25.0, rel=0.15)
-
-
-@pytest.mark.parametrize(
-    "shape",
-    [
-        (1, 5000),
-        (1, 1, 5000),
-        (2, 5000, 1),
-        (3, 64, 64),
-        (1, 24, 24, 24),
-        (7, 64, 64),
-        (1, 3, 900),
-        (1, 100_000),
-    ],
-)
-def test_estimate_on_pure_noise_of_any_shape(shape: tuple[int, ...]) -> None:
-    assert estimate_sigma(noisy(torch.zeros(shape), 0.1)) == pytest.approx(0.1, rel=0.06)
-
-
-def test_estimate_on_a_signal_with_jumps() -> None:
-    t = torch.linspace(0, 1, 2000)
-    signal = (torch.sin(20 * t) + (t > 0.5))[None]
-    assert estimate_sigma(noisy(signal, 0.05)) == pytest.approx(0.05, rel=0.15)
-
-
-@pytest.mark.parametrize("shape", [(1, 2), (1, 3, 3), (3, 2, 5), (1, 6, 6), (3, 8, 8)])
-def test_estimate_of_a_tiny_picture_is_of_the_right_size(shape: tuple[int, ...]) -> None:
-    estimates = [estimate_sigma(torch.randn(shape, generator=seeded(seed))) for seed in range(60)]
-    assert 0.5 < float(np.median(estimates)) < 1.5
-
-
-@pytest.mark.parametrize("shape", [(1, 1, 1), (3, 1, 1), (1, 1), (1, 20, 20), (3, 2, 2), (2, 50)])
-def test_a_constant_picture_has_no_noise(shape: tuple[int, ...]) -> None:
-    assert estimate_sigma(torch.full(shape, 0.3)) == 0.0
-    assert estimate_sigma(torch.full(shape, 0.3), per_channel=True) == (0.0,) * shape[0]
-
-
-def test_a_clean_drawing_has_no_noise() -> None:
-    assert estimate_sigma(255.0 * torch.from_numpy(data.horse())[None].double()) < 1.0
-
-
-def test_a_picture_without_a_channel_axis_is_refused() -> None:
-    with pytest.raises(ShapeError, match="add a channel axis"):
-        estimate_sigma(torch.zeros(5))
-
-
-def test_estimate_is_quick() -> None:
-    y = noisy(picture("astronaut"), 25.0)
-    took = []
-    for _ in range(3):
-        start = time.process_time()
-        estimate_sigma(y)
-        took.append(time.process_time() - start)
-    assert min(took) < 1.0  # 0.2 s on one core; the rest is for busy machines

@@ -154,7 +154,7 @@ def test_denoise_knows_of_the_clipping_that_the_picture_shows() -> None:
     rng = np.random.default_rng(0)
     clean = camera(48)[0].numpy() * 255
     noisy = clean + rng.normal(0, 40, clean.shape)
-    options = {"method": "map", "arch": "skip(scales=1, width=4)", "callback": lambda snapshot: True}
+    options = {"method": bd.MAP(arch="skip(scales=1, width=4)"), "callback": lambda snapshot: True}
     clipped = bd.denoise(np.clip(np.rint(noisy), 0, 255).astype(np.uint8), sigma=40, **options)
     assert clipped.settings["noise"] == "Gaussian noise, sigma 40, clipped at 0 and 255"
     assert "clipped" not in bd.denoise(noisy, sigma=40, **options).settings["noise"]

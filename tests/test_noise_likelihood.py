@@ -2,25 +2,17 @@
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 import pytest
 import torch
-from skimage import data
 from torch import Tensor
 
-import bayesdip as bd
 from bayesdip.errors import BayesDipError, ShapeError
 from bayesdip.noise import (
     Gaussian,
     Laplace,
     Noise,
     Poisson,
-    Speckle,
-    detect_clipping,
-    estimate_looks,
-    estimate_sigma,
     from_log_likelihood,
 )
 
@@ -222,52 +214,3 @@ def test_sigma_may_be_an_array_or_a_list() -> None:
     assert Gaussian(np.array(2)).sigma == 2.0
     with pytest.raises(BayesDipError, match="negative or non-finite"):
         Gaussian(-sigma)
-
-
-def noisy_colour() -> np.ndarray:
-    clean = data.astronaut()[:96, :96].astype(float)
-    return clean + np.random.default_rng(0).normal(0, 20, clean.shape)
-
-
-@pytest.mark.parametrize("axis", [-1, 0, 1])
-def test_estimates_take_arrays_with_their_channel_axis(axis: int) -> None:
-    y = noisy_colour()
-    moved = np.moveaxis(y, -1, axis)
-    tensor = torch.from_numpy(np.moveaxis(y, -1, 0).copy())
-    observed = np.random.default_rng(1).random(y.shape) < 0.9
-    assert estimate_sigma(moved, channel_axis=axis) == estimate_sigma(tensor)
-    assert estimate_sigma(tensor.movedim(0, axis), channel_axis=axis) == estimate_sigma(tensor)
-    assert estimate_sigma(
-        moved, channel_axis=axis, observed=np.moveaxis(observed, -1, axis)
-    ) == estimate_sigma(tensor, observed=torch.from_numpy(np.moveaxis(observed, -1, 0).copy()))
-    assert estimate_sigma(moved, channel_axis=axis, observed=observed[..., 0]) == pytest.approx(20, rel=0.15)
-    assert estimate_looks(moved.clip(1), channel_axis=axis) == pytest.approx(estimate_looks(tensor.clip(1)))
-    assert detect_clipping(moved.clip(0, 255), channel_axis=axis) == (0.0, 255.0)
-
-
-@pytest.mark.parametrize("dtype", ["uint8", "uint16", "int32", "float32", ">f4", "float64"])
-def test_estimates_take_any_type_of_numbers(dtype: str) -> None:
-    y = noisy_colour()[..., 0].clip(0, 255).astype(dtype)
-    assert estimate_sigma(y) == pytest.approx(20, rel=0.1)
-    assert detect_clipping(y) == (0.0, 255.0)
-    looks = (
-        Speckle(4.0)
-        .sample(torch.full((64, 64), 1000.0), seeded())
-        .numpy()
-        .astype(dtype if dtype != "uint8" else int)
-    )
-    assert estimate_looks(looks) == pytest.approx(4, rel=0.1)
-
-
-def test_without_a_channel_axis_an_array_has_no_channels_and_a_tensor_has_them_first() -> None:
-    rows = np.random.default_rng(0).normal(0, [[1.0], [9.0]], (2, 4000))
-    assert estimate_sigma(torch.from_numpy(rows), per_channel=True) == pytest.approx((1.0, 9.0), rel=0.1)
-    assert isinstance(estimate_sigma(rows[0]), float)
-    assert detect_clipping(rows) == (-math.inf, math.inf)
-
-
-def test_a_channel_axis_that_is_not_there_is_refused() -> None:
-    with pytest.raises(ShapeError, match="channel_axis is 2"):
-        bd.estimate_sigma(np.zeros((4, 4)), channel_axis=2)
-    with pytest.raises(ShapeError, match="at least one axis beside its channels"):
-        bd.estimate_sigma(np.zeros(4), channel_axis=0)

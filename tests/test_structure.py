@@ -14,7 +14,7 @@ SOURCE = ROOT / "src"
 # From the lowest to the highest; a module may import from its own line and from those above it here.
 LAYERS = (
     {"errors"},
-    {"arrays", "operators", "noise", "kernels", "progress", "memory", "dct_thresholding"},
+    {"arrays", "window", "operators", "noise", "kernels", "progress", "memory", "dct_thresholding"},
     {"arch"},
     {"layout", "problem", "inputs", "result", "calibration", "diagnostics", "control_variate"},
     {"gp", "patches", "networks", "tiling"},
@@ -39,8 +39,6 @@ CYCLES = {"bayesdip.operators.operator -> bayesdip.operators.pixelwise"}  # Oper
 UPWARD |= {"bayesdip.networks.samplers -> bayesdip.lab.methods.step_sizes"}
 LONG = {
     "src/bayesdip/gp/inference.py",
-    "tests/test_noise.py",
-    "tests/test_operators_from.py",
 }
 BROKEN = ("bayesdip.cli", "bayesdip.lab")
 
