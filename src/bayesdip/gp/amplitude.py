@@ -8,6 +8,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
+from bayesdip.gp.data_covariance import keeps_neighbours
 from bayesdip.gp.evidence import LocalEvidence, WhittleEvidence
 from bayesdip.gp.model import Model, jitter_for
 from bayesdip.gp.preconditioners import output_table
@@ -27,7 +28,11 @@ def rescaled(model: Model, kernel: Kernel, *, constant: bool) -> Model:
     counts beside noise is the variance at the scales that the kernel describes.
     """
     noisy = ~model.noise_free
-    if not bool(noisy.any()) or model.system.mixing is not None:
+    if (
+        not bool(noisy.any())
+        or model.system.mixing is not None
+        or not keeps_neighbours(model.system.operator)
+    ):
         return model
     limit = 0.0 if constant else kernel.limit
     part = _cropped(model) if model.system.operator is None else model

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from bayesdip.gp.grid_covariance import GridCovariance
-from bayesdip.operators import Compose, Identity, Mask, Operator
+from bayesdip.operators import Blur, Compose, Downsample, Identity, Mask, Operator
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ class DataCovariance:
 
     def draw(self, generator: torch.Generator | None = None) -> Tensor:
         """A draw from the prior for each right-hand side, (R, G, *input)."""
-        f = self.grid.draw((len(self.channel), self.seen.shape[1]), generator)
+        f = self.grid.draw((len(self.channel), self.groups), generator)
         if self.mixing is not None:
             f = torch.einsum("gh,rh...->rg...", torch.linalg.cholesky(self.mixing), f)
         return f
@@ -78,6 +78,39 @@ class DataCovariance:
     def alike(self) -> bool:
         """Whether all rows are of the same covariance, and independent."""
         return self.mixing is None and len(self.seen) == len(self.noise) == 1
+
+    @property
+    def groups(self) -> int:
+        """Channels of the picture that are solved together."""
+        mixed = None if self.operator is None else self.operator.input_channels
+        return int(self.seen.shape[1]) if mixed is None else mixed
+
+    @property
+    def mixes_channels(self) -> bool:
+        """Whether the operator acts on channels, so that those of picture and data are not the same."""
+        return self.operator is not None and self.operator.input_channels is not None
+
+    def regressors(self) -> Tensor:
+        """What a picture of ones in each channel, zero in the others, gives on observed entries: (M, G, G', *output)."""
+        each = torch.eye(self.groups).to(self.grid.spectrum)
+        if self.mixes_channels:
+            pictures = each.reshape(*each.shape, *[1] * len(self.grid.shape)).expand(
+                *each.shape, *self.grid.shape
+            )
+            return self._forward(pictures)[None] * self.seen[:, None]
+        ones = self.ones().to(each)
+        return ones[:, None] * each.reshape(*each.shape, *[1] * (ones.ndim - 2))
+
+    def predict_constant(self, offset: Tensor) -> Tensor:
+        """What a picture of constant channels, (R, G), gives on observed entries: (R, G', *output)."""
+        if self.mixes_channels:
+            pictures = offset.reshape(*offset.shape, *[1] * len(self.grid.shape))
+            return (
+                self._forward(pictures.expand(*offset.shape, *self.grid.shape).to(self.grid.spectrum))
+                * self.seen
+            )
+        ones = self.ones()
+        return offset.reshape(*offset.shape, *[1] * (ones.ndim - 2)).to(self.grid.spectrum) * ones
 
     def ones(self) -> Tensor:
         """What a constant picture of ones gives on observed entries, shape of `seen`; of bool if that is the same."""
@@ -122,3 +155,13 @@ def without_masks(operator: Operator) -> Operator | None:
             return without_masks(operator.inner)
         return outer if isinstance(operator.inner, Identity) else Compose(outer, operator.inner)
     return operator
+
+
+def keeps_neighbours(operator: Operator | None) -> bool:
+    """Whether data next to each other come from pixels next to each other, in the same way everywhere.
+
+    Then the data are nearly stationary, too, as those of masks, blurs and downsampling are.
+    """
+    if isinstance(operator, Compose):
+        return keeps_neighbours(operator.outer) and keeps_neighbours(operator.inner)
+    return operator is None or isinstance(operator, Identity | Mask | Blur | Downsample)

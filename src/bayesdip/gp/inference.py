@@ -27,6 +27,9 @@ SINGLE_PRECISION_TOLERANCE = 1e-6
 # A standard deviation from a few draws is known to some ten percent; a tolerance this many times looser
 # changes it by one percent.
 LOOSER = 20
+# Precision of an offset, in units of the prior's, below which the operator does not see it, and as a share of the
+# precision that the offset of another mixture of the channels has: it is taken as zero then.
+LEAST_SEEN, LEAST_SHARE = 1e-9, 1e-6
 # Relative residual from which on the error on held-out entries does not change by a hundredth.
 HELD_OUT_TOLERANCE = 1e-3
 
@@ -190,13 +193,14 @@ class Conditioned:
         first, drawn = (None, Draws()) if before is None else before.state
         start = None if first is None else first.x.to(model.data)
         solution = replace(self.solver, refine=self.solver.dtype == torch.float32)(system, model.data, start)
-        ones, rows = system.ones(), torch.arange(len(model.data), device=model.data.device)
-        mean = model.to_picture(system.to_picture(solution.x, rows).add_(_inner(self.offset, ones)))
+        rows = torch.arange(len(model.data), device=model.data.device)
+        centred = system.to_picture(solution.x, rows)
+        mean = model.to_picture(centred.add_(_inner(self.offset, centred)))
         scale = self._likeliest_scale(solution.x, system.seen)
         given: Tensor | None = None
         if _going(solution) and samples:
             own = draw(system, self.solver, samples, generator, self.offset_covariance, keep=True)
-            amplitude = _inner(scale[:, None], model.data).sqrt()
+            amplitude = _inner(scale[:, None], centred).sqrt()
             parts = [mean + model.to_picture(s * amplitude.to(s)) for s in own.kept]
             given = torch.stack(parts).to(self.dtype)
             drawn = drawn + replace(own, kept=())
@@ -221,7 +225,7 @@ class Conditioned:
                 **self._facts(solution, drawn),
                 "iterations": iterations,
                 "amplitude": covariance.diagonal().tolist(),
-                "offset": model.to_picture(_inner(self.offset, ones)).flatten().tolist(),
+                "offset": model.to_picture(_inner(self.offset, centred)).flatten().tolist(),
                 "colour": covariance.tolist(),
             },
         )
@@ -331,12 +335,11 @@ def condition(
     system = model.system
     held_out = None if held_out is None else held_out.to(y.device)
     precondition, without = preconditioners(system.to(dtype), kernel, constant=constant, held_out=held_out)
-    ones = system.ones()
     if mean is None:
-        offset, offset_covariance = _offsets(model, ones, precondition, dtype)
+        offset, offset_covariance = _offsets(model, precondition, dtype)
     else:
-        offset, offset_covariance = model.to_model(_means(mean, y)), None
-    centred = (_inner(offset, ones).to(model.data) * ones).neg_().add_(model.data)
+        offset, offset_covariance = model.to_model(_means(mean, y, operator.input_channels or len(y))), None
+    centred = system.predict_constant(offset).to(model.data).neg_().add_(model.data)
     solver = Solver(precondition, dtype, tol, max_iterations, stop)
     return Conditioned(
         kernel,
@@ -361,29 +364,32 @@ def _scaled_std(model: Model, variance: Tensor, scale: Tensor) -> Tensor:
     return squares.to_picture(scaled).sqrt()
 
 
-def _offsets(
-    model: Model, ones: Tensor, precondition: Preconditioner, dtype: torch.dtype
-) -> tuple[Tensor, Tensor]:
+def _offsets(model: Model, precondition: Preconditioner, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
     """Each channel's mean by generalised least squares, (R, G), and its covariance, (R, G, G).
 
     With the preconditioner in place of the exact inverse covariance: the estimate is unbiased all
     the same, its variance larger by what the preconditioner misses, and no solve is needed.
     """
-    system, together = model.system, ones.shape[1]
+    system = model.system
     channel = system.channel[:1] if system.alike else system.channel
-    marks = ones.to(dtype).expand(len(channel), *ones.shape[1:])
-    each = torch.eye(together, dtype=dtype, device=ones.device)
-    apart = marks[:, None] * each.reshape(together, together, *[1] * (ones.ndim - 2))
+    apart = system.regressors().to(dtype)
+    apart = apart.expand(len(channel), *apart.shape[1:])
+    together = apart.shape[1]
     weights = precondition(apart.flatten(0, 1), channel.repeat_interleave(together)).reshape(apart.shape)
     total = torch.stack([_sums(weights, apart[:, i : i + 1]) for i in range(together)], -1)
     total = (total + total.mT) / 2
     seen = _sums(weights, model.data[:, None])
-    covariance = torch.linalg.inv(total).expand(len(seen), -1, -1)
+    weakest = torch.linalg.eigvalsh(total).flatten()
+    least = max(LEAST_SEEN, LEAST_SHARE * float(weakest.max()))
+    if float(weakest.min()) > least:
+        covariance = torch.linalg.inv(total).expand(len(seen), -1, -1)
+    else:
+        covariance = torch.linalg.pinv(total, atol=least, hermitian=True).expand(len(seen), -1, -1)
     return (covariance @ seen[..., None])[..., 0], covariance
 
 
-def _means(mean: float | Tensor, y: Tensor) -> Tensor:
-    return torch.as_tensor(mean, dtype=torch.float64, device=y.device).expand(len(y))
+def _means(mean: float | Tensor, y: Tensor, channels: int) -> Tensor:
+    return torch.as_tensor(mean, dtype=torch.float64, device=y.device).expand(channels)
 
 
 def _sums(a: Tensor, b: Tensor) -> Tensor:

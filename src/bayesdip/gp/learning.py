@@ -14,7 +14,7 @@ from torch import Tensor
 from bayesdip.errors import BayesDipError
 from bayesdip.gp import families
 from bayesdip.gp.amplitude import row_factors
-from bayesdip.gp.data_covariance import without_masks
+from bayesdip.gp.data_covariance import keeps_neighbours, without_masks
 from bayesdip.gp.evidence import Evidence, LocalEvidence, WhittleEvidence
 from bayesdip.gp.families import FAMILIES, Family
 from bayesdip.gp.grid_covariance import embed
@@ -126,6 +126,11 @@ class _KernelData:
 
     def __init__(self, y: Tensor, operator: Operator, noise: Noise | None) -> None:
         self.given = noise
+        if not keeps_neighbours(without_masks(operator)):
+            raise BayesDipError(
+                f"a kernel was to be learnt from the data of {operator!r}: expected pixels, or a blurred or downsampled "
+                "picture; name a kernel instead"
+            )
         pixels = without_masks(operator) is None
         seen = operator.observed.to(y.device).expand(y.shape)
         assumed = Gaussian(0.0) if noise is None else noise

@@ -49,8 +49,8 @@ def deviations(
     Tensor, shape (n, R, G, *input), and the solution behind it.
     """
     groups = len(system.channel)
-    each = max(1, BATCH_NUMBERS // (system.seen.shape[1] * groups * math.prod(system.grid.torus)))
-    factor = None if offset_covariance is None else torch.linalg.cholesky(offset_covariance)
+    each = max(1, BATCH_NUMBERS // (system.groups * groups * math.prod(system.grid.torus)))
+    factor = None if offset_covariance is None else _root(offset_covariance)
     for begin in range(0, count, each):
         n = min(each, count - begin)
         several = system.repeated(n)
@@ -109,3 +109,13 @@ def draw(
 def _normal(shape: tuple[int, ...] | torch.Size, like: Tensor, generator: torch.Generator | None) -> Tensor:
     device = like.device if generator is None else generator.device
     return torch.randn(shape, generator=generator, dtype=like.dtype, device=device).to(like.device)
+
+
+def _root(covariance: Tensor) -> Tensor:
+    """R with ``R R'`` the covariance, which may be singular."""
+    factor, failed = torch.linalg.cholesky_ex(covariance)
+    if not bool(failed.any()):
+        return factor
+    values, vectors = torch.linalg.eigh(covariance)
+    root: Tensor = vectors * values.clamp(min=0).sqrt()[..., None, :]
+    return root

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
-from bayesdip.gp.data_covariance import DataCovariance, without_masks
+from bayesdip.gp.data_covariance import DataCovariance, keeps_neighbours, without_masks
 from bayesdip.gp.grid_covariance import GridCovariance, embed, empty_share
 from bayesdip.gp.moment_estimates import amplitudes, colour_covariance
 from bayesdip.gp.preconditioners import central_column
@@ -20,6 +20,10 @@ JITTER = 1e-5
 # A kernel without energy in part of the grid's frequencies (a smooth one, as RBF) explains no
 # texture: what it must leave to noise grows by up to this factor, as the empty share grows to a third.
 JITTER_OF_SMOOTH = 300.0
+
+
+# Draws from the prior that tell how large the data of an unknown operator are.
+PROBES = 8
 
 
 @dataclass(frozen=True)
@@ -49,7 +53,7 @@ class Model:
     def to_model(self, offsets: Tensor) -> Tensor:
         """One number for each channel, (C,), in the model's channels: (R, G)."""
         turned = offsets if self.turn is None else self.turn @ offsets
-        return turned.reshape(self.data.shape[:2])
+        return turned.reshape(len(self.data), self.system.groups)
 
     def to_picture(self, x: Tensor) -> Tensor:
         """(..., R, G, *any) in the model's channels to (..., C, *any) in the picture's."""
@@ -65,6 +69,8 @@ class Model:
         """The covariance between the picture's channels that multiplies the kernel, (C, C)."""
         if self.system.mixing is not None:
             return self.system.mixing * scale
+        if self.system.mixes_channels:
+            return scale * torch.eye(self.system.groups).to(scale)
         return scale.diag() if self.turn is None else (self.turn.T * scale) @ self.turn
 
 
@@ -97,6 +103,8 @@ def build(
     channels = len(data)
     grid = embed(kernel, operator.input_shape, constant=constant, like=data)
     base = without_masks(operator)
+    if not keeps_neighbours(base):
+        return _of_any_operator(data, seen, variance, grid, base, amplitude)
     rows = torch.arange(channels, device=data.device)
     shared = _alike(seen)
     marks = (seen[:1] if shared else seen)[:, None]
@@ -123,6 +131,55 @@ def build(
     noise = _merged(variance / _column(scale, variance), seen).clamp(min=jitter)[:, None]
     system = DataCovariance(grid, base, marks, noise, rows)
     return Model(system, data[:, None], scale, silent, turn)
+
+
+def _of_any_operator(
+    data: Tensor,
+    seen: Tensor,
+    variance: Tensor,
+    grid: GridCovariance,
+    operator: Operator | None,
+    amplitude: float | Tensor | None,
+) -> Model:
+    """For an operator of which nothing is known but that it is linear.
+
+    Channels are independent, in one row where the operator mixes them. The scale is that of the data's
+    power, less the noise's, over the power that draws from the prior have behind the operator.
+    """
+    mixed = operator is not None and operator.input_channels is not None
+    if mixed:
+        data, seen, variance = data[None], seen[None], variance[None]
+        rows = torch.zeros(1, dtype=torch.long, device=data.device)
+    else:
+        data, seen, variance = data[:, None], seen[:, None], variance[:, None]
+        rows = torch.arange(len(data), device=data.device)
+    probe = DataCovariance(grid, operator, seen, torch.zeros_like(data), rows)
+    generator = torch.Generator(data.device).manual_seed(0)
+    count = seen.flatten(1).sum(1)
+    draws = torch.stack([probe.predict(probe.draw(generator), rows) for _ in range(PROBES)])
+    unit = draws.square().mean(0).flatten(1).sum(1) / count
+    silent = ~(variance.flatten(1) > 0).any(1)
+    if amplitude is None:
+        power = ((data - _constant_part(probe, data)) * seen).square().flatten(1).sum(1) / count
+        noise_power = variance.flatten(1).sum(1) / count
+        signal = (power - noise_power).clamp(min=0) + 0.01 * torch.minimum(power, noise_power)
+        scale = torch.where(silent | (signal <= 0) | (unit <= 0), 1.0, signal / unit.clamp(min=1e-300))
+    else:
+        scale = torch.as_tensor(amplitude).to(data).expand(len(data)).clone()
+        silent = torch.zeros_like(silent)
+    shape = (-1, *[1] * (data.ndim - 1))
+    floor = jitter_for(grid) * (unit / grid.variance).reshape(shape)
+    noise = torch.maximum(variance / scale.reshape(shape), floor.expand_as(variance))
+    return Model(replace(probe, noise=noise, _low={}), data, scale, silent, None)
+
+
+def _constant_part(system: DataCovariance, data: Tensor) -> Tensor:
+    """The least-squares fit of constant channels to the data, (R, G', *output)."""
+    found = []
+    for row, one in enumerate(data):
+        A = system.regressors()[min(row, len(system.seen) - 1)].flatten(1).T
+        found.append((A @ torch.linalg.lstsq(A, one.flatten()[:, None]).solution).reshape(one.shape))
+    return torch.stack(found)
 
 
 def jitter_for(grid: GridCovariance) -> float:

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from bayesdip.gp.conditioning_set import enough_neighbours
-from bayesdip.gp.data_covariance import DataCovariance
+from bayesdip.gp.data_covariance import DataCovariance, keeps_neighbours
 from bayesdip.gp.grid_covariance import NEGLIGIBLE, embed
 from bayesdip.gp.vecchia import LocalInverse, local_inverse
 from bayesdip.kernels.kernel import Kernel, Tabulated
@@ -53,6 +53,8 @@ def preconditioners(
     held_out : Tensor of bool, shape (*output), optional
         Entries that the second inverse does without.
     """
+    if not keeps_neighbours(system.operator):
+        return _diagonal(system, None), _diagonal(system, held_out)
     table = kernel.quadrant(system.grid.shape) - (0.0 if constant else kernel.limit)
     table = within_reach(table) if system.operator is None else output_table(system, table)
     whole: dict[tuple[int, int], Part] = {}
@@ -68,6 +70,21 @@ def preconditioners(
         else:
             whole[key], without[key] = local(table, seen, noise, system, held_out)
     return _by_row(whole, keys), _by_row(without, keys)
+
+
+def _diagonal(system: DataCovariance, held_out: Tensor | None) -> Preconditioner:
+    """Of any operator's data: the inverse of the noise and of the data's mean variance, entry by entry."""
+    rows = torch.arange(len(system.channel), device=system.channel.device)
+    drawn = system.predict(system.draw(torch.Generator(system.seen.device).manual_seed(0)), rows)
+    power = drawn.square().mean()
+
+    def apply(r: Tensor, channel: Tensor) -> Tensor:
+        seen = system.seen if len(system.seen) == 1 else system.seen[channel]
+        noise = system.noise if len(system.noise) == 1 else system.noise[channel]
+        seen = seen if held_out is None else seen & ~held_out
+        return r * seen / (power + noise)
+
+    return apply
 
 
 def _by_row(parts: dict[tuple[int, int], Part], keys: list[tuple[int, int]]) -> Preconditioner:
