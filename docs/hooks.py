@@ -41,13 +41,19 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 
 
 def on_page_content(html: str, **_: Any) -> str:
-    """Write formulas as MathML, which browsers show without a script from elsewhere."""
+    """Write formulas as MathML, which browsers show without a script from elsewhere, and mend docstrings.
+
+    Docstrings hold two marks of reStructuredText that Markdown does not know: ``:class:`` and its kin before a name,
+    and ``::`` before code.
+    """
     from latex2mathml.converter import convert
 
     def replace(match: re.Match[str]) -> str:
         formula = match[2].replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&")
         return convert(formula, display="block" if match[1] == "[" else "inline")
 
+    html = re.sub(r":(?:class|func|meth|mod|attr|data):\s*(?=<code>)", "", html)
+    html = re.sub(r"::</p>(?=\s*<div class=\"[^\"]*highlight)", ":</p>", html)
     return re.sub(
         r'<(?:span|div) class="arithmatex">\\([(\[])(.*?)\\[)\]]</(?:span|div)>', replace, html, flags=re.S
     )

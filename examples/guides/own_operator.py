@@ -22,19 +22,20 @@ rng = np.random.default_rng(0)
 # ## A function
 #
 # Write what the instrument does to a picture, in PyTorch. The adjoint is made by automatic differentiation.
-# The function takes and returns tensors of shape `(C, *grid)`. Here it is a motion blur of five pixels, of
+# The function takes one picture, a tensor of the shape of the grid. Here it is a motion blur of five pixels, of
 # which only every second row is kept.
 
 
 # %%
 def motion(x):
-    """Average five neighbours of each row, then keep every second row."""
+    """Average five neighbours in each row, then keep every second row."""
     padded = torch.nn.functional.pad(x, (2, 2), mode="replicate")
-    return sum(padded[..., k : k + x.shape[-1]] for k in range(5))[..., ::2, :] / 5
+    return sum(padded[:, k : k + x.shape[1]] for k in range(5))[::2] / 5
 
 
 A = bd.operators.from_function(motion, clean.shape)
-y = motion(torch.as_tensor(clean)[None])[0].numpy() + rng.normal(scale=0.01, size=(32, 64))
+print(A)
+y = A.forward(clean) + rng.normal(scale=0.01, size=A.output_shape)
 r = bd.restore(y, A, bd.Gaussian(0.01), method="gp", seed=0)
 print(r.method, f"PSNR {psnr(clean, r.mean, data_range=1):.2f} dB")
 
@@ -46,14 +47,9 @@ for axis, (title, picture) in zip(axes, {"data": y, "restored": r.mean, "clean":
     axis.set_axis_off()
 
 # %% [markdown]
-# Check an adjoint of your own with the dot-product test: `<A x, v> = <x, A^T v>` for random `x` and `v`.
-
-# %%
-x = torch.randn(1, *A.input_shape, dtype=torch.float64)
-v = torch.randn(1, *A.output_shape, dtype=torch.float64)
-print(f"{abs((A.forward(x) * v).sum() - (x * A.adjoint(v)).sum()):.1e}")
-
-# %% [markdown]
+# A function of NumPy arrays needs its adjoint: `from_function(f, shape, adjoint=g)`. Whether the function is linear,
+# and the adjoint right, is checked on random pictures.
+#
 # ## A matrix, or an operator of another package
 #
 # `from_matrix` takes a NumPy array, a tensor or a SciPy sparse matrix that acts on the flattened picture;
@@ -61,12 +57,11 @@ print(f"{abs((A.forward(x) * v).sum() - (x * A.adjoint(v)).sum()):.1e}")
 # these packages.
 
 # %%
-pixels = clean.size
-rays = scipy.sparse.random(600, pixels, density=0.02, rng=1, format="csr")
+rays = scipy.sparse.random_array((600, clean.size), density=0.02, rng=1, format="csr")
 B = bd.operators.from_scipy(scipy.sparse.linalg.aslinearoperator(rays), clean.shape)
 y = rays @ clean.ravel() + rng.normal(scale=0.01, size=600)
 few = bd.restore(y, B, bd.Gaussian(0.01), method="gp", seed=0)
-print(f"{len(y)} random sums of {pixels} pixels: {psnr(clean, few.mean, data_range=1):.2f} dB")
+print(f"{len(y)} random sums of {clean.size} pixels: {psnr(clean, few.mean, data_range=1):.2f} dB")
 
 # %% [markdown]
 # ## Compose
@@ -77,37 +72,49 @@ print(f"{len(y)} random sums of {pixels} pixels: {psnr(clean, few.mean, data_ran
 # ## Channels
 #
 # An operator that does the same to every channel does not mention them. One that mixes channels (demosaicing,
-# spectral filters, coils) sets `input_channels` and `output_channels`. Here a camera sees two weighted sums of
-# three colours:
-
+# spectral filters, coils) has `input_channels` and `output_channels`. `ChannelMix` multiplies the channels of every pixel
+# by a matrix. Here a camera sees two weighted sums of three colours:
 
 # %%
-class TwoFilters(bd.operators.Operator):
-    """Two weighted sums of three channels."""
-
-    weights = torch.tensor([[0.7, 0.3, 0.0], [0.0, 0.4, 0.6]])
-
-    def __init__(self, shape):
-        super().__init__(shape, shape, input_channels=3, output_channels=2)
-
-    def forward(self, x):
-        return torch.einsum("oc,chw->ohw", self.weights.to(x), x)
-
-    def adjoint(self, y):
-        return torch.einsum("oc,ohw->chw", self.weights.to(y), y)
-
-
 colour = data.astronaut()[:48, 200:248] / 255.0
-camera = TwoFilters(colour.shape[:2])
-y = camera.forward(torch.as_tensor(colour).movedim(-1, 0)).movedim(0, -1).numpy()
+camera = bd.operators.ChannelMix(colour.shape[:2], np.array([[0.7, 0.3, 0.0], [0.0, 0.4, 0.6]]))
+y = np.moveaxis(camera.forward(np.moveaxis(colour, -1, 0)), 0, -1)
 y += rng.normal(scale=0.01, size=y.shape)
 r = bd.restore(y, camera, bd.Gaussian(0.01), channel_axis=-1, method="gp", seed=0)
 print("restored:", r.mean.shape, f"{psnr(colour, r.mean, data_range=1):.1f} dB")
 
 # %% [markdown]
+# ## A class
+#
+# Subclass `Operator` with `forward`, and with `adjoint` if you have a quicker one than automatic differentiation.
+# Tensors have the shape `(..., *grid)`.
+
+
+# %%
+class Pairs(bd.operators.Operator):
+    """A camera that adds neighbouring pixels of a row."""
+
+    def __init__(self, shape):
+        super().__init__(shape, (*shape[:-1], shape[-1] // 2))
+
+    def forward(self, x):
+        """Add pixels 0 and 1, 2 and 3, and so on."""
+        return x[..., 0::2] + x[..., 1::2]
+
+
+A = Pairs(clean.shape)
+y = A.forward(clean) + rng.normal(scale=0.01, size=A.output_shape)
+print(f"{psnr(clean, bd.restore(y, A, bd.Gaussian(0.01), method='gp', seed=0).mean, data_range=1):.2f} dB")
+
+# %% [markdown]
 # ## Non-linear operators
 #
 # `from_function(..., linear=False)` makes an operator that `sgld` and `map` can use: they need only its
-# gradient. `patches` and `gp` refuse it, and say so. Complex data are passed as pairs of real numbers.
+# gradient. `patches` and `gp` refuse it, and say so.
+#
+# ## Complex data
+#
+# A function may return complex numbers, such as the frequencies that magnetic resonance imaging measures. Their real and
+# imaginary parts are then channels of the data; `bayesdip.operators.as_pairs` brings complex data into this form.
 #
 # All operators: [reference](../reference/operators.md).
