@@ -23,7 +23,7 @@ OUT = Path(__file__).parent.parent / "docs" / "assets" / "example.png"
 
 def main() -> None:
     """Restore the picture and save the figure."""
-    clean = data.astronaut()[:192, 128:320]
+    clean = data.astronaut()[:160, 144:304]
     missing = np.random.default_rng(0).random(clean.shape[:2]) < 0.5
     damaged = np.where(missing[..., None], 0, clean).astype(np.uint8)
     r = bd.inpaint(damaged, missing, channel_axis=-1, method="patches", seed=0)

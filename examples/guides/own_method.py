@@ -6,6 +6,7 @@
 
 # %%
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -13,10 +14,6 @@ from skimage import data
 from skimage.metrics import peak_signal_noise_ratio as psnr
 
 import bayesdip as bd
-from bayesdip.methods import Method
-from bayesdip.problem import Problem
-from bayesdip.progress import Progress
-from bayesdip.result import Posterior
 
 # %% [markdown]
 # This one smooths the picture by a Gaussian filter, for which a missing or held-out pixel has no weight. Its standard
@@ -24,37 +21,41 @@ from bayesdip.result import Posterior
 
 
 # %%
-@dataclass(frozen=True)
-class GaussianFilter(Method):
+@dataclass(frozen=True, kw_only=True)
+class GaussianFilter(bd.Method):
     """Normalised convolution with a Gaussian window."""
 
     width: float = 1.5  # pixels
 
-    def fit(self, problem: Problem, progress: Progress) -> Posterior:
-        """Smooth the observed pixels that are not held out."""
-        data = problem.training
-        known = data.observed.expand(data.y.shape).to(data.y)
-        lags = torch.arange(-6, 7, dtype=data.y.dtype)
+    name: ClassVar[str] = "gaussian-filter"
+    summary: ClassVar[str] = "a Gaussian filter that ignores missing pixels"
+
+    def fit(self, problem: bd.Problem, progress: bd.Progress) -> bd.Posterior:
+        """Smooth the pixels that may be seen."""
+        known = problem.observed.to(problem.y)
+        lags = torch.arange(-6, 7, dtype=known.dtype)
         window = torch.exp(-(lags**2) / (2 * self.width**2))
         kernel = (window[:, None] * window)[None, None]
 
         def smooth(x):
             return torch.nn.functional.conv2d(x[:, None], kernel, padding=6)[:, 0]
 
-        mean = smooth(data.y * known) / smooth(known).clamp_min(1e-12)
-        return Posterior(mean=mean, std=torch.full_like(mean, 0.05))
+        mean = smooth(problem.y * known) / smooth(known).clamp_min(1e-12)
+        return bd.Posterior(mean, std=torch.full_like(mean, 0.05))
 
 
 clean = data.camera()[100:164, 200:264]
 noisy = clean + np.random.default_rng(0).normal(scale=15, size=clean.shape)
 r = bd.restore(noisy, bd.Identity(clean.shape), bd.Gaussian(15), method=GaussianFilter(width=1.0))
-print(r.method, f"{psnr(clean, r.mean, data_range=255):.2f} dB")
-print(r.calibration)
+print(r.method, "-", r.why)
+print(f"{psnr(clean, r.mean, data_range=255):.2f} dB")
+print(f"coverage of 90% intervals: {r.calibration.coverage:.2f}")
 
 # %% [markdown]
 # `fit` is called with the problem in working units (the range of the data mapped to 0..1), as tensors of shape
-# `(C, *grid)`. A method that can take the held-out pixels in afterwards overrides `update`; one that cannot handle a
-# problem overrides `check` and raises a `BayesDipError` that says what to use instead. Long loops ask
-# `progress.should_stop()` and call `progress.advance(...)`, and then time budgets, Ctrl-C and callbacks work.
+# `(C, *grid)`. Where pixels are held out, its operator hides them. A method that can take them in afterwards overrides
+# `update`; one that cannot handle a problem overrides `check` and raises a `BayesDipError` that says what to use
+# instead. Long loops ask `progress.should_stop()` and call `progress.advance(...)`; then time budgets, Ctrl-C and
+# callbacks work.
 #
 # Base class: [reference](../reference/methods.md).

@@ -11,7 +11,7 @@ from skimage import data
 
 import bayesdip as bd
 
-clean = data.camera()[64:192, 160:288]
+clean = data.camera()[80:176, 160:256]
 missing = np.random.default_rng(0).random(clean.shape) < 0.5
 damaged = np.where(missing, 0, clean).astype(np.uint8)
 r = bd.inpaint(damaged, missing, effort="fast", seed=0)
@@ -69,7 +69,7 @@ axis.legend()
 # `gp` and `sgld` give joint samples; `patches` does not.
 
 # %%
-samples = bd.inpaint(damaged, missing, method=bd.GP(samples=32, seed=0)).samples
+samples = bd.inpaint(damaged, missing, method=bd.GP(samples=20, seed=0)).samples
 region = samples[:, 40:60, 40:60].mean(axis=(1, 2))
 print(f"mean brightness of the region: {region.mean():.1f} +- {region.std():.1f}")
 

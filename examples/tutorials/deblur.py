@@ -14,7 +14,7 @@ from skimage.metrics import peak_signal_noise_ratio as psnr
 
 import bayesdip as bd
 
-clean = data.coins()[160:288, 60:188].astype(float)  # values from 0 to 255
+clean = data.coins()[170:266, 70:166].astype(float)  # values from 0 to 255
 x = np.arange(-6, 7)
 psf = np.exp(-(x[:, None] ** 2 + x**2) / (2 * 1.6**2))
 psf /= psf.sum()

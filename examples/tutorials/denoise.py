@@ -15,7 +15,7 @@ from skimage.metrics import peak_signal_noise_ratio as psnr
 
 import bayesdip as bd
 
-clean = data.astronaut()[:192, 128:320]  # uint8, shape (192, 192, 3)
+clean = data.astronaut()[:160, 144:304]  # uint8, shape (160, 160, 3)
 noise = np.random.default_rng(0).normal(scale=25, size=clean.shape)
 noisy = np.clip(np.round(clean + noise), 0, 255).astype(np.uint8)
 
@@ -80,7 +80,7 @@ figure.colorbar(image, ax=axes, label="gray levels")
 
 # %%
 print(f"error on {r.held_out_count} held-out values: {r.held_out:.1f}, noise: {r.sigma[0]:.1f}")
-print(r.calibration)
+print({name: round(value, 3) for name, value in r.calibration.summary().items()})
 
 # %% [markdown]
 # ## Other kinds of noise

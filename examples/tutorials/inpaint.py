@@ -13,7 +13,7 @@ from skimage.metrics import peak_signal_noise_ratio as psnr
 
 import bayesdip as bd
 
-clean = data.camera()[64:192, 160:288]  # uint8, shape (128, 128)
+clean = data.camera()[80:176, 160:256]  # uint8, shape (96, 96)
 missing = np.random.default_rng(0).random(clean.shape) < 0.5
 damaged = np.where(missing, 0, clean).astype(np.uint8)
 
@@ -60,9 +60,9 @@ show(
 
 # %%
 hole = np.zeros(clean.shape, dtype=bool)
-hole[48:80, 44:76] = True
+hole[34:58, 42:66] = True
 torn = np.where(hole, 0, clean).astype(np.uint8)
-method = bd.SGLD(steps=300, samples=4, seed=0)
+method = bd.SGLD(steps=250, samples=4, seed=0)
 filled = bd.inpaint(torn, hole, method=method)
 print(filled.method, f"PSNR inside the hole: {psnr(clean[hole], filled.mean[hole], data_range=255):.1f} dB")
 show({"torn": torn, "mean": filled.mean, "one sample": filled.samples[0], "clean": clean})

@@ -14,9 +14,9 @@ from skimage.metrics import peak_signal_noise_ratio as psnr
 
 import bayesdip as bd
 
-clean = data.camera()[64:192, 160:288]
-small = np.asarray(Image.fromarray(clean).resize((64, 64), Image.Resampling.LANCZOS))
-bicubic = np.asarray(Image.fromarray(small).resize((128, 128), Image.Resampling.BICUBIC))
+clean = data.camera()[80:176, 176:272]
+small = np.asarray(Image.fromarray(clean).resize((48, 48), Image.Resampling.LANCZOS))
+bicubic = np.asarray(Image.fromarray(small).resize((96, 96), Image.Resampling.BICUBIC))
 
 # %%
 r = bd.upscale(small, factor=2, effort="fast", seed=0)
