@@ -18,9 +18,9 @@ import torch
 
 from bayesdip.errors import BayesDipError
 from bayesdip.lab.catalogue import named
-from bayesdip.lab.claim import Size, Task
+from bayesdip.lab.claim import Size, Trial
 from bayesdip.lab.running import run_claims
-from bayesdip.lab.workers import cores, measured
+from bayesdip.lab.workers import measured
 
 TINY = Size("quick", side=16, width=4, scales=1, steps=3, pictures=1, seeds=2)
 COMMAND = [sys.executable, "-c", "from bayesdip.cli import main; main()"]
@@ -34,20 +34,20 @@ def all_ended(seconds: float = 30) -> bool:
     return not active_children()
 
 
-def where(task: Task) -> dict[str, int]:
-    return {"process": os.getpid(), "threads": torch.get_num_threads(), "seed": task.seed}
+def where(trial: Trial) -> dict[str, int]:
+    return {"process": os.getpid(), "threads": torch.get_num_threads(), "seed": trial.seed}
 
 
-def fail(task: Task) -> dict[str, int]:
-    raise BayesDipError(f"seed {task.seed} fails")
+def fail(trial: Trial) -> dict[str, int]:
+    raise BayesDipError(f"seed {trial.seed} fails")
 
 
-def die(task: Task) -> dict[str, int]:
+def die(trial: Trial) -> dict[str, int]:
     os._exit(1)
 
 
-def tasks(count: int) -> list[Task]:
-    return [Task({}, seed, TINY) for seed in range(count)]
+def trials(count: int) -> list[Trial]:
+    return [Trial({}, seed, TINY) for seed in range(count)]
 
 
 def untimed(rows):
@@ -55,7 +55,7 @@ def untimed(rows):
 
 
 def test_each_row_is_measured_once_by_one_thread_of_another_process() -> None:
-    found = dict(measured([(where, task) for task in tasks(5)], jobs=2))
+    found = dict(measured([(where, trial) for trial in trials(5)], jobs=2))
     assert [found[place]["seed"] for place in range(5)] == [0, 1, 2, 3, 4]
     assert {row["threads"] for row in found.values()} == {1}
     assert os.getpid() not in {row["process"] for row in found.values()}
@@ -64,7 +64,7 @@ def test_each_row_is_measured_once_by_one_thread_of_another_process() -> None:
 
 def test_one_job_needs_no_worker() -> None:
     threads = torch.get_num_threads()
-    found = dict(measured([(where, task) for task in tasks(2)], jobs=1))
+    found = dict(measured([(where, trial) for trial in trials(2)], jobs=1))
     assert {row["process"] for row in found.values()} == {os.getpid()}
     assert {row["threads"] for row in found.values()} == {1}
     assert torch.get_num_threads() == threads
@@ -78,18 +78,18 @@ def test_numbers_do_not_depend_on_the_jobs(tmp_path) -> None:
     for claim, results, _ in alone:
         other = next(found for name, found, _ in together if name is claim)
         assert untimed(results.rows) == untimed(other.rows)
-        assert results.summary["conditions"] == other.summary["conditions"]
+        assert results.summary["criteria"] == other.summary["criteria"]
         assert other.environment["threads"] == 1
 
 
-def test_an_error_in_a_worker_is_told_and_ends_the_others() -> None:
+def test_an_error_in_a_worker_is_raised_and_ends_the_others() -> None:
     with pytest.raises(BayesDipError, match="fails"):
-        list(measured([(fail, task) for task in tasks(4)], jobs=2))
+        list(measured([(fail, trial) for trial in trials(4)], jobs=2))
     assert all_ended()
 
 
-def test_whoever_stops_looking_leaves_no_worker() -> None:
-    with closing(measured([(where, task) for task in tasks(4)], jobs=2)) as coming:
+def test_a_caller_that_stops_early_leaves_no_worker() -> None:
+    with closing(measured([(where, trial) for trial in trials(4)], jobs=2)) as coming:
         next(coming)
         assert active_children()
     assert all_ended()
@@ -97,18 +97,14 @@ def test_whoever_stops_looking_leaves_no_worker() -> None:
 
 def test_a_worker_that_dies_is_one_line() -> None:
     with pytest.raises(BayesDipError, match="fewer --jobs"):
-        list(measured([(die, task) for task in tasks(4)], jobs=2))
+        list(measured([(die, trial) for trial in trials(4)], jobs=2))
     assert all_ended()
-
-
-def test_there_is_a_core() -> None:
-    assert cores() >= 1
 
 
 @pytest.mark.slow
 @pytest.mark.skipif(os.name != "posix", reason="signals")
 @pytest.mark.parametrize("ended_by", [signal.SIGINT, signal.SIGKILL])
-def test_a_run_that_is_ended_keeps_its_rows_and_leaves_no_process(tmp_path, ended_by) -> None:
+def test_a_run_that_is_ended_saves_its_rows_and_leaves_no_process(tmp_path, ended_by) -> None:
     command = [*COMMAND, "lab", "run", "bases", "--jobs", "2", "--keep", str(tmp_path)]
     run = subprocess.Popen(
         command,
@@ -119,15 +115,15 @@ def test_a_run_that_is_ended_keeps_its_rows_and_leaves_no_process(tmp_path, ende
         preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),
     )
     assert run.stderr is not None
-    first = run.stderr.readline()  # a row was kept
+    first = run.stderr.readline()  # a row was saved
     workers = psutil.Process(run.pid).children(recursive=True)
     # A terminal sends Ctrl-C to all of its processes.
     os.killpg(run.pid, ended_by) if ended_by == signal.SIGINT else run.kill()
     said = run.stderr.read()
     assert "seed 0" in first and "Traceback" not in said
-    assert ("goes on from there" in said) == (ended_by == signal.SIGINT)
+    assert ("continues from there" in said) == (ended_by == signal.SIGINT)
     assert run.wait(60) == (130 if ended_by == signal.SIGINT else -signal.SIGKILL)
     _, alive = psutil.wait_procs(workers, timeout=30)
     assert len(workers) >= 2 and not alive
-    kept = json.loads((tmp_path / "quick" / "09-bases.json").read_text())
-    assert kept["rows"]
+    saved = json.loads((tmp_path / "quick" / "09-bases.json").read_text())
+    assert saved["rows"]

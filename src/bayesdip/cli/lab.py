@@ -11,7 +11,7 @@ import typer
 lab = typer.Typer(help="The sources' claims as experiments, and the answer: should you buy the DIP?")
 
 KEPT = Path("benchmarks/lab")
-Keep = Annotated[Path, typer.Option(metavar="DIR", help="Where results, figures and the report are kept.")]
+Keep = Annotated[Path, typer.Option(metavar="DIR", help="Where results, figures and the report are saved.")]
 
 
 @lab.command("list")
@@ -30,7 +30,10 @@ def list_claims() -> None:
 
 @lab.command()
 def run(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="A claim's name or number, or all.")],
+    name: Annotated[
+        str,
+        typer.Argument(metavar="NAME", help="A claim's name or number, a Python file with CLAIMS, or all."),
+    ],
     full: Annotated[
         bool, typer.Option("--full/--quick", help="Larger pictures and networks, longer fits; or minutes.")
     ] = False,
@@ -46,27 +49,26 @@ def run(
     ] = None,
     keep: Keep = KEPT,
 ) -> None:
-    """Measure a claim and judge it. What was measured before, up to Ctrl-C too, is taken up again."""
+    """Measure a claim and judge it. What was measured before, up to Ctrl-C too, is reused."""
     from bayesdip.lab.catalogue import named
     from bayesdip.lab.claim import FULL, QUICK
-    from bayesdip.lab.report import sentence
     from bayesdip.lab.running import run_claims
     from bayesdip.lab.statistics import verdict
     from bayesdip.lab.workers import cores
 
     claims, size = named(name), FULL if full else QUICK
     jobs = cores() if jobs is None else jobs
-    measuring = run_claims(claims, size, data=data, seeds=seeds, jobs=jobs, folder=keep, tell=_shortly)
+    measuring = run_claims(claims, size, data=data, seeds=seeds, jobs=jobs, folder=keep, log=_to_stderr)
     try:
         with closing(measuring):  # wherever Ctrl-C falls, the workers end
-            for claim, results, conditions in measuring:
+            for claim, results, criteria in measuring:
                 typer.echo(f"{claim.number}. {claim.sentence}")
-                for condition in conditions:
-                    typer.echo(f"  {sentence(condition)}")
-                typer.echo(f"  verdict: {verdict(conditions)}; kept in {results.file}")
+                for criterion in criteria:
+                    typer.echo(f"  {criterion}")
+                typer.echo(f"  verdict: {verdict(criteria)}; saved in {results.file}")
     except KeyboardInterrupt:
         typer.echo(
-            f"the rows measured so far are kept in {keep}: the same command goes on from there", err=True
+            f"the rows measured so far are saved in {keep}: the same command continues from there", err=True
         )
         raise
 
@@ -81,7 +83,5 @@ def report(keep: Keep = KEPT) -> None:
         typer.echo(f"written: {page}")
 
 
-def _shortly(line: str) -> None:
-    """Snapshot goes to standard error, without the curves."""
-    parts = [part for part in line.split("  ") if "[" not in part and not part.startswith("conditions")]
-    typer.echo("  " + "  ".join(parts), err=True)
+def _to_stderr(line: str) -> None:
+    typer.echo(f"  {line}", err=True)

@@ -1,10 +1,13 @@
-"""The claims by number and name: every file in ``lab/claims``."""
+"""The claims by number and name: every file in ``lab/claims``, or a file of one's own."""
 
 from __future__ import annotations
 
 import pkgutil
+import sys
 from functools import lru_cache
 from importlib import import_module
+from pathlib import Path
+from types import ModuleType
 
 from bayesdip.errors import BayesDipError
 from bayesdip.lab import claims
@@ -13,26 +16,48 @@ from bayesdip.lab.claim import Claim
 
 @lru_cache(maxsize=1)
 def all_claims() -> tuple[Claim, ...]:
-    """All claims, by number."""
-    modules = [import_module(f"{claims.__name__}.{m.name}") for m in pkgutil.iter_modules(claims.__path__)]
-    found: list[Claim] = [module.CLAIM for module in modules]
-    return tuple(sorted(found, key=lambda claim: claim.number))
+    """All claims of the sources, by number."""
+    modules = (import_module(f"{claims.__name__}.{m.name}") for m in pkgutil.iter_modules(claims.__path__))
+    return tuple(sorted((c for module in modules for c in module.CLAIMS), key=lambda claim: claim.number))
 
 
 def named(name: str) -> tuple[Claim, ...]:
-    """The claim of that name, number or label; ``"all"`` gives all of them.
+    """The claims of that name.
+
+    Parameters
+    ----------
+    name : str
+        A claim's name, number or label; ``"all"``; or the path of a Python file that holds ``CLAIMS``, a sequence
+        of :class:`~bayesdip.lab.claim.Claim`.
 
     Raises
     ------
     BayesDipError
-        There is no such claim.
+        There is no such claim, or the file holds none.
     """
+    if name.endswith(".py"):
+        return _of_file(Path(name))
     if name == "all":
         return all_claims()
-    wanted = [c for c in all_claims() if name in (c.name, c.label) or name.lstrip("0") == str(c.number)]
-    if not wanted:
+    found = [c for c in all_claims() if name in (c.name, c.label) or name.lstrip("0") == str(c.number)]
+    if not found:
         known = ", ".join(claim.name for claim in all_claims())
         raise BayesDipError(
-            f"claim is {name!r}: expected all, a number from 1 to {len(all_claims())}, or one of {known}"
+            f"claim is {name!r}: expected all, a number from 1 to {len(all_claims())}, a Python file with CLAIMS, "
+            f"or one of {known}; choose one of these"
         )
-    return tuple(wanted)
+    return tuple(found)
+
+
+def _of_file(path: Path) -> tuple[Claim, ...]:
+    if not path.is_file():
+        raise BayesDipError(
+            f"claim is {str(path)!r}: expected a Python file, and there is none; check the path"
+        )
+    # Worker processes take over sys.path, and find the file's functions by the name of its module.
+    sys.path.insert(0, str(path.resolve().parent))
+    module: ModuleType = import_module(path.stem)
+    found = getattr(module, "CLAIMS", ())
+    if not found:
+        raise BayesDipError(f"{path} holds no claim: expected CLAIMS, a sequence of Claim objects; add it")
+    return tuple(found)

@@ -1,24 +1,28 @@
-"""What an experiment is: a claim, what is varied, how it is measured and how it is judged."""
+"""What an experiment is: a claim, the conditions it is measured under, and how it is judged."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
-from benchmarks.results import Row
 from torch import Tensor
 
-from bayesdip.lab.statistics import Condition
+from bayesdip.lab.pictures import gray
+from bayesdip.lab.plots import Panel, figure_of
+from bayesdip.lab.results import Row
+from bayesdip.lab.statistics import Column, Criterion, Rule
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 CRITIC = "Should you buy the DIP? (2023)"
 PAPER = "Cheng et al. 2019"
-Cell = dict[str, Any]
+SIGMA = 25 / 255  # the noise of the paper's denoising table
+Condition = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -31,13 +35,13 @@ class Size:
     side : int
         Pixels per axis of the pictures.
     width, scales : int
-        Of the networks.
+        Channels and scales of the networks.
     steps : int
-        Of an ordinary fit; a claim may take a multiple.
+        Steps of an ordinary fit; a claim may take a multiple.
     pictures : int
         How many pictures each claim is measured on.
     seeds : int
-        How many seeds, unless one says otherwise: Student's t is wide with few.
+        How many seeds, unless the caller says otherwise: Student's t is wide with few.
     """
 
     name: str
@@ -55,36 +59,40 @@ SIZES = {size.name: size for size in (QUICK, FULL)}
 
 
 @dataclass(frozen=True)
-class Task:
-    """One row to be measured: one cell of what is varied, with one seed.
+class Trial:
+    """One row to be measured: one condition with one seed.
 
     Attributes
     ----------
-    cell : dict
-        What is varied, by name.
+    condition : dict
+        What is varied, by name; ``trial["network"]`` reads it.
     seed : int
     size : Size
     data : Path or None
         The folder with the pictures; None takes those of scikit-image.
     """
 
-    cell: Cell
+    condition: Condition
     seed: int
     size: Size
     data: Path | None = None
 
     def generator(self, part: int = 0) -> torch.Generator:
-        """A fresh one for each part of the row: part 0 for noise and masks, alike in all cells of a seed."""
+        """A fresh generator for each part of a row.
+
+        Part 0 draws noise and masks, alike in all conditions of a seed; part 1 draws networks and latent inputs.
+        """
         return torch.Generator().manual_seed(1000 * self.seed + part)
 
-    def picture(self, most: int = 4096) -> Tensor:
-        """The clean picture of this cell, (1, 1, side, side) in 0..1, of at most so many pixels a side."""
-        from bayesdip.lab.pictures import gray
+    def picture(self, reduced: int = 1, most: int = 4096) -> Tensor:
+        """The clean picture of this condition, (1, 1, side, side) in 0..1.
 
-        return gray(self.cell["picture"], min(self.size.side, most), self.data)[None]
+        Its side is that of the size over ``reduced``, and at most ``most`` pixels.
+        """
+        return gray(self["picture"], min(self.size.side // reduced, most), self.data)[None]
 
     def __getitem__(self, name: str) -> Any:
-        return self.cell[name]
+        return self.condition[name]
 
 
 @dataclass(frozen=True)
@@ -94,28 +102,30 @@ class Claim:
     Attributes
     ----------
     number : int
-        In the design's list.
+        Claims are listed by it.
     name : str
+        With the number it names the claim's files.
     sentence, source : str
         The claim, and where it is made.
     varies, measures : str
         In words.
     seconds : int
-        What the quick size takes on one core, with its own number of seeds.
-    cells : callable
-        From the size to what is varied: one dict a row and seed.
+        Seconds of one core that the quick size takes with its own number of seeds.
+    conditions : sequence of dict, or callable
+        What is varied: one dict of plain JSON values for each row of a seed. A callable gives them for a size.
     measure : callable
-        From a task to its row's numbers. Lists are curves, ``steps`` their abscissa.
-    judge : callable
-        From all rows to what the claim asks of them.
-    draw : callable
-        From all rows to a figure.
-    columns : tuple of str
+        From a trial to its row's numbers; lists are curves. A function of a module, or an instance of one of its
+        classes: worker processes receive it by name.
+    rules : sequence of Rule
+        What the claim asks of the rows; see :mod:`bayesdip.lab.statistics`.
+    panels : sequence of Panel
+        The figure; see :mod:`bayesdip.lab.plots`.
+    columns : sequence of Column
         The measured columns of the table.
     on_pictures : bool
-        Whether every cell is measured on each picture.
-    lessons : mapping of str to str
-        A clause for the report's answer, by verdict.
+        Whether every condition is measured on each picture.
+    supported, refuted : str
+        A clause for the report's answer, by verdict; empty for none.
     """
 
     number: int
@@ -125,22 +135,33 @@ class Claim:
     varies: str
     measures: str
     seconds: int
-    cells: Callable[[Size], list[Cell]]
-    measure: Callable[[Task], Row]
-    judge: Callable[[Sequence[Row]], list[Condition]]
-    draw: Callable[[Sequence[Row]], Figure]
-    columns: tuple[str, ...]
+    conditions: Sequence[Condition] | Callable[[Size], Sequence[Condition]]
+    measure: Callable[[Trial], Row]
+    rules: Sequence[Rule]
+    panels: Sequence[Panel]
+    columns: Sequence[Column]
     on_pictures: bool = True
-    lessons: Mapping[str, str] = field(default_factory=dict)
+    supported: str = ""
+    refuted: str = ""
 
     @property
     def label(self) -> str:
+        """Name of the claim's files: ``"02-scales"``."""
         return f"{self.number:02d}-{self.name}"
 
+    def conditions_at(self, size: Size) -> list[Condition]:
+        """What is varied at the size."""
+        return list(self.conditions(size) if callable(self.conditions) else self.conditions)
 
-def crossed(**varied: Sequence[Any]) -> list[Cell]:
-    """All combinations of the values."""
-    cells: list[Cell] = [{}]
-    for name, values in varied.items():
-        cells = [{**cell, name: value} for cell in cells for value in values]
-    return cells
+    def judge(self, rows: Sequence[Row]) -> list[Criterion]:
+        """What the claim asks, with what was measured of it."""
+        return [rule(rows) for rule in self.rules]
+
+    def draw(self, rows: Sequence[Row]) -> Figure:
+        """The claim's figure."""
+        return figure_of(self.panels, rows)
+
+
+def crossed(**varied: Sequence[Any]) -> list[Condition]:
+    """All combinations of the values, the last name varying fastest."""
+    return [dict(zip(varied, values, strict=True)) for values in product(*varied.values())]

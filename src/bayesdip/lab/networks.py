@@ -7,17 +7,21 @@ from bayesdip.arch.architecture import Architecture
 from bayesdip.lab.claim import Size
 
 
-def skip(size: Size, **changed: object) -> Architecture:
+def skip(size: Size, **options: object) -> Architecture:
     """The encoder-decoder with thin skips, at the size's width and depth."""
-    return arch.skip(**{"scales": size.scales, "width": size.width, "skip": 4, **changed})
+    return arch.skip(**{"scales": size.scales, "width": size.width, "skip": 4, **options})
 
 
 def network(name: str, size: Size) -> Architecture:
     """A network of about the size's width.
 
-    ``skip``: with thin skips; ``auto-encoder``: without; ``decoder``: the way up alone; ``flat``
-    and ``resnet``: no change of size; ``deep decoder``: convolutions of size 1; ``unet``;
-    ``mixer``: perceptrons over patches.
+    Parameters
+    ----------
+    name : str
+        ``skip``: with thin skips; ``auto-encoder``: without; ``decoder``: the upsampling half alone; ``flat``
+        and ``resnet``: on one grid; ``deep decoder``: convolutions of size 1; ``unet``;
+        ``mixer``: perceptrons over patches.
+    size : Size
     """
     scales, width = size.scales, size.width
     known = {

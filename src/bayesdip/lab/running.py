@@ -1,4 +1,4 @@
-"""Measure claims: every cell with every seed, kept as they come, then judged."""
+"""Measure claims: every condition with every seed, saved as they come, then judged."""
 
 from __future__ import annotations
 
@@ -9,19 +9,18 @@ from contextlib import closing
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from benchmarks.problems import one_thread
-from benchmarks.results import Results, Row
-
 from bayesdip.errors import BayesDipError
 from bayesdip.lab import pictures
-from bayesdip.lab.claim import SIZES, Cell, Claim, Size, Task
-from bayesdip.lab.statistics import FEWEST_SEEDS, Condition, verdict
-from bayesdip.lab.workers import measured
+from bayesdip.lab.claim import SIZES, Claim, Condition, Size, Trial
+from bayesdip.lab.results import Results, Row
+from bayesdip.lab.statistics import FEWEST_SEEDS, Criterion, verdict, where
+from bayesdip.lab.workers import measured, one_thread
 
 FOLDER = Path("benchmarks/lab")
 
 
-def kept_in(folder: Path, claim: Claim, size: str) -> Path:
+def file_of(folder: Path, claim: Claim, size: str) -> Path:
+    """Where the results of a claim at a size are saved."""
     return folder / size / f"{claim.label}.json"
 
 
@@ -33,22 +32,32 @@ def run_claims(
     seeds: int | None = None,
     jobs: int = 1,
     folder: Path | None = FOLDER,
-    tell: Callable[[str], None] = lambda line: None,
-) -> Generator[tuple[Claim, Results, list[Condition]], None, None]:
-    """Measure what is not kept yet, and judge each claim as soon as all of its rows are there.
+    log: Callable[[str], None] = lambda line: None,
+) -> Generator[tuple[Claim, Results, list[Criterion]], None, None]:
+    """Measure what is not saved yet, and judge each claim as soon as all of its rows are there.
 
-    Rows that the folder holds from an earlier run at the same size are taken up again, so that
-    a run goes on where it ended, and more seeds add to those that are there.
+    Rows that the folder holds from an earlier run at the same size are reused, so that an interrupted run continues,
+    and more seeds add to those that are there.
 
     Parameters
     ----------
+    claims : sequence of Claim
+    size : Size
+    data : Path or None
+        The folder with the pictures; None takes those of scikit-image.
     seeds : int or None
         Of each claim; None takes the size's own.
     jobs : int
         How many rows are measured at once, by a worker process each if there are several. The
         numbers do not depend on it.
-    tell : callable
+    folder : Path or None
+        Where results are saved; None saves nothing.
+    log : callable
         Called with a line for every row.
+
+    Yields
+    ------
+    tuple of Claim, Results, list of Criterion
 
     Raises
     ------
@@ -63,16 +72,16 @@ def run_claims(
             f"jobs is {jobs}: expected at least 1; leave it out for as many as there are cores"
         )
     with one_thread():  # before the results note how many there are
-        runs = [_Run.begin(claim, size, data, folder, tell) for claim in claims]
-        work = [(run, task) for run in runs for task in run.missing(seeds)]
-        left = {run.claim.label: sum(other is run for other, _ in work) for run in runs}
+        runs = [_Run.begin(claim, size, data, folder, log) for claim in claims]
+        work = [(run, trial) for run in runs for trial in run.missing(seeds)]
+        left = Counter(run.claim.label for run, _ in work)
         for run in runs:
             if not left[run.claim.label]:
                 yield run.claim, run.results, run.conclude()
-        with closing(measured([(run.claim.measure, task) for run, task in work], jobs)) as coming:
-            for place, row in coming:
-                run, task = work[place]
-                run.results.add({"seed": task.seed, **task.cell, **row})
+        with closing(measured([(run.claim.measure, trial) for run, trial in work], jobs)) as rows:
+            for place, row in rows:
+                run, trial = work[place]
+                run.results.add({"seed": trial.seed, **trial.condition, **row})
                 left[run.claim.label] -= 1
                 if not left[run.claim.label]:
                     yield run.claim, run.results, run.conclude()
@@ -80,93 +89,76 @@ def run_claims(
 
 @dataclass(frozen=True)
 class _Run:
-    """A claim that is being measured at one size.
-
-    Attributes
-    ----------
-    cells : list of dict
-        What is varied, pictures included.
-    """
+    """A claim that is being measured at one size, under these conditions, pictures included."""
 
     claim: Claim
     size: Size
     data: Path | None
-    cells: list[Cell]
+    conditions: list[Condition]
     results: Results
 
     @classmethod
     def begin(
-        cls, claim: Claim, size: Size, data: Path | None, folder: Path | None, tell: Callable[[str], None]
+        cls, claim: Claim, size: Size, data: Path | None, folder: Path | None, log: Callable[[str], None]
     ) -> _Run:
-        """Take up what the folder holds of the claim."""
-        shown = pictures.names(size.pictures, data) if claim.on_pictures else []
+        """Continue from what the folder holds of the claim."""
+        names = pictures.names(size.pictures, data) if claim.on_pictures else []
         of_size = {name: value for name, value in asdict(size).items() if name != "seeds"}
-        results = Results(
-            claim.label,
-            {"size": of_size, "pictures": shown},
-            None if folder is None else kept_in(folder, claim, size.name),
-            lambda line: tell(f"{claim.label}  {line}"),
-        )
-        if results.file is not None:
-            results.file.parent.mkdir(parents=True, exist_ok=True)
-        results.take_up()
-        return cls(claim, size, data, _on_pictures(claim.cells(size), shown), results)
+        file = None if folder is None else file_of(folder, claim, size.name)
+        options = {"size": of_size, "pictures": names}
+        results = Results(claim.label, options, file, lambda line: log(f"{claim.label}  {line}"))
+        if file is not None:
+            file.parent.mkdir(parents=True, exist_ok=True)
+        results.load()
+        return cls(claim, size, data, on_pictures(claim.conditions_at(size), names), results)
 
-    def missing(self, seeds: int) -> Iterator[Task]:
-        """Seed by seed, so that a run that is cut short has whole seeds."""
+    def missing(self, seeds: int) -> Iterator[Trial]:
+        """Seed by seed, so that an interrupted run has whole seeds."""
         for seed in range(seeds):
-            for cell in self.cells:
-                if not self.results.has(seed=seed, **cell):
-                    yield Task(cell, seed, self.size, self.data)
+            for condition in self.conditions:
+                if not self.results.has(seed=seed, **condition):
+                    yield Trial(condition, seed, self.size, self.data)
 
-    def conclude(self) -> list[Condition]:
-        """Judge the rows, in the order of their plan: workers may have ended in another one."""
-        self.results.rows.sort(key=lambda row: (row["seed"], self._place(row)))
-        conditions = self.claim.judge(whole_seeds(self.results.rows, len(self.cells)))
-        self.results.conclude(
-            verdict=verdict(conditions),
-            conditions=[facts(c) for c in conditions],
-            seconds=sum(row["seconds"] for row in self.results.rows),
-        )
-        return conditions
+    def conclude(self) -> list[Criterion]:
+        """Judge the rows, sorted by seed and condition: workers may have ended in another order."""
+        rows = self.results.rows
+        rows.sort(key=lambda row: (row["seed"], self._place(row)))
+        criteria = self.claim.judge(whole_seeds(rows, len(self.conditions)))
+        self.results.summary = {
+            "verdict": verdict(criteria),
+            "criteria": [
+                {"what": c.what, **asdict(c.interval), "asked": c.asked, "verdict": c.verdict}
+                for c in criteria
+            ],
+            "seconds": sum(row["seconds"] for row in rows),
+        }
+        self.results.save()
+        return criteria
 
     def _place(self, row: Row) -> int:
-        matching = (n for n, cell in enumerate(self.cells) if all(row.get(k) == v for k, v in cell.items()))
-        return next(matching, len(self.cells))
+        own = (n for n, condition in enumerate(self.conditions) if where([row], **condition))
+        return next(own, len(self.conditions))
 
 
-def _on_pictures(cells: list[Cell], shown: Sequence[str]) -> list[Cell]:
-    """Every cell on each picture; as they are where the claim takes none."""
-    return [{"picture": picture, **cell} for cell in cells for picture in shown] if shown else cells
+def on_pictures(conditions: list[Condition], names: Sequence[str]) -> list[Condition]:
+    """Every condition on each picture; as they are where the claim takes none."""
+    return [{"picture": name, **c} for c in conditions for name in names] if names else conditions
 
 
-def facts(condition: Condition) -> Row:
-    i = condition.interval
-    return {
-        "what": condition.what,
-        "mean": i.mean,
-        "low": i.low,
-        "high": i.high,
-        "seeds": i.seeds,
-        "asked": condition.asked,
-        "verdict": condition.verdict,
-    }
-
-
-def whole_seeds(rows: Sequence[Row], cells: int) -> list[Row]:
-    """The rows of those seeds that have one for every cell: a run that was cut short leaves part of one."""
+def whole_seeds(rows: Sequence[Row], conditions: int) -> list[Row]:
+    """The rows of those seeds that have one for every condition: an interrupted run leaves part of one."""
     counts = Counter(row["seed"] for row in rows)
-    return [row for row in rows if counts[row["seed"]] == cells]
+    return [row for row in rows if counts[row["seed"]] == conditions]
 
 
-def read_kept(folder: Path, claim: Claim) -> tuple[str, Row] | None:
-    """The size and the result of what was kept: the full one where there is one, else the quick one."""
+def read_saved(folder: Path, claim: Claim) -> tuple[str, Row] | None:
+    """The size and the content of the saved results: the full ones where there are some, else the quick ones."""
     for name in ("full", "quick"):
-        file = kept_in(folder, claim, name)
+        file = file_of(folder, claim, name)
         if file.exists():
-            kept: Row = json.loads(file.read_text(encoding="utf-8"))
-            cells = _on_pictures(claim.cells(SIZES[name]), kept["options"]["pictures"])
-            kept["rows"] = whole_seeds(kept["rows"], len(cells))
-            if kept["rows"]:
-                return name, kept
+            saved: Row = json.loads(file.read_text(encoding="utf-8"))
+            conditions = on_pictures(claim.conditions_at(SIZES[name]), saved["options"]["pictures"])
+            saved["rows"] = whole_seeds(saved["rows"], len(conditions))
+            if saved["rows"]:
+                return name, saved
     return None

@@ -1,4 +1,4 @@
-"""The library's own posterior sampler on the lab's problems."""
+"""The library's own posterior sampler on the lab's cases."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from torch import Tensor
 
 from bayesdip.api import restore
 from bayesdip.arch.architecture import Architecture
-from bayesdip.lab.claim import Task
-from bayesdip.lab.problems import Case
+from bayesdip.lab.cases import Case
+from bayesdip.lab.claim import Trial
 from bayesdip.noise import Gaussian
 from bayesdip.operators import Mask
 
@@ -32,20 +32,21 @@ class Sampled:
     sampling: int
 
 
-def sample(arch: Architecture, case: Case, sigma: float, task: Task, *, effort: str | None = None) -> Sampled:
-    """``restore(method="sgld")`` of one gray picture or signal with pixels missing or noise of that sigma.
+def sample(
+    arch: Architecture, case: Case, sigma: float, trial: Trial, *, effort: str | None = None
+) -> Sampled:
+    """Sample the posterior of one gray picture or signal with pixels missing or noise of that sigma.
 
     ``effort`` is that of the size unless given.
     """
-    y, missing = case.y[0, 0].numpy(), ~case.seen[0, 0]
     found = restore(
-        y,
-        Mask(missing),
+        case.y[0, 0].numpy(),
+        Mask(~case.observed[0, 0]),
         Gaussian(sigma),
         method="sgld",
         arch=arch,
-        effort=effort or EFFORT.get(task.size.name, "fast"),
-        seed=task.seed,
+        effort=effort or EFFORT.get(trial.size.name, "fast"),
+        seed=trial.seed,
         device="cpu",
         samples=0,
     )

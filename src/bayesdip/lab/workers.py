@@ -14,13 +14,12 @@ from multiprocessing import active_children, get_context, parent_process
 from multiprocessing.connection import wait
 
 import torch
-from benchmarks.problems import one_thread
-from benchmarks.results import Row
 
 from bayesdip.errors import BayesDipError
-from bayesdip.lab.claim import Task
+from bayesdip.lab.claim import Trial
+from bayesdip.lab.results import Row
 
-Job = tuple[Callable[[Task], Row], Task]
+Job = tuple[Callable[[Trial], Row], Trial]
 
 
 def cores() -> int:
@@ -28,16 +27,27 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """One thread for torch inside: pictures of the lab are too small for more to be quicker."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+
+
 def measured(work: Sequence[Job], jobs: int) -> Generator[tuple[int, Row], None, None]:
     """The row of each job with its place in ``work``, as they come.
 
     Every row is measured by one thread, here or in a worker, so that its numbers do not depend on
-    ``jobs``. Closed early, by an error or by Ctrl-C, it takes its workers along.
+    ``jobs``. Closed early, by an error or by Ctrl-C, it ends its workers.
 
     Parameters
     ----------
-    work : sequence of (measure, task)
-        For several jobs ``measure`` must be a function of a module: it goes to the workers by name.
+    work : sequence of (measure, trial)
+        With several jobs ``measure`` must be picklable: a function of a module, or an instance of its classes.
     jobs : int
         How many rows at once; with one there is no worker.
 
@@ -55,11 +65,15 @@ def measured(work: Sequence[Job], jobs: int) -> Generator[tuple[int, Row], None,
             yield place, timed(*job)
 
 
-def timed(measure: Callable[[Task], Row], task: Task) -> Row:
-    """The row, with the seconds that it took and how many of them the processor worked for it."""
-    begin, busy = time.perf_counter(), time.process_time()
-    row = measure(task)
-    return {**row, "seconds": time.perf_counter() - begin, "cpu_seconds": time.process_time() - busy}
+def timed(measure: Callable[[Trial], Row], trial: Trial) -> Row:
+    """The row, with the seconds that it took on the clock and on the processor."""
+    start, cpu_start = time.perf_counter(), time.process_time()
+    row = measure(trial)
+    return {
+        **row,
+        "seconds": time.perf_counter() - start,
+        "cpu_seconds": time.process_time() - cpu_start,
+    }
 
 
 def _by_workers(work: Sequence[Job], workers: int) -> Generator[tuple[int, Row], None, None]:
@@ -72,11 +86,11 @@ def _by_workers(work: Sequence[Job], workers: int) -> Generator[tuple[int, Row],
             yield places[done], done.result()
     except BrokenProcessPool as error:
         raise BayesDipError(
-            "a worker ended before its row was measured, perhaps for want of memory: expected all of them to "
-            "last; run the same command again with fewer --jobs, which goes on from what was kept"
+            "a worker process ended before its row was measured, perhaps for want of memory: expected all of them to "
+            "last; run the same command again with fewer --jobs, which continues from the saved rows"
         ) from error
     finally:
-        # After the last row the workers are idle; before it, nobody waits for what they are at.
+        # After the last row the workers are idle; before it, nobody waits for their result.
         pool.shutdown(wait=False, cancel_futures=True)
         for worker in set(active_children()) - others:
             worker.terminate()
@@ -85,7 +99,7 @@ def _by_workers(work: Sequence[Job], workers: int) -> Generator[tuple[int, Row],
 
 @contextmanager
 def _interrupts_ignored() -> Iterator[None]:
-    """Processes started in here do not hear of Ctrl-C, not even while they start: this process answers it."""
+    """Processes started in here ignore Ctrl-C, even while they start: this process answers it."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return

@@ -1,1 +1,1 @@
-"""One claim a file; each holds one :class:`~bayesdip.lab.claim.Claim` by the name ``CLAIM``."""
+"""The claims of the sources, by subject; each file holds its :class:`~bayesdip.lab.claim.Claim` in ``CLAIMS``."""

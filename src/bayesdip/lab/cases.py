@@ -11,7 +11,7 @@ from torch import Tensor
 from bayesdip.operators import Operator
 
 
-def _same(picture: Tensor) -> Tensor:
+def _identity(picture: Tensor) -> Tensor:
     return picture
 
 
@@ -23,50 +23,55 @@ class Case:
     ----------
     y : Tensor, shape (B, C, *out)
         What was measured, B pictures of one kind.
-    seen : Tensor of bool, shape of ``y``
-        Where a fit may look.
+    observed : Tensor of bool, shape of ``y``
+        The values that a fit uses.
     truth : Tensor, shape (B, C, *grid)
     held_out : Tensor of bool, shape of ``y``
-        Measured, but kept from the fit.
+        Measured, but not used by a fit.
     forward : callable
         From pictures to what is measured of them.
     """
 
     y: Tensor
-    seen: Tensor
+    observed: Tensor
     truth: Tensor
     held_out: Tensor
-    forward: Callable[[Tensor], Tensor] = _same
+    forward: Callable[[Tensor], Tensor] = _identity
 
     @property
     def grid(self) -> tuple[int, ...]:
         return tuple(self.truth.shape[2:])
 
+    @property
+    def measured(self) -> Tensor:
+        """Where there is a value, used by a fit or held out from it."""
+        return self.observed | self.held_out
+
     def hold_out(self, share: float, generator: torch.Generator) -> Case:
-        """The same data, a random share of what is seen being kept from the fit."""
-        chosen = (torch.rand(self.y.shape, generator=generator) < share) & self.seen
-        return replace(self, seen=self.seen & ~chosen, held_out=chosen)
+        """The same data, with a random share of the observed values held out from the fit."""
+        chosen = (torch.rand(self.y.shape, generator=generator) < share) & self.observed
+        return replace(self, observed=self.observed & ~chosen, held_out=chosen)
+
+    def filled(self, picture: Tensor) -> Tensor:
+        """The picture with the measured pixels put back."""
+        return picture.where(~self.measured, self.y)
 
 
-def _posed(y: Tensor, seen: Tensor, truth: Tensor) -> Case:
-    return Case(y, seen, truth, torch.zeros_like(seen))
+def of_pixels(y: Tensor, observed: Tensor, truth: Tensor) -> Case:
+    """Pixels of the picture itself, none of them held out."""
+    return Case(y, observed, truth, torch.zeros_like(observed))
 
 
 def denoising(truth: Tensor, sigma: float, generator: torch.Generator) -> Case:
     """White Gaussian noise, not clipped."""
     y = truth + sigma * torch.randn(truth.shape, generator=generator)
-    return _posed(y, torch.ones_like(y, dtype=torch.bool), truth)
+    return of_pixels(y, torch.ones_like(y, dtype=torch.bool), truth)
 
 
 def inpainting(truth: Tensor, missing: float, generator: torch.Generator) -> Case:
     """A random share of the pixels missing, no noise."""
-    seen = torch.rand(truth.shape, generator=generator) >= missing
-    return _posed(truth * seen, seen, truth)
-
-
-def usual(name: str, truth: Tensor, generator: torch.Generator) -> Case:
-    """``"denoise"``: noise of 25/255; ``"inpaint"``: half of the pixels missing."""
-    return denoising(truth, 25 / 255, generator) if name == "denoise" else inpainting(truth, 0.5, generator)
+    observed = torch.rand(truth.shape, generator=generator) >= missing
+    return of_pixels(truth * observed, observed, truth)
 
 
 def measured_by(operator: Operator, truth: Tensor) -> Case:
@@ -76,4 +81,5 @@ def measured_by(operator: Operator, truth: Tensor) -> Case:
         return torch.stack([operator.forward(picture) for picture in pictures])
 
     y = forward(truth)
-    return replace(_posed(y, torch.ones_like(y, dtype=torch.bool), truth), forward=forward)
+    observed = operator.observed.expand(y.shape)
+    return Case(y, observed, truth, torch.zeros_like(observed), forward)
