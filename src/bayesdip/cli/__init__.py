@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import gc
 import os
+import signal
 
 from bayesdip.cli.app import app
 
 __all__ = ["app", "main"]
 
-# How often a thread of GNU OpenMP looks for work before it sleeps, unless the user has said. Its own default keeps it
+# How often a thread of GNU OpenMP looks for work before it sleeps, unless the user has set it. Its own default keeps it
 # looking for milliseconds, which takes the processor from the thread it waits for when another program needs one too:
 # 31 s in place of 1.3 s for a Gaussian process of 512x512 on two cores, one of them busy; so it is 3 to 4 s.
 SPINS = "10000"
@@ -22,6 +23,9 @@ SPINS = "10000"
 def main() -> None:
     """Entry point of the ``bayesdip`` program."""
     os.environ.setdefault("GOMP_SPINCOUNT", SPINS)  # read when torch is loaded
+    # What `timeout` and job schedulers send is as Ctrl-C: outside of a run, which has a handler of its own, it ends
+    # the program with one line.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     # Imports make half a million objects and no garbage: at the usual threshold, looking for it takes 0.2 s, and
     # once more, when the program ends, 0.3 s.
     gc.set_threshold(50_000)

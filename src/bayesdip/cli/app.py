@@ -9,7 +9,7 @@ import typer
 
 from bayesdip.cli.guard import OneLineGroup
 from bayesdip.cli.lab import lab
-from bayesdip.cli.shared import Shared, restoring
+from bayesdip.cli.options import Options, restoring
 
 app = typer.Typer(
     cls=OneLineGroup,
@@ -43,7 +43,7 @@ def top(
 @app.command()
 @restoring
 def denoise(
-    shared: Shared,
+    options: Options,
     sigma: Annotated[
         str,
         typer.Option(
@@ -67,18 +67,18 @@ def denoise(
         typer.Option(metavar="L", help="For speckle: how many looks were averaged; else estimated."),
     ] = None,
 ) -> None:
-    """Remove noise. Its size is estimated unless --sigma tells it."""
+    """Remove noise. Its size is estimated unless --sigma is given."""
     from bayesdip.cli import verbs
     from bayesdip.cli.restoring import carry_out
 
     model = verbs.NoiseChoice.parse(noise, sigma, gain=gain, offset=offset, looks=looks)
-    carry_out("denoise", shared, lambda picture: verbs.denoising(picture, model))
+    carry_out("denoise", options, lambda picture: verbs.denoising(picture, model))
 
 
 @app.command()
 @restoring
 def inpaint(
-    shared: Shared,
+    options: Options,
     mask: Annotated[
         Path | None, typer.Option(metavar="MASK", help="Picture of the same size: white is missing.")
     ] = None,
@@ -94,13 +94,13 @@ def inpaint(
     from bayesdip.cli.restoring import carry_out
 
     known_noise = verbs.parse_level(sigma)
-    carry_out("inpaint", shared, lambda picture: verbs.inpainting(picture, mask, missing, known_noise))
+    carry_out("inpaint", options, lambda picture: verbs.inpainting(picture, mask, missing, known_noise))
 
 
 @app.command()
 @restoring
 def upscale(
-    shared: Shared,
+    options: Options,
     factor: Annotated[int, typer.Option(metavar="N", help="How many times as long each side becomes.")] = 4,
     kind: Annotated[
         str, typer.Option(metavar="lanczos|bicubic|area", help="How the picture was made small.")
@@ -112,13 +112,13 @@ def upscale(
     from bayesdip.cli.restoring import carry_out
 
     small_noise = verbs.parse_level(sigma)
-    carry_out("upscale", shared, lambda picture: verbs.upscaling(picture, factor, kind, small_noise))
+    carry_out("upscale", options, lambda picture: verbs.upscaling(picture, factor, kind, small_noise))
 
 
 @app.command()
 @restoring
 def deblur(
-    shared: Shared,
+    options: Options,
     psf: Annotated[
         Path, typer.Option(metavar="PSF", help="The blur of one bright point, as a picture or .npy array.")
     ],
@@ -134,7 +134,7 @@ def deblur(
     from bayesdip.cli.restoring import carry_out
 
     blurred_noise = verbs.parse_sigma(sigma)
-    carry_out("deblur", shared, lambda picture: verbs.deblurring(picture, psf, blurred_noise, boundary))
+    carry_out("deblur", options, lambda picture: verbs.deblurring(picture, psf, blurred_noise, boundary))
 
 
 @app.command()
@@ -187,56 +187,14 @@ def demo(
     output: Annotated[
         Path, typer.Option("-o", "--output", metavar="DIR", help="Folder for the demo's files.")
     ] = Path("bayesdip-demo"),
-    quick: Annotated[
-        bool, typer.Option("--quick", help="With gp alone: seconds instead of minutes.")
-    ] = False,
+    quick: Annotated[bool, typer.Option("--quick", help="Without sgld: seconds instead of minutes.")] = False,
     seed: Annotated[int, typer.Option(help="Seed of the damage and of the methods.")] = 0,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of the table.")] = False,
 ) -> None:
-    """Damage two pictures, restore them with gp and sgld, and say how well. Takes 3 minutes at most."""
-    from bayesdip.cli.showing import show_demo
+    """Damage two pictures, restore each by several methods, and say how well. Takes 3 minutes at most."""
+    from bayesdip.cli.demo import show_demo
 
     show_demo(output, quick=quick, seed=seed, as_json=json)
-
-
-@app.command()
-def bench(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="Which one, or list.")],
-    data: Annotated[Path | None, typer.Option(metavar="DIR", help="The folder with the pictures.")] = None,
-    json: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Keep the rows here, and take a run up again.")
-    ] = None,
-    method: Annotated[str, typer.Option(metavar="NAME", help="What restores the pictures.")] = "auto",
-    kernel: Annotated[
-        str | None, typer.Option(metavar="NAME", help="For gp: auto, nonlocal, matern32, ...")
-    ] = None,
-    effort: Annotated[str, typer.Option(metavar="fast|balanced|best", help="How much work.")] = "fast",
-    pictures: Annotated[str, typer.Option(metavar="A,B", help="Only these pictures.")] = "",
-    sigma: Annotated[
-        float | None, typer.Option(metavar="S", help="For paper-denoise: tell the noise level.")
-    ] = None,
-    crop: Annotated[
-        int | None,
-        typer.Option(metavar="N", help="For paper-denoise and -inpaint: only the middle N x N pixels."),
-    ] = None,
-    time_budget: Annotated[
-        float | None,
-        typer.Option(
-            metavar="SECONDS", help="A picture's, for the tables; for speed, of the paper's recipe."
-        ),
-    ] = None,
-    seed: Annotated[int, typer.Option(help="Seed of everything random.")] = 0,
-) -> None:
-    """Measure a quality or a speed, and say on which machine."""
-    from bayesdip.cli import benching
-
-    if name == "list":
-        benching.list_benchmarks()
-        return
-    options: dict[str, object] = {"method": method, "kernel": kernel, "effort": effort, "seed": seed}
-    if time_budget is not None:
-        options["time_budget"] = time_budget
-    benching.run(name, data, json, options, pictures, sigma, crop)
 
 
 ARCH_HELP = "A name, or one with settings: 'skip(scales=2, width=64)'."
@@ -256,7 +214,7 @@ def kernel(
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Show the kernel of an architecture, and how each layer changed it."""
-    from bayesdip.cli.kernels import show_kernel
+    from bayesdip.cli.priors import show_kernel
 
     show_kernel(arch, lags, dims, output, force=force, as_json=json)
 
@@ -275,6 +233,6 @@ def sample(
     force: Annotated[bool, typer.Option("--force", help="Replace an existing figure.")] = False,
 ) -> None:
     """Draw from a network and from the Gaussian process of the same kernel, side by side."""
-    from bayesdip.cli.kernels import show_samples
+    from bayesdip.cli.priors import show_samples
 
     show_samples(arch, count, size, dims, width, seed, output, force=force)

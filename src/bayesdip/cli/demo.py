@@ -1,4 +1,4 @@
-"""``bayesdip demo``: two pictures damaged and restored, with what is gained by it.
+"""``bayesdip demo``: two pictures damaged, each restored by several methods, and what is gained by it.
 
 The pictures come inside scikit-image's own package, so nothing is fetched.
 """
@@ -7,38 +7,38 @@ from __future__ import annotations
 
 import json
 import shlex
+import textwrap
 import time
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from benchmarks.pictures import psnr
+import typer
 from numpy.typing import NDArray
 
-from bayesdip import __version__
-from bayesdip import api as tasks
-from bayesdip.errors import FileError
+from bayesdip import __version__, api
+from bayesdip.cli.display import watching
+from bayesdip.cli.summary import SCHEMA, WIDTH, plain, unit_of_fit
+from bayesdip.errors import FileError, one_line
 from bayesdip.io import atomic_write, write_picture
-from bayesdip.progress import Callback
+from bayesdip.progress import clock
 from bayesdip.report import write_report
 from bayesdip.result import Restoration
 
 Pixels = NDArray[np.uint8]
-# Shows snapshot of the run of that name; the flag says whether its data are free of noise.
-Watch = Callable[[str, bool], AbstractContextManager[Callback]]
 
 MARKER = "demo.json"
-METHODS = ("gp", "sgld")
+MADE_BY = "bayesdip demo"
 SIGMA = 25.0
-# Seconds for everything, so that it ends within three minutes; how many of them gp may take at most
-# for each picture; and the share of what is then left that sgld gets for each, in their order.
-TOTAL, GP_AT_MOST = 155.0, 25.0
-SGLD_SHARE = {"denoise": 0.6, "inpaint": 1.0}
 MISSING_SHARE = 0.5
 SCRATCH_WIDTH = 5
+# Seconds for everything, so that it ends within three minutes; and how many of them a method may take for each picture.
+# The last method has the rest: for the noisy picture this share of it.
+TOTAL = 155.0
+AT_MOST = {"auto": 25.0, "gp": 12.0}
+LAST, LAST_SHARE = "sgld", {"denoise": 0.6, "inpaint": 1.0}
 
 
 @dataclass(frozen=True)
@@ -48,11 +48,15 @@ class Scene:
     Attributes
     ----------
     task : {"denoise", "inpaint"}
+    title, size : str
+        What it shows, and what was done to it.
     original, damaged : array of uint8
     missing : bool array (M, N) or None
     """
 
     task: str
+    title: str
+    size: str
     original: Pixels
     damaged: Pixels
     missing: NDArray[np.bool_] | None = None
@@ -66,32 +70,47 @@ class Scene:
         return named
 
     def restore(self, **options: Any) -> Restoration:
+        """Restore it; the options are those of :func:`bayesdip.denoise`."""
         if self.missing is not None:
-            return tasks.inpaint(self.damaged, self.missing, **options)
-        return tasks.denoise(self.damaged, SIGMA, channel_axis=-1, **options)
+            return api.inpaint(self.damaged, self.missing, **options)
+        return api.denoise(self.damaged, SIGMA, channel_axis=-1, **options)
 
     def command(self, folder: Path, options: dict[str, Any]) -> str:
         """The command line that does the same from the files of the demo."""
         words = ["bayesdip", self.task, str(folder / self.task / "damaged.png"), "-o", "restored.png"]
-        words += (
-            ["--sigma", "25"] if self.missing is None else ["--mask", str(folder / self.task / "mask.png")]
+        mask = ["--mask", str(folder / self.task / "mask.png")]
+        words += [f"--sigma={SIGMA:g}"] if self.missing is None else mask
+        return shlex.join(
+            [*words, *(f"--{name.replace('_', '-')}={value}" for name, value in options.items())]
         )
-        for name, value in options.items():
-            words += [f"--{name.replace('_', '-')}", f"{value:g}" if isinstance(value, float) else str(value)]
-        return shlex.join(words)
 
 
 @dataclass(frozen=True)
 class Outcome:
     """What one method made of one scene; PSNR in dB, of 8-bit pictures."""
 
-    task: str
-    method: str
+    scene: Scene
+    asked: str
     before: float
     after: float
     restoration: Restoration
-    folder: Path
     report: Path
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """As plain JSON values."""
+        found = self.restoration
+        return {
+            "task": self.scene.task,
+            "method": found.method,
+            "why": found.why,
+            "psnr_before": round(self.before, 3),
+            "psnr_after": round(self.after, 3),
+            "seconds": round(found.seconds, 2),
+            "stopped": found.stopped,
+            "folder": str(self.report.parent),
+            "report": str(self.report),
+        }
 
 
 def scenes(seed: int) -> list[Scene]:
@@ -107,8 +126,21 @@ def scenes(seed: int) -> list[Scene]:
     gray: Pixels = data.camera()  # type: ignore[no-untyped-call]
     missing = (generator.random(gray.shape) < MISSING_SHARE) | scratch(gray.shape)
     return [
-        Scene("denoise", colour, np.clip(np.rint(noisy), 0, 255).astype(np.uint8)),
-        Scene("inpaint", gray, np.where(missing, 0, gray).astype(np.uint8), missing),
+        Scene(
+            "denoise",
+            "Chelsea the cat, noisy",
+            f"colour, 256 x 256, noise of sigma {SIGMA:g}",
+            colour,
+            np.clip(np.rint(noisy), 0, 255).astype(np.uint8),
+        ),
+        Scene(
+            "inpaint",
+            "The cameraman, half missing and scratched",
+            "gray, 512 x 512, half its pixels and a scratch missing",
+            gray,
+            np.where(missing, 0, gray).astype(np.uint8),
+            missing,
+        ),
     ]
 
 
@@ -142,19 +174,17 @@ def claim(folder: Path) -> None:
     _mark(folder, [])
 
 
-def run_demo(folder: Path, watch: Watch, *, seed: int = 0, quick: bool = False) -> Iterator[Outcome]:
-    """Restore both scenes with ``gp``, then with ``sgld``; results are written and given one by one.
+def run_demo(folder: Path, *, seed: int = 0, quick: bool = False) -> Iterator[Outcome]:
+    """Restore both scenes by each method; results are written and given one by one.
 
     Parameters
     ----------
     folder : Path
         New, empty, or of an earlier demo, whose files are then replaced.
-    watch : callable
-        ``watch(label, exact)`` gives a context manager, which gives the snapshot callback.
     seed : int
         Of the damage, and of the methods.
     quick : bool
-        With ``gp`` alone, which takes seconds.
+        Without the last method, which takes minutes.
 
     Raises
     ------
@@ -165,69 +195,97 @@ def run_demo(folder: Path, watch: Watch, *, seed: int = 0, quick: bool = False) 
     claim(folder)
     outcomes: list[Outcome] = []
     damaged = scenes(seed)
-    runs = [(scene, method) for method in (METHODS[:1] if quick else METHODS) for scene in damaged]
     for scene in damaged:
         (folder / scene.task).mkdir(exist_ok=True)
         for name, pixels in scene.files.items():
             write_picture(folder / scene.task / name, pixels, force=True)
-    for scene, method in runs:
-        left = max(TOTAL - (time.monotonic() - started), 2.0)
-        budget = GP_AT_MOST if method == "gp" else round(SGLD_SHARE[scene.task] * left, 1)
-        options = {"method": method, "time_budget": budget, "seed": seed}
-        with watch(f"{method} {scene.task}: ", scene.missing is not None) as callback:
-            restoration = scene.restore(**options, callback=callback)
-        outcomes.append(written(folder, scene, method, restoration, scene.command(folder, options)))
-        _mark(folder, outcomes)
-        yield outcomes[-1]
-        if restoration.stopped == "interrupted":
-            return
+    for method in AT_MOST if quick else (*AT_MOST, LAST):
+        for scene in damaged:
+            left = max(TOTAL - (time.monotonic() - started), 2.0)
+            budget = AT_MOST.get(method) or round(LAST_SHARE[scene.task] * left, 1)
+            options = {"method": method, "time_budget": budget, "seed": seed}
+            with watching(unit_of_fit(scene.missing is not None), f"{method} {scene.task}: ") as callback:
+                found = scene.restore(**options, callback=callback)
+            outcomes.append(_written(folder, scene, options, found))
+            _mark(folder, outcomes)
+            yield outcomes[-1]
+            if found.stopped == "interrupted":
+                return
 
 
-def written(folder: Path, scene: Scene, method: str, restoration: Restoration, command: str) -> Outcome:
+def _written(folder: Path, scene: Scene, options: dict[str, Any], found: Restoration) -> Outcome:
     """Write what a method made of a scene."""
-    place = folder / scene.task / method
+    from skimage.metrics import peak_signal_noise_ratio
+
+    place = folder / scene.task / found.method
     place.mkdir(exist_ok=True)
-    write_picture(place / "restored.png", restoration.mean, force=True)
-    if restoration.std is not None:
-        write_picture(place / "std.tif", restoration.std, force=True)
-    title = "Chelsea the cat, noisy" if scene.missing is None else "The cameraman, half missing and scratched"
+    write_picture(place / "restored.png", found.mean, force=True)
+    if found.std is not None:
+        write_picture(place / "std.tif", found.std, force=True)
     report = write_report(
         place,
         scene.damaged,
-        restoration,
-        title=f"{title}, by {method}",
+        found,
+        title=f"{scene.title}, by {found.method}",
         task=scene.task,
-        command=command,
+        command=scene.command(folder, options),
         force=True,
         missing=scene.missing,
     )
-    before, after = psnr(scene.damaged, scene.original), psnr(restoration.mean, scene.original)
-    return Outcome(scene.task, method, before, after, restoration, place, report)
-
-
-def facts(outcome: Outcome) -> dict[str, Any]:
-    """An outcome as plain JSON values."""
-    return {
-        "task": outcome.task,
-        "method": outcome.method,
-        "psnr_before": round(outcome.before, 3),
-        "psnr_after": round(outcome.after, 3),
-        "seconds": round(outcome.restoration.seconds, 2),
-        "stopped": outcome.restoration.stopped,
-        "folder": str(outcome.folder),
-        "report": str(outcome.report),
-    }
+    before, after = (
+        float(peak_signal_noise_ratio(scene.original, picture, data_range=255))  # type: ignore[no-untyped-call]
+        for picture in (scene.damaged, found.mean)
+    )
+    return Outcome(scene, str(options["method"]), before, after, found, report)
 
 
 def _is_ours(folder: Path) -> bool:
     try:
         marker = json.loads((folder / MARKER).read_text(encoding="utf-8"))
-        return isinstance(marker, dict) and marker.get("made_by") == "bayesdip demo"
+        return isinstance(marker, dict) and marker.get("made_by") == MADE_BY
     except (OSError, ValueError):
         return False
 
 
 def _mark(folder: Path, outcomes: list[Outcome]) -> None:
-    content = {"made_by": "bayesdip demo", "version": __version__, "results": [facts(o) for o in outcomes]}
+    content = {"made_by": MADE_BY, "version": __version__, "results": [o.facts for o in outcomes]}
     with atomic_write(folder / MARKER, force=True) as temporary:
         temporary.write_text(json.dumps(content, indent=1), encoding="utf-8")
+
+
+def show_demo(folder: Path, *, quick: bool, seed: int, as_json: bool) -> None:
+    """Run the demo and say what came of it."""
+    outcomes = []
+    for outcome in run_demo(folder, seed=seed, quick=quick):
+        outcomes.append(outcome)
+        gain = f"{outcome.before:.2f} dB -> {outcome.after:.2f} dB in {clock(outcome.restoration.seconds)}"
+        typer.echo(f"{outcome.restoration.method} {outcome.scene.task}: {gain}", err=True)
+    if as_json:
+        facts = [outcome.facts for outcome in outcomes]
+        content = {"schema": SCHEMA, "task": "demo", "folder": str(folder), "results": facts}
+        typer.echo(json.dumps(plain(content), allow_nan=False))
+        return
+    typer.echo(table(outcomes))
+    if any(outcome.restoration.stopped == "interrupted" for outcome in outcomes):
+        typer.echo("interrupted: what was done by then is in the table")
+    typer.echo(f"Pictures and reports are in {one_line(folder)}; open one of these in a browser:")
+    for outcome in outcomes:
+        typer.echo(f"  {one_line(outcome.report)}")
+
+
+def table(outcomes: list[Outcome]) -> str:
+    """PSNR before and after in columns, and why each method ran."""
+    lines = []
+    for scene in {outcome.scene.task: outcome.scene for outcome in outcomes}.values():
+        lines += [f"{scene.task} ({scene.size})", "  method   PSNR before   after    gain      time"]
+        own = [outcome for outcome in outcomes if outcome.scene.task == scene.task]
+        lines += [
+            f"  {o.restoration.method:<7}  {o.before:8.2f} dB {o.after:8.2f} {o.after - o.before:+7.2f} "
+            f"{clock(o.restoration.seconds):>9}"
+            for o in own
+        ]
+        for outcome in own:
+            why = f"{outcome.restoration.method}: {outcome.restoration.why}"
+            chosen = " (chosen by --method auto)" if outcome.asked == "auto" else ""
+            lines += textwrap.wrap(why + chosen, WIDTH, initial_indent="  ", subsequent_indent="    ")
+    return "\n".join(lines)

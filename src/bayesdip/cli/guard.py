@@ -67,7 +67,7 @@ def explanation(error: Exception) -> str | None:
     if isinstance(error, BayesDipError):
         return str(error)
     if isinstance(error, MemoryError) or _is_torch_out_of_memory(error):
-        return "the memory ran out: expected more of it free; use --method gp, a smaller picture, or fewer --samples"
+        return "the memory ran out: expected more of it free; use --method patches, a smaller picture, or fewer --samples"
     if isinstance(error, BrokenPipeError):
         return "whoever read the output stopped reading it"
     if isinstance(error, OSError):

@@ -3,68 +3,72 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryFile
 
 import numpy as np
 
+from bayesdip.cli.options import Options
 from bayesdip.cli.resume import KEPT
-from bayesdip.cli.shared import Shared
 from bayesdip.errors import BayesDipError, FileError
 from bayesdip.io import Picture, check_writable
+from bayesdip.methods import Method
 from bayesdip.report import PAGE
 
 STD_SUFFIXES = (".tif", ".tiff", ".npy")
 
 
-@dataclass(frozen=True)
-class Written:
-    """Where everything is, once it is written; None for what was not asked for or could not be made."""
-
-    output: Path
-    std: Path | None = None
-    report: Path | None = None
-    resume: Path | None = None
+def outputs(options: Options) -> dict[str, Path | None]:
+    """What is to be written where, by the name of the option; None for what was not asked for."""
+    page = None if options.report is None else options.report / PAGE
+    return {"output": options.output, "std": options.std, "report": page, "resume": options.resume}
 
 
-def check_outputs(shared: Shared, picture: Picture, shape: tuple[int, ...]) -> tuple[str, ...]:
+def check_outputs(
+    options: Options, method: str | Method, picture: Picture, shape: tuple[int, ...]
+) -> tuple[str, ...]:
     """Raise now what writing would raise later; gives what the output's format cannot keep.
+
+    Parameters
+    ----------
+    options : Options
+    method : Method or str
+        A string is a name that stands for a method with a standard deviation.
+    picture : Picture
+        What was read.
+    shape : tuple of int
+        Of the picture that will be written.
 
     Raises
     ------
     FileError
         A file exists and ``--force`` was not given, a folder cannot be written, a format
         cannot hold the picture, or two outputs are one file.
+    BayesDipError
+        A standard deviation is asked of a method that has none.
     """
-    notes = check_writable(shared.output, shared.force, shape=shape, like=picture)
-    if shared.std is not None:
-        _check_std(shared, shape)
-    files = [shared.output, *([shared.std] if shared.std else [])]
-    if shared.report is not None:
-        files.append(shared.report / PAGE)
-        check_folder(shared.report, (PAGE,), shared.force)
-    if shared.resume is not None:
-        files += [shared.resume / name for name in KEPT]
-        check_folder(shared.resume, KEPT, force=True)  # the shelf itself judges what lies there
-    places = [file.resolve() for file in files]
-    if len(set(places)) < len(places):
+    notes = check_writable(options.output, options.force, shape=shape, like=picture)
+    if options.std is not None:
+        if isinstance(method, Method) and not method.has_std:
+            raise BayesDipError(
+                f"--std was given with --method {method.name}, which has no standard deviation: expected a method that "
+                "has one; use --method auto"
+            )
+        if options.std.suffix.lower() not in STD_SUFFIXES:
+            raise FileError(
+                f"{options.std}: a file with the extension {options.std.suffix!r} holds no floating-point numbers; "
+                f"one of {', '.join(STD_SUFFIXES)} is expected: choose another name"
+            )
+        check_writable(options.std, options.force, shape=shape, dtype=np.float32)
+    if options.report is not None:
+        check_folder(options.report, (PAGE,), options.force)
+    files = [path for name, path in outputs(options).items() if path is not None and name != "resume"]
+    if options.resume is not None:
+        files += [options.resume / name for name in KEPT]
+        check_folder(options.resume, KEPT, force=True)  # whether it may be replaced goes by what lies there
+    if len({file.resolve() for file in files}) < len(files):
         raise FileError("two of the outputs are the same file: expected a name for each; rename one")
     return notes
-
-
-def _check_std(shared: Shared, shape: tuple[int, ...]) -> None:
-    assert shared.std is not None
-    if shared.method == "map":
-        raise BayesDipError(
-            "--std was given with --method map, which has no standard deviation: use gp or sgld"
-        )
-    if shared.std.suffix.lower() not in STD_SUFFIXES:
-        raise FileError(
-            f"{shared.std}: a file with the extension {shared.std.suffix!r} holds no floating-point numbers; "
-            f"one of {', '.join(STD_SUFFIXES)} is expected: choose another name"
-        )
-    check_writable(shared.std, shared.force, shape=shape, dtype=np.float32)
 
 
 def check_folder(folder: Path, names: tuple[str, ...], force: bool) -> None:
@@ -96,7 +100,7 @@ def check_folder(folder: Path, names: tuple[str, ...], force: bool) -> None:
 
 
 def write_all(tasks: list[Callable[[], object]]) -> None:
-    """Do every task, even when one before it failed: a long run's result is too dear to lose.
+    """Do every task, even when one before it failed, so that a long run's result is not lost.
 
     Raises
     ------

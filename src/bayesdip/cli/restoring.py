@@ -5,18 +5,20 @@ from __future__ import annotations
 import shlex
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from math import prod
 from pathlib import Path
 
 import typer
 
-from bayesdip import io, pipeline
+from bayesdip import io
 from bayesdip.cli import summary
+from bayesdip.cli.display import watching
 from bayesdip.cli.guard import TYPED
-from bayesdip.cli.outputs import Written, check_outputs, write_all
-from bayesdip.cli.progress import watching
+from bayesdip.cli.method import api_options, decisive
+from bayesdip.cli.options import Options
+from bayesdip.cli.outputs import check_outputs, outputs, write_all
 from bayesdip.cli.resume import Shelf, request_of
-from bayesdip.cli.shared import Shared
 from bayesdip.cli.verbs import Work
 from bayesdip.memory import check_memory
 from bayesdip.result import Restoration
@@ -26,46 +28,54 @@ TITLES = {"denoise": "Denoising", "inpaint": "Inpainting", "upscale": "Upscaling
 
 @dataclass(frozen=True)
 class Run:
-    """Everything there is to say about one run of a restoring verb."""
+    """Everything there is to say about one run of a restoring verb.
+
+    Attributes
+    ----------
+    files : dict
+        What is written where, by the name of the option; None for what was not asked for or cannot be made.
+    resumed : bool
+        Whether the result was taken from the folder of ``--resume``.
+    notes : tuple of str
+        What was changed on reading, and what the output cannot keep.
+    """
 
     task: str
-    shared: Shared
+    options: Options
     picture: io.Picture
     work: Work
     restoration: Restoration
-    written: Written
+    files: dict[str, Path | None]
     resumed: bool
     notes: tuple[str, ...]
 
 
-def carry_out(task: str, shared: Shared, prepare: Callable[[io.Picture], Work]) -> None:
+def carry_out(task: str, options: Options, prepare: Callable[[io.Picture], Work]) -> None:
     """Run one verb from file to files; whatever can be refused is refused before the long part."""
-    options = pipeline.Options(**shared.method_options())  # type: ignore[typeddict-item]
-    settings = pipeline.settings_of(options)
-    picture = io.read_picture(shared.source)
+    asked = api_options(options)
+    picture = io.read_picture(options.source)
     work = prepare(picture)
-    check_room(work.shape, settings.samples)
-    notes = (*picture.notes, *check_outputs(shared, picture, work.shape))
+    check_room(work.shape, options.samples or 0)
+    notes = (*picture.notes, *check_outputs(options, asked["method"], picture, work.shape))
     shelf = None
-    if shared.resume is not None:
-        request = request_of(task, picture, work.request, shared.method_options())
-        shelf = Shelf(shared.resume, request, shared.force)
-    kept = shelf.take() if shelf else None
+    if options.resume is not None:
+        request = request_of(task, picture, work.request, decisive(asked))
+        shelf = Shelf(options.resume, request, options.force)
+    found = shelf.take() if shelf else None
     for note in notes:
         typer.echo(f"note: {note}", err=True)
-    if kept is None:
+    resumed = found is not None
+    if found is None:
         with watching(summary.unit_of_fit(work.exact)) as callback:
-            options["callback"] = callback
-            restoration = work.run(**options)
-    else:
-        restoration = kept
-    places = written(shared, restoration)
-    if places.std != shared.std:
-        notes = (*notes, f"{shared.std} is not written: the run ended before its second sample")
+            found = work.run(**asked, callback=callback)
+    files = dict(outputs(options))
+    if options.std is not None and found.std is None:
+        files["std"] = None
+        notes = (*notes, f"{options.std} is not written: the run ended before it had a standard deviation")
         typer.echo(f"note: {notes[-1]}", err=True)
-    run = Run(task, shared, picture, work, restoration, places, kept is not None, notes)
+    run = Run(task, options, picture, work, found, files, resumed, notes)
     write(run, shelf)
-    typer.echo(summary.as_json(run) if shared.json else summary.as_text(run))
+    typer.echo(summary.as_json(run) if options.json else summary.as_text(run))
 
 
 def check_room(shape: tuple[int, ...], samples: int) -> None:
@@ -79,49 +89,35 @@ def check_room(shape: tuple[int, ...], samples: int) -> None:
     )
 
 
-def written(shared: Shared, restoration: Restoration) -> Written:
-    """Where everything will be; the standard deviation nowhere if there is none."""
-    std = shared.std if restoration.std is not None else None
-    report = None
-    if shared.report is not None:
-        from bayesdip.report import PAGE
-
-        report = shared.report / PAGE
-    return Written(shared.output, std, report, shared.resume)
-
-
 def write(run: Run, shelf: Shelf | None) -> None:
     """Write all files, the shelf first: with it, a failure of the others costs nothing but their writing."""
-    shared, restoration = run.shared, run.restoration
+    found, force = run.restoration, run.options.force
+    output, std, report = run.options.output, run.files["std"], run.options.report
     tasks: list[Callable[[], object]] = []
     if shelf is not None and not run.resumed:
-        tasks.append(lambda: shelf.keep(restoration))
+        tasks.append(partial(shelf.keep, found))
     tasks.append(
-        lambda: io.write_picture(
-            shared.output, restoration.mean, run.picture, shared.force, alpha=run.work.alpha
-        )
+        partial(io.write_picture, output, found.mean, run.picture, force=force, alpha=run.work.alpha)
     )
-    std = restoration.best_std
-    if run.written.std is not None and std is not None:
-        place = run.written.std
-        tasks.append(lambda: io.write_picture(place, std, force=shared.force))
-    if shared.report is not None:
-        folder, command = shared.report, shlex.join(["bayesdip", *TYPED.get()])
-        tasks.append(lambda: report_on(run, folder, command))
+    if std is not None and found.std is not None:
+        tasks.append(partial(io.write_picture, std, found.std, force=force))
+    if report is not None:
+        tasks.append(partial(write_page, run, report))
     write_all(tasks)
 
 
-def report_on(run: Run, folder: Path, command: str) -> None:
+def write_page(run: Run, folder: Path) -> None:
+    """Write the report."""
     from bayesdip.report import write_report  # 20 ms that a run without a report does not need
 
     write_report(
         folder,
         run.picture.pixels,
         run.restoration,
-        title=f"{TITLES[run.task]} {run.shared.source.name}",
+        title=f"{TITLES[run.task]} {run.options.source.name}",
         task=run.task,
-        command=command,
-        force=run.shared.force,
+        command=shlex.join(["bayesdip", *TYPED.get()]),
+        force=run.options.force,
         like=run.picture,
         missing=run.work.missing,
     )

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import math
+import textwrap
 from typing import TYPE_CHECKING, Any
 
 from bayesdip import __version__
 from bayesdip.errors import one_line
 from bayesdip.progress import clock
-from bayesdip.report.facts import coverage_of, diagnostics_of, mixing_of
+from bayesdip.report.facts import coverage_of, details_of, diagnostics_of, mixing_of
 
 if TYPE_CHECKING:
     from bayesdip.cli.restoring import Run
@@ -23,7 +24,10 @@ WHY_ENDED = {
     "not converged": "ended before it converged",
 }
 # The schema of the JSON object; raised when a field changes its meaning or goes away.
-SCHEMA = 1
+SCHEMA = 2
+# Of a line, in characters.
+WIDTH = 110
+NAMES = {"output": "written"}
 
 
 def unit_of_fit(exact: bool) -> str:
@@ -35,33 +39,37 @@ def unit_of_fit(exact: bool) -> str:
 
 def as_text(run: Run) -> str:
     """The summary on one screen."""
+    found = run.restoration
     rows = [
         ("picture", size_of(run.picture) + enlarged(run)),
-        *([("missing", missing_of(run))] if run.work.missing is not None else []),
+        ("missing", missing_of(run)),
         ("noise", noise_of(run)),
         ("method", method_of(run)),
+        ("why", found.why),
         ("steps", steps_of(run)),
         ("time", time_of(run)),
         ("held-out error", held_out_of(run)),
         ("uncertainty", uncertainty_of(run)),
-        ("coverage", coverage_of(run.restoration)),
-        ("chain", mixing_of(run.restoration)),
-        ("written", one_line(run.written.output)),
-        *((name, one_line(place)) for name, place in extra_places(run) if place),
+        ("coverage", coverage_of(found)),
+        ("chain", mixing_of(found)),
     ]
-    head = f"{DONE[run.task]} {one_line(run.shared.source)}"
-    return "\n".join([head, *(f"  {name:<15} {value}" for name, value in rows if value)])
+    lines = [f"{DONE[run.task]} {one_line(run.options.source)}"]
+    for name, value in rows:
+        if value:
+            lines += textwrap.wrap(f"  {name:<15} {value}", WIDTH, subsequent_indent=" " * 18)
+    lines += [f"  {NAMES.get(name, name):<15} {one_line(path)}" for name, path in run.files.items() if path]
+    return "\n".join(lines)
 
 
 def as_json(run: Run) -> str:
     """The one JSON object of ``--json``; docs/command-line.md has its schema."""
-    written, picture = run.written, run.picture
-    told = {
+    picture = run.picture
+    facts = {
         "schema": SCHEMA,
         "version": __version__,
         "task": run.task,
         "input": {
-            "path": str(run.shared.source),
+            "path": str(run.options.source),
             "format": picture.format,
             "shape": list(picture.pixels.shape),
             "dtype": str(picture.pixels.dtype),
@@ -72,15 +80,12 @@ def as_json(run: Run) -> str:
         "missing": None if run.work.missing is None else int(run.work.missing.sum()),
         "sigma_estimated": run.work.sigma_estimated,
         "resumed": run.resumed,
-        "files": {
-            "output": str(written.output),
-            **{name: None if place is None else str(place) for name, place in extra_places(run)},
-        },
+        "files": {name: None if path is None else str(path) for name, path in run.files.items()},
         "notes": list(run.notes),
         **run.restoration.summary(),
         "diagnostics": diagnostics_of(run.restoration),
     }
-    return json.dumps(plain(told), allow_nan=False)
+    return json.dumps(plain(facts), allow_nan=False)
 
 
 def plain(value: Any) -> Any:
@@ -92,11 +97,6 @@ def plain(value: Any) -> Any:
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     return value if isinstance(value, str | int | bool) or value is None else str(value)
-
-
-def extra_places(run: Run) -> list[tuple[str, Any]]:
-    written = run.written
-    return [("std", written.std), ("report", written.report), ("resume", written.resume)]
 
 
 def size_of(picture: Picture) -> str:
@@ -134,17 +134,10 @@ def noise_of(run: Run) -> str:
 
 
 def method_of(run: Run) -> str:
-    settings = run.restoration.settings
-    name, arch = settings["method"], settings["arch"].get("name", "")
-    if name == "sgld":
-        tempered = (
-            f" at temperature {settings['temperature']:g}" if settings["sampler"] != "adam-noise" else ""
-        )
-        name += f" ({settings['sampler']}{tempered})"
-    network = f"network {arch!r}" if settings["method"] != "gp" else f"kernel of {arch!r}"
-    if settings["kernel"] is not None:
-        network = f"kernel {run.restoration.info.get('kernel', settings['kernel'])}"
-    return f"{name}, {network}, effort {settings['effort']}, seed {settings['seed']}, on {settings['device']}"
+    found = run.restoration
+    said = [found.method, details_of(found)]
+    said += [f"{name} {found.settings[name]}" for name in ("seed", "device") if name in found.settings]
+    return ", ".join(part for part in said if part)
 
 
 def steps_of(run: Run) -> str:
@@ -153,30 +146,26 @@ def steps_of(run: Run) -> str:
     if steps is None:
         return ""
     back = info.get("rollbacks", 0)
-    why = WHY_ENDED.get(run.restoration.stopped, "")
-    parts = [str(steps), f"{back} rolled back after a divergence" if back else "", why]
-    return ", ".join(part for part in parts if part)
+    return f"{steps}, {back} rolled back after a divergence" if back else str(steps)
 
 
 def time_of(run: Run) -> str:
-    spent = clock(run.restoration.seconds)
-    return (
-        f"{spent} when it was computed; taken from {one_line(run.written.resume)}" if run.resumed else spent
-    )
+    said = [clock(run.restoration.seconds), WHY_ENDED.get(run.restoration.stopped, "")]
+    if run.resumed:
+        said.append(f"taken from {one_line(run.options.resume)}")
+    return ", ".join(part for part in said if part)
 
 
 def held_out_of(run: Run) -> str:
-    restoration = run.restoration
-    if restoration.held_out is None:
+    found = run.restoration
+    if found.held_out is None:
         return ""
-    noise = f"; the noise alone is {numbers(restoration.sigma)}" if any(restoration.sigma or ()) else ""
-    return (
-        f"{restoration.held_out:.4g} rms on {restoration.held_out_count} values kept from the method{noise}"
-    )
+    noise = f"; the noise alone is {numbers(found.sigma)}" if any(found.sigma or ()) else ""
+    return f"{found.held_out:.4g} rms on {found.held_out_count} values kept from the method{noise}"
 
 
 def uncertainty_of(run: Run) -> str:
-    std, count = run.restoration.best_std, len(run.restoration.samples)
+    std, count = run.restoration.std, len(run.restoration.samples)
     if std is None:
         return "none: this method or run has no standard deviation"
     kind = "calibrated" if run.restoration.calibration else "not calibrated"

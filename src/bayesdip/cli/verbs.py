@@ -1,4 +1,4 @@
-"""What each restoring verb does to a picture: its arguments checked and its call prepared."""
+"""What each restoring verb does to a picture: its arguments are checked and its call is prepared."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from bayesdip.cli.resume import fingerprint
 from bayesdip.errors import BayesDipError
 from bayesdip.io import Picture, check_mask, read_mask, read_psf
-from bayesdip.settings import one_of
+from bayesdip.methods import one_of
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -24,11 +24,12 @@ if TYPE_CHECKING:
 
 Level = float | tuple[float, ...]
 Sigma = Level | None
-NOISES = ("gaussian", "poisson", "poisson-gaussian", "laplace", "speckle")
-# The options of one number that each kind takes.
-FACTS: dict[str, tuple[str, ...]] = {
+# The kinds of noise, and the options that each has.
+NOISES = {
+    "gaussian": ("sigma",),
     "poisson": ("gain", "offset"),
-    "poisson-gaussian": ("gain", "offset"),
+    "poisson-gaussian": ("gain", "offset", "sigma"),
+    "laplace": ("sigma",),
     "speckle": ("looks", "offset"),
 }
 
@@ -67,64 +68,72 @@ class Work:
 
 @dataclass(frozen=True)
 class NoiseChoice:
-    """The noise that ``denoise`` was told of."""
+    """The noise that was named to ``denoise``.
+
+    Attributes
+    ----------
+    kind : str
+        One of `NOISES`.
+    facts : dict
+        Its options that were given, by name.
+    """
 
     kind: str
-    sigma: Sigma
     facts: dict[str, Any] = field(default_factory=dict)
 
     @classmethod
     def parse(cls, kind: str, sigma: str, **facts: float | None) -> NoiseChoice:
-        """Options as typed to a choice; an option that would do nothing is an error.
+        """Options as typed to a choice; ``facts`` are ``gain``, ``offset`` and ``looks``, None if not given.
 
-        ``facts`` are ``gain``, ``offset`` and ``looks``, None where they were not given.
+        Raises
+        ------
+        BayesDipError
+            There is no such kind, it does not have an option, or `sigma` is not what it should be.
         """
-        one_of("noise", kind, NOISES)
-        level = parse_sigma(sigma)
+        one_of("noise", kind, tuple(NOISES))
         given = {name: value for name, value in facts.items() if value is not None}
+        level = parse_sigma(sigma)
+        if level is not None:
+            given["sigma"] = level
         for name in given:
-            if name not in FACTS.get(kind, ()):
-                takers = " and ".join(other for other, names in FACTS.items() if name in names)
-                raise BayesDipError(f"--{name} was given with --noise {kind}: it belongs to {takers}")
-        if kind == "poisson" and level is not None:
-            raise BayesDipError(
-                "--sigma was given with --noise poisson: use --noise poisson-gaussian for read-out noise"
-            )
-        if kind == "speckle" and level is not None:
-            raise BayesDipError("--sigma was given with --noise speckle: its size is told by --looks")
+            if name not in NOISES[kind]:
+                takers = " or ".join(other for other, names in NOISES.items() if name in names)
+                raise BayesDipError(
+                    f"--{name} was given with --noise {kind}: expected --{' or --'.join(NOISES[kind])}; use "
+                    f"--noise {takers}, or leave it out"
+                )
         if kind == "poisson-gaussian" and not isinstance(level, float):
             raise BayesDipError(
-                f"--sigma is {sigma!r}: --noise poisson-gaussian expects one number, the read-out noise"
+                f"--sigma is {sigma!r}: --noise poisson-gaussian expects one number, the read-out noise; give it"
             )
         if kind == "laplace" and isinstance(level, tuple):
-            raise BayesDipError(f"--sigma is {sigma!r}: --noise laplace expects one number, or auto")
-        return cls(kind, level, given)
+            raise BayesDipError(
+                f"--sigma is {sigma!r}: --noise laplace expects one number, or auto; give it one"
+            )
+        return cls(kind, given)
 
     @property
     def is_estimated(self) -> bool:
         """Whether the size of the noise is left to the program."""
-        return (
-            self.kind in ("gaussian", "laplace", "speckle")
-            and self.sigma is None
-            and "looks" not in self.facts
-        )
+        size = {"gaussian": "sigma", "laplace": "sigma", "speckle": "looks"}.get(self.kind)
+        return size is not None and size not in self.facts
 
     def model(self, picture: Picture) -> Noise | None:
-        """The noise model; None for white Gaussian noise of the chosen (or estimated) sigma."""
+        """The noise model; None for white Gaussian noise of the given (or estimated) sigma."""
         from bayesdip.noise import Laplace, Poisson, PoissonGaussian, Speckle, estimate_looks, estimate_sigma
 
+        facts = dict(self.facts)
         if self.kind == "poisson":
-            return Poisson(**self.facts)
-        if self.kind == "poisson-gaussian" and isinstance(self.sigma, float):
-            return PoissonGaussian(self.facts.get("gain", 1.0), self.sigma, self.facts.get("offset", 0.0))
+            return Poisson(**facts)
+        if self.kind == "poisson-gaussian":
+            return PoissonGaussian(**({"gain": 1.0} | facts))
         if self.kind == "laplace":
-            sigma = estimate_sigma(_tensor(picture)) if self.sigma is None else self.sigma
-            assert isinstance(sigma, float)
+            sigma = facts["sigma"] if facts else estimate_sigma(_tensor(picture))
             return Laplace(sigma / 2**0.5)
         if self.kind == "speckle":
-            offset = self.facts.get("offset", 0.0)
-            looks = self.facts.get("looks")
-            return Speckle(estimate_looks(_tensor(picture), offset) if looks is None else looks, offset)
+            if "looks" not in facts:
+                facts["looks"] = estimate_looks(_tensor(picture), facts.get("offset", 0.0))
+            return Speckle(**facts)
         return None
 
 
@@ -162,7 +171,7 @@ def channel_axis(picture: Picture) -> int | None:
 
 
 def _tensor(picture: Picture) -> Tensor:
-    from bayesdip.units import Layout
+    from bayesdip.layout import Layout
 
     return Layout.of(picture.pixels, channel_axis(picture)).to_tensor(picture.pixels)
 
@@ -171,13 +180,13 @@ def denoising(picture: Picture, choice: NoiseChoice) -> Work:
     """``bayesdip denoise``."""
     from bayesdip.api import denoise
 
-    check_channels(choice.sigma, picture)
+    sigma = choice.facts.get("sigma") if choice.kind == "gaussian" else None
+    check_channels(sigma, picture)
     model = choice.model(picture)
-    sigma = choice.sigma if model is None else None
     return Work(
         partial(denoise, picture.pixels, sigma, noise=model, channel_axis=channel_axis(picture)),
         picture.pixels.shape,
-        {"noise": choice.kind, "sigma": choice.sigma, **choice.facts},
+        {"noise": choice.kind, "sigma": None, **choice.facts},
         sigma_estimated=choice.is_estimated,
         exact=model is None and _is_zero(sigma),
     )

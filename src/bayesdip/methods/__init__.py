@@ -34,6 +34,7 @@ __all__ = [
     "Stack",
     "choose",
     "create",
+    "having",
     "one_of",
     "pick_device",
     "unknown_option",
@@ -79,12 +80,17 @@ def with_options(method: Method, **options: Any) -> Method:
     return replace(method, **given)
 
 
+def having(option: str) -> tuple[str, ...]:
+    """The names of the methods that have an option."""
+    return tuple(name for name, kind in METHODS.items() if option in {field.name for field in fields(kind)})
+
+
 def unknown_option(name: str, option: str, value: Any) -> str:
     """What to say of an option that a method does not have."""
-    having = [kind for kind in METHODS.values() if option in {field.name for field in fields(kind)}]
+    owners = having(option)
     given = f"{option}={value!r} was given for method {name!r}, which has no such option"
-    if not having:
+    if not owners:
         every = sorted({field.name for kind in METHODS.values() for field in fields(kind)})
         return f"{given}: expected one of {', '.join(every)}; leave it out"
-    first = f"{having[0].__name__}({option}={value!r})"
-    return f"{given}: it belongs to {', '.join(kind.name for kind in having)}; use method={first}, or leave it out"
+    first = f"{METHODS[owners[0]].__name__}({option}={value!r})"
+    return f"{given}: it belongs to {', '.join(owners)}; use method={first}, or leave it out"

@@ -37,6 +37,8 @@ class Method(ABC):
         What the result, the summary and the report call it.
     summary : str
         What it does, in half a sentence.
+    has_std : bool
+        Whether it gives a standard deviation.
 
     Raises
     ------
@@ -50,6 +52,7 @@ class Method(ABC):
 
     name: ClassVar[str]
     summary: ClassVar[str]
+    has_std: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         one_of("effort", self.effort, EFFORTS)

@@ -1,4 +1,4 @@
-"""Snapshot on standard error: the cost first, then where the run stands, and how the fit stands to the noise."""
+"""Progress on standard error: the cost first, then where the run stands, and how the fit stands to the noise."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ PLAIN_EVERY = 10.0
 
 @contextmanager
 def watching(unit: str = "noise level", label: str = "") -> Iterator[Callback]:
-    """A callback that shows snapshot: live on a terminal, else in a few plain lines.
+    """A callback that shows how far a run is: live on a terminal, else in a few plain lines.
 
     Parameters
     ----------

@@ -24,8 +24,11 @@ def _where(*names: str, help: str, metavar: str | None = None) -> Any:
 
 
 @dataclass(frozen=True)
-class Shared:
-    """What every restoring verb takes; the field's name is the option's unless it says otherwise."""
+class Options:
+    """What every restoring verb takes; the field's name is the option's unless it says otherwise.
+
+    None leaves an option to the method, whose own default is then used.
+    """
 
     source: Annotated[
         Path, typer.Argument(metavar="IN", help="Picture: PNG, JPEG, TIFF, WebP, BMP, GIF or .npy.")
@@ -37,55 +40,50 @@ class Shared:
         str,
         _how(
             metavar="NAME",
-            help="auto (by the task), gp (Gaussian process: instant), sgld (sampled network), stack (both, averaged), "
-            "map (one fit); to compare with: variational, dropout.",
+            help="auto (by the task), patches (groups of similar patches), gp (Gaussian process), "
+            "sgld (sampled network), map (one fit of a network) or stack (patches and sgld, averaged).",
         ),
     ] = "auto"
-    arch: Annotated[
-        str | None,
-        _how(
-            metavar="NAME", help="Network: skip, decoder, shuffle, 'skip(scales=2)'; else the method's own."
-        ),
+    effort: Annotated[
+        str | None, _how(metavar="fast|balanced|best", help="How much work; balanced if not given.")
     ] = None
-    kernel: Annotated[
-        str | None, _how(metavar="NAME", help="For gp: auto (by evidence), nonlocal, matern32, rbf, ...")
-    ] = None
-    effort: Annotated[str, _how(metavar="fast|balanced|best", help="How much work.")] = "balanced"
     time_budget: Annotated[
         float | None, _how(metavar="SECONDS", help="End by then with the best result so far.")
     ] = None
-    seed: Annotated[int, _how(help="The same seed repeats a run on the CPU to the bit.")] = 0
-    device: Annotated[str, _how(metavar="auto|cpu|cuda", help="Where to compute.")] = "auto"
+    seed: Annotated[
+        int | None, _how(metavar="N", help="The same seed, 0 if not given, repeats a CPU run to the bit.")
+    ] = None
+    device: Annotated[str | None, _how(metavar="auto|cpu|cuda", help="Where to compute.")] = None
+    samples: Annotated[int | None, _how(metavar="N", help="Posterior samples to keep.")] = None
+    preset: Annotated[
+        str | None,
+        _how(metavar="paper", help="For sgld: network and recipe of Cheng et al. 2019; hours on a CPU."),
+    ] = None
+    arch: Annotated[
+        str | None,
+        _how(metavar="NAME", help="For gp and networks: skip, decoder, shuffle, 'skip(scales=2)'."),
+    ] = None
+    kernel: Annotated[
+        str | None, _how(metavar="NAME", help="For gp: rbf, matern32, ..., or auto (by evidence).")
+    ] = None
     sampler: Annotated[
-        str,
-        _how(
-            metavar="NAME",
-            help="For sgld: psgld, sgld, sghmc, cyclical, hmc, or adam-noise (the paper's recipe).",
-        ),
-    ] = "psgld"
-    temperature: Annotated[float, _how(help="For sgld: 1 samples the posterior itself.")] = 1.0
+        str | None, _how(metavar="NAME", help="For sgld: psgld, or adam-noise (Cheng et al. 2019).")
+    ] = None
+    temperature: Annotated[
+        float | None, _how(metavar="T", help="For sgld: 1 samples the posterior itself.")
+    ] = None
     chains: Annotated[
-        int, _how(help="For sgld: networks that are sampled at once; they share the steps of the effort.")
-    ] = 1
+        int | None, _how(metavar="N", help="For sgld: networks sampled at once; they share the steps.")
+    ] = None
     sample_sigma: Annotated[
-        bool, _how("--sample-sigma", help="For sgld: learn the noise level along with the picture.")
-    ] = False
+        bool | None, _how("--sample-sigma", help="For sgld: sample the noise level along with the picture.")
+    ] = None
     optimiser: Annotated[
-        str,
-        _how(
-            metavar="NAME",
-            help="For map: sgd, sgd+average, sgd+weight-decay, sgd+input or sgd+input+average.",
-        ),
-    ] = "sgd+input+average"
+        str | None, _how(metavar="NAME", help="For map: sgd, and with +average, +weight-decay or +input.")
+    ] = None
     stop: Annotated[
         str | None,
         _how(metavar="RULE", help="For map: never, held-out, windowed-variance, discrepancy or sure."),
-    ] = None
-    samples: Annotated[
-        int | None, _how(metavar="N", help="Posterior samples to keep: 16, and none for gp, if not said.")
-    ] = None
-    preset: Annotated[
-        str | None, _how(metavar="paper", help="The network and recipe of Cheng et al. 2019: hours on a CPU.")
     ] = None
     std: Annotated[
         Path | None,
@@ -100,35 +98,18 @@ class Shared:
     json: Annotated[bool, _where("--json", help="Print one JSON object instead of the summary.")] = False
     force: Annotated[bool, _where("--force", help="Replace files that exist.")] = False
 
-    def method_options(self) -> dict[str, Any]:
-        """The options that decide what is computed, by the names of :class:`bayesdip.pipeline.Options`."""
-        names = (
-            "method",
-            "arch",
-            "kernel",
-            "effort",
-            "time_budget",
-            "seed",
-            "device",
-            "sampler",
-            "temperature",
-            "chains",
-            "sample_sigma",
-            "optimiser",
-            "stop",
-            "samples",
-            "preset",
-        )
-        return {name: getattr(self, name) for name in names}
+    def given(self, *names: str) -> dict[str, Any]:
+        """Those of the named options that were given."""
+        return {name: value for name in names if (value := getattr(self, name)) is not None}
 
 
 def restoring(verb: Callable[..., None]) -> Callable[..., None]:
-    """Give a verb the shared options: its parameter ``shared`` becomes one option for each field.
+    """Give a verb the shared options: its parameter ``options`` becomes one option for each field.
 
     Typer reads a command's options from its signature, so the signature is made here.
     """
-    hints = get_type_hints(Shared, include_extras=True)
-    own = [p for p in inspect.signature(verb, eval_str=True).parameters.values() if p.name != "shared"]
+    hints = get_type_hints(Options, include_extras=True)
+    own = [p for p in inspect.signature(verb, eval_str=True).parameters.values() if p.name != "options"]
     parameters = {
         f.name: inspect.Parameter(
             f.name,
@@ -136,13 +117,13 @@ def restoring(verb: Callable[..., None]) -> Callable[..., None]:
             default=inspect.Parameter.empty if f.default is MISSING else f.default,
             annotation=hints[f.name],
         )
-        for f in fields(Shared)
+        for f in fields(Options)
     }
 
     @wraps(verb)
     def command(**given: Any) -> None:
-        shared = Shared(**{name: given.pop(name) for name in parameters})
-        verb(**given, shared=shared)
+        options = Options(**{name: given.pop(name) for name in parameters})
+        verb(**given, options=options)
 
     del command.__wrapped__  # else its signature would be read instead
     ordered = [p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in own]
