@@ -1,4 +1,4 @@
-"""What several test files share: small known pictures and quick plans."""
+"""What several test files share: small known pictures and quick schedules."""
 
 import dataclasses
 
@@ -9,10 +9,10 @@ import pytest
 @pytest.fixture
 def quick(monkeypatch):
     """Every effort in a few steps, for tests of behaviour rather than of quality."""
-    from bayesdip.networks import schedule as effort
+    from bayesdip.networks.schedule import SCHEDULES
 
-    for name, plan in effort.PLANS.items():
-        monkeypatch.setitem(effort.PLANS, name, dataclasses.replace(plan, steps=40))
+    for name, schedule in SCHEDULES.items():
+        monkeypatch.setitem(SCHEDULES, name, dataclasses.replace(schedule, steps=40))
 
 
 @pytest.fixture

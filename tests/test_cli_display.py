@@ -8,7 +8,7 @@ import math
 import pytest
 from rich.console import Console
 
-from bayesdip.cli.progress import (
+from bayesdip.cli.display import (
     AT_THE_NOISE,
     GAUGE_CELLS,
     LiveDisplay,
@@ -55,14 +55,14 @@ def test_without_a_terminal_there_are_few_plain_lines(capsys):
     assert out == ""
     assert err.splitlines() == [
         "demo: warm-up 1/100, fit 1.00 x noise level, 1 min 15 s left",
-        "demo: estimate: 100 steps, about 1 min 0 s, 1 MiB",
+        "demo: estimate: 100 steps, about 1 min 0 s, at most 1 MiB",
         "demo: burn-in 10/100, fit 1.00 x noise level, 1 min 15 s left",
     ]
 
 
 def test_plain_lines_come_now_and_then(capsys, monkeypatch):
     now = [0.0]
-    monkeypatch.setattr("bayesdip.cli.progress.time.monotonic", lambda: now[0])
+    monkeypatch.setattr("bayesdip.cli.display.time.monotonic", lambda: now[0])
     tell = PlainDisplay("noise level")
     for step in range(1, 61):
         now[0] = float(step)

@@ -11,9 +11,11 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner
 
+from bayesdip import holdout
 from bayesdip.cli import app
 
 GP = ["--method", "gp", "--effort", "fast"]
+STACK = ["--method", "stack"]
 
 
 @pytest.fixture
@@ -102,13 +104,38 @@ BAD = {
     "unknown boundary": (["deblur", "good.png", "--psf", "mask.png", "--boundary", "x"], "boundary is 'x'"),
     "unknown method": (["denoise", "good.png", "--method", "guess"], "method is 'guess'"),
     "unknown device": (["denoise", "good.png", "--device", "abacus"], "device 'abacus'"),
-    "unknown arch": (["denoise", "good.png", "--arch", "tower"], "tower"),
     "unknown effort": (["denoise", "good.png", "--effort", "some"], "effort is 'some'"),
-    "unknown sampler": (["denoise", "good.png", "--sampler", "dice"], "sampler is 'dice'"),
-    "negative temperature": (["denoise", "good.png", "--temperature", "-1"], "temperature is -1"),
+    "unknown network": (["denoise", "good.png", "--method", "map", "--arch", "tower"], "tower"),
+    "unknown kernel": (["denoise", "good.png", "--method", "gp", "--kernel", "pop"], "pop"),
+    "unknown sampler": (["denoise", "good.png", "--method", "sgld", "--sampler", "dice"], "sampler is 'dice'"),
+    "unknown optimiser": (["denoise", "good.png", "--method", "map", "--optimiser", "x"], "optimiser is 'x'"),
+    "unknown preset": (["denoise", "good.png", "--preset", "newest"], "preset is 'newest'"),
+    "negative temperature": (
+        ["denoise", "good.png", "--method", "sgld", "--temperature", "-1"],
+        "temperature is -1",
+    ),
     "negative samples": (["denoise", "good.png", "--samples", "-1"], "samples is -1"),
     "negative seed": (["denoise", "good.png", "--seed", "-1"], "seed is -1"),
+    "no chain": (["inpaint", "good.png", "--mask", "mask.png", *STACK, "--chains", "0"], "chains is 0"),
     "no time": (["denoise", "good.png", "--time-budget", "0"], "time_budget is 0"),
+    "option of another method": (
+        ["denoise", "good.png", "--method", "gp", "--sampler", "psgld"],
+        "it belongs to sgld",
+    ),
+    "network option of patches": (["denoise", "good.png", "--method", "patches", "--samples", "4"], "gp, sgld"),
+    "kernel of a stack": (["denoise", "good.png", *STACK, "--kernel", "rbf"], "it belongs to gp"),
+    "option of no chosen method": (
+        ["denoise", "good.png", "--sample-sigma"],
+        "--sample-sigma was given with --method auto, which chooses the options itself: expected a method that has it; "
+        "use --method sgld",
+    ),
+    "the paper's recipe of another method": (
+        ["denoise", "good.png", "--method", "gp", "--preset", "paper"],
+        "use --method sgld",
+    ),
+    "what the paper's recipe has not": (["denoise", "good.png", "--preset", "paper", "--stop", "sure"], "map"),
+    "patches by their old name": (["denoise", "good.png", "--kernel", "nonlocal"], "use --method patches"),
+    "a method of the lab": (["denoise", "good.png", "--method", "variational"], "bayesdip.lab.methods"),
     "unknown option": (["denoise", "good.png", "--sharpen"], "--sharpen"),
 }
 
@@ -142,25 +169,16 @@ BAD_OUTPUTS = {
 
 @pytest.mark.parametrize(("words", "said"), BAD_OUTPUTS.values(), ids=BAD_OUTPUTS.keys())
 def test_outputs_are_refused_before_the_run(here, monkeypatch, words, said):
-    from bayesdip import api as tasks
-
     def never(*args, **options):
         raise AssertionError("the run began")
 
-    monkeypatch.setattr(tasks, "run_pipeline", never)
+    monkeypatch.setattr(holdout, "run", never)
     assert_refused(here, ["denoise", "good.png", *words], said)
-
-
-def test_a_picture_that_does_not_fit_in_memory_is_told_before_the_run(here, monkeypatch):
-    from bayesdip import memory
-
-    monkeypatch.setattr(memory, "available_memory", lambda device: 1000)
-    assert_refused(here, ["denoise", "good.png", "-o", "out.png", "--sigma", "5"], "memory")
 
 
 def test_a_result_that_does_not_fit_in_memory_is_told_before_the_run(here):
     words = ["upscale", "good.png", "-o", "out.npy", "--factor", "100000"]
-    assert_refused(here, words, "a result of 800000 x 1000000 with 16 samples needs about")
+    assert_refused(here, words, "a result of 800000 x 1000000 with 0 samples needs up to")
 
 
 def test_an_existing_report_is_kept(here):
@@ -210,12 +228,10 @@ def test_a_failing_output_does_not_cost_the_others(here, monkeypatch):
 
 
 def test_running_out_of_memory_is_one_line(here, monkeypatch):
-    from bayesdip import api as tasks
-
     def out(*args, **options):
         raise MemoryError
 
-    monkeypatch.setattr(tasks, "run_pipeline", out)
+    monkeypatch.setattr(holdout, "run", out)
     assert_refused(here, ["denoise", "good.png", "-o", "out.png"], "the memory ran out")
 
 
@@ -234,10 +250,8 @@ def test_an_error_with_json_is_one_object_too(here):
 
 
 def test_a_defect_of_the_program_still_shows_itself(here, monkeypatch):
-    from bayesdip import api as tasks
-
     def defect(*args, **options):
         raise ZeroDivisionError("a defect")
 
-    monkeypatch.setattr(tasks, "run_pipeline", defect)
+    monkeypatch.setattr(holdout, "run", defect)
     assert isinstance(run("denoise", "good.png", "-o", "out.png").exception, ZeroDivisionError)

@@ -13,7 +13,7 @@ from skimage import data
 from bayesdip.cli.verbs import NoiseChoice, denoising
 from bayesdip.errors import BayesDipError
 from bayesdip.io import Picture, read_picture
-from bayesdip.noise import Laplace, Poisson, Speckle
+from bayesdip.noise import Laplace, Poisson, PoissonGaussian, Speckle
 
 PIXELS = data.camera()[:200, 100:300].astype(float) + 5
 
@@ -36,6 +36,7 @@ def noisy(tmp_path: Path, kind: str) -> Picture:
         ("laplace", "14.142135623730951", {}, Laplace(10.0)),
         ("speckle", "auto", {"looks": 4.0, "offset": 2.0}, Speckle(4.0, 2.0)),
         ("poisson", "auto", {"gain": 2.0}, Poisson(2.0)),
+        ("poisson-gaussian", "3", {"offset": 7.0}, PoissonGaussian(1.0, 3.0, 7.0)),
         ("gaussian", "25", {}, None),
     ],
 )
@@ -65,8 +66,8 @@ def test_what_is_not_told_is_estimated(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("kind", "sigma", "facts", "message"),
     [
-        ("laplace", "auto", {"gain": 2.0}, "--gain .* belongs to poisson and poisson-gaussian"),
-        ("gaussian", "auto", {"looks": 2.0}, "--looks .* belongs to speckle"),
+        ("laplace", "auto", {"gain": 2.0}, "--gain .* use --noise poisson or poisson-gaussian"),
+        ("gaussian", "auto", {"looks": 2.0}, "--looks .* use --noise speckle"),
         ("speckle", "25", {}, "--looks"),
         ("laplace", "25,20,30", {}, "one number, or auto"),
         ("salt", "auto", {}, "laplace, speckle"),

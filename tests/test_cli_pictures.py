@@ -74,9 +74,9 @@ def test_odd_pictures_come_back_in_their_own_type_and_size(tmp_path, name, make)
 
 
 def test_a_network_takes_the_thinnest_picture(tmp_path, monkeypatch):
-    from bayesdip.networks import schedule as effort
+    from bayesdip.networks import schedule
 
-    monkeypatch.setitem(effort.PLANS, "fast", effort.Plan(3))
+    monkeypatch.setitem(schedule.SCHEDULES, "fast", schedule.Schedule(3))
     save_picture(tmp_path / "a.png", smooth((1, 700), 0, 255, np.uint8))
     words = ("--method", "map", "--effort", "fast", "--arch", "shuffle", "--sigma", 5)
     result = run("denoise", tmp_path / "a.png", "-o", tmp_path / "out.png", *words)
@@ -101,18 +101,7 @@ def test_deblurring_by_a_point_changes_nothing_that_is_exact(tmp_path):
     point = np.zeros((3, 3))
     point[1, 1] = 2.0  # its sum does not matter
     np.save(tmp_path / "psf.npy", point)
-    words = (
-        "--psf",
-        tmp_path / "psf.npy",
-        "--sigma",
-        0,
-        "--method",
-        "gp",
-        "--effort",
-        "fast",
-        "--samples",
-        0,
-    )
+    words = ("--psf", tmp_path / "psf.npy", "--sigma", 0, "--method", "gp", "--effort", "fast")
     result = run("deblur", tmp_path / "a.png", "-o", tmp_path / "out.png", *words)
     assert result.exit_code == 0, result.stderr
     after = io.read_picture(tmp_path / "out.png").pixels
