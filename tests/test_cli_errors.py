@@ -107,7 +107,10 @@ BAD = {
     "unknown effort": (["denoise", "good.png", "--effort", "some"], "effort is 'some'"),
     "unknown network": (["denoise", "good.png", "--method", "map", "--arch", "tower"], "tower"),
     "unknown kernel": (["denoise", "good.png", "--method", "gp", "--kernel", "pop"], "pop"),
-    "unknown sampler": (["denoise", "good.png", "--method", "sgld", "--sampler", "dice"], "sampler is 'dice'"),
+    "unknown sampler": (
+        ["denoise", "good.png", "--method", "sgld", "--sampler", "dice"],
+        "sampler is 'dice'",
+    ),
     "unknown optimiser": (["denoise", "good.png", "--method", "map", "--optimiser", "x"], "optimiser is 'x'"),
     "unknown preset": (["denoise", "good.png", "--preset", "newest"], "preset is 'newest'"),
     "negative temperature": (
@@ -122,7 +125,10 @@ BAD = {
         ["denoise", "good.png", "--method", "gp", "--sampler", "psgld"],
         "it belongs to sgld",
     ),
-    "network option of patches": (["denoise", "good.png", "--method", "patches", "--samples", "4"], "gp, sgld"),
+    "network option of patches": (
+        ["denoise", "good.png", "--method", "patches", "--samples", "4"],
+        "gp, sgld",
+    ),
     "kernel of a stack": (["denoise", "good.png", *STACK, "--kernel", "rbf"], "it belongs to gp"),
     "option of no chosen method": (
         ["denoise", "good.png", "--sample-sigma"],
@@ -133,7 +139,10 @@ BAD = {
         ["denoise", "good.png", "--method", "gp", "--preset", "paper"],
         "use --method sgld",
     ),
-    "what the paper's recipe has not": (["denoise", "good.png", "--preset", "paper", "--stop", "sure"], "map"),
+    "what the paper's recipe has not": (
+        ["denoise", "good.png", "--preset", "paper", "--stop", "sure"],
+        "map",
+    ),
     "patches by their old name": (["denoise", "good.png", "--kernel", "nonlocal"], "use --method patches"),
     "a method of the lab": (["denoise", "good.png", "--method", "variational"], "bayesdip.lab.methods"),
     "unknown option": (["denoise", "good.png", "--sharpen"], "--sharpen"),

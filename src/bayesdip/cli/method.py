@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import fields, replace
+from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
 from bayesdip import methods
@@ -63,7 +63,7 @@ def _method(options: Options) -> Method:
         # The stack's network takes the options that the stack itself does not have.
         networks = {f.name for f in fields(SGLD)} - {f.name for f in fields(Stack)}
         sgld = methods.create(SGLD.name, **{key: given.pop(key) for key in networks & given.keys()})
-        return replace(methods.create(name, **given), sgld=sgld)
+        return methods.create(name, sgld=sgld, **given)
     return methods.create(name, **given)
 
 

@@ -91,7 +91,7 @@ class NoiseChoice:
             There is no such kind, it does not have an option, or `sigma` is not what it should be.
         """
         one_of("noise", kind, tuple(NOISES))
-        given = {name: value for name, value in facts.items() if value is not None}
+        given: dict[str, Any] = {name: value for name, value in facts.items() if value is not None}
         level = parse_sigma(sigma)
         if level is not None:
             given["sigma"] = level
@@ -128,7 +128,7 @@ class NoiseChoice:
         if self.kind == "poisson-gaussian":
             return PoissonGaussian(**({"gain": 1.0} | facts))
         if self.kind == "laplace":
-            sigma = facts["sigma"] if facts else estimate_sigma(_tensor(picture))
+            sigma: Any = facts["sigma"] if facts else estimate_sigma(_tensor(picture))
             return Laplace(sigma / 2**0.5)
         if self.kind == "speckle":
             if "looks" not in facts:
