@@ -5,6 +5,7 @@ from bayesdip.arch.architecture import Architecture
 from bayesdip.arch.combinators import Residual, Sequential, SkipConcat
 from bayesdip.arch.comparison_networks import DeepDecoder, Flat, Mixer, ResNet, UNet
 from bayesdip.arch.covariance import Covariance
+from bayesdip.arch.description import Description
 from bayesdip.arch.exact import Exact
 from bayesdip.arch.infinite_width import ArchitectureKernel
 from bayesdip.arch.latent_input import LatentInput
@@ -28,6 +29,7 @@ __all__ = [
     "Decoder",
     "DeepDecoder",
     "Depthwise",
+    "Description",
     "Downsample",
     "Erf",
     "Exact",

@@ -1,135 +1,37 @@
-"""What every architecture has: settings, a tree of layers, and the two readings of that tree."""
+"""The two readings of a description: a network of finite width, and the kernel at infinite width."""
 
 from __future__ import annotations
 
 import copy
-from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, fields, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from math import prod
-from typing import Any, ClassVar, Self
 
 import torch
 from torch import Tensor, nn
 
-from bayesdip.arch.activations import Sigmoid
 from bayesdip.arch.combinators import Sequential
+from bayesdip.arch.description import OUTPUTS, Description
 from bayesdip.arch.exact import Exact, of_picture
 from bayesdip.arch.infinite_width import ArchitectureKernel
-from bayesdip.arch.latent_input import INPUTS, LatentInput
-from bayesdip.arch.layers import Gain, Layer
-from bayesdip.arch.network import GridRule, Network
-from bayesdip.arch.padding import PADDINGS, pad_reflecting
-from bayesdip.arch.resampling import DOWNSAMPLINGS, POOLINGS, UPSAMPLINGS
+from bayesdip.arch.network import Network
+from bayesdip.arch.padding import pad_reflecting
 from bayesdip.arch.tangent import at_input
 from bayesdip.errors import BayesDipError, ShapeError
 from bayesdip.kernels.monte_carlo import MonteCarloKernel, monte_carlo_kernel
 
-OUTPUTS: dict[str, tuple[Layer, ...]] = {
-    "sigmoid": (Sigmoid(),),
-    "linear": (),
-    "sigmoid255": (Sigmoid(), Gain(255.0)),
-}
-# What a setting of that name may be, in every architecture.
-CHOICES: dict[str, tuple[str, ...]] = {
-    "input": INPUTS,
-    "output": tuple(OUTPUTS),
-    "padding": PADDINGS,
-    "upsample": UPSAMPLINGS,
-    "downsample": DOWNSAMPLINGS,
-    "pooling": POOLINGS,
-}
 # Numbers in the widest layer of all networks that are sampled at a time: 64 MB in single precision.
 BATCH_NUMBERS = 2**24
 
 
 @dataclass(frozen=True, kw_only=True)
-class Architecture(ABC):
+class Architecture(Description):
     """A network described once: ``build`` gives it at a finite width, ``kernel`` at infinite width.
 
-    An architecture of your own is a subclass with ``name``, ``layers`` and ``grid_rule``; a
-    module of your own comes in by :func:`bayesdip.arch.from_module`.
-
-    Attributes
-    ----------
-    width : int
-        Features of the main path.
-    input_depth : int
-        Features of the noise that goes in.
-    input : "uniform", "normal" or "mesh"
-        Its distribution, per pixel and feature: uniform in 0..1, or standard normal. A mesh
-        is no noise but the pixel's coordinates, 0 to 1 along each axis, one feature an axis.
-    input_scale : float
-        What the input is multiplied by (0.1 in the code of Deep Image Prior).
-    input_smoothness : float
-        Standard deviation, in input pixels, of a Gaussian that smooths the noise; its
-        variance is kept. 0 is white noise.
-    output : "sigmoid", "linear" or "sigmoid255"
-        The squashing of the output: to 0..1, none, or to 0..255 for data in that range. Every
-        kernel is of the output before it.
-
-    Raises
-    ------
-    BayesDipError
-        A setting that is out of range; the message names it.
+    Its settings are those of :class:`~bayesdip.arch.description.Description`. An architecture of
+    your own is a subclass with ``name``, ``layers`` and ``grid_rule``; a module of your own comes
+    in by :func:`bayesdip.arch.from_module`.
     """
-
-    width: int = 128
-    input_depth: int = 32
-    input: str = "uniform"
-    input_scale: float = 0.1
-    input_smoothness: float = 0.0
-    output: str = "sigmoid"
-
-    name: ClassVar[str]
-    may_be_zero: ClassVar[tuple[str, ...]] = ()  # the counts that may be 0; others are at least 1
-
-    def __post_init__(self) -> None:
-        for field in fields(self):
-            value, default = getattr(self, field.name), field.default
-            choices = CHOICES.get(field.name)
-            if choices and value not in choices:
-                raise BayesDipError(
-                    f"{self.name} was given {field.name}={value!r}; it is one of {', '.join(choices)}. "
-                    "Choose one of these."
-                )
-            least = 0 if field.name in self.may_be_zero else 1
-            if type(default) is int and (not isinstance(value, int) or value < least):
-                raise BayesDipError(
-                    f"{self.name} was given {field.name}={value!r}; a whole number of at least {least} was "
-                    "expected: change it."
-                )
-        self.latent_input  # noqa: B018 - checks its settings
-
-    @abstractmethod
-    def layers(self, channels: int = 1, dims: int = 2) -> Layer:
-        """The tree of layers, without the squashing of the output.
-
-        Parameters
-        ----------
-        channels : int
-            Of the picture.
-        dims : int
-            Axes of the grid: 1, 2 or 3.
-
-        Returns
-        -------
-        Layer
-        """
-
-    @abstractmethod
-    def grid_rule(self) -> GridRule:
-        """Which input grids the tree can work on.
-
-        Returns
-        -------
-        GridRule
-        """
-
-    @property
-    def latent_input(self) -> LatentInput:
-        """What goes in."""
-        return LatentInput(self.input_depth, self.input, self.input_scale, self.input_smoothness)
 
     def build(
         self,
@@ -168,13 +70,11 @@ class Architecture(ABC):
                 "channel and a grid of 1, 2 or 3 axes were expected: change these."
             )
         arch = self if width is None else replace(self, width=width)
-        layers = (
-            Sequential((arch.layers(channels, dims), *OUTPUTS[arch.output]))
-            if OUTPUTS[arch.output]
-            else (arch.layers(channels, dims))
-        )
+        squashing = OUTPUTS[arch.output]
+        layers = arch.layers(channels, dims)
+        layers = Sequential((layers, *squashing)) if squashing else layers
         body = layers.module(arch.latent_input.features(dims), dims, generator)
-        return Network(arch, body, channels, dims)
+        return Network(arch, body, arch.latent_input, arch.grid_rule(), channels, dims)
 
     def kernel(self, lags: int = 64, dims: int = 2) -> ArchitectureKernel:
         """The covariance of one output channel at infinite width, divided by its value at lag zero.
@@ -375,54 +275,3 @@ class Architecture(ABC):
             )
         given = list(latent.shape[2:])
         return of_picture(pad_reflecting(latent, *rule.margins(given))[0]), rule.window(given, grid)
-
-    def describe(self) -> str:
-        """The name, and every setting that is not the default.
-
-        Returns
-        -------
-        str
-            One line, such as ``"skip(scales=2)"``; :func:`bayesdip.arch.named` reads it back.
-        """
-        changed = [
-            f"{f.name}={getattr(self, f.name)!r}" for f in fields(self) if getattr(self, f.name) != f.default
-        ]
-        return f"{self.name}({', '.join(changed)})"
-
-    def to_dict(self) -> dict[str, Any]:
-        """All settings and the name, as plain values.
-
-        Returns
-        -------
-        dict
-            :func:`bayesdip.arch.from_dict` reads it back.
-        """
-        return {"name": self.name, **asdict(self)}
-
-    @classmethod
-    def with_settings(cls, settings: Mapping[str, Any]) -> Self:
-        """The description with these settings.
-
-        Parameters
-        ----------
-        settings : mapping
-            From the name of a setting to its value; the others have their defaults.
-
-        Returns
-        -------
-        Architecture
-            Of this class.
-
-        Raises
-        ------
-        BayesDipError
-            A field that it does not have; the message lists the known ones.
-        """
-        known = [f.name for f in fields(cls)]
-        unknown = sorted(set(settings) - set(known))
-        if unknown:
-            raise BayesDipError(
-                f"The architecture {cls.name!r} has no setting {', '.join(unknown)}; "
-                f"its settings are {', '.join(known)}. Use these."
-            )
-        return cls(**settings)

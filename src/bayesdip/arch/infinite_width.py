@@ -5,29 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Protocol
 
 from torch import Tensor
 
-from bayesdip.arch.latent_input import LatentInput
-from bayesdip.arch.layers import Layer
+from bayesdip.arch.description import Description
 from bayesdip.arch.stationary import Stationary
 from bayesdip.arch.tangent import at_input
 from bayesdip.kernels.kernel import Kernel
-
-
-class LayeredNetwork(Protocol):
-    """What a kernel asks of an :class:`~bayesdip.arch.Architecture`; it must be hashable."""
-
-    @property
-    def latent_input(self) -> LatentInput:
-        """What goes in."""
-
-    def layers(self, channels: int = 1, dims: int = 2) -> Layer:
-        """The tree of layers, without the squashing of the output."""
-
-    def __hash__(self) -> int:
-        """Descriptions are hashable: their kernels are kept."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +32,7 @@ class ArchitectureKernel(Kernel):
         The architecture has none in closed form.
     """
 
-    arch: LayeredNetwork
+    arch: Description
     lags: int = 64
     dims: int = 2
     tangent: str | None = None
@@ -91,6 +75,6 @@ class ArchitectureKernel(Kernel):
 
 
 @lru_cache(maxsize=128)
-def _at_infinite_width(arch: LayeredNetwork, dims: int, tangent: str | None) -> Stationary:
+def _at_infinite_width(arch: Description, dims: int, tangent: str | None) -> Stationary:
     layers, K = arch.layers(1, dims), arch.latent_input.covariance(dims)
     return layers.covariance(K) if tangent is None else layers.covariance(at_input(K, tangent)).theta

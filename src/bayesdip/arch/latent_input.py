@@ -90,8 +90,8 @@ class LatentInput:
         """
         device = generator.device if generator is not None else None
         if self.kind == "mesh":
-            axes = [torch.linspace(0, self.scale, n, device=device) for n in grid]
-            mesh = torch.stack(torch.meshgrid(*axes, indexing="ij"))
+            axes = [torch.linspace(0, 1, n, device=device) for n in grid]
+            mesh = self.scale * torch.stack(torch.meshgrid(*axes, indexing="ij"))
             return mesh.expand(batch, *mesh.shape)
         taps = self._taps()
         reach = len(taps) // 2

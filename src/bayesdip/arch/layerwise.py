@@ -8,7 +8,7 @@ from dataclasses import dataclass, fields
 from torch import Tensor
 
 from bayesdip.arch.combinators import Residual, Sequential, SkipConcat
-from bayesdip.arch.infinite_width import LayeredNetwork
+from bayesdip.arch.description import Description
 from bayesdip.arch.layers import Layer
 from bayesdip.arch.stationary import Stationary
 
@@ -47,7 +47,7 @@ class Stage:
         return line / line[0] if line[0] > 0 else line
 
 
-def layerwise_covariance(arch: LayeredNetwork, dims: int = 2) -> Iterator[Stage]:
+def layerwise_covariance(arch: Description, dims: int = 2) -> Iterator[Stage]:
     """The covariance from the input to the output, before its squashing.
 
     Parameters

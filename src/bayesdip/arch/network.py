@@ -109,23 +109,13 @@ class GridRule:
         return [b * self.magnification + (m - w) // 2 for b, m, w in zip(before, made, wanted, strict=True)]
 
 
-class Description(Protocol):
-    """What a network knows of the architecture that built it."""
+class Builder(Protocol):
+    """What a network keeps of its architecture, for more networks of the same kind."""
 
     def build(
         self, channels: int, dims: int = 2, width: int | None = None, generator: torch.Generator | None = None
     ) -> Network:
-        """Another network of this architecture, with fresh weights."""
-
-    def grid_rule(self) -> GridRule:
-        """Which input grids its layers can work on."""
-
-    @property
-    def latent_input(self) -> LatentInput:
-        """What goes in."""
-
-    def describe(self) -> str:
-        """One line."""
+        """Another network, with fresh weights."""
 
 
 class Network(nn.Module):
@@ -140,24 +130,34 @@ class Network(nn.Module):
         The description that built it.
     body : nn.Module
         The layers, with the squashing of the output: (B, D, *grid) to (B, channels, *grid').
-    channels, dims : int
-        Of the picture: channels, and axes of the grid.
+    latent_input : LatentInput
+        What goes in.
     grid_rule : GridRule
         Which input grids ``body`` can work on.
+    channels, dims : int
+        Of the picture: channels, and axes of the grid.
     cpu_layout : torch.memory_format
         How a 2-D input lies in memory on a CPU. With the features innermost, steps are quicker
         (``python -m benchmarks steps``).
     """
 
-    def __init__(self, arch: Description, body: nn.Module, channels: int, dims: int) -> None:
+    def __init__(
+        self,
+        arch: Builder,
+        body: nn.Module,
+        latent_input: LatentInput,
+        grid_rule: GridRule,
+        channels: int,
+        dims: int,
+    ) -> None:
         super().__init__()
         self.arch = arch
+        self.body = body
+        self.latent_input = latent_input
+        self.grid_rule = grid_rule
         self.channels = channels
         self.dims = dims
-        self.grid_rule = arch.grid_rule()
         self.cpu_layout = torch.channels_last
-        self.body = body
-        self._features = arch.latent_input.features(dims)
 
     def new_input(
         self,
@@ -191,7 +191,7 @@ class Network(nn.Module):
                 f"{self.dims} positive sizes were expected: build a network for that grid."
             )
         padded = [self.grid_rule.input_axis(n) for n in grid]
-        noise = self.arch.latent_input.draw(padded, generator=generator)
+        noise = self.latent_input.draw(padded, generator=generator)
         return noise.to(device if device is not None else next(self.parameters()).device)
 
     def forward(self, z: Tensor, grid: Sequence[int] | None = None) -> Tensor:
@@ -213,9 +213,10 @@ class Network(nn.Module):
         ShapeError
             An input of another shape, or one that is too small for that grid.
         """
-        if z.ndim != self.dims + 2 or z.shape[1] != self._features:
+        features = self.latent_input.features(self.dims)
+        if z.ndim != self.dims + 2 or z.shape[1] != features:
             raise ShapeError(
-                f"The network was given an input of shape {tuple(z.shape)}; (batch, {self._features}, {self.dims} "
+                f"The network was given an input of shape {tuple(z.shape)}; (batch, {features}, {self.dims} "
                 "grid axes) was expected: use new_input(grid)."
             )
         rule = self.grid_rule
