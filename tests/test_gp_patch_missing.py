@@ -10,11 +10,11 @@ from skimage import data
 import bayesdip as bd
 from bayesdip.errors import ShapeError
 from bayesdip.gp import posterior
-from bayesdip.kernels import PatchKernel
 from bayesdip.noise import Gaussian
 from bayesdip.operators import Mask
 from bayesdip.patches.hbe import condition_on_known
 from bayesdip.patches.inference import STATIONARY, patch_posterior
+from bayesdip.patches.pilot import PatchKernel
 
 
 @cache

@@ -11,12 +11,12 @@ from skimage.filters import gaussian
 
 import bayesdip as bd
 from bayesdip.errors import BayesDipError, NonFiniteError, ShapeError
-from bayesdip.kernels import PatchKernel
 from bayesdip.noise import Gaussian
 from bayesdip.operators import Blur, Identity, Mask
 from bayesdip.patches.inference import beyond_the_levels, patch_posterior
 from bayesdip.patches.nl_bayes import OPEN_PART, PRIOR_LOG_ODDS, condition
 from bayesdip.patches.patch_grid import Patches, spread
+from bayesdip.patches.pilot import PatchKernel
 
 
 @cache

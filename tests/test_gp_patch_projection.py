@@ -7,10 +7,10 @@ from skimage import data
 
 import bayesdip as bd
 from bayesdip.gp.inference import posterior
-from bayesdip.kernels import PatchKernel
 from bayesdip.noise import Gaussian
 from bayesdip.operators import Blur, Downsample
 from bayesdip.patches.back_projection import LEFT_OPEN, STATIONARY, project, spread
+from bayesdip.patches.pilot import PatchKernel
 
 
 def letters():

@@ -5,9 +5,9 @@ import pytest
 import torch
 from scipy.fft import dctn
 
-from bayesdip.kernels import PatchKernel
 from bayesdip.patches.multiscale import SHARE, denoised, halved, resampled, with_lowest
 from bayesdip.patches.nl_bayes import PATCH_VALUES, UnitData
+from bayesdip.patches.pilot import PatchKernel
 
 
 def drawn(*shape, seed=0):
