@@ -1,5 +1,6 @@
-"""The tables and the timings: what is claimed, as commands that anyone can run.
+"""Quality and speed, measured by commands that anyone can run: ``python -m benchmarks NAME``.
 
-A benchmark is a function ``(Run) -> None`` that adds rows to a result as it goes, so that a
-run that was cut off can be taken up again. Two things are compared in one run on one machine.
+A benchmark is a module of this package with a function ``run(results, options)``. Its name is the module's, with
+hyphens. It saves each row as it comes, so that a run that was cut off continues from its file. What is compared is
+measured in one run on one machine.
 """

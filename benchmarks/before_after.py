@@ -6,20 +6,16 @@ version to measure on its ``PYTHONPATH``. The sides take turns, so that other lo
 
 from __future__ import annotations
 
-import argparse
-import json
-import os
-import subprocess
-import sys
 from collections import defaultdict
 from collections.abc import Iterator
-from pathlib import Path
 from statistics import fmean
 from typing import Any
 
+from bayesdip.errors import BayesDipError
+from benchmarks.measurement import in_own_process
+from benchmarks.options import Options
 from benchmarks.results import Results, Row
 
-WORKER = Path(__file__).with_name("before_after_worker.py")
 EFFORTS = ("fast", "balanced")
 # What may differ: dB, share of the pixels, and time and memory as factors.
 PSNR_LIMIT, COVERAGE_LIMIT, TIME_LIMIT, MEMORY_LIMIT = 0.03, 0.01, 1.0, 1.1
@@ -33,15 +29,15 @@ LARGE = (
     ("inpaint montage", "inpaint", "montage", 128),
     ("upscale butterfly", "upscale", "butterfly", 128),
     ("upscale head", "upscale", "head", 128),
-    ("deblur camera", "deblur", "camera", 128),
-    ("deblur coins", "deblur", "coins", 128),
+    ("deblur camera", "deblur_noisy", "camera", 128),
+    ("deblur coins", "deblur_noisy", "coins", 128),
     ("restore hill", "restore", "hill", 128),
 )
 SMALL = (
     ("denoise house 48", "denoise_published", "house", 48),
     ("inpaint boat 48", "inpaint", "boat", 48),
     ("upscale butterfly 64", "upscale", "butterfly", 64),
-    ("deblur camera 48", "deblur", "camera", 48),
+    ("deblur camera 48", "deblur_noisy", "camera", 48),
 )
 SIGNAL = (("signal 256", "signal", "", 256),)
 VOLUMES = (("volume 24", "volume", "", 24), ("volume inpaint 24", "volume_missing", "", 24))
@@ -57,6 +53,7 @@ CASES_OF = {
 }
 # Methods whose result depends on the seed by more than rounding: they can be repeated with others.
 RANDOM = ("sgld", "map", "stack")
+ALL = "**all**"
 # What a method was called before it had a name of its own.
 OPTIONS = {
     "before": {"patches": {"method": "gp", "kernel": "nonlocal"}},
@@ -64,62 +61,49 @@ OPTIONS = {
 }
 
 
-def planned(methods: tuple[str, ...], seeds: tuple[int, ...]) -> Iterator[tuple[Row, dict[str, Any]]]:
-    """Key of a row, and what the worker is asked to do, the method's options excepted."""
-    for method in methods:
-        for effort in EFFORTS:
-            for case, make, name, side in CASES_OF[method]:
-                for seed in seeds if method in RANDOM else seeds[:1]:
-                    key = {"method": method, "effort": effort, "case": case, "seed": seed}
-                    yield key, {"make": make, "name": name, "side": side}
-
-
-def run(
-    results: Results, data: Path, sources: dict[str, Path], methods: tuple[str, ...], seeds: tuple[int, ...]
-) -> None:
-    """Measure what the file does not hold yet, for each of the sides that ``sources`` names."""
-    for key, task in planned(methods, seeds):
+def run(results: Results, options: Options) -> None:
+    """Measure what the file does not hold yet, for the sides that ``--before`` and ``--after`` name; log the table."""
+    sources = {side: source for side in OPTIONS if (source := getattr(options, side))}
+    if not sources and not results.rows:
+        raise BayesDipError("no version was given: expected src folders; name them with --before and --after")
+    for key, task in planned(options.method, options.seeds):
         for side, source in sources.items():
             if results.has(side=side, **key):
                 continue
             method = OPTIONS[side].get(key["method"], {"method": key["method"]})
-            options = method | {"effort": key["effort"], "seed": key["seed"]}
-            measured = measure(task | {"data": str(data), "options": options}, source)
+            chosen = method | {"effort": key["effort"], "seed": key["seed"]}
+            arguments = task | {"data": str(options.folder), "options": chosen}
+            measured = in_own_process("benchmarks.before_after_worker", arguments, path=(source,), threads=1)
             results.add({"side": side, **key, **measured})
+    results.conclude(limits={"psnr": PSNR_LIMIT, "coverage": COVERAGE_LIMIT, "memory": MEMORY_LIMIT})
+    results.log(table(results.rows))
 
 
-def measure(task: dict[str, Any], source: Path) -> Row:
-    """One restoration in a process of its own; ``error`` holds the last line where it failed."""
-    threads = {f"{library}_NUM_THREADS": "1" for library in ("OMP", "MKL", "OPENBLAS", "NUMBA")}
-    done = subprocess.run(
-        [sys.executable, "-P", str(WORKER)],
-        input=json.dumps(task),
-        env=os.environ | threads | {"PYTHONPATH": str(source)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    lines = done.stdout.strip().splitlines() or done.stderr.strip().splitlines()[-1:]
-    if done.returncode:
-        return {"error": (done.stderr.strip().splitlines() or ["no message"])[-1][:200]}
-    return dict(json.loads(lines[-1]))
+def planned(only: str, seeds: int) -> Iterator[tuple[Row, dict[str, Any]]]:
+    """Key of a row, and what the worker is asked to do, the method's options excepted; ``auto`` is every method."""
+    for method in CASES_OF if only == "auto" else only.split(","):
+        for effort in EFFORTS:
+            for case, make, name, side in CASES_OF[method]:
+                for seed in range(seeds if method in RANDOM else 1):
+                    key = {"method": method, "effort": effort, "case": case, "seed": seed}
+                    yield key, {"make": make, "name": name, "side": side}
 
 
 def table(rows: list[Row]) -> str:
     """Markdown: a line for each method, effort and input, averages over the seeds, then those over the inputs."""
     sides: dict[tuple[str, ...], dict[str, list[Row]]] = defaultdict(lambda: defaultdict(list))
     for row in rows:
-        if "error" not in row:
+        if not row.get("failed"):
             sides[row["method"], row["effort"], row["case"]][row["side"]].append(row)
-            sides[row["method"], row["effort"], "**all**"][row["side"]].append(row)
+            sides[row["method"], row["effort"], ALL][row["side"]].append(row)
     lines = [
         "| method | effort | input | PSNR, dB | change | coverage | change | CPU s | factor | peak MiB | factor |",
         "|---|---|---|---|---|---|---|---|---|---|---|",
     ]
-    order = sorted(sides, key=lambda k: (list(CASES_OF).index(k[0]), EFFORTS.index(k[1]), k[2] == "**all**"))
+    order = sorted(sides, key=lambda k: (list(CASES_OF).index(k[0]), EFFORTS.index(k[1]), k[2] == ALL))
     for key in order:
         before, after = sides[key]["before"], sides[key]["after"]
-        if key[2] == "**all**":
+        if key[2] == ALL:
             shared = {(r["case"], r["seed"]) for r in before} & {(r["case"], r["seed"]) for r in after}
             before, after = ([r for r in s if (r["case"], r["seed"]) in shared] for s in (before, after))
         if before and after:
@@ -154,26 +138,3 @@ def _cells(before: list[Row], after: list[Row]) -> list[str]:
 def _change(change: float, limit: float, form: str) -> list[str]:
     shown = f"{change:{form}}"
     return [f"**{shown}**" if abs(change) > limit else shown]
-
-
-def main() -> None:
-    """``python -m benchmarks.before_after --data FOLDER --before PATH/src --after PATH/src --file FILE``."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--data", type=Path, help="folder with denoise9, inpaint11, set5")
-    parser.add_argument("--before", type=Path, help="src folder of the older version")
-    parser.add_argument("--after", type=Path, help="src folder of the newer version")
-    parser.add_argument("--file", type=Path, default=Path("benchmarks/results/rebuild.json"))
-    parser.add_argument("--methods", default=",".join(CASES_OF))
-    parser.add_argument("--seeds", default="0")
-    ask = parser.parse_args()
-    results = Results("before-after", {}, ask.file, lambda line: print(line, flush=True))
-    results.take_up()
-    sources = {side: getattr(ask, side) for side in ("before", "after") if getattr(ask, side)}
-    methods, seeds = tuple(ask.methods.split(",")), tuple(int(seed) for seed in ask.seeds.split(","))
-    if sources:
-        run(results, ask.data, sources, methods, seeds)
-    print(table(results.rows))
-
-
-if __name__ == "__main__":
-    main()

@@ -1,4 +1,4 @@
-"""Whether the posterior is right about itself, on pictures drawn from its own prior.
+"""Whether intervals and draws of the Gaussian process are right, on pictures drawn from its own prior.
 
 The pictures are drawn by dense algebra, not by the code that is measured.
 """
@@ -7,21 +7,29 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from scipy.stats import chisquare, norm
 from torch import Tensor
 
-from bayesdip.gp import GPPosterior, posterior
+from bayesdip.gp import posterior
 from bayesdip.gp.dense import dense_covariance
 from bayesdip.kernels import RBF, Matern32
 from bayesdip.kernels.kernel import Kernel
 from bayesdip.noise import Gaussian
 from bayesdip.operators import Mask
-from benchmarks.problems import kernel_named, missing_pixels, one_thread
-from benchmarks.results import Results, Row
-from benchmarks.targets import Check, of_part
+from bayesdip.result import Posterior
+from benchmarks.gp_problems import kernel_named, missing_pixels
+from benchmarks.measurement import one_thread
+from benchmarks.options import Options
+from benchmarks.results import Results, Row, Target
 
+AMOUNTS: dict[str, dict[str, dict[str, Any]]] = {
+    "fast": {"coverage": {"repetitions": 100, "draws": 400}, "ranks": {"repetitions": 256}},
+    "balanced": {"coverage": {"repetitions": 400, "draws": 1000}, "ranks": {"repetitions": 1024}},
+    "best": {"coverage": {"repetitions": 1000, "draws": 2000}, "ranks": {"repetitions": 4096}},
+}
 LEVELS = (0.5, 0.9, 0.99)
 SIGMA = 0.1
 KERNELS: dict[str, Kernel] = {"rbf": RBF(2.0), "matern32": Matern32(4.0), "skip2": kernel_named("skip2")}
@@ -31,6 +39,14 @@ ROUNDING = 1e-9
 BATCH = 64
 # Ranks are counted in bins, each of at least so many expected.
 FEWEST_IN_A_BIN = 16
+
+
+def run(results: Results, options: Options) -> None:
+    """Coverage, then ranks, and targets."""
+    amount = AMOUNTS[options.effort]
+    coverage(results, **amount["coverage"], seed=options.seed)
+    ranks(results, **amount["ranks"], seed=options.seed)
+    results.conclude([*coverage_targets(results.part("coverage")), *ranks_targets(results.part("ranks"))])
 
 
 @one_thread()
@@ -80,17 +96,17 @@ def coverage(
             results.add(row)
 
 
-def coverage_checks(rows: list[Row]) -> list[Check]:
-    checks = []
-    for row in of_part(rows, "coverage"):
+def coverage_targets(rows: list[Row]) -> list[Target]:
+    found = []
+    for row in rows:
         worst, which = max(
             (abs(row[_column(level, where)] - level), f"{level:.0%} of {where} pixels")
             for level in LEVELS
             for where in ("missing", "known")
         )
         what = f"coverage less its level, {row['kernel']}, std {row['std']}, worst for {which}"
-        checks.append(Check(what, worst, most=0.01))
-    return checks
+        found.append(Target(what, worst, most=0.01))
+    return found
 
 
 @one_thread()
@@ -136,16 +152,15 @@ def ranks(
             )
 
 
-def ranks_checks(rows: list[Row]) -> list[Check]:
-    mine = of_part(rows, "ranks")
-    if not mine:
+def ranks_targets(rows: list[Row]) -> list[Target]:
+    if not rows:
         return []
-    worst = min(mine, key=lambda row: float(row["p"]))
+    worst = min(rows, key=lambda row: float(row["p"]))
     what = (
-        f"uniform ranks: smallest of {len(mine)} p-values times {len(mine)}, "
+        f"uniform ranks: smallest of {len(rows)} p-values times {len(rows)}, "
         f"{worst['kernel']}, {worst['quantity']}"
     )
-    return [Check(what, min(1.0, len(mine) * worst["p"]), least=0.01)]
+    return [Target(what, min(1.0, len(rows) * worst["p"]), least=0.01)]
 
 
 def prior_pictures(
@@ -168,7 +183,7 @@ def restored(
     draws: int = 0,
     exact: bool = False,
     generator: torch.Generator | None = None,
-) -> GPPosterior:
+) -> Posterior:
     """The posterior of many pictures at once, as independent channels under the known prior."""
     return posterior(
         y,

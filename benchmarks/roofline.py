@@ -1,4 +1,4 @@
-"""How far a training step stands from what the machine could do: operations and bytes by layer, and ceilings.
+"""A training step beside what the machine could do, for the network of Cheng et al. 2019 and ours.
 
 A layer by itself cannot be quicker than its operations at the rate of a large matrix product, nor
 than its bytes at the rate of a large copy (Williams, Waterman, Patterson, *Roofline*, CACM 2009).
@@ -8,29 +8,31 @@ then what lies between them need not be moved.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from math import prod
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+import bayesdip as bd
+from bayesdip.arch import Architecture
 from bayesdip.arch.layers import Convolution
 from bayesdip.arch.network import Network
 from bayesdip.arch.resampling import TransposedConvolution
+from bayesdip.methods import pick_device
 from bayesdip.networks import precision
 from bayesdip.networks.energy import Energy
 from bayesdip.networks.muon import MuonStepper
 from bayesdip.networks.steppers import AdamStepper, Stepper
 from bayesdip.noise import Gaussian
 from bayesdip.operators import Identity
-from bayesdip.pipeline import settings_of
 from bayesdip.problem import Problem
-from benchmarks.results import Results, Row
-from benchmarks.targets import of_part
+from benchmarks.measurement import timed_on
+from benchmarks.options import Options
+from benchmarks.results import Results, Row, of_part
 
+SIDES = {"cpu": (128, 256, 512), "cuda": (128, 256, 512, 1024)}
 # Sizes of the matrices and of the copy that say what the machine can do: far beyond its caches.
 PRODUCT_SIDE = {"cpu": 2048, "cuda": 8192}
 COPIED_BYTES = {"cpu": 2**28, "cuda": 2**31}
@@ -116,7 +118,7 @@ def measure_ceilings(device: str, dtype: torch.dtype) -> Ceilings:
     return Ceilings(2 * n**3 / product, 2 * size / copy)
 
 
-def seconds_a_step(target: Energy, device: str, *, by_adam: bool = False) -> float:
+def seconds_per_step(target: Energy, device: str, *, by_adam: bool = False) -> float:
     """The best of some steps of Muon, or of Adam: other programs only ever make one slower."""
     generator = torch.Generator(device).manual_seed(0)
     stepper: Stepper = (
@@ -128,27 +130,38 @@ def seconds_a_step(target: Energy, device: str, *, by_adam: bool = False) -> flo
     return min(taken[WARMING_STEPS:])
 
 
+def run(results: Results, options: Options) -> None:
+    """Both networks at each of ``--sides``."""
+    roofline(results, options.sides or SIDES[pick_device("auto")], options.seed)
+    results.conclude(roofline_shares=shares(results.rows))
+
+
 def roofline(results: Results, sides: tuple[int, ...], seed: int = 0) -> None:
-    """For the paper's network and ours, at each side: a step's bound, what it took, and the share reached."""
+    """A step's bound, what it took, and the share reached."""
+    device = pick_device("auto")
     ceilings: dict[torch.dtype, Ceilings] = {}
     for side in sides:
-        for run, options in (("paper", {"preset": "paper"}), ("ours", {})):
-            if results.has(part="roofline", side=side, run=run):
+        for name, method in (("paper", bd.SGLD.paper()), ("ours", bd.SGLD())):
+            if results.has(part="roofline", side=side, run=name):
                 continue
-            settings = settings_of(options)  # type: ignore[arg-type]
-            single = settings.precision == "single"
-            dtype = torch.float32 if single else precision.fastest(settings.device)
+            dtype = torch.float32 if name == "paper" else precision.fastest(device)
             if dtype not in ceilings:
-                ceilings[dtype] = measure_ceilings(settings.device, dtype)
-            target = colour_problem(settings.arch, side, settings.device, seed)
-            precision.lower(target.network, dtype)
-            costs = layer_costs(target.network, target.code, target.problem.grid)
-            row = {"part": "roofline", "side": side, "run": run, "device": settings.device}
+                ceilings[dtype] = measure_ceilings(device, dtype)
+            energy = colour_energy(default_network(method, side), side, device, seed)
+            precision.lower(energy.network, dtype)
+            costs = layer_costs(energy.network, energy.code, energy.problem.grid)
             bound = summed(costs, ceilings[dtype])
-            taken = seconds_a_step(target, settings.device, by_adam=run == "paper")
+            taken = seconds_per_step(energy, device, by_adam=name == "paper")
+            row: Row = {"part": "roofline", "side": side, "run": name, "device": device}
             row |= {"precision": str(dtype).removeprefix("torch."), **bound}
             results.add(row | {"seconds": taken, "share": bound["bound_seconds"] / taken})
-    results.conclude(roofline_shares=shares(results.rows))
+
+
+def default_network(method: bd.SGLD, side: int) -> Architecture:
+    """The network that a method takes for a noisy picture of that side."""
+    network = method.resolved(noisy_colour(side)).arch
+    assert isinstance(network, Architecture)
+    return network
 
 
 def shares(rows: list[Row]) -> dict[str, float]:
@@ -156,7 +169,7 @@ def shares(rows: list[Row]) -> dict[str, float]:
     return {f"{row['side']}-{row['run']}": row["share"] for row in of_part(rows, "roofline")}
 
 
-def summed(costs: list[LayerCost], ceilings: Ceilings) -> dict[str, Any]:
+def summed(costs: list[LayerCost], ceilings: Ceilings) -> Row:
     """Totals, the step's bound, and what each layer adds to it."""
     layers = [{**vars(cost), "bound_seconds": cost.seconds(ceilings)} for cost in costs]
     return {
@@ -169,27 +182,17 @@ def summed(costs: list[LayerCost], ceilings: Ceilings) -> dict[str, Any]:
     }
 
 
-def colour_problem(arch: Any, side: int, device: str, seed: int = 0) -> Energy:
+def noisy_colour(side: int, seed: int = 0) -> Problem:
     """Denoising of a colour picture of that side, whose content does not matter."""
     generator = torch.Generator().manual_seed(seed)
     y = torch.rand(3, side, side, generator=generator, dtype=torch.float64)
-    problem = Problem(y, Identity((side, side)), Gaussian(0.1))
-    return Energy.pose(problem, arch, generator, device)
+    return Problem(y, Identity((side, side)), Gaussian(0.1))
+
+
+def colour_energy(arch: Architecture, side: int, device: str, seed: int = 0) -> Energy:
+    """A fresh network for `noisy_colour`."""
+    return Energy.of(noisy_colour(side, seed), arch, torch.Generator().manual_seed(seed), device)
 
 
 def _bytes(x: Tensor) -> int:
     return x.numel() * x.element_size()
-
-
-def timed_on(device: str, work: Callable[[], Any]) -> float:
-    """Seconds that a piece of work takes on that device."""
-    _finish(device)
-    begun = time.perf_counter()
-    work()
-    _finish(device)
-    return time.perf_counter() - begun
-
-
-def _finish(device: str) -> None:
-    if torch.device(device).type == "cuda":
-        torch.cuda.synchronize(device)

@@ -1,37 +1,41 @@
-"""``bayesdip bench samplers``: whether the samplers sample what they say, stay there, and leave the noise alone."""
+"""Samplers against known posteriors, over a long run, and by noise level, with a figure.
+
+Whether they sample what they say, stay there, and leave the noise alone.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
+import bayesdip as bd
 from bayesdip.arch.architecture import Architecture
-from bayesdip.io import atomic_write
-from bayesdip.methods.map import pose
-from bayesdip.methods.registry import NARROW
-from bayesdip.methods.sgld import run
+from bayesdip.methods.sgld import NARROW
 from bayesdip.networks.schedule import Schedule
+from bayesdip.networks.setup import set_up
 from bayesdip.networks.steppers import AdamStepper
 from bayesdip.networks.training_loop import TrainingLoop
 from bayesdip.noise import Gaussian
 from bayesdip.operators import Identity
 from bayesdip.problem import Problem
 from bayesdip.progress import Progress
-from bayesdip.settings import Settings, one_of
-from benchmarks.results import Results, Row
-from benchmarks.samplers_exact import exact, exact_checks
-from benchmarks.targets import Check, of_part
+from bayesdip.result import Posterior
+from benchmarks.options import Options
+from benchmarks.pictures import psnr
+from benchmarks.results import Results, Row, Target, of_part
+from benchmarks.samplers_exact import exact, exact_targets
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 SIDE = 64
 BURN_INS = 10  # how long a chain is watched after its burn-in, in burn-ins
-# Smaller than what short runs take: there a larger step pays although it lifts the negative_log_likelihood by some percent.
+# Smaller than what short runs take: there a larger step pays although it lifts the misfit by some percent.
 STEP_SIZE = 0.025
 
 
@@ -53,82 +57,65 @@ AMOUNTS = {
 }
 
 
-def bench_samplers(results: Results, effort: str = "fast", seed: int = 0) -> None:
-    """Measure all parts, and set what was asked for beside it.
-
-    Raises
-    ------
-    BayesDipError
-        There is no such effort.
-    """
-    one_of("effort", effort, tuple(AMOUNTS))
-    amount = AMOUNTS[effort]
+def run(results: Results, options: Options) -> None:
+    """All parts, targets and the figure."""
+    amount, seed = AMOUNTS[options.effort], options.seed
     exact(results, **amount.exact, seed=seed)
     for sampler in ("psgld", "adam-noise"):
         drift(results, sampler, amount, seed)
     for sigma in amount.sigmas:
         for method in ("psgld", "adam"):
             plateau(results, method, sigma, amount, seed)
-    found = [*exact_checks(results.rows), *drift_checks(results.rows), *plateau_checks(results.rows)]
-    results.summary = {
-        "met": sum(check.met for check in found),
-        "missed": sum(not check.met for check in found),
-        "checks": [check.to_dict() for check in found],
-    }
-    for check in found:
-        results.tell(str(check))
-    results.save()
-    plot(results)
+    rows = results.rows
+    results.conclude([*exact_targets(rows), *drift_targets(rows), *plateau_targets(rows)])
+    results.draw(samplers_figure)
 
 
 def drift(results: Results, sampler: str, amount: Amount, seed: int) -> None:
-    """The negative_log_likelihood over ten burn-ins, sigma 25, in blocks one burn-in long; their mean is the plateau."""
+    """The mean squared residual over ten burn-ins, sigma 25, in blocks one burn-in long; their mean is the plateau."""
     key = {"part": "drift", "sampler": sampler}
     if results.has(**key):
         return
-    steps = (BURN_INS + 1) * amount.burn_in
-    share = 1 / (BURN_INS + 1)
+    steps, share = (BURN_INS + 1) * amount.burn_in, 1 / (BURN_INS + 1)
     schedule = Schedule(steps, warm_up=0.5 * share, heated=0.6 * share, burnt_in=share, step_size=STEP_SIZE)
-    settings = Settings(arch=amount.arch, sampler=sampler, samples=0, seed=seed)
     clean, problem = noisy_camera(25, seed)
-    found = run(problem, settings, Progress(), schedule)
+    found = sampled(problem, amount.arch, schedule, seed, sampler)
     at, fits = np.array(found.trace["step"]), np.array(found.trace["fit"])
-    blocks = [
-        float((fits[(at > k * amount.burn_in) & (at <= (k + 1) * amount.burn_in)] ** 2).mean())
-        for k in range(1, BURN_INS + 1)
-    ]
+    ends = amount.burn_in * np.arange(1, BURN_INS + 2)
+    blocks = [float((fits[(at > a) & (at <= b)] ** 2).mean()) for a, b in pairwise(ends)]
     level = float(np.mean(blocks))
-    error = (found.mean.double().cpu().clamp(0, 1) - clean).square().mean()
-    results.add(
-        key
-        | {
-            "burn_in": amount.burn_in,
-            "mse_over_sigma2": blocks,
-            "drift": max(abs(b / level - 1) for b in blocks),
-            "psnr": float(-10 * torch.log10(error)),
-        }
-    )
+    row = {"burn_in": amount.burn_in, "mse_over_sigma2": blocks}
+    row |= {"drift": max(abs(b / level - 1) for b in blocks), "psnr": psnr(found.mean.cpu(), clean)}
+    results.add(key | row)
 
 
 def plateau(results: Results, method: str, sigma: int, amount: Amount, seed: int) -> None:
-    """Mean squared error to the noisy picture where a method ends; ``adam`` is plain descent on the negative_log_likelihood."""
+    """Mean squared error to the noisy picture where a method ends; ``adam`` is plain descent on the misfit."""
     key = {"part": "plateau", "method": method, "sigma": sigma}
     if results.has(**key):
         return
-    settings = Settings(arch=amount.arch, samples=0, seed=seed)
     _, problem = noisy_camera(sigma, seed)
     schedule = Schedule(amount.plateau_steps, step_size=STEP_SIZE)
     if method == "adam":
-        target, generator = pose(problem, settings)
-        stepper = AdamStepper(target, generator, learning_rate=schedule.learning_rate, input_noise=0.0)
-        chain = TrainingLoop(target, Progress(), schedule.steps, lambda: None)
-        chain.advance(stepper, 1.0, "fit", lambda picture: None)
-        fits = chain.trace["fit"][-1:]
+        made = set_up(problem, amount.arch, seed=seed, device="cpu")
+        rate = schedule.learning_rate
+        stepper = AdamStepper(made.target, made.generator, learning_rate=rate, input_noise=0.0)
+        loop = TrainingLoop(made.target, Progress(), schedule.steps, lambda: None)
+        loop.advance(stepper, 1.0, "fit", lambda picture: None)
+        fits = loop.trace["fit"][-1:]
     else:
-        trace = run(problem, settings, Progress(), schedule).trace
+        trace = sampled(problem, amount.arch, schedule, seed).trace
         fits = [f for f, on in zip(trace["fit"], trace["sampling"], strict=True) if on]
     ratio = float(np.mean(np.square(fits)))
     results.add(key | {"steps": schedule.steps, "mse": ratio * sigma**2, "mse_over_sigma2": ratio})
+
+
+def sampled(
+    problem: Problem, arch: Architecture, schedule: Schedule, seed: int, sampler: str = "psgld"
+) -> Posterior:
+    """By ``method="sgld"`` with a schedule of ours."""
+    method = bd.SGLD(arch=arch, sampler=sampler, samples=0, seed=seed).resolved(problem)
+    return method.fit_by(problem, Progress(), schedule)
 
 
 def noisy_camera(sigma: int, seed: int) -> tuple[Tensor, Problem]:
@@ -142,42 +129,27 @@ def noisy_camera(sigma: int, seed: int) -> tuple[Tensor, Problem]:
     return clean, Problem(y, Identity((SIDE, SIDE)), noise)
 
 
-def drift_checks(rows: list[Row]) -> list[Check]:
+def drift_targets(rows: list[Row]) -> list[Target]:
+    """Of the posterior's sampler alone."""
     return [
-        Check(
-            f"drift of the negative_log_likelihood over {BURN_INS} burn-ins, psgld", row["drift"], most=0.05
-        )
+        Target(f"drift of the mean squared residual over {BURN_INS} burn-ins, psgld", row["drift"], most=0.05)
         for row in of_part(rows, "drift")
         if row["sampler"] == "psgld"
     ]
 
 
-def plateau_checks(rows: list[Row]) -> list[Check]:
-    checks = []
+def plateau_targets(rows: list[Row]) -> list[Target]:
+    """The sampler stays at the noise's level, descent goes below it."""
+    found = []
     for row in of_part(rows, "plateau"):
         bounds = {"least": 0.9, "most": 1.1} if row["method"] == "psgld" else {"most": 0.5}
         what = f"MSE to the noisy picture over sigma^2, sigma {row['sigma']}, {row['method']}"
-        checks.append(Check(what, row["mse_over_sigma2"], **bounds))
-    return checks
-
-
-def plot(results: Results) -> None:
-    """Both figures in an SVG file beside the JSON file."""
-    if results.file is None:
-        return
-    import matplotlib
-
-    path = results.file.with_suffix(".svg")
-    with (
-        atomic_write(path, force=True) as temporary,
-        matplotlib.rc_context({"svg.hashsalt": "bayesdip", "svg.fonttype": "none"}),
-    ):
-        samplers_figure(results.rows).savefig(temporary, format="svg", metadata={"Date": None})
-    results.tell(f"plotted in {path}")
+        found.append(Target(what, row["mse_over_sigma2"], **bounds))
+    return found
 
 
 def samplers_figure(rows: list[Row]) -> Figure:
-    """The negative_log_likelihood over a long run, and where it ends by noise level (Cheng et al. 2019, fig. 1a and b)."""
+    """The mean squared residual over a long run, and where it ends by noise level (Cheng et al. 2019, fig. 1a and b)."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(10, 4.2), layout="constrained")
@@ -188,7 +160,7 @@ def samplers_figure(rows: list[Row]) -> Figure:
     by_time.axhline(1, color="gray", linewidth=0.8)
     by_time.set(xlabel="steps", ylabel="MSE to the noisy picture / sigma²", ylim=(0, None))
     by_time.set_title(f"{BURN_INS} burn-ins after the burn-in, sigma 25")
-    for method, label in (("psgld", "sampled, psgld"), ("adam", "Adam on the negative_log_likelihood")):
+    for method, label in (("psgld", "sampled, psgld"), ("adam", "Adam on the misfit")):
         line = sorted(
             (row["sigma"], row["mse"]) for row in of_part(rows, "plateau") if row["method"] == method
         )

@@ -18,14 +18,12 @@ from bayesdip.arch.network import GridRule
 from bayesdip.methods.sgld import SAMPLERS
 from bayesdip.networks.energy import Energy
 from bayesdip.networks.ensemble import EnsembleEnergy
-from bayesdip.networks.langevin import sgld_step
 from bayesdip.networks.samplers import LangevinStepper
 from bayesdip.networks.weight_prior import initial_stds
 from bayesdip.noise import Gaussian
 from bayesdip.operators import Mask
 from bayesdip.problem import Problem
-from benchmarks.results import Results, Row
-from benchmarks.targets import Check, of_part
+from benchmarks.results import Results, Row, Target, of_part
 
 # Hidden features of the wide network, and of one to extrapolate with.
 WIDE, NARROW = 256, 128
@@ -35,25 +33,24 @@ SIGMA = 0.6
 STEP_SIZES = {
     "linear": {"psgld": 0.4, "sgld": 0.25, "sghmc": 0.15, "cyclical": 0.4, "hmc": 0.4},
     "wide": {"psgld": 0.2, "sgld": 0.12, "sghmc": 0.08, "cyclical": 0.2, "hmc": 0.2},
-    "rmsprop": {"sgld": 0.06},
 }
 
 
 @dataclass(frozen=True, kw_only=True)
 class Shallow(Architecture):
-    """No hidden layer (``held_out=False``: linear in its weights), or one wide layer; no norm."""
+    """No hidden layer (``hidden_layer=False``: linear in its weights), or one wide layer; no norm."""
 
     input: str = "normal"
     input_depth: int = 4
     input_scale: float = 1.0
     input_smoothness: float = 0.5
     output: str = "linear"
-    held_out: bool = False
+    hidden_layer: bool = False
 
     name: ClassVar[str] = "shallow"
 
     def layers(self, channels: int = 1, dims: int = 2) -> Layer:
-        if not self.held_out:
+        if not self.hidden_layer:
             return Conv(channels, 3)
         return Sequential((Conv(self.width, 3), LeakyReLU(), Conv(channels, 1)))
 
@@ -90,7 +87,7 @@ def wide(grid: tuple[int, ...] = (10, 10), width: int = WIDE, seed: int = 0) -> 
 
     The input and the data are the same at every width.
     """
-    arch = Shallow(held_out=True, width=WIDE)
+    arch = Shallow(hidden_layer=True, width=WIDE)
     target, sigma = _pose(arch, grid, seed)
     if width != WIDE:
         network = arch.build(1, len(grid), width, torch.Generator().manual_seed(seed))
@@ -164,7 +161,7 @@ def _pose(arch: Architecture, grid: tuple[int, ...], seed: int) -> tuple[Energy,
     y = truth + sigma * torch.randn(len(truth), generator=generator, dtype=torch.float64)
     operator, noise = Mask(missing), Gaussian(sigma)
     problem = Problem(y.float().reshape(1, *grid), operator, noise)
-    observed = operator.observed.expand(1, *grid)
+    observed = problem.observed
     stds = initial_stds(network)
     variance = noise.variance(problem.y, observed)
     return Energy(network, problem, code, stds, observed, variance), sigma
@@ -194,48 +191,8 @@ def _jacobian(target: Energy) -> Tensor:
     return torch.cat([r.flatten(1) for r in rows], dim=1).double()
 
 
-def rmsprop(
-    known: Known, adapted: bool, *, chains: int, steps: int, step_size: float, seed: int = 0
-) -> dict[str, float]:
-    """SGLD preconditioned by the root mean square of the gradients, without the term Gamma of Li et al. 2016.
-
-    The mean square follows the chain (decay 0.99, as there) or is kept at what it is when burn-in
-    ends. Gamma is zero for one that is kept, so its error is what the comparison shows.
-    """
-    target = EnsembleEnergy.of(known.target, chains, torch.Generator().manual_seed(seed))
-    sampler = RmsProp(target, torch.Generator().manual_seed(seed), known.curvature, step_size=step_size)
-    sampler.adapted = adapted
-    return statistics(known, lambda: _advance(sampler, steps), chains)
-
-
-class RmsProp(LangevinStepper):
-    """See :func:`rmsprop`."""
-
-    adapted = True
-    sampling = False
-    squares: list[Tensor] | None = None
-
-    def begin(self) -> None:
-        self.sampling = True
-
-    def move(self, gradients: list[Tensor]) -> None:
-        if self.squares is None:
-            self.squares = [g.square() for g in gradients]
-        if self.adapted or not self.sampling:
-            for v, g in zip(self.squares, gradients, strict=True):
-                v.mul_(0.99).addcmul_(g, g, value=0.01)
-        sgld_step(
-            self.weights,
-            gradients,
-            [1 / v.sqrt() for v in self.squares],
-            step_size=self.step_size**2,
-            temperature=self.temperature,
-            generator=self.generator,
-        )
-
-
 def exact(results: Results, *, chains: int, steps: int, seed: int = 0) -> None:
-    """Every sampler on both known posteriors, each as many gradients per chain; then the adapted preconditioner."""
+    """Every sampler on both known posteriors, each as many gradients per chain."""
     targets = {"linear": linear(seed=seed), "wide": wide(seed=seed)}
     for part, known in targets.items():
         for name in SAMPLERS:
@@ -249,44 +206,32 @@ def exact(results: Results, *, chains: int, steps: int, seed: int = 0) -> None:
         step_size = STEP_SIZES["wide"]["psgld"]
         known = wide(width=NARROW, seed=seed)
         results.add(key | compare(known, "psgld", chains=chains, steps=steps, step_size=step_size, seed=seed))
-    for adapted in (True, False):
-        key = {"part": "preconditioner", "adapted": adapted}
-        if not results.has(**key):
-            found = rmsprop(
-                targets["linear"],
-                adapted,
-                chains=chains,
-                steps=steps,
-                step_size=STEP_SIZES["rmsprop"]["sgld"],
-                seed=seed,
-            )
-            results.add(key | {"chains": chains, "steps": steps} | found)
 
 
-def exact_checks(rows: list[Row]) -> list[Check]:
+def exact_targets(rows: list[Row]) -> list[Target]:
     """Within Monte-Carlo error; the wide network's process is what two widths tend to."""
-    checks = []
+    found = []
     for row in of_part(rows, "linear"):
         what = f"linear network, {row['sampler']}"
         off = abs(row["variance_ratio"] - 1) / row["variance_error"]
-        checks.append(Check(f"{what}: error of the mean over its Monte-Carlo error", row["mean_z"], most=2))
-        checks.append(Check(f"{what}: error of the variance over its Monte-Carlo error", off, most=3))
-        checks.append(
-            Check(f"{what}: Monte-Carlo error of the variance, relative", row["variance_error"], most=0.05)
+        found.append(Target(f"{what}: error of the mean over its Monte-Carlo error", row["mean_z"], most=2))
+        found.append(Target(f"{what}: error of the variance over its Monte-Carlo error", off, most=3))
+        found.append(
+            Target(f"{what}: Monte-Carlo error of the variance, relative", row["variance_error"], most=0.05)
         )
     for row in of_part(rows, "wide"):
-        what = f"{WIDE} held_out features, {row['sampler']}, against the process"
-        checks.append(Check(f"{what}: mean, in standard deviations", row["mean_error"], most=0.1))
-        checks.append(Check(f"{what}: variance ratio", row["variance_ratio"], least=0.95, most=1.05))
+        what = f"{WIDE} hidden features, {row['sampler']}, against the process"
+        found.append(Target(f"{what}: mean, in standard deviations", row["mean_error"], most=0.1))
+        found.append(Target(f"{what}: variance ratio", row["variance_ratio"], least=0.95, most=1.05))
     for narrow in of_part(rows, "width"):
-        checks += [_at_infinity(narrow, row) for row in of_part(rows, "wide") if row["sampler"] == "psgld"]
-    return checks
+        found += [_at_infinity(narrow, row) for row in of_part(rows, "wide") if row["sampler"] == "psgld"]
+    return found
 
 
-def _at_infinity(narrow: Row, broad: Row) -> Check:
+def _at_infinity(narrow: Row, broad: Row) -> Target:
     """A network's variance differs from its process' by O(1/width): two widths tell what is left at infinity."""
     times = WIDE / narrow["width"]
     limit = (times * broad["variance_ratio"] - narrow["variance_ratio"]) / (times - 1)
     error = math.hypot(times * broad["variance_error"], narrow["variance_error"]) / (times - 1)
     what = "variance extrapolated to infinite width, psgld: error over its Monte-Carlo error"
-    return Check(what, abs(limit - 1) / error, most=3)
+    return Target(what, abs(limit - 1) / error, most=3)

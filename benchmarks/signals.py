@@ -1,4 +1,4 @@
-"""``bayesdip bench signals``: 1-D networks of growing width, sampled, against their Gaussian process.
+"""Sampled 1-D networks of growing width against their Gaussian process, with a figure.
 
 As figure 3 of Cheng et al. 2019 (arXiv 1904.07457): draws from the prior, and the posterior's mean and
 standard deviation. The process is exact: the covariance between all pixels that the same architecture
@@ -17,7 +17,6 @@ from torch import Tensor
 from bayesdip.arch.layers import PictureNorm
 from bayesdip.arch.networks import Decoder
 from bayesdip.errors import BayesDipError
-from bayesdip.io import atomic_write
 from bayesdip.networks.energy import Energy
 from bayesdip.networks.running_averages import Moments
 from bayesdip.networks.samplers import Psgld
@@ -25,6 +24,7 @@ from bayesdip.networks.weight_prior import initial_stds
 from bayesdip.noise import Gaussian
 from bayesdip.operators import Mask
 from bayesdip.problem import Problem
+from benchmarks.options import Options
 from benchmarks.results import Results, Row
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ class Known:
     def at(self, width: int) -> Known:
         """The same data under the process of networks of that width."""
         covariance = replace(ARCH, width=width).exact_covariance((LENGTH,), self.code).matrix
-        noise, seen = self.problem.noise, self.problem.operator.observed.expand(1, LENGTH)[0]
+        noise, seen = self.problem.noise, self.problem.observed[0]
         variance = noise.variance(self.problem.y)
         mean, std = dense_posterior(covariance, self.problem.y[0], seen, float(variance) ** 0.5)
         return replace(self, covariance=covariance, mean=mean, std=std)
@@ -78,21 +78,14 @@ class Known:
         return float(self.covariance.diagonal().mean().sqrt())
 
 
-def bench_signals(results: Results, effort: str, seed: int) -> None:
-    """Prior and posterior at each width; a figure beside the JSON file."""
-    known = pose(seed)
+def run(results: Results, options: Options) -> None:
+    """Prior and posterior at each width."""
+    effort, seed = options.effort, options.seed
+    known = draw_problem(seed)
     if not results.has(part="exact"):
-        y, seen = known.problem.y[0], known.problem.operator.observed
-        results.rows.append(
-            {
-                "part": "exact",
-                "prior_std": known.scale,
-                "data": y.tolist(),
-                "seen": seen.expand(1, LENGTH)[0].tolist(),
-                "mean": known.mean.tolist(),
-                "std": known.std.tolist(),
-            }
-        )
+        seen = known.problem.observed[0]
+        exact = {"prior_std": known.scale, "data": known.problem.y[0].tolist(), "seen": seen.tolist()}
+        results.add({"part": "exact", **exact, **lines_of(known)}, quiet=True)
     for width in WIDTHS[effort]:
         if not results.has(part="prior", width=width):
             found = prior(known.at(width), width, NETWORKS[effort], seed)
@@ -101,14 +94,18 @@ def bench_signals(results: Results, effort: str, seed: int) -> None:
         if not results.has(part="posterior", width=width):
             found, lines = sampled_posterior(known.at(width), width, STEPS[effort], seed)
             results.add({"part": "posterior", "width": width, **found})
-            results.rows.append({"part": "lines", "width": width, **lines})  # long: kept, not told
-            results.save()
-    widest = [row for row in results.rows if row["part"] == "posterior"][-1]
+            results.add({"part": "lines", "width": width, **lines}, quiet=True)
+    widest = results.part("posterior")[-1]
     results.conclude(**{key: widest[key] for key in ("width", "mean_error", "std_error", "mean_monte_carlo")})
-    plot(results)
+    results.draw(signals_figure)
 
 
-def pose(seed: int = 0) -> Known:
+def lines_of(known: Known) -> Row:
+    """Mean and standard deviation of the process, as lists."""
+    return {"mean": known.mean.tolist(), "std": known.std.tolist()}
+
+
+def draw_problem(seed: int = 0) -> Known:
     """A draw of the process of 1024 features, all but without biases; `SEEN` of its samples are observed."""
     generator = torch.Generator().manual_seed(seed)
     code = ARCH.build(1, 1, width=1, generator=generator).new_input((LENGTH,), generator)
@@ -186,8 +183,7 @@ def sampled_posterior(known: Known, width: int, steps: int, seed: int) -> tuple[
         "std_ratio": float((std / known.std).mean()),
         "steps": steps,
     }
-    process = {"mean": known.mean.tolist(), "std": known.std.tolist()}
-    return found, {"mean": mean.tolist(), "std": std.tolist(), "samples": kept, "process": process}
+    return found, {"mean": mean.tolist(), "std": std.tolist(), "samples": kept, "process": lines_of(known)}
 
 
 def together(first: Moments, second: Moments) -> tuple[Tensor, Tensor, Tensor]:
@@ -211,24 +207,9 @@ def network_problem(known: Known, width: int, generator: torch.Generator) -> Ene
         if isinstance(module, PictureNorm):
             module.requires_grad_(False)
     problem = replace(known.problem, y=known.problem.y.float())
-    observed = problem.operator.observed.expand(problem.y.shape)
+    observed = problem.observed
     variance = problem.noise.variance(problem.y, observed)
     return Energy(network, problem, known.code, initial_stds(network), observed, variance)
-
-
-def plot(results: Results) -> None:
-    """The figure of `signals_figure`, in an SVG file beside the JSON file."""
-    if results.file is None:
-        return
-    import matplotlib
-
-    path = results.file.with_suffix(".svg")
-    with (
-        atomic_write(path, force=True) as temporary,
-        matplotlib.rc_context({"svg.hashsalt": "bayesdip", "svg.fonttype": "none"}),
-    ):
-        signals_figure(results.rows).savefig(temporary, format="svg", metadata={"Date": None})
-    results.tell(f"signals: plotted in {path}")
 
 
 def signals_figure(rows: list[Row]) -> Figure:

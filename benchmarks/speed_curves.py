@@ -1,4 +1,4 @@
-"""What the curves of ``bench.speed`` say: how much sooner one run has what another one reaches."""
+"""What the curves of ``speed`` say: how much sooner one run has what another one reaches."""
 
 from __future__ import annotations
 
@@ -7,9 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bayesdip.io import atomic_write
-from benchmarks.results import Results, Row
-from benchmarks.targets import of_part
+from benchmarks.results import Row, of_part
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -42,48 +40,33 @@ def least_ratio(
     return {"ratio": least[0], "at_quality": least[1], "at_seconds": least[2], "ratio_last": ratios[-1][0]}
 
 
-def compare(rows: list[Row]) -> dict[str, Any]:
+def comparisons(rows: list[Row]) -> dict[str, Any]:
     """For each side and run of ours: ratios by PSNR and by held-out error, the best of each run, and its rate."""
-    told: dict[str, Any] = {}
-    for row in of_part(rows, "speed"):
-        curve, key = row["curve"], f"{row['side']}-{row['run']}"
-        told[key] = {
+    papers = {row["side"]: row["curve"] for row in rows if row["run"] == PAPER}
+    found: dict[str, Any] = {}
+    for row in rows:
+        curve, slow = row["curve"], papers.get(row["side"])
+        facts: Row = {
             "steps_per_second": row["steps_per_second"],
             "psnr": max(curve["psnr"], default=None),
             "seconds": curve["seconds"][-1] if curve["seconds"] else None,
         }
-        slow = _curve_of(rows, row["side"], PAPER)
+        found[f"{row['side']}-{row['run']}"] = facts
         if row["run"] == PAPER or slow is None:
             continue
         for name, sign in (("psnr", 1), ("held_out", -1)):
-            quality = [(c["seconds"], [sign * q for q in c[name]]) for c in (slow, curve)]
-            found = least_ratio(*quality)
-            if found["at_quality"] is not None:
-                found["at_quality"] *= sign
-            told[key][f"sooner_by_{name}"] = found
-    return told
-
-
-def plot(results: Results) -> None:
-    """The curves in an SVG file beside the JSON file."""
-    rows = of_part(results.rows, "speed")
-    if results.file is None or not rows:
-        return
-    import matplotlib
-
-    path = results.file.with_name(f"{results.file.stem}-curves.svg")
-    with (
-        atomic_write(path, force=True) as temporary,
-        matplotlib.rc_context({"svg.hashsalt": "bayesdip", "svg.fonttype": "none"}),
-    ):
-        curves_figure(rows).savefig(temporary, format="svg", metadata={"Date": None})
-    results.tell(f"speed: plotted in {path}")
+            ratio = least_ratio(*((c["seconds"], [sign * q for q in c[name]]) for c in (slow, curve)))
+            if ratio["at_quality"] is not None:
+                ratio["at_quality"] *= sign
+            facts[f"sooner_by_{name}"] = ratio
+    return found
 
 
 def curves_figure(rows: list[Row]) -> Figure:
     """PSNR above, held-out error below, over seconds; a column for each side."""
     from matplotlib.figure import Figure
 
+    rows = of_part(rows, "speed")
     sides = sorted({row["side"] for row in rows})
     figure = Figure(figsize=(4.2 * len(sides) + 0.5, 6.6), layout="constrained")
     axes = figure.subplots(2, len(sides), squeeze=False, sharex="col")
@@ -101,8 +84,3 @@ def curves_figure(rows: list[Row]) -> Figure:
     axes[0, 0].legend(fontsize=8)
     figure.suptitle("What each run would have given back at that moment")
     return figure
-
-
-def _curve_of(rows: list[Row], side: int, run: str) -> dict[str, list[float]] | None:
-    found = [row["curve"] for row in of_part(rows, "speed") if (row["side"], row["run"]) == (side, run)]
-    return found[0] if found else None

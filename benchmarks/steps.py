@@ -1,4 +1,4 @@
-"""``bayesdip bench steps``: what a training step takes, and what it takes where one thing about it is otherwise."""
+"""What a training step takes, and what it takes with one thing changed."""
 
 from __future__ import annotations
 
@@ -8,15 +8,17 @@ from typing import Any
 
 import torch
 
+import bayesdip as bd
 from bayesdip.errors import BayesDipError
+from bayesdip.methods import pick_device
 from bayesdip.networks import precision
 from bayesdip.networks.energy import Energy
 from bayesdip.networks.muon import MuonStepper
 from bayesdip.networks.steppers import AdamStepper
-from bayesdip.pipeline import settings_of
-from bayesdip.settings import pick_device
+from benchmarks.measurement import timed_on
+from benchmarks.options import Options
 from benchmarks.results import Results, Row
-from benchmarks.roofline import TIMED_STEPS, WARMING_STEPS, colour_problem, timed_on
+from benchmarks.roofline import TIMED_STEPS, WARMING_STEPS, colour_energy, default_network
 
 SIDES = {"fast": (64, 256), "balanced": (64, 256, 512), "best": (64, 256, 512, 1024)}
 Step = Callable[[], Any]
@@ -65,13 +67,13 @@ WAYS = {
 }
 
 
-def bench_steps(results: Results, effort: str, seed: int) -> None:
-    """All ways at each side; ``as_it_is`` is the quickest step of the first over that of each."""
+def run(results: Results, options: Options) -> None:
+    """All ways at each side, in turns; ``as_it_is`` is the quickest step of the first over that of each."""
     device, threads = pick_device("auto"), torch.get_num_threads()
-    for side in SIDES[effort]:
+    for side in options.sides or SIDES[options.effort]:
         if results.has(side=side):
             continue
-        for row in _taking_turns(side, device, threads, seed):
+        for row in _taking_turns(side, device, threads, options.seed):
             results.add({"side": side, "device": device, **row})
     results.conclude(
         ratios={f"{row['side']} {row['way']}": row["as_it_is"] for row in results.rows if row.get("as_it_is")}
@@ -83,7 +85,7 @@ def _taking_turns(side: int, device: str, threads: int, seed: int) -> list[Row]:
     rows: dict[str, Row] = {}
     taken: dict[str, list[float]] = {}
     for name, way in WAYS.items():
-        target = colour_problem(settings_of({}).arch, side, device, seed)
+        target = colour_energy(default_network(bd.SGLD(), side), side, device, seed)
         precision.lower(target.network, precision.fastest(device))
         way.change(target)
         step = way.step(target, torch.Generator(device).manual_seed(seed))

@@ -1,4 +1,4 @@
-"""``bayesdip bench stopping``: how a fit overfits, and what rules without a truth save of it.
+"""A fit overfits; what rules without a truth save of it, with a figure.
 
 One run for each picture: all rules watch it, each notes where it would have stopped and
 which picture it would have given, and the run goes on. So they are compared on the same noise, the
@@ -16,18 +16,18 @@ import numpy as np
 import torch
 from torch import Tensor
 
+import bayesdip as bd
 from bayesdip.arch.networks import Shuffle
-from bayesdip.io import atomic_write
-from bayesdip.methods.map import pose
+from bayesdip.layout import Layout
 from bayesdip.networks.optimisers import RECIPES, Fit
 from bayesdip.networks.schedule import SCHEDULES
+from bayesdip.networks.setup import set_up
 from bayesdip.networks.stopping import RULES, Rule
 from bayesdip.noise import Gaussian, detect_clipping
 from bayesdip.operators import Identity
 from bayesdip.problem import Problem
-from bayesdip.settings import OPTIMISERS, STOPS, Settings
-from bayesdip.units import Layout
-from benchmarks.pictures import noisy_pairs
+from benchmarks.options import Options
+from benchmarks.pictures import noisy_pairs, psnr
 from benchmarks.results import Results, Row
 
 if TYPE_CHECKING:
@@ -39,7 +39,8 @@ CORNER = (100, 150)  # of the crops of camera and astronaut
 MARKERS = "osv^D"  # one for each rule
 EVERY = 10  # steps between two looks
 STEPS = {"fast": 700, "balanced": 4000, "best": 12000}
-RECIPE = Settings.optimiser  # under which the rules are compared
+RECIPE = bd.MAP().optimiser  # under which the rules are compared
+RULES_BESIDE_RECIPES = ("never", "held-out", "discrepancy")
 
 
 @dataclass(frozen=True)
@@ -51,26 +52,23 @@ class Noisy:
     noisy: Tensor
 
 
-def bench_stopping(
-    results: Results, data: Path | None, effort: str, seed: int, only: tuple[str, ...], side: int = SIDE
-) -> None:
-    """Every rule on every picture, then every recipe on a smaller one; a plot of all beside the JSON file."""
-    steps = STEPS[effort]
-    for picture in pictures(data, seed, side):
-        if not only or picture.name in only:
-            _one_run(results, "rules", picture, RECIPE, STOPS, steps, seed)
+def run(results: Results, options: Options) -> None:
+    """Every rule on every picture, then every recipe on a smaller one."""
+    steps, seed, side = STEPS[options.effort], options.seed, options.sides[0] if options.sides else SIDE
+    chosen = [p for p in pictures(options.data, seed, side) if p.name in (options.pictures or (p.name,))]
+    for picture in chosen:
+        _one_run(results, "rules", picture, RECIPE, tuple(RULES), steps, seed)
     small = next(pictures(None, seed, side // 2))
-    for recipe in OPTIMISERS:
-        if not only or small.name in only:
-            _one_run(results, "recipes", small, recipe, ("never", "held-out", "discrepancy"), steps, seed)
-    rows = [row for row in results.rows if row["part"] == "rule" and row["set"] == "rules"]
-    losses = {name: [row["loss"] for row in rows if row["rule"] == name] for name in STOPS}
+    for recipe in RECIPES:
+        _one_run(results, "recipes", small, recipe, RULES_BESIDE_RECIPES, steps, seed)
+    rows = [row for row in results.part("rule") if row["set"] == "rules"]
+    losses = {name: [row["loss"] for row in rows if row["rule"] == name] for name in RULES}
     results.conclude(
         steps=steps,
         noise=f"sigma {255 * SIGMA:g} of 255; clipped to 8 bits on house alone",
         **{f"loss_{name}": float(np.mean(loss)) for name, loss in losses.items() if loss},
     )
-    plot(results)
+    results.draw(stopping_figure)
 
 
 def pictures(data: Path | None, seed: int, side: int = SIDE) -> Iterator[Noisy]:
@@ -97,16 +95,16 @@ def watched(
     grid = tuple(picture.clean.shape[1:])
     noise = Gaussian(SIGMA, detect_clipping(picture.noisy))
     seen = Problem(picture.noisy, Identity(grid), noise)
-    settings = Settings(arch=Shuffle(), method="map", optimiser=recipe, seed=seed)
     for rule in rules.values():
         seen = rule.hide(seen, torch.Generator().manual_seed(seed))
 
     def begin(problem: Problem) -> Fit:
-        return Fit.begin(*pose(problem, settings), RECIPES[recipe], SCHEDULES["balanced"])
+        made = set_up(problem, Shuffle(), seed=seed, device="cpu")
+        return Fit.begin(made.energy, made.generator, RECIPES[recipe], SCHEDULES["balanced"])
 
     fit = begin(seen)
     for rule in rules.values():
-        rule.begin(fit.problem, begin)
+        rule.begin(fit.target, begin)
     stopped: dict[str, int | None] = dict.fromkeys(rules)
     curve: Row = {"step": [], "psnr": [], "fit": []}
     for step in range(EVERY, steps + 1, EVERY):
@@ -118,11 +116,6 @@ def watched(
         for key, value in (("step", step), ("psnr", psnr(look.picture, picture.clean)), ("fit", look.fit)):
             curve[key].append(value)
     return curve, stopped
-
-
-def psnr(estimate: Tensor, clean: Tensor) -> float:
-    """In dB, of pictures in 0..1; the estimate is clipped to it."""
-    return float(-10 * (estimate.double().clamp(0, 1) - clean).square().mean().log10())
 
 
 def _one_run(
@@ -155,27 +148,11 @@ def _one_run(
                 "loss": oracle - given,
             }
         )
-    results.rows.append({"part": "curve", **key, **curve})  # long: kept, not told
-    results.save()
-
-
-def plot(results: Results) -> None:
-    """PSNR and fit by step, with where every rule stops, in an SVG file beside the JSON file."""
-    if results.file is None:
-        return
-    import matplotlib
-
-    path = results.file.with_suffix(".svg")
-    with (
-        atomic_write(path, force=True) as temporary,
-        matplotlib.rc_context({"svg.hashsalt": "bayesdip", "svg.fonttype": "none"}),
-    ):
-        stopping_figure(results.rows).savefig(temporary, format="svg", metadata={"Date": None})
-    results.tell(f"stopping: plotted in {path}")
+    results.add({"part": "curve", **key, **curve}, quiet=True)
 
 
 def stopping_figure(rows: list[Row]) -> Figure:
-    """From the rows of `bench_stopping`: the rules on every picture, and the recipes on one."""
+    """From the rows of `run`: the rules on every picture, and the recipes on one."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(11, 7.6), layout="constrained")
@@ -184,9 +161,9 @@ def stopping_figure(rows: list[Row]) -> Figure:
         _draw_curves(line, [row for row in rows if (row["part"], row["set"]) == ("curve", part)], label)
     for row in rows:
         if (row["part"], row["set"]) == ("rule", "rules"):
-            marker = MARKERS[STOPS.index(row["rule"])]
+            marker = MARKERS[list(RULES).index(row["rule"])]
             axes[0][0].plot(row["step"], row["psnr"], marker, color="black", markersize=5, zorder=3)
-    for place, name in enumerate(STOPS):
+    for place, name in enumerate(RULES):
         axes[0][0].plot([], [], MARKERS[place], color="black", label=name)
     axes[0][0].legend(fontsize=7)
     axes[0][0].set_title(f"{RECIPE}, and where each rule stops", fontsize=9)

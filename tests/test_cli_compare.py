@@ -5,7 +5,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from benchmarks.catalogue import Request, run_benchmark
 from PIL import Image
 from skimage import data
 from typer.testing import CliRunner
@@ -103,61 +102,3 @@ def test_bad_input_is_one_line_and_nothing_is_touched(here, words, said):
     lines = result.stderr.splitlines()
     assert len(lines) == 1 and lines[0].startswith("bayesdip: error:") and said in lines[0]
     assert {p: p.read_bytes() for p in here.rglob("*") if p.is_file()} == before
-
-
-@pytest.fixture
-def pictures(tmp_path):
-    """One noisy and one masked picture in the layout that the benchmarks read."""
-    rng = np.random.default_rng(0)
-    for folder in ("denoise9", "inpaint11"):
-        (tmp_path / folder).mkdir()
-    colour = data.astronaut()[:40, 190:230]
-    noisy = np.clip(colour + rng.normal(0, 25, colour.shape), 0, 255).astype(np.uint8)
-    Image.fromarray(colour).save(tmp_path / "denoise9/one.png")
-    Image.fromarray(noisy).save(tmp_path / "denoise9/one_noisy25.png")
-    Image.fromarray(colour[..., 0]).save(tmp_path / "inpaint11/two.png")
-    mask = (255 * (rng.random((40, 40)) < 0.5)).astype(np.uint8)
-    Image.fromarray(mask).save(tmp_path / "inpaint11/two_missing50.png")
-    return tmp_path
-
-
-def test_the_benchmark_counts_right_choices_and_is_taken_up_again(pictures, tmp_path, monkeypatch):
-    from benchmarks import compare as bench
-
-    original = bench.compare
-    only = ["tv", "nlm", "biharmonic"]
-    monkeypatch.setattr(bench, "compare", lambda *a, **k: original(*a, **k | {"methods": only, "rounds": 1}))
-    file, ask = tmp_path / "compare.json", Request(pictures, {"effort": "fast", "seed": 0})
-    results = run_benchmark("compare", ask, file, lambda line: None)
-    assert [(row["task"], row["picture"]) for row in results.rows] == [("denoise", "one"), ("inpaint", "two")]
-    for row in results.rows:
-        psnr = {name: m["psnr"] for name, m in row["methods"].items()}
-        assert row["true_best"] == max(psnr, key=psnr.get)
-        assert row["loss_db"] == pytest.approx(max(psnr.values()) - psnr[row["blind_best"]], abs=2e-3)
-    assert results.summary["right"] == sum(row["loss_db"] <= 0.2 for row in results.rows)
-    monkeypatch.setattr(bench, "compare", None)  # nothing is measured again
-    assert run_benchmark("compare", ask, file, lambda line: None).rows == json.loads(file.read_text())["rows"]
-
-
-def test_crops_are_the_middle():
-    from benchmarks.pictures import middle
-
-    picture = np.arange(100).reshape(10, 10)
-    assert np.array_equal(middle(picture, 4), picture[3:7, 3:7])
-    assert np.array_equal(middle(picture, 20), picture)
-
-
-def test_the_tables_can_be_measured_on_the_middle_of_their_pictures(tmp_path):
-    import imageio.v3 as iio
-
-    rng = np.random.default_rng(0)
-    folder = tmp_path / "inpaint11"
-    folder.mkdir()
-    iio.imwrite(folder / "a.png", (255 * rng.random((40, 60))).astype(np.uint8))
-    iio.imwrite(folder / "a_missing50.png", (255 * (rng.random((40, 60)) < 0.5)).astype(np.uint8))
-    from benchmarks.pictures import masked_pairs
-
-    whole, part = next(masked_pairs(tmp_path)), next(masked_pairs(tmp_path, side=32))
-    assert part.clean.shape == part.missing.shape == (32, 32)
-    assert np.array_equal(part.clean, whole.clean[4:36, 14:46])
-    assert np.array_equal(part.missing, whole.missing[4:36, 14:46])

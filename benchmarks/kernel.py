@@ -1,4 +1,4 @@
-"""Closed-form kernels against sampled networks: every rule by itself, and whole architectures.
+"""Closed-form kernels against sampled networks of width 512: every rule by itself, and whole architectures.
 
 A deviation is counted in standard errors of the sampled mean. Each row is the largest of
 several (one for each lag), and there are many rows: one in some hundred lags is beyond 3 by
@@ -11,7 +11,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import product
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -23,9 +22,8 @@ from bayesdip.arch.covariance import Filter
 from bayesdip.arch.exact import Exact, of_stationary
 from bayesdip.arch.stationary import white
 from bayesdip.kernels.monte_carlo import autocovariance
-from benchmarks.environment import environment
-
-Row = dict[str, Any]
+from benchmarks.options import Options
+from benchmarks.results import Results, Row
 
 WIDTH = 512
 MEAN_VARIANCE = 0.2  # of the input features' own means, beside a fluctuation of variance 1
@@ -79,35 +77,19 @@ NETWORKS: list[tuple[Architecture, tuple[int, ...], int]] = [
 ]
 
 
-def bench_kernel(full: bool = True, seed: int = 0) -> dict[str, Any]:
-    """Every covariance rule, and whole networks, against Monte-Carlo at width 512.
+def run(results: Results, options: Options) -> None:
+    """Every rule, form and number of axes, then whole networks; saved as a whole, for one generator draws all rows.
 
-    Parameters
-    ----------
-    full : bool
-        All draws (two minutes on one core), or a quarter of them.
-    seed : int
-        Of all weights and inputs.
-
-    Returns
-    -------
-    dict
-        Plain JSON values: ``rows`` (one for each rule, form and number of axes, then one for
-        each network), a ``summary``, and where and how it was measured.
+    With ``fast`` a quarter of the draws; all of them take two minutes on one core.
     """
-    where = environment()
-    rows = list(measure(full, seed))
-    return {
-        "name": "kernel",
-        "options": {"width": WIDTH, "seed": seed, "full": full},
-        "environment": where,
-        "summary": summary(rows),
-        "rows": rows,
-    }
+    if not results.rows:
+        for row in list(measure(options.effort != "fast", options.seed)):
+            results.add(row)
+    results.conclude(**summary(results.rows))
 
 
 def measure(full: bool = True, seed: int = 0) -> Iterator[Row]:
-    """The rows of :func:`bench_kernel`, one by one."""
+    """A row for each rule, form and number of axes, then one for each network."""
     generator = torch.Generator().manual_seed(seed)
     for (name, rule), dims in product(RULES.items(), (1, 2)):
         yield from _rule_rows(name, rule, dims, 96 if full else 24, generator)
