@@ -88,7 +88,7 @@ def networks(
             continue
         network, rate = arch.skip(scales=2, width=width, skip=4), rate_of(width)
         generator = torch.Generator().manual_seed(seed)
-        energy = Energy.pose(problem, network, generator, "cpu")
+        energy = Energy.of(problem, network, generator, "cpu")
         precision.lower(energy.network, torch.float32)
         stepper = AdamStepper(energy, generator, learning_rate=rate, input_noise=0.0)
         with timed() as clock:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from bayesdip.gp import posterior, posterior_in_blocks
+from bayesdip.gp import posterior
 from bayesdip.kernels import RBF
 from bayesdip.noise import Gaussian
 from bayesdip.operators import Mask
@@ -36,12 +36,9 @@ DENSE_ROWS = 1024
 REPEATS, SECONDS = 3, 10.0
 # Sides from which on ours is asked to grow as N log N; below, fixed costs rule.
 ASKED_FROM = 256
-# Side of a tile: a smaller picture is one tile.
-TILE = 1024
-OURS = ("network", "blocks", "smooth")
+OURS = ("network", "smooth")
 LABELS = {
     "network": "ours, kernel of the network",
-    "blocks": "ours in tiles, kernel of the network",
     "smooth": "ours, RBF kernel",
     "dense": "dense Cholesky, RBF",
     "gpytorch": "GPyTorch exact, RBF",
@@ -79,7 +76,6 @@ def growth(
     """
     chosen = {
         "network": sides,
-        "blocks": [side for side in sides if side > TILE],
         "smooth": [*(side for side in other_sides if side < min(sides)), *sides],
     }
     for method in methods:
@@ -180,12 +176,6 @@ def network(picture: Tensor, gone: Tensor) -> Tensor:
     return noise_free(picture, gone, kernel_named("skip2")).mean
 
 
-def blocks(picture: Tensor, gone: Tensor) -> Tensor:
-    """The same as `network` in overlapping tiles: near it, and in less memory."""
-    found = posterior_in_blocks(picture, Mask(gone), kernel_named("skip2"), Gaussian(0.0), tol=RESIDUAL)
-    return found.posterior.mean
-
-
 def smooth(noisy: Tensor, gone: Tensor) -> Tensor:
     """The common problem, by this package."""
     known: Row = {"tol": RESIDUAL, "mean": MEAN, "amplitude": VARIANCE}
@@ -255,7 +245,6 @@ def _gpytorch(noisy: Tensor, gone: Tensor, covariance: Any, inner: Any = None) -
 
 METHODS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
     "network": network,
-    "blocks": blocks,
     "smooth": smooth,
     "dense": dense,
     "gpytorch": gpytorch_exact,
@@ -274,7 +263,7 @@ def measure(method: str, side: int, seed: int = 0) -> Iterator[Row]:
     """
     picture, gone = camera(side), missing_pixels(0.5, side, seed)
     data = picture
-    if method not in ("network", "blocks"):
+    if method != "network":
         data = picture + SIGMA * torch.randn(picture.shape, generator=torch.Generator().manual_seed(seed))
     small = min(side, 24)
     METHODS[method](data[:, :small, :small].contiguous(), missing_pixels(0.5, small))
