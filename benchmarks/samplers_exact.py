@@ -15,7 +15,7 @@ from bayesdip.arch.architecture import Architecture
 from bayesdip.arch.combinators import Sequential
 from bayesdip.arch.layers import Conv, Layer
 from bayesdip.arch.network import GridRule
-from bayesdip.methods.sgld import SAMPLERS
+from bayesdip.lab.methods import SAMPLERS
 from bayesdip.networks.energy import Energy
 from bayesdip.networks.ensemble import EnsembleEnergy
 from bayesdip.networks.samplers import LangevinStepper
