@@ -1,4 +1,4 @@
-"""``bayesdip compare``: our methods and classical ones on one picture, ranked without a clean one."""
+"""``bayesdip compare``: from files to the ranking, and back to files."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ FIGURES = (".png", ".svg", ".pdf")
 
 @dataclass(frozen=True)
 class Request:
-    """What was typed; the fields are the options of ``bayesdip compare``."""
+    """The options of ``bayesdip compare``, as typed."""
 
     source: Path
     mask: Path | None
@@ -65,7 +65,7 @@ def run(request: Request) -> None:
         rounds=request.rounds,
         seed=request.seed,
         device=request.device,
-        tell=lambda line: print(line, file=sys.stderr, flush=True),
+        log=lambda line: print(line, file=sys.stderr, flush=True),
         **arguments,
     )
     write(request, comparison, picture)
@@ -82,7 +82,7 @@ def problem_arguments(request: Request, picture: Picture) -> dict[str, Any]:
     """
     sigma = verbs.parse_sigma(request.sigma)
     verbs.check_channels(sigma, picture)
-    gone = missing_of(request, picture)
+    missing = missing_of(request, picture)
     truth = None if request.truth is None else read_picture(request.truth)
     if truth is not None and truth.pixels.dtype != picture.pixels.dtype:
         raise FileError(
@@ -90,7 +90,7 @@ def problem_arguments(request: Request, picture: Picture) -> dict[str, Any]:
             "the same type of numbers is expected: save it alike"
         )
     return {
-        "mask": gone,
+        "mask": missing,
         "sigma": sigma,
         "psf": None if request.psf is None else read_psf(request.psf),
         "factor": request.factor,
@@ -105,9 +105,9 @@ def missing_of(request: Request, picture: Picture) -> NDArray[np.bool_] | None:
     transparent = None if picture.alpha is None else picture.alpha == 0
     if request.mask is None:
         return transparent if transparent is not None and transparent.any() else None
-    gone = read_mask(request.mask, picture.pixels.shape, picture.orientation)
-    check_mask(gone, request.mask)
-    return gone if transparent is None else gone | transparent
+    missing = read_mask(request.mask, picture.pixels.shape, picture.orientation)
+    check_mask(missing, request.mask)
+    return missing if transparent is None else missing | transparent
 
 
 def check_outputs(request: Request, picture: Picture) -> None:
@@ -115,7 +115,7 @@ def check_outputs(request: Request, picture: Picture) -> None:
     if request.figure is not None:
         if request.figure.suffix.lower() not in FIGURES:
             raise BayesDipError(
-                f"{request.figure} has an ending that no figure has: expected one of {', '.join(FIGURES)}"
+                f"{request.figure} has an ending that no figure has: expected one of {', '.join(FIGURES)}; rename it"
             )
         check_folder(request.figure.parent, (request.figure.name,), request.force)
     if request.report is not None:
@@ -123,22 +123,21 @@ def check_outputs(request: Request, picture: Picture) -> None:
 
 
 def write(request: Request, comparison: Comparison, picture: Picture) -> None:
+    """Write what was asked for."""
     if request.report is not None:
-        title = f"What to use on {request.source.name}"
-        command = shlex.join(["bayesdip", *TYPED.get()])
-        write_page(
+        write_comparison(
             request.report,
             comparison,
             picture,
-            title=title,
-            command=command,
+            title=f"What to use on {request.source.name}",
+            command=shlex.join(["bayesdip", *TYPED.get()]),
             facts=as_json(request, comparison),
             force=request.force,
         )
     if request.figure is not None:
         with atomic_write(request.figure, request.force) as temporary:
             kind = request.figure.suffix[1:].lower()
-            comparison.figure().savefig(temporary, format=kind, dpi=150)
+            comparison.figure().savefig(temporary, format=kind, dpi=DOTS_PER_INCH)
 
 
 def as_text(request: Request, comparison: Comparison) -> str:
@@ -148,8 +147,8 @@ def as_text(request: Request, comparison: Comparison) -> str:
 
 
 def as_json(request: Request, comparison: Comparison) -> str:
-    """The one JSON object of ``--json``; docs/compare.md has its fields."""
-    told = {
+    """The one JSON object of ``--json``."""
+    facts = {
         "schema": SCHEMA,
         "version": __version__,
         "input": {"path": str(request.source), "dtype": str(comparison.setup.given.dtype)},
@@ -158,11 +157,10 @@ def as_json(request: Request, comparison: Comparison) -> str:
         "task": "compare",
         "compared": comparison.setup.task,
     }
-    return json.dumps(plain(told), allow_nan=False)
+    return json.dumps(plain(facts), allow_nan=False)
 
 
 def written(request: Request) -> dict[str, str | None]:
-    return {
-        "figure": None if request.figure is None else str(request.figure),
-        "report": None if request.report is None else str(request.report),
-    }
+    """Where the files are, None for what was not asked for."""
+    places = {"figure": request.figure, "report": request.report}
+    return {name: None if place is None else str(place) for name, place in places.items()}

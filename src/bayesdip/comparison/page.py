@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
 from io import BytesIO
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from bayesdip import __version__
 from bayesdip.comparison.text import ESTIMATED, TASKS
 from bayesdip.io import Picture, atomic_write, write_picture
+from bayesdip.report.page import write_html
 from bayesdip.report.pictures import uri
 
 if TYPE_CHECKING:
-    from jinja2 import Template
-
     from bayesdip.comparison.ranking import Comparison
 
 PAGE, FIGURE, FACTS = "compare.html", "compare.svg", "compare.json"
@@ -23,7 +21,7 @@ DOTS_PER_INCH = 150
 
 
 def files_of(names: list[str], suffix: str) -> tuple[str, ...]:
-    """What :func:`write_page` may write, for methods of these names."""
+    """What :func:`write_comparison` may write, for methods of these names."""
     return (PAGE, FIGURE, FACTS, *(f"{name}{suffix}" for name in names))
 
 
@@ -33,7 +31,7 @@ def suffix_for(picture: Picture) -> str:
     return ".png" if fits else ".npy"
 
 
-def write_page(
+def write_comparison(
     folder: Path,
     comparison: Comparison,
     like: Picture,
@@ -47,6 +45,8 @@ def write_page(
 
     Parameters
     ----------
+    folder : Path
+    comparison : Comparison
     like : Picture
         The picture as it was read: the restorations are written alike.
     title, command : str
@@ -67,18 +67,19 @@ def write_page(
         A file exists and ``force`` is not set, or it cannot be written.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    figure = comparison.figure()
-    suffix = suffix_for(like)
     for entry in comparison.applied:
-        if entry.restored is not None:
-            write_picture(folder / f"{entry.name}{suffix}", entry.restored, like, force)
-    shown = BytesIO()
+        assert entry.restored is not None
+        write_picture(folder / f"{entry.name}{suffix_for(like)}", entry.restored, like, force)
+    figure, shown = comparison.figure(), BytesIO()
     figure.savefig(shown, format="png", dpi=DOTS_PER_INCH)
     with atomic_write(folder / FIGURE, force) as temporary:
         figure.savefig(temporary, format="svg", dpi=DOTS_PER_INCH)
     with atomic_write(folder / FACTS, force) as temporary:
         temporary.write_text(facts + "\n", encoding="utf-8")
-    html = template().render(
+    return write_html(
+        folder / PAGE,
+        "compare.html.j2",
+        force,
         title=title,
         sentence=comparison.sentence,
         task=TASKS[comparison.setup.task],
@@ -88,15 +89,3 @@ def write_page(
         command=command,
         version=__version__,
     )
-    with atomic_write(folder / PAGE, force) as temporary:
-        temporary.write_text(html, encoding="utf-8")
-    return folder / PAGE
-
-
-@lru_cache(maxsize=1)
-def template() -> Template:
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-
-    loader = PackageLoader("bayesdip.comparison", ".")
-    options: dict[str, Any] = {"autoescape": True, "undefined": StrictUndefined, "trim_blocks": True}
-    return Environment(loader=loader, **options).get_template("compare.html.j2")

@@ -64,19 +64,31 @@ def write_report(
     from bayesdip.report.content import Subject, content_of
 
     subject = Subject(np.asarray(before), restoration, task, like, missing)
-    html = template().render(title=title, command=command, **content_of(subject))
-    folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    with atomic_write(folder / PAGE, force) as temporary:
+    return write_html(
+        Path(folder) / PAGE, "report.html.j2", force, title=title, command=command, **content_of(subject)
+    )
+
+
+def write_html(file: Path, name: str, force: bool, **content: Any) -> Path:
+    """Fill in the template ``name`` of this package and write it to a file, whose folder is made if it is not there.
+
+    Raises
+    ------
+    FileError
+        The file exists and ``force`` is not set, or it cannot be written.
+    """
+    html = template(name).render(**content)
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with atomic_write(file, force) as temporary:
         temporary.write_text(html, encoding="utf-8")
-    return folder / PAGE
+    return file
 
 
-@lru_cache(maxsize=1)
-def template() -> Template:
-    """Return the compiled template of the page."""
+@lru_cache(maxsize=2)
+def template(name: str) -> Template:
+    """Return the compiled template of that name."""
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
     loader = PackageLoader("bayesdip.report", ".")
     environment = Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True)
-    return environment.get_template("report.html.j2")
+    return environment.get_template(name)
