@@ -118,7 +118,7 @@ def test_adding_a_constant_to_the_data_adds_it_to_the_result():
 
 def test_a_baseline_refuses_what_it_is_not_made_for():
     noisy = problem_of("denoise", GRAY)
-    with pytest.raises(BayesDipError, match=r"lanczos was given Identity.*made for upscale"):
+    with pytest.raises(BayesDipError, match=r"lanczos was given Identity.*a picture to upscale"):
         baselines.named("lanczos").restore(noisy)
     volume = Problem(torch.zeros(1, 8, 8, 8), Identity((8, 8, 8)), Gaussian(SIGMA))
     assert baselines.named("tv").applies(noisy) and not baselines.named("tv").applies(volume)

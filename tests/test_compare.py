@@ -144,7 +144,7 @@ def test_a_run_that_is_interrupted_is_not_ranked(monkeypatch):
 def test_where_nothing_applies_every_reason_is_given():
     _, y = clean_and_noisy()
     with pytest.raises(
-        BayesDipError, match=r"no method applies: lanczos: lanczos was given .* made for upscale"
+        BayesDipError, match=r"no method applies: lanczos: lanczos was given .* a picture to upscale"
     ):
         bd.compare(y, channel_axis=-1, methods=["lanczos"])
 

@@ -88,7 +88,7 @@ class Baseline:
         """
         if not self.applies(problem):
             raise BayesDipError(
-                f"{self.name} was given {problem.operator!r}: it is made for {' and '.join(self.tasks)} of pictures; "
+                f"{self.name} was given {problem.operator!r}: expected a picture to {' or '.join(self.tasks)}; "
                 "choose another method"
             )
         if self.needs and find_spec(self.needs) is None:

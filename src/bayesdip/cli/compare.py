@@ -20,7 +20,7 @@ from bayesdip.cli.outputs import check_folder
 from bayesdip.cli.summary import SCHEMA, plain
 from bayesdip.comparison import Comparison, compare
 from bayesdip.comparison.candidates import all_names
-from bayesdip.comparison.page import files_of, suffix_for, write_page
+from bayesdip.comparison.page import DOTS_PER_INCH, files_of, suffix_for, write_comparison
 from bayesdip.errors import BayesDipError, FileError, one_line
 from bayesdip.io import Picture, atomic_write, check_mask, read_mask, read_picture, read_psf
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 Array = NDArray[Any]
 
-# Pictures in a row, the side of each (inches), and the height of two lines above it.
+# Pictures in a row at most, the side of each (inches), and the height of two lines above it.
 COLUMNS, CELL, TITLE = 5, 2.6, 0.35
 # The crop's side is this share of the picture's shorter side, and at least so many pixels.
 CROP_SHARE, SMALLEST_CROP = 4, 16
@@ -27,8 +27,8 @@ def comparison_figure(comparison: Comparison) -> Figure:
     grid = comparison.setup.problem.grid
     best = panels[-len(comparison.applied)][1]
     place = detail_place(best, max(SMALLEST_CROP, min(grid) // CROP_SHARE))
-    columns = min(COLUMNS, len(panels))
-    bands, rows = -(-len(panels) // columns), 1 if place is None else 2
+    bands, rows = -(-len(panels) // COLUMNS), 1 if place is None else 2
+    columns = -(-len(panels) // bands)
     height = CELL * min(grid[0] / grid[1], 2.0)
     # A crop is square, whatever the picture's shape.
     heights = [height + TITLE, *([CELL] if rows == 2 else [])] * bands
