@@ -90,7 +90,7 @@ def test_the_work_says_whether_the_noise_is_estimated(tmp_path: Path) -> None:
 def test_the_summary_says_where_the_noise_was_clipped(tmp_path: Path, quick: None) -> None:
     from typer.testing import CliRunner
 
-    from bayesdip.cli.app import app
+    from bayesdip.cli import app
 
     rng = np.random.default_rng(0)
     ramp = np.linspace(0, 255, 48)

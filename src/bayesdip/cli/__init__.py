@@ -10,7 +10,7 @@ import gc
 import os
 import signal
 
-from bayesdip.cli.app import app
+from bayesdip.cli.commands import app
 
 __all__ = ["app", "main"]
 

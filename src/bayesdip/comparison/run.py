@@ -15,7 +15,7 @@ from bayesdip.comparison.setup import set_up
 from bayesdip.comparison.splits import ESTIMATORS, can_recorrupt
 from bayesdip.errors import BayesDipError
 from bayesdip.inputs import Sigma
-from bayesdip.methods import Method, one_of, pick_device
+from bayesdip.methods import EFFORTS, Method, one_of, pick_device
 from bayesdip.noise import Noise
 
 
@@ -89,6 +89,7 @@ def compare(
     ShapeError, NonFiniteError
         As for :func:`bayesdip.denoise` and :func:`bayesdip.inpaint`.
     """
+    one_of("effort", effort, EFFORTS)
     if rounds < 1:
         raise BayesDipError(f"rounds is {rounds}: expected at least 1; choose more")
     if time_budget is not None and not time_budget > 0:

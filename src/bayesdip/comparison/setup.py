@@ -103,6 +103,10 @@ def set_up(
     given = [name for name, v in (("mask", mask), ("psf", psf), ("factor", factor)) if v is not None]
     if len(given) > 1:
         raise BayesDipError(f"{' and '.join(given)} were given: a picture is compared for one task; give one")
+    if factor == 1:
+        raise BayesDipError(
+            "factor is 1: expected at least 2 to compare enlarging; leave it out for denoising"
+        )
     array = np.asarray(image)
     if mask is not None:
         task = "inpaint"

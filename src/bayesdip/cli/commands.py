@@ -154,7 +154,7 @@ def compare(
         str, typer.Option(metavar="lanczos|bicubic|area", help="For --factor: how it was made small.")
     ] = "lanczos",
     truth: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="The clean picture, to judge the blind ranking by.")
+        Path | None, typer.Option(metavar="FILE", help="The clean picture, to judge the ranking by.")
     ] = None,
     methods: Annotated[
         str, typer.Option(metavar="A,B", help="Only these: names, ours, baselines. Else all that apply.")
@@ -163,8 +163,8 @@ def compare(
     time_budget: Annotated[
         float | None, typer.Option(metavar="SECONDS", help="For every single run of our methods.")
     ] = None,
-    rounds: Annotated[int, typer.Option(metavar="N", help="At most so many trials.")] = 3,
-    seed: Annotated[int, typer.Option(help="Of the trials and of our methods.")] = 0,
+    rounds: Annotated[int, typer.Option(metavar="N", help="At most so many splits of the data.")] = 3,
+    seed: Annotated[int, typer.Option(help="Of the splits and of our methods.")] = 0,
     device: Annotated[str, typer.Option(metavar="auto|cpu|cuda", help="Where our methods compute.")] = "auto",
     figure: Annotated[
         Path | None, typer.Option(metavar="FILE", help="All restorations with crops (.png, .svg, .pdf).")
