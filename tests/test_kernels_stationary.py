@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import pytest
 import torch
 
@@ -57,6 +58,13 @@ def test_limits_follow_sums_products_and_scales() -> None:
     a = Tabulated(torch.ones(1, 1), beyond=0.5)
     assert (3 * (a + a * a) + RBF(1.0)).limit == pytest.approx(3 * (0.5 + 0.25))
     assert float((3 * (a + a * a)).quadrant((500, 1))[499, 0]) == pytest.approx(2.25)
+
+
+def test_table_is_the_kernel_within_and_a_constant_beyond() -> None:
+    kernel = Tabulated(np.array([[2.0, 1.0], [0.5, 0.25]]), beyond=0.1)
+    expected = [[2.0, 1.0, 0.1], [0.5, 0.25, 0.1], [0.1, 0.1, 0.1]]
+    assert kernel.quadrant((3, 3)).tolist() == expected
+    assert kernel.limit == 0.1
 
 
 def test_an_unknown_name_lists_the_known_ones() -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from math import prod
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from bayesdip.arch.combinators import Sequential
 from bayesdip.arch.description import OUTPUTS, Description
@@ -16,7 +16,6 @@ from bayesdip.arch.exact import Exact, of_picture
 from bayesdip.arch.infinite_width import ArchitectureKernel
 from bayesdip.arch.network import Network
 from bayesdip.arch.padding import pad_reflecting
-from bayesdip.arch.tangent import at_input
 from bayesdip.errors import BayesDipError, ShapeError
 from bayesdip.kernels.monte_carlo import MonteCarloKernel, monte_carlo_kernel
 
@@ -196,8 +195,8 @@ class Architecture(Description):
         inputs = latent.draw(padded, count, generator)
         template = copy.deepcopy(bodies[0]).to("meta")
         for module in template.modules():
-            if isinstance(module, nn.LeakyReLU):
-                module.inplace = False  # vmap allows no writing into a tensor that the networks share
+            if getattr(module, "inplace", False):
+                module.inplace = False  # type: ignore[assignment]  # vmap allows no writing into a shared tensor
 
         def run(state: tuple[dict[str, Tensor], dict[str, Tensor]], z: Tensor) -> Tensor:
             out: Tensor = torch.func.functional_call(template, state, (z[None],))
@@ -219,7 +218,7 @@ class Architecture(Description):
         ----------
         grid : sequence of int
             The picture's grid. All of it and its padding is computed with: N^2 numbers.
-        latent : Tensor, optional, shape (1, input_depth, *any grid)
+        latent : Tensor or array, optional, shape (1, input_depth, *any grid)
             A given input, such as a picture (with as many channels as ``input_depth``) or
             one draw of the noise. By default the average over all noise, or the mesh.
 
@@ -234,44 +233,18 @@ class Architecture(Description):
         BayesDipError
             A layer without a rule.
         """
-        K, start = self._exact_input(grid, latent)
-        return self.layers(1, len(grid)).covariance(K).cropped(start, grid)
-
-    def exact_tangent(
-        self, grid: Sequence[int], latent: Tensor | None = None, parametrisation: str = "ntk"
-    ) -> Exact:
-        """The neural tangent kernel of one output channel between all pixels of a small grid.
-
-        Parameters
-        ----------
-        grid, latent
-            As of :meth:`exact_covariance`.
-        parametrisation : "ntk" or "standard"
-            See :class:`~bayesdip.arch.Tangent`.
-
-        Returns
-        -------
-        Exact
-
-        Raises
-        ------
-        BayesDipError
-            As :meth:`exact_covariance`, and for an unknown parametrisation.
-        """
-        K, start = self._exact_input(grid, latent)
-        return self.layers(1, len(grid)).covariance(at_input(K, parametrisation)).theta.cropped(start, grid)
-
-    def _exact_input(self, grid: Sequence[int], latent: Tensor | None) -> tuple[Exact, list[int]]:
-        """Covariance of the input on the grid that the network pads it to, and where the picture begins."""
         rule, dims = self.grid_rule(), len(grid)
+        layers = self.layers(1, dims)
         if latent is None:
             given = [rule.input_axis(n) for n in grid]
-            return self.latent_input.exact(given), rule.window(given, grid)
-        features = self.latent_input.features(dims)
+            return layers.covariance(self.latent_input.exact(given)).cropped(rule.window(given, grid), grid)
+        latent, features = torch.as_tensor(latent), self.latent_input.features(dims)
         if latent.ndim != dims + 2 or latent.shape[:2] != (1, features):
             raise ShapeError(
                 f"An input of shape {tuple(latent.shape)} was given; (1, {features}, {dims} grid axes) was "
                 "expected: use new_input(grid) of the network, or describe another input_depth."
             )
         given = list(latent.shape[2:])
-        return of_picture(pad_reflecting(latent, *rule.margins(given))[0]), rule.window(given, grid)
+        start = rule.window(given, grid)
+        K = of_picture(pad_reflecting(latent, *rule.margins(given))[0])
+        return layers.covariance(K).cropped(start, grid)

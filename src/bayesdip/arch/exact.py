@@ -308,13 +308,13 @@ def of_picture(picture: Tensor) -> Exact:
 
     Parameters
     ----------
-    picture : Tensor, shape (features, *grid)
+    picture : Tensor or array, shape (features, *grid)
 
     Returns
     -------
     Exact
     """
-    flat = picture.flatten(1).to(torch.float64)
+    flat = torch.as_tensor(picture, dtype=torch.float64).flatten(1)
     return Exact(flat.T @ flat / len(flat), tuple(picture.shape[1:]), len(flat))
 
 

@@ -149,7 +149,7 @@ class Tabulated(Kernel):
 
     Attributes
     ----------
-    table : Tensor
+    table : Tensor or array
         Covariance at the lags ``0, 1, ...`` of each axis.
     beyond : float
         Covariance outside the table.
@@ -164,8 +164,9 @@ class Tabulated(Kernel):
 
     def quadrant(self, shape: Sequence[int]) -> Tensor:
         out = torch.full(tuple(shape), self.beyond, dtype=torch.float64)
-        inside = tuple(slice(0, min(a, b)) for a, b in zip(shape, self.table.shape, strict=True))
-        out[inside] = self.table[inside].to(torch.float64)
+        table = torch.as_tensor(self.table, dtype=torch.float64)
+        inside = tuple(slice(0, min(a, b)) for a, b in zip(shape, table.shape, strict=True))
+        out[inside] = table[inside]
         return out
 
 
