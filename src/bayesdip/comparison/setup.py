@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from math import inf
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -14,7 +13,7 @@ from bayesdip.errors import BayesDipError, NonFiniteError, ShapeError
 from bayesdip.holdout import put_back_known
 from bayesdip.inputs import Inputs, Sigma
 from bayesdip.io.picture import full_scale
-from bayesdip.noise import Gaussian, Noise
+from bayesdip.noise import Noise
 from bayesdip.problem import Problem
 from bayesdip.result import Posterior
 
@@ -121,8 +120,6 @@ def set_up(
         task = "denoise"
         inputs = Inputs.denoising(array, sigma, noise, channel_axis)
     _check(inputs, task)
-    if noise is None:
-        inputs = _without_clipping(inputs)
     clean = None if truth is None else _checked_truth(truth, array, inputs)
     estimated = noise is None and sigma is None and task in ("denoise", "deblur")
     return Setup(task, inputs, array, estimated, _peak(array, array if clean is None else clean), clean)
@@ -144,15 +141,6 @@ def _check(inputs: Inputs, task: str) -> None:
         raise BayesDipError(
             "sigma is 0: there is no noise to remove; expected more than 0, or None for an estimate"
         )
-
-
-def _without_clipping(inputs: Inputs) -> Inputs:
-    """The noise that is added to the data is not clipped: the noise model of all methods leaves clipping out."""
-    own, noise = inputs.noise, inputs.problem.noise
-    if not isinstance(own, Gaussian) or not isinstance(noise, Gaussian):
-        return inputs
-    problem = replace(inputs.problem, noise=replace(noise, clipped=(-inf, inf)))
-    return replace(inputs, problem=problem, noise=replace(own, clipped=(-inf, inf)))
 
 
 def _checked_truth(truth: ArrayLike, given: Array, inputs: Inputs) -> Array:

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from math import inf
 
 import numpy as np
 import torch
@@ -92,12 +93,14 @@ def recorrupted(problem: Problem, seed: int) -> Split:
     BayesDipError
         The problem is not denoising, or its noise is not Gaussian.
     """
-    if not can_recorrupt(problem):
+    noise = problem.noise
+    if not can_recorrupt(problem) or not isinstance(noise, Gaussian):
         raise BayesDipError(
-            f"recorruption was asked for {problem.operator!r} with {problem.noise.describe()}: expected Gaussian noise "
+            f"recorruption was asked for {problem.operator!r} with {noise.describe()}: expected Gaussian noise "
             "on every pixel; use estimator='held-out'"
         )
-    y, noise = problem.y.cpu().double(), problem.noise
+    y = problem.y.cpu().double()
+    noise = replace(noise, clipped=(-inf, inf))  # what is added is not clipped
     extra = noise.sample(torch.zeros_like(y), torch.Generator().manual_seed(seed + SEED_OFFSET))
     variance = noise.variance(y).expand(y.shape)
     # y + a n, with noise larger by sqrt(1 + a^2): a change of units changes the noise model alike.
@@ -112,9 +115,8 @@ def recorrupted(problem: Problem, seed: int) -> Split:
 
 
 def can_recorrupt(problem: Problem) -> bool:
-    """Whether every pixel was seen with Gaussian noise, which is not modelled as clipped."""
-    noise = problem.noise
-    gaussian = isinstance(noise, Gaussian) and not noise.is_clipped and not noise.is_exact
+    """Whether every pixel was seen with Gaussian noise; that it was clipped is left out of account."""
+    gaussian = isinstance(problem.noise, Gaussian) and not problem.noise.is_exact
     return gaussian and isinstance(problem.operator, Identity)
 
 
