@@ -36,9 +36,16 @@ UPWARD = {
 CYCLES = {"bayesdip.operators.operator -> bayesdip.operators.pixelwise"}  # Operator.with_held_out is a Mask
 
 # What still has to change: these sets may only become smaller, and go away.
+<<<<<<< HEAD
 UPWARD |= {"bayesdip.networks.samplers -> bayesdip.lab.methods.step_sizes"}
 LONG = {"src/bayesdip/arch/architecture.py", "src/bayesdip/gp/inference.py"}
 BROKEN = ("bayesdip.lab",)
+=======
+LONG = {
+    "src/bayesdip/gp/inference.py",
+}
+BROKEN = ("bayesdip.cli",)
+>>>>>>> bd5a591 (Lab: variational inference and dropout are methods, the samplers to compare with live with them)
 
 
 @cache

@@ -11,6 +11,7 @@ from bayesdip.api import restore
 from bayesdip.arch.architecture import Architecture
 from bayesdip.lab.cases import Case
 from bayesdip.lab.claim import Trial
+from bayesdip.methods import SGLD
 from bayesdip.noise import Gaussian
 from bayesdip.operators import Mask
 
@@ -19,7 +20,7 @@ EFFORT = {"quick": "fast", "full": "balanced"}
 
 @dataclass(frozen=True)
 class Sampled:
-    """Posterior mean and standard deviation, (1, 1, *grid), and the way there.
+    """Posterior mean and standard deviation (not calibrated), (1, 1, *grid), and the trace.
 
     ``fit`` is the root mean square of the residual over sigma at each of ``steps``, the last ``sampling``
     of which are of the samples.
@@ -43,14 +44,15 @@ def sample(
         case.y[0, 0].numpy(),
         Mask(~case.observed[0, 0]),
         Gaussian(sigma),
-        method="sgld",
-        arch=arch,
-        effort=effort or EFFORT.get(trial.size.name, "fast"),
-        seed=trial.seed,
-        device="cpu",
-        samples=0,
+        method=SGLD(
+            arch=arch,
+            effort=effort or EFFORT.get(trial.size.name, "fast"),
+            seed=trial.seed,
+            device="cpu",
+            samples=0,
+        ),
     )
-    std = found.mean * 0 if found.std is None else found.std
+    std = found.mean * 0 if found.raw_std is None else found.raw_std
     return Sampled(
         torch.as_tensor(found.mean)[None, None].float(),
         torch.as_tensor(std)[None, None].float(),

@@ -1,10 +1,10 @@
-"""The samplers of a network's posterior: one stepper each, a few lines around a pure step of ``fit.langevin``.
+"""Samplers of a network's posterior: a stepper each, a few lines around a pure step of ``networks.langevin``.
 
-All of them work in coordinates that one fixed preconditioner gives, diagonal in a basis of its own, from the energy
+They work in the coordinates of one fixed preconditioner, which is diagonal in a basis of its own, on the energy
 
     U(w) = -log p(y | A f_w(z)) + sum_i w_i^2 / (2 s_i^2),
 
-and target ``exp(-U / temperature)``.
+and target ``exp(-U / temperature)``. A sampler of your own is a subclass of :class:`LangevinStepper`.
 """
 
 from __future__ import annotations
@@ -16,8 +16,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from bayesdip.lab.methods import step_sizes as schedule
-from bayesdip.networks.langevin import Momentum, psgld_step, relative_variance, sghmc_step, sgld_step
+from bayesdip.networks.langevin import Momentum, psgld_step, relative_variance
 from bayesdip.networks.preconditioner import Basis
 from bayesdip.networks.steppers import Stepper, Target
 
@@ -164,71 +163,6 @@ class Psgld(LangevinStepper):
         )
 
 
-class Sgld(LangevinStepper):
-    """Welling and Teh (ICML 2011): no momentum, a step that decreases by a power of time.
-
-    Its step is the square of ``h``: that is what both mean by a stable one.
-    """
-
-    def pace(self, course: float) -> None:
-        self.share_of_step = schedule.polynomial(course) ** 0.5
-
-    def move(self, gradients: list[Tensor]) -> None:
-        sgld_step(
-            self.coordinates,
-            gradients,
-            self.preconditioner,
-            step_size=self.step_size**2,
-            temperature=self.temperature,
-            generator=self.generator,
-        )
-
-
-class Sghmc(LangevinStepper):
-    """Chen, Fox, Guestrin (ICML 2014), with the full gradient."""
-
-    def move(self, gradients: list[Tensor]) -> None:
-        sghmc_step(
-            self.coordinates,
-            gradients,
-            self.preconditioner,
-            self.momentum,
-            step_size=self.step_size,
-            temperature=self.temperature,
-            generator=self.generator,
-        )
-
-
-class Cyclical(LangevinStepper):
-    """Zhang et al. (ICLR 2020): large steps to leave a mode, small ones to sample it, again and again.
-
-    Each cycle begins without noise, its step falls along a cosine, and only its later part counts.
-    The steps are those of :class:`Psgld`, with ``h^2`` on the cosine.
-    """
-
-    place = 0.0  # in its cycle, 0 to 1
-
-    @property
-    def counts(self) -> bool:
-        return self.place >= schedule.COUNTED_FROM
-
-    def pace(self, course: float) -> None:
-        self.place = schedule.place_in_cycle(course)
-        self.share_of_step = schedule.cosine(self.place) ** 0.5
-
-    def move(self, gradients: list[Tensor]) -> None:
-        exploring = self.place < schedule.EXPLORING
-        psgld_step(
-            self.coordinates,
-            gradients,
-            self.preconditioner,
-            self.momentum,
-            step_size=self.step_size,
-            temperature=0.0 if exploring else self.temperature,
-            generator=self.generator,
-        )
-
-
 def spread(numbers: Tensor, like: Tensor) -> Tensor:
-    """Numbers of shape () or (K,) such that they broadcast to a stacked tensor (K, ...)."""
+    """Numbers of shape () or (K,) such that they broadcast to a batch (K, ...)."""
     return numbers.reshape(numbers.shape + (1,) * (like.ndim - numbers.ndim))

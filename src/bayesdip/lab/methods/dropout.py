@@ -1,43 +1,61 @@
-"""``method="dropout"``: one network fitted with dropout, its pictures drawn with dropout.
+"""Monte-Carlo dropout: one network fitted with dropout, its pictures drawn with dropout.
 
-Monte-Carlo dropout (Gal and Ghahramani, *Dropout as a Bayesian Approximation*, ICML 2016), as Laves,
-Tölle and Ortmaier used it for the deep image prior (*Uncertainty Estimation in Medical Image
-Denoising with Bayesian Deep Image Prior*, UNSURE 2020): a peer to compare with.
+Gal and Ghahramani, *Dropout as a Bayesian Approximation*, ICML 2016, as Laves, Tölle and Ortmaier used it for the
+deep image prior (*Uncertainty Estimation in Medical Image Denoising with Bayesian Deep Image Prior*, UNSURE 2020).
 """
 
 from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
 
 from bayesdip.arch.layers import Convolution
-from bayesdip.lab.methods.draws import Drawn, DrawStepper, posterior_of
-from bayesdip.methods.map import pose
-from bayesdip.networks.schedule import schedule_of
+from bayesdip.errors import BayesDipError
+from bayesdip.lab.methods.draws import FITTED, FitThenDraw
+from bayesdip.networks.running_averages import ExponentialAverage
+from bayesdip.networks.schedule import Schedule
 from bayesdip.networks.steppers import AdamStepper
 from bayesdip.networks.training_loop import TrainingLoop
-from bayesdip.posterior import Posterior
-from bayesdip.problem import Problem
-from bayesdip.progress import Progress
-from bayesdip.settings import Settings
-
-# Share of the features that a convolution does not see.
-RATE = 0.1
-# Share of the steps at which the fit ends; the rest are draws.
-FITTED = 0.9
 
 
-def run(problem: Problem, settings: Settings, progress: Progress) -> Posterior:
-    """Fit one network with dropout, then draw pictures with dropout."""
-    schedule = schedule_of(settings)
-    target, generator = pose(problem, settings)
-    add_dropout(target.network, RATE, generator)
-    drawn = Drawn(settings.samples)
-    chain = TrainingLoop(target, progress, schedule.steps, drawn.mean, samples=settings.samples)
-    adam = AdamStepper(target, generator, learning_rate=schedule.learning_rate, input_noise=0.0)
-    chain.advance(adam, FITTED, "fit", drawn.average.add)
-    chain.advance(DrawStepper(target, generator, lambda: None), 1.0, "sampling", drawn.count)
-    return posterior_of(drawn, chain, {"rate": RATE})
+@dataclass(frozen=True, kw_only=True)
+class Dropout(FitThenDraw):
+    """Monte-Carlo dropout.
+
+    Parameters
+    ----------
+    rate : float
+        Share of the features that a convolution does not see, at least 0 and below 1.
+    arch, steps, samples, precision, effort, seed, device
+        As for :class:`FitThenDraw`.
+
+    Raises
+    ------
+    BayesDipError
+        An option is out of its range, or a name is unknown.
+    """
+
+    rate: float = 0.1
+
+    name: ClassVar[str] = "dropout"
+    summary: ClassVar[str] = "one network fitted with dropout, its pictures drawn with dropout"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not 0 <= self.rate < 1:
+            raise BayesDipError(f"rate is {self.rate}: expected at least 0 and below 1; change it")
+
+    def train(
+        self, loop: TrainingLoop, schedule: Schedule, generator: torch.Generator, average: ExponentialAverage
+    ) -> Callable[[], None]:
+        add_dropout(loop.target.network, self.rate, generator)
+        adam = AdamStepper(loop.target, generator, learning_rate=schedule.learning_rate, input_noise=0.0)
+        loop.advance(adam, FITTED, "fit", average.add)
+        return lambda: None  # every forward pass draws
 
 
 def add_dropout(network: nn.Module, rate: float, generator: torch.Generator) -> None:

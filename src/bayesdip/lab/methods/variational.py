@@ -1,58 +1,62 @@
-"""``method="variational"``: the best independent Gaussians over a network's weights.
+"""Mean-field variational inference: the best independent Gaussians over a network's weights.
 
-Mean-field variational inference with reparametrised gradients (Blundell et al., *Weight Uncertainty
-in Neural Networks*, ICML 2015): the peer that Bayesian deep image priors are compared with.
+With reparametrised gradients: Blundell et al., *Weight Uncertainty in Neural Networks*, ICML 2015.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
 
-from bayesdip.lab.methods.draws import Drawn, DrawStepper, posterior_of
-from bayesdip.methods.map import pose
+from bayesdip.lab.methods.draws import FITTED, FitThenDraw
 from bayesdip.networks.langevin import normal_like
-from bayesdip.networks.schedule import Schedule, schedule_of
+from bayesdip.networks.running_averages import ExponentialAverage
+from bayesdip.networks.schedule import Schedule
 from bayesdip.networks.steppers import AdamStepper, Stepper, Target
 from bayesdip.networks.training_loop import TrainingLoop
-from bayesdip.posterior import Posterior
-from bayesdip.problem import Problem
-from bayesdip.progress import Progress
-from bayesdip.settings import Settings
 
 # The Gaussians begin this narrow, relative to the prior: a fit that is already good stays one.
-FIRST_SPREAD = 0.02
-# Shares of the steps at which the fit and the Gaussians' own fit end; the rest are draws.
-FITTED, SPREAD = 0.25, 0.9
+INITIAL_STD = 0.02
+# Share of the steps at which Adam's own fit ends and the Gaussians' begins.
+WARM_UP = 0.25
 
 
-def run(problem: Problem, settings: Settings, progress: Progress) -> Posterior:
-    """Fit one network, then Gaussians around its weights, then draw pictures from these."""
-    schedule = schedule_of(settings)
-    target, generator = pose(problem, settings)
-    drawn = Drawn(settings.samples)
-    chain = TrainingLoop(target, progress, schedule.steps, drawn.mean, samples=settings.samples)
-    fit_then_draw(chain, schedule, generator, drawn)
-    return posterior_of(drawn, chain, {})
+@dataclass(frozen=True, kw_only=True)
+class Variational(FitThenDraw):
+    """Mean-field variational inference.
 
+    Parameters
+    ----------
+    arch, steps, samples, precision, effort, seed, device
+        As for :class:`FitThenDraw`.
 
-def fit_then_draw(chain: TrainingLoop, schedule: Schedule, generator: torch.Generator, drawn: Drawn) -> None:
-    adam = AdamStepper(
-        chain.target, generator, learning_rate=schedule.learning_rate, input_noise=schedule.input_noise
-    )
-    chain.advance(adam, FITTED, "warm-up", drawn.average.add)
-    if chain.progress.should_stop():
-        return
-    field = MeanFieldStepper(chain.target, generator, learning_rate=schedule.learning_rate)
+    Raises
+    ------
+    BayesDipError
+        An option is out of its range, or a name is unknown.
+    """
 
-    def anneal(picture: Tensor) -> None:
-        field.pace((chain.share - FITTED) / (SPREAD - FITTED))
-        drawn.average.add(picture)
+    name: ClassVar[str] = "variational"
+    summary: ClassVar[str] = "independent Gaussians over a network's weights, by the evidence lower bound"
 
-    chain.advance(field, SPREAD, "fit", anneal)
-    chain.advance(DrawStepper(chain.target, generator, field.draw), 1.0, "sampling", drawn.count)
+    def train(
+        self, loop: TrainingLoop, schedule: Schedule, generator: torch.Generator, average: ExponentialAverage
+    ) -> Callable[[], None]:
+        rate = schedule.learning_rate
+        adam = AdamStepper(loop.target, generator, learning_rate=rate, input_noise=schedule.input_noise)
+        loop.advance(adam, WARM_UP, "warm-up", average.add)
+        field = MeanFieldStepper(loop.target, generator, learning_rate=rate)
+
+        def anneal(picture: Tensor) -> None:
+            field.pace((loop.share - WARM_UP) / (FITTED - WARM_UP))
+            average.add(picture)
+
+        loop.advance(field, FITTED, "fit", anneal)
+        return field.draw
 
 
 class MeanFieldStepper(Stepper):
@@ -70,7 +74,7 @@ class MeanFieldStepper(Stepper):
         self.learning_rate = learning_rate
         self.means = [w.detach().clone() for w in self.weights]
         self.log_stds = [
-            torch.full_like(w, FIRST_SPREAD * p).log() for w, p in zip(self.means, target.stds, strict=True)
+            torch.full_like(w, INITIAL_STD * p).log() for w, p in zip(self.means, target.stds, strict=True)
         ]
         self.adam = torch.optim.Adam([*self.means, *self.log_stds], lr=learning_rate)
 
