@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from bayesdip.networks.langevin import Momentum, Tensors, normal_like, psgld_step
-from bayesdip.networks.samplers import LangevinStepper, spread
+from bayesdip.networks.samplers import LangevinStepper, Psgld, spread
 
 # Welling and Teh (ICML 2011), section 5.1: steps a (b + t)^-0.55; the exponent must lie in (0.5, 1]. The offset b is a
 # share of the run, for a time budget sets the count of steps: the first steps are nearly alike, the last a quarter of them.
@@ -270,3 +270,9 @@ class Hmc(LangevinStepper):
             own = precision * w.to(kind).square() + u.to(kind).square()
             total = total + 0.5 * own.sum(dim=tuple(range(lead, w.ndim)))
         return total
+
+
+# All that sample a stated posterior, by the names that tables show.
+SAMPLERS: dict[str, type[LangevinStepper]] = {
+    kind.__name__.lower(): kind for kind in (Psgld, Sgld, Sghmc, Cyclical, Hmc)
+}

@@ -1,12 +1,12 @@
-"""The two peers: mean-field variational inference and Monte-Carlo dropout."""
-
-import dataclasses
+"""Mean-field variational inference and Monte-Carlo dropout."""
 
 import numpy as np
 import pytest
 import torch
 
 import bayesdip as bd
+from bayesdip.errors import BayesDipError
+from bayesdip.lab.methods import Dropout, Variational
 from bayesdip.lab.methods.dropout import add_dropout
 from bayesdip.lab.methods.variational import MeanFieldStepper
 from conftest import smooth_picture
@@ -39,6 +39,7 @@ class Quadratic:
         return 0.5 * picture @ self.likelihood @ picture - shift @ picture
 
 
+@pytest.mark.slow
 def test_variational_inference_gives_the_mean_field_answer_of_a_linear_gaussian_model():
     # As few data as weights: the weights are strongly correlated under the posterior.
     precision, mean, covariance = linear_posterior(n=6, prior_std=0.8)
@@ -106,21 +107,39 @@ def test_dropout_keeps_a_linear_network_s_mean_and_gives_it_the_binomial_varianc
     assert draws.std() == pytest.approx(spread.item(), rel=0.03)
 
 
-@pytest.mark.parametrize("method", ["variational", "dropout"])
-def test_a_peer_removes_noise_and_has_error_bars(method, tiny_arch, monkeypatch):
-    from bayesdip.networks import schedule as effort
-
-    monkeypatch.setitem(effort.PLANS, "fast", dataclasses.replace(effort.PLANS["fast"], steps=300))
+@pytest.mark.slow
+@pytest.mark.parametrize("method", [Variational, Dropout])
+def test_it_removes_noise_and_its_error_bars_cover_the_truth(method, tiny_arch):
     truth = smooth_picture((32, 32))
     noisy = truth + np.random.default_rng(0).normal(0, 0.1, truth.shape)
-    r = bd.denoise(noisy, 0.1, method=method, arch=tiny_arch, effort="fast", samples=5)
+    r = bd.denoise(noisy, 0.1, method=method(arch=tiny_arch, steps=300, samples=5, device="cpu"))
+    assert r.method == method.name
     assert 0 < len(r.samples) <= 5 and r.std.shape == truth.shape and (r.std > 0).all()
     assert np.mean((r.mean - truth) ** 2) < 0.5 * 0.1**2
+    lower, upper = r.interval(0.9)
+    assert np.mean((lower <= truth) & (truth <= upper)) > 0.6  # independent Gaussians are too narrow
     assert r.chain is None and r.diagnostics is None  # independent draws
 
 
-@pytest.mark.parametrize("method", ["variational", "dropout"])
-def test_a_peer_repeats_with_its_seed(method, quick, tiny_arch):
+@pytest.mark.parametrize("method", [Variational, Dropout])
+def test_it_repeats_with_its_seed(method, tiny_arch):
     noisy = smooth_picture((16, 16)) + np.random.default_rng(0).normal(0, 0.1, (16, 16))
-    a, b = (bd.denoise(noisy, 0.1, method=method, arch=tiny_arch, samples=2, seed=4) for _ in range(2))
+    a, b, c = (
+        bd.denoise(noisy, 0.1, method=method(arch=tiny_arch, steps=40, samples=2, seed=seed, device="cpu"))
+        for seed in (4, 4, 5)
+    )
     assert np.array_equal(a.mean, b.mean) and np.array_equal(a.samples, b.samples)
+    assert not np.array_equal(a.mean, c.mean)
+
+
+@pytest.mark.parametrize(
+    ("method", "options", "message"),
+    [
+        (Dropout, {"rate": 1.0}, "rate"),
+        (Variational, {"samples": -1}, "samples"),
+        (Dropout, {"steps": 0}, "steps"),
+    ],
+)
+def test_options_out_of_their_range_are_refused(method, options, message):
+    with pytest.raises(BayesDipError, match=message):
+        method(**options)
