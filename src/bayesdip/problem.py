@@ -4,15 +4,22 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from bayesdip.noise import Noise
-from bayesdip.operators import Operator
+from bayesdip.operators import InUnits, Operator
 
 # How far the operator's answer to a constant picture of ones may be from ones for a shift of the picture
 # to pass through it.
 KEEPS_CONSTANTS = 1e-4
+# For any other operator, the picture's range is that of a rough estimate: least squares by so many steps of L-BFGS,
+# few enough for the noise not to be amplified. Networks end in a sigmoid and cannot go beyond 1, so that what the
+# estimate says of the brightest percent of pixels gets some headroom.
+ROUGH_STEPS = 12
+BRIGHT = 0.99
+HEADROOM = 1.2
 
 
 @dataclass(frozen=True)
@@ -68,6 +75,8 @@ class Problem:
     def from_data(cls, data: Tensor, operator: Operator, noise: Noise) -> Problem:
         """Data in their own scale, float64 (C, *operator.output_shape), as a problem in working units."""
         units = working_units(data, operator)
+        if not operator.is_linear:
+            operator = InUnits(operator, units.scale)
         return cls(units.to_working(data), operator, noise.rescaled(units.shift, units.scale), units=units)
 
     @property
@@ -110,15 +119,49 @@ def working_units(data: Tensor, operator: Operator) -> Units:
     """Map the range of the observed data to 0..1.
 
     The shift passes through operators that keep a constant picture constant (masks, blurs
-    and downsampling do); for any other the picture is only scaled.
+    and downsampling do); for any other the picture is only scaled, so that a rough estimate of it ends at 1.
+
+    Parameters
+    ----------
+    data : Tensor, shape (C, *operator.output_shape)
+    operator : Operator
+
+    Returns
+    -------
+    Units
     """
     observed = operator.observed.expand(data.shape)
     channels = operator.input_channels or 1
     ones = operator.forward(torch.ones(channels, *operator.input_shape, dtype=data.dtype)).expand(data.shape)
-    if torch.allclose(ones[observed], torch.ones((), dtype=data.dtype), atol=KEEPS_CONSTANTS):
+    if operator.is_linear and torch.allclose(
+        ones[observed], torch.ones((), dtype=data.dtype), atol=KEEPS_CONSTANTS
+    ):
         return Units.of(data[observed])
     largest, gain = float(data[observed].abs().max()), float(ones[observed].abs().max())
-    return Units(0.0, largest / gain if largest > 0 and gain > 0 else 1.0)
+    level = largest / gain if largest > 0 and gain > 0 else 1.0
+    channels = operator.input_channels or len(data)
+    start = torch.full((channels, *operator.input_shape), level, dtype=torch.float64)
+    picture = _least_squares(torch.where(observed, data, 0.0), operator, start)
+    bright = float(np.quantile(picture.abs().numpy(), BRIGHT))
+    return Units(0.0, HEADROOM * bright if np.isfinite(bright) and bright > 0 else level)
+
+
+def _least_squares(data: Tensor, operator: Operator, start: Tensor) -> Tensor:
+    """A rough picture for these data (zero where not observed), linear operator or not, in units of `start`."""
+    level, size = float(start.flatten()[0]), float(data.square().sum()) or 1.0
+    seen = operator.observed.expand(data.shape)
+    picture = torch.ones_like(start, requires_grad=True)
+    search = torch.optim.LBFGS([picture], max_iter=ROUGH_STEPS, line_search_fn="strong_wolfe")
+
+    def closure() -> Tensor:
+        search.zero_grad()
+        error = torch.where(seen, operator.forward(level * picture) - data, 0.0).square().sum() / size
+        error.backward()  # type: ignore[no-untyped-call]
+        return error
+
+    with torch.enable_grad():
+        search.step(closure)  # type: ignore[no-untyped-call]
+    return level * picture.detach()
 
 
 def random_entries(observed: Tensor, count: int, generator: torch.Generator) -> Tensor:

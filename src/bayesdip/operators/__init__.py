@@ -14,7 +14,7 @@ from __future__ import annotations
 from bayesdip.operators.blur import Blur
 from bayesdip.operators.function import from_function
 from bayesdip.operators.matrix import from_deepinv, from_matrix, from_pylops, from_scipy
-from bayesdip.operators.operator import Compose, Operator
+from bayesdip.operators.operator import Compose, InUnits, Operator
 from bayesdip.operators.pairs import as_pairs, from_pairs
 from bayesdip.operators.pixelwise import ChannelMix, Identity, Mask
 from bayesdip.operators.resample import Downsample
@@ -25,6 +25,7 @@ __all__ = [
     "Compose",
     "Downsample",
     "Identity",
+    "InUnits",
     "Mask",
     "Operator",
     "as_pairs",

@@ -279,6 +279,39 @@ class Compose(Operator):
         return f"{self.outer!r} @ {self.inner!r}"
 
 
+class InUnits(Operator):
+    """``A(scale u) / scale``: an operator that is not linear, for pictures and data in units of `scale`.
+
+    One that is linear is its own.
+
+    Parameters
+    ----------
+    operator : Operator
+    scale : float
+        More than 0.
+    """
+
+    def __init__(self, operator: Operator, scale: float) -> None:
+        super().__init__(
+            operator.input_shape,
+            operator.output_shape,
+            input_channels=operator.input_channels,
+            output_channels=operator.output_channels,
+        )
+        self.operator = operator
+        self.scale = scale
+        self.is_linear = operator.is_linear
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.operator.forward(self.scale * x) / self.scale
+
+    def observed_given(self, inputs: Tensor) -> Tensor:
+        return self.operator.observed_given(inputs)
+
+    def __repr__(self) -> str:
+        return repr(self.operator)
+
+
 def as_grid(shape: Sequence[int]) -> tuple[int, ...]:
     """`shape` as a tuple of at least one positive int."""
     grid = tuple(int(n) for n in shape)
