@@ -19,7 +19,7 @@ import torch
 from scipy.ndimage import convolve, gaussian_filter
 
 import bayesdip as bd
-from benchmarks import deblur
+from benchmarks import pictures
 from benchmarks.measurement import answer, timed
 from benchmarks.pictures import (
     Array,
@@ -35,7 +35,7 @@ from benchmarks.pictures import (
 LEVEL = 0.9
 # Standard deviation of the noise on the signal and the volumes, whose values lie between 0 and 1.
 UNIT_NOISE = 0.1
-INNER = (slice(deblur.BORDER, -deblur.BORDER),) * 2
+INNER = (slice(pictures.BORDER, -pictures.BORDER),) * 2
 # A quick restoration is repeated, up to so many times or seconds of the processor.
 REPEATS, SECONDS = 3, 4.0
 
@@ -99,16 +99,16 @@ def upscale(data: Path, name: str, side: int) -> Case:
 
 def deblur_noisy(data: Path, name: str, side: int) -> Case:
     """Part of a picture of scikit-image, as in ``benchmarks.deblur``; sigma is given."""
-    blur, sigma = deblur.DEGRADED[0] if name == "camera" else deblur.DEGRADED[1]
-    truth, psf = deblur.crop(name)[:side, :side], deblur.gaussian_psf(blur)
-    given = deblur.blurred(truth, psf, sigma, 0)
+    blur, sigma = pictures.BLURS[0] if name == "camera" else pictures.BLURS[1]
+    truth, psf = pictures.crop(name)[:side, :side], pictures.gaussian_psf(blur)
+    given = pictures.blurred(truth, psf, sigma, 0)
     return Case(bd.deblur, (given, psf), truth, {"sigma": sigma}, counted=INNER)
 
 
 def restore(data: Path, name: str, side: int) -> Case:
     """A tenth of a blurred picture's pixels missing: the general form, with a composed operator."""
     truth = clean_crop(data, "inpaint11", name, side)
-    rng, psf = np.random.default_rng(0), deblur.gaussian_psf(1.0)
+    rng, psf = np.random.default_rng(0), pictures.gaussian_psf(1.0)
     missing = rng.random(truth.shape) < 0.1
     y = convolve(truth.astype(np.float64), psf, mode="reflect") + rng.normal(0, 2, truth.shape)
     blur = bd.Blur(truth.shape, torch.from_numpy(psf))

@@ -49,7 +49,9 @@ def run_benchmark(
     names = benchmarks()
     if name not in names:
         raise BayesDipError(f"benchmark is {name!r}: expected one of {', '.join(names)}; choose one of these")
-    results = Results(name, options.to_dict(), file, log)
+    module = import_module(f"benchmarks.{name.replace('-', '_')}")
+    saved = getattr(module, "saved_options", Options.to_dict)(options)
+    results = Results(name, saved, file, log)
     results.load()
-    import_module(f"benchmarks.{name.replace('-', '_')}").run(results, options)
+    module.run(results, options)
     return results

@@ -71,19 +71,12 @@ def coverage(
         gone = missing_pixels(0.5, side, seed)
         generator = torch.Generator().manual_seed(seed)
         truth, y = prior_pictures(KERNELS[name], gone, repetitions, generator)
-        error = torch.cat([restored(part, gone, KERNELS[name]).mean for part in torch.split(y, BATCH)]).sub_(
-            truth
-        )
+        means = [restored(part, gone, KERNELS[name]).mean for part in torch.split(y, BATCH)]
+        error = (torch.cat(means) - truth).abs()
         for kind in wanted:
-            told = restored(
-                y[:1],
-                gone,
-                KERNELS[name],
-                draws=0 if kind == "exact" else draws,
-                exact=kind == "exact",
-                generator=generator,
-            )
-            assert told.std is not None
+            how: Row = {"exact": True} if kind == "exact" else {"draws": draws, "generator": generator}
+            std = restored(y[:1], gone, KERNELS[name], **how).std
+            assert std is not None
             row: Row = {
                 "part": "coverage",
                 "kernel": name,
@@ -92,11 +85,12 @@ def coverage(
                 "repetitions": repetitions,
             }
             for where, chosen in (("missing", gone), ("known", ~gone)):
-                row |= _shares_inside((error.abs() / told.std)[:, chosen], where)
+                row |= _shares_inside((error / std)[:, chosen], where)
             results.add(row)
 
 
 def coverage_targets(rows: list[Row]) -> list[Target]:
+    """Coverage at its level."""
     found = []
     for row in rows:
         worst, which = max(
@@ -138,21 +132,13 @@ def ranks(
         rank = torch.cat(below)  # (repetitions, quantities), from 0 to `draws`
         for i, quantity in enumerate(QUANTITIES):
             counts = in_bins(rank[:, i], draws)
-            results.add(
-                {
-                    "part": "ranks",
-                    "kernel": name,
-                    "quantity": quantity,
-                    "side": side,
-                    "repetitions": repetitions,
-                    "draws": draws,
-                    "p": float(chisquare(counts.numpy()).pvalue),
-                    "counts": counts.tolist(),
-                }
-            )
+            row: Row = {"part": "ranks", "kernel": name, "quantity": quantity, "side": side}
+            row |= {"repetitions": repetitions, "draws": draws, "p": float(chisquare(counts.numpy()).pvalue)}
+            results.add(row | {"counts": counts.tolist()})
 
 
 def ranks_targets(rows: list[Row]) -> list[Target]:
+    """The smallest p-value, times their number (Bonferroni)."""
     if not rows:
         return []
     worst = min(rows, key=lambda row: float(row["p"]))
@@ -185,18 +171,9 @@ def restored(
     generator: torch.Generator | None = None,
 ) -> Posterior:
     """The posterior of many pictures at once, as independent channels under the known prior."""
-    return posterior(
-        y,
-        Mask(gone),
-        kernel,
-        Gaussian(SIGMA),
-        samples=draws,
-        generator=generator,
-        mean=0.0,
-        amplitude=1.0,
-        colour=False,
-        exact=exact,
-    )
+    prior: Row = {"mean": 0.0, "amplitude": 1.0, "colour": False}
+    draws_or_exact: Row = {"samples": draws, "generator": generator, "exact": exact}
+    return posterior(y, Mask(gone), kernel, Gaussian(SIGMA), **draws_or_exact, **prior)
 
 
 def in_bins(rank: Tensor, draws: int) -> Tensor:

@@ -58,7 +58,7 @@ def solve(
                 found = noise_free(picture, gone, kernel)
             ours.append(clock)
             with timed() as clock:
-                other = plain_solve(kernel, ~gone, _centred(picture, gone)[0], RESIDUAL)
+                other = reference_solve(kernel, ~gone, _centred(picture, gone)[0], RESIDUAL)
             plain.append(clock)
         with Transforms(side * side) as counted:
             noise_free(picture, gone, kernel)
@@ -103,7 +103,7 @@ def targets(rows: list[Row]) -> list[Target]:
 
 
 @dataclass(frozen=True)
-class PlainSolution:
+class ReferenceSolution:
     """``x`` of shape (M, N), after so many iterations, with that relative residual."""
 
     x: Tensor
@@ -111,9 +111,9 @@ class PlainSolution:
     residual: float
 
 
-def plain_solve(
+def reference_solve(
     kernel: Kernel, seen: Tensor, b: Tensor, tol: float = 1e-3, most: int = 2000
-) -> PlainSolution:
+) -> ReferenceSolution:
     """Solve ``(S K S + jitter) x = b`` by conjugate gradients with a circulant preconditioner: nothing clever.
 
     Every product with K is one pair of transforms on a grid of twice the size on each axis,
@@ -156,7 +156,7 @@ def plain_solve(
         z = filtered(r, inverse)
         rz, before = (r * z).sum(), rz
         p = z + (rz / before) * p
-    return PlainSolution(x, iterations, float(r.norm() / size))
+    return ReferenceSolution(x, iterations, float(r.norm() / size))
 
 
 def _centred(picture: Tensor, gone: Tensor) -> tuple[Tensor, float]:

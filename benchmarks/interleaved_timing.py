@@ -58,7 +58,7 @@ class OwnClock:
     run : str
     limit : float
         Seconds after which the run is ended. It is no time budget: the run's schedule does not know of it.
-    look : callable
+    score : callable
         Called with the seconds so far and the :class:`Snapshot`.
     """
 
@@ -67,9 +67,9 @@ class OwnClock:
         turns: Turns,
         run: str,
         limit: float = float("inf"),
-        look: Callable[[float, Snapshot], None] = lambda seconds, snapshot: None,
+        score: Callable[[float, Snapshot], None] = lambda seconds, snapshot: None,
     ) -> None:
-        self.turns, self.run, self.limit, self.look = turns, run, limit, look
+        self.turns, self.run, self.limit, self.score = turns, run, limit, score
         self.seconds = self._in_turn = self._since = 0.0
 
     def begin(self) -> None:
@@ -83,7 +83,7 @@ class OwnClock:
         spent = time.perf_counter() - self._since
         self.seconds += spent
         self._in_turn += spent
-        self.look(self.seconds, snapshot)
+        self.score(self.seconds, snapshot)
         if self._in_turn >= self.turns.seconds:
             self.turns.pass_on(self.run)
             self._in_turn = 0.0

@@ -11,12 +11,20 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from PIL import Image
+from scipy.ndimage import convolve, gaussian_filter
 from torch import Tensor
 
 from bayesdip.errors import FileError
 from bayesdip.io import read_mask, read_picture
 
 Array = NDArray[Any]
+
+# Pictures to blur: their side, and the border where a blur sees what lies beyond it.
+BLUR_SIDE, BORDER = 128, 8
+# Names in scikit-image, and the corner of the crop.
+CROPS = {"camera": (80, 200), "astronaut": (20, 150), "coins": (60, 60), "moon": (150, 150)}
+# Standard deviations of the blur, in pixels, and of the noise, of 255.
+BLURS = ((1.6, 2.0), (2.5, 5.0))
 
 
 @dataclass(frozen=True)
@@ -87,6 +95,30 @@ def centre(picture: Array, side: int | None) -> Array:
         return picture
     rows, columns = (slice(max(n - side, 0) // 2, max(n - side, 0) // 2 + side) for n in picture.shape[:2])
     return picture[rows, columns]
+
+
+def crop(name: str) -> Array:
+    """Gray, (BLUR_SIDE, BLUR_SIDE), 8 bits."""
+    from skimage import data
+
+    top, left = CROPS[name]
+    part: Array = getattr(data, name)()[top : top + BLUR_SIDE, left : left + BLUR_SIDE]
+    return part[..., 1] if part.ndim == 3 else part
+
+
+def blurred(clean: Array, psf: Array, sigma: float, seed: int) -> Array:
+    """Blurred, with Gaussian noise, rounded and clipped to 8 bits."""
+    noise = np.random.default_rng(seed).normal(0, sigma, clean.shape)
+    soft = convolve(clean.astype(np.float64), psf, mode="reflect") + noise
+    return np.clip(soft.round(), 0, 255).astype(np.uint8)
+
+
+def gaussian_psf(blur: float) -> Array:
+    """A point spread function on 13 x 13 pixels, which sums to one."""
+    point = np.zeros((13, 13))
+    point[6, 6] = 1.0
+    psf: Array = gaussian_filter(point, blur)
+    return psf / psf.sum()
 
 
 def camera(side: int) -> Tensor:

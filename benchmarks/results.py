@@ -3,51 +3,20 @@
 from __future__ import annotations
 
 import json
-import os
-import platform
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from importlib.metadata import version
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import torch
+
 from bayesdip.errors import BayesDipError
 from bayesdip.io import atomic_write
+from bayesdip.lab import results as lab
+from bayesdip.lab.results import Row
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
-
-Row = dict[str, Any]
-PACKAGES = ("bayesdip", "torch", "numpy", "scipy", "scikit-image")
-
-
-def environment() -> dict[str, Any]:
-    """Facts about this machine and what runs on it, as plain JSON values; no names of hosts or users."""
-    import psutil
-    import torch
-
-    facts = {
-        "date": datetime.now(UTC).strftime("%Y-%m-%d"),
-        "cpu": _cpu_model(),
-        "cores": os.cpu_count(),
-        "threads": torch.get_num_threads(),
-        "memory_gib": round(psutil.virtual_memory().total / 2**30, 1),
-        "load_at_start": round(psutil.getloadavg()[0], 2),
-        "system": platform.system(),
-        "python": platform.python_version(),
-        "versions": {name: version(name) for name in PACKAGES},
-    }
-    return facts | ({"gpu": torch.cuda.get_device_name()} if torch.cuda.is_available() else {})
-
-
-def _cpu_model() -> str:
-    cpuinfo = Path("/proc/cpuinfo")  # where there is none, as on macOS, platform knows the model
-    if cpuinfo.exists():
-        for line in cpuinfo.read_text(encoding="utf-8").splitlines():
-            if line.startswith("model name"):
-                return line.split(":", 1)[1].strip()
-    return platform.processor() or platform.machine()
 
 
 @dataclass(frozen=True)
@@ -78,32 +47,12 @@ class Target:
 
 
 @dataclass
-class Results:
-    """Rows of one benchmark, with what they were measured with.
+class Results(lab.Results):
+    """Rows of one benchmark, with what they were measured with."""
 
-    Attributes
-    ----------
-    name : str
-    options : dict
-        What the caller varied or fixed; saved rows are reused only under the same ones.
-    file : Path or None
-        Written after every row; None saves nothing.
-    log : callable
-        Called with one line of text for every new row.
-    rows : list of dict
-    summary : dict
-        What was computed from the rows.
-    environment : dict
-        Of the run that began the file.
-    """
-
-    name: str
-    options: dict[str, Any]
-    file: Path | None = None
-    log: Callable[[str], None] = field(default=lambda line: None, compare=False)
-    rows: list[Row] = field(default_factory=list)
-    summary: Row = field(default_factory=dict)
-    environment: dict[str, Any] = field(default_factory=environment)
+    def __post_init__(self) -> None:
+        if torch.cuda.is_available():
+            self.environment.setdefault("gpu", torch.cuda.get_device_name())
 
     @classmethod
     def read(cls, file: Path) -> Results:
@@ -122,27 +71,6 @@ class Results:
                 f"{file} holds no results: expected JSON of an earlier run; name another file"
             ) from error
         return cls(**found)
-
-    def load(self) -> None:
-        """Take over the rows that an earlier run left in the file, if there is one.
-
-        Raises
-        ------
-        BayesDipError
-            The file holds something else.
-        """
-        if self.file is None or not self.file.exists():
-            return
-        saved = self.read(self.file)
-        if (saved.name, saved.options) != (self.name, json.loads(json.dumps(self.options))):
-            raise BayesDipError(
-                f"{self.file} holds {saved.name} with other options: expected {self.options}; name another file"
-            )
-        self.rows, self.environment = saved.rows, saved.environment
-
-    def has(self, **key: Any) -> bool:
-        """Whether there is a row with these values."""
-        return any(all(row.get(k) == v for k, v in key.items()) for row in self.rows)
 
     def add(self, row: Row, *, quiet: bool = False) -> None:
         """Save a row, and only then log it: what was logged is in the file."""
@@ -182,15 +110,6 @@ class Results:
         with atomic_write(path, force=True) as temporary, matplotlib.rc_context(style):
             figure(self.rows).savefig(temporary, format="svg", metadata={"Date": None})
         self.log(f"figure: {path}")
-
-    def save(self) -> None:
-        """Write the file, all of it or nothing."""
-        if self.file is not None:
-            facts = {
-                name: getattr(self, name) for name in ("name", "options", "environment", "summary", "rows")
-            }
-            with atomic_write(self.file, force=True) as temporary:
-                temporary.write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
 
     def lines(self) -> list[str]:
         """For people: what it is, each row, and the summary."""

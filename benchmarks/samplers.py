@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 SIDE = 64
 BURN_INS = 10  # how long a chain is watched after its burn-in, in burn-ins
-# Smaller than what short runs take: there a larger step pays although it lifts the misfit by some percent.
+# Smaller than what short runs take: there a larger step pays although it raises the mean squared residual by some percent.
 STEP_SIZE = 0.025
 
 
@@ -90,7 +90,7 @@ def drift(results: Results, sampler: str, amount: Amount, seed: int) -> None:
 
 
 def plateau(results: Results, method: str, sigma: int, amount: Amount, seed: int) -> None:
-    """Mean squared error to the noisy picture where a method ends; ``adam`` is plain descent on the misfit."""
+    """Mean squared error to the noisy picture where a method ends; ``adam`` is plain descent on the negative log-likelihood."""
     key = {"part": "plateau", "method": method, "sigma": sigma}
     if results.has(**key):
         return
@@ -160,7 +160,7 @@ def samplers_figure(rows: list[Row]) -> Figure:
     by_time.axhline(1, color="gray", linewidth=0.8)
     by_time.set(xlabel="steps", ylabel="MSE to the noisy picture / sigma²", ylim=(0, None))
     by_time.set_title(f"{BURN_INS} burn-ins after the burn-in, sigma 25")
-    for method, label in (("psgld", "sampled, psgld"), ("adam", "Adam on the misfit")):
+    for method, label in (("psgld", "sampled, psgld"), ("adam", "Adam on the likelihood")):
         line = sorted(
             (row["sigma"], row["mse"]) for row in of_part(rows, "plateau") if row["method"] == method
         )

@@ -32,14 +32,14 @@ SIGMA = 25.0
 BUDGETS = {"fast": 180.0, "balanced": 600.0, "best": 2400.0}
 TURN = 5.0
 # A picture is scored when the clock has gone on by this share since the last time.
-LOOK_SHARE = 0.01
+SCORE_SHARE = 0.01
 # The published noisy pictures of each side; of the smaller one for 128, its centre.
 PUBLISHED = {128: "house", 256: "house", 512: "peppers"}
 
 
 @dataclass
 class Curve:
-    """What a run would have given back at each moment that was looked at.
+    """What a run would have given back at each moment that was scored.
 
     Attributes
     ----------
@@ -56,7 +56,7 @@ class Curve:
 
     def due(self, seconds: float) -> bool:
         """Whether the next picture is to be scored."""
-        return not self.seconds or seconds >= (1 + LOOK_SHARE) * self.seconds[-1]
+        return not self.seconds or seconds >= (1 + SCORE_SHARE) * self.seconds[-1]
 
 
 def run(results: Results, options: Options) -> None:
@@ -102,7 +102,7 @@ def curves_of(clean: Array, noisy: Array, methods: dict[str, Method], limit: flo
         whole = Problem.from_data(data, Identity(tuple(data.shape[1:])), noise)
         problem = replace(whole, held_out=split(whole, method.seed))
 
-        def look(
+        def score(
             seconds: float, snapshot: bd.Snapshot, curve: Curve = curves[name], p: Problem = problem
         ) -> None:
             if snapshot.mean is None or not curve.due(seconds):
@@ -116,7 +116,7 @@ def curves_of(clean: Array, noisy: Array, methods: dict[str, Method], limit: flo
             curve.psnr.append(psnr(layout.to_array(found), clean))
             curve.held_out.append(float((found - data)[:, p.held_out].square().mean().sqrt()))
 
-        clocks[name] = clock = OwnClock(turns, name, limit, look)
+        clocks[name] = clock = OwnClock(turns, name, limit, score)
 
         def job(method: Method = method, p: Problem = problem, clock: OwnClock = clock) -> None:
             method.resolved(p).fit(p.training, Progress(clock))
