@@ -22,16 +22,23 @@ def instant(tmp_path, monkeypatch):
         mean = self.original.copy()
         mean[1:-1] = (mean[:-2].astype(int) + mean[2:]) // 2
         spread = np.ones(mean.shape, np.float32)
-        axis = -1 if mean.ndim == 3 else None
-        settings = {
-            "method": options["method"],
-            "arch": {"name": "none"},
-            "noise": "none",
-            "seed": options["seed"],
-        }
+        method = "patches" if options["method"] == "auto" else options["method"]
         budgets.append((options["method"], options["time_budget"]))
         return Restoration(
-            mean, spread, mean[None], {"step": []}, (25.0,), 1.0, 9, 0.1, stopped[0], settings, {}, axis
+            mean=mean,
+            std=spread,
+            raw_std=spread,
+            samples=mean[None],
+            trace={"step": []},
+            sigma=(25.0,),
+            held_out=1.0,
+            held_out_count=9,
+            seconds=0.1,
+            stopped=stopped[0],
+            method=method,
+            why=f"because {method} is quick",
+            settings={"method": method, "noise": "none", "seed": options["seed"]},
+            channel_axis=-1 if mean.ndim == 3 else None,
         )
 
     budgets, stopped = [], ["finished"]
@@ -44,36 +51,48 @@ def run(*words):
     return CliRunner().invoke(app, ["demo", *words])
 
 
-def test_the_demo_says_psnr_before_and_after_for_each_method_and_picture(instant):
+def test_the_demo_says_what_ran_and_why_and_psnr_before_and_after(instant):
     result = run()
     assert result.exit_code == 0, result.stderr
-    assert result.stdout.count("gp ") >= 2 and result.stdout.count("sgld ") >= 2
-    assert "PSNR before" in result.stdout and "bayesdip-demo" in result.stdout
+    lines = result.stdout.splitlines()
     for task in ("denoise", "inpaint"):
-        for method in ("gp", "sgld"):
+        for method in ("patches", "gp", "sgld"):
             place = Path("bayesdip-demo", task, method)
-            assert str(place / "report.html") in result.stdout
+            assert f"  {place / 'report.html'}" in lines
             assert {path.name for path in place.iterdir()} == {"report.html", "restored.png", "std.tif"}
+    assert sum(line.split()[:1] == ["sgld"] and " dB " in line for line in lines) == 2
+    assert lines.count("  patches: because patches is quick (chosen by --method auto)") == 2
+    assert lines.count("  gp: because gp is quick") == 2
 
 
 def test_the_demo_fits_into_three_minutes(instant):
     run()
-    assert [method for method, _ in instant.budgets] == ["gp", "gp", "sgld", "sgld"]
-    assert instant.budgets[2][1] == pytest.approx(0.6 * demo.TOTAL, abs=10)
-    assert instant.budgets[3][1] == pytest.approx(demo.TOTAL, abs=10)  # nothing took any time here
-    assert 2 * demo.GP_AT_MOST < demo.TOTAL < 170
+    budgets = dict(instant.budgets)
+    assert [method for method, _ in instant.budgets] == ["auto", "auto", "gp", "gp", "sgld", "sgld"]
+    assert instant.budgets[4][1] == pytest.approx(0.6 * demo.TOTAL, abs=10)
+    assert budgets["sgld"] == pytest.approx(demo.TOTAL, abs=10)  # nothing took any time here
+    assert 2 * (budgets["auto"] + budgets["gp"]) < demo.TOTAL / 2 and demo.TOTAL < 170
+
+
+def test_the_command_in_a_report_repeats_the_run(instant):
+    run()
+    page = Path("bayesdip-demo/inpaint/gp/report.html").read_text(encoding="utf-8")
+    folder = Path("bayesdip-demo/inpaint")
+    assert f"bayesdip inpaint {folder / 'damaged.png'} -o restored.png --mask {folder / 'mask.png'}" in page
+    assert "--method=gp" in page and "--seed=0" in page
 
 
 def test_the_quick_demo_leaves_sgld_out(instant):
     assert run("--quick").exit_code == 0
-    assert [method for method, _ in instant.budgets] == ["gp", "gp"]
+    assert [method for method, _ in instant.budgets] == ["auto", "auto", "gp", "gp"]
 
 
 def test_the_demo_with_json_is_one_object(instant):
     told = json.loads(run("--json", "-o", "there").stdout)
     assert [(r["method"], r["task"]) for r in told["results"]] == [
-        ("gp", "denoise"), ("gp", "inpaint"), ("sgld", "denoise"), ("sgld", "inpaint"),
-    ]  # fmt: skip
+        (method, task) for method in ("patches", "gp", "sgld") for task in ("denoise", "inpaint")
+    ]
+    assert told["schema"] == 2 and told["results"][0]["why"] == "because patches is quick"
     assert all(result["psnr_after"] > result["psnr_before"] for result in told["results"])
 
 
@@ -112,9 +131,3 @@ def test_the_scenes_are_damaged_as_they_say():
     rows = np.arange(512)[demo.scratch((512, 512))[:, 0]]
     assert holed.missing[rows, 0].all() and len(rows) >= demo.SCRATCH_WIDTH - 1
     np.testing.assert_array_equal(holed.damaged[~holed.missing], holed.original[~holed.missing])
-
-
-def test_psnr_is_20_db_at_an_error_of_25_and_a_half():
-    flat = np.full((5, 5), 100, np.uint8)
-    assert demo.psnr(flat, np.zeros((5, 5), np.uint8)) == pytest.approx(20 * np.log10(2.55))
-    assert demo.psnr(flat, flat) == float("inf")

@@ -120,7 +120,7 @@ class Progress:
     _share: tuple[float, float] | None = None
     _later: float = 0.0
     _to_whole: Callable[[Tensor], Tensor] = lambda picture: picture
-    _work_began: float | None = None
+    _work_began: tuple[float, float] | None = None
     _estimated: bool = False
 
     def __post_init__(self) -> None:
@@ -193,10 +193,11 @@ class Progress:
     ) -> None:
         """Say that a share of this part's work is done, 0 to 1, and where its picture can be had."""
         if self._work_began is None:
-            self._work_began = self.elapsed
+            self._work_began = (self.elapsed, done)  # getting ready may have cost a share of a time budget
+        since, before = self._work_began
         remaining = math.nan
-        if done >= MEASURED:
-            remaining = max(0.0, self.elapsed - self._work_began) / done * (1 - min(done, 1.0))
+        if done - before >= MEASURED:
+            remaining = max(0.0, self.elapsed - since) / (done - before) * (1 - min(done, 1.0))
         self._report(done, Snapshot(phase, step, steps, self.elapsed, remaining, fit, mean=mean))
 
     def show(self, phase: str, picture: Tensor, steps: int = 0) -> None:
