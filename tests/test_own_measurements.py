@@ -227,3 +227,24 @@ def test_students_t_noise_spares_the_picture_its_outliers(method: str) -> None:
         y, Identity((32, 32)), bd.Gaussian(float(np.std(y - clean))), method=METHODS[method]()
     )
     assert error(r.mean, clean) < 0.7 * error(gaussian.mean, clean)
+
+
+@pytest.mark.parametrize("axis", [None, 0, -1])
+def test_complex_data_are_taken_with_channels_on_any_axis(axis: int | None) -> None:
+    clean = picture(2)
+    operator = from_function(
+        lambda x: (
+            torch.fft.fft2(x if axis is not None else x.sum(0), norm="ortho")[..., :8, :]
+            if axis is not None
+            else torch.fft.fft2(x.sum(0, keepdim=True), norm="ortho")
+        ),
+        (32, 32),
+        input_channels=2,
+    )
+    pairs = operator.forward(np.moveaxis(clean, -1, 0))  # type: ignore[arg-type]
+    y = from_pairs(pairs, 0)
+    y = y[0] if axis is None else np.moveaxis(y, 0, axis)
+    r = bd.restore(y, operator, bd.Gaussian(1.0), channel_axis=axis, method=METHODS["gp"]())
+    assert r.mean.shape == clean.shape
+    again = operator.forward(np.moveaxis(r.mean, -1, 0))
+    assert error(again, pairs) < 3  # type: ignore[arg-type]

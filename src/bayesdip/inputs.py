@@ -13,7 +13,7 @@ from torch import Tensor
 from bayesdip.errors import BayesDipError, NonFiniteError, ShapeError
 from bayesdip.layout import Layout
 from bayesdip.noise import Gaussian, Noise, detect_clipping, estimate_sigma
-from bayesdip.operators import Blur, Downsample, Identity, Mask, Operator
+from bayesdip.operators import Blur, Downsample, Identity, Mask, Operator, as_pairs
 from bayesdip.problem import Problem
 
 Array = NDArray[Any]
@@ -127,7 +127,7 @@ class Inputs:
         """Of :func:`bayesdip.restore`."""
         array = np.asarray(y)
         if np.iscomplexobj(array):
-            array, channel_axis = _pairs(array, channel_axis)
+            array, channel_axis = as_pairs(array, channel_axis), channel_axis or 0
         layout = Layout.of(array, channel_axis, known=True)
         data = layout.to_tensor(array)
         channels = operator.output_channels
@@ -161,12 +161,6 @@ def _picture(image: ArrayLike, channel_axis: int | None) -> tuple[Tensor, Layout
     array = np.asarray(image)
     layout = Layout.of(array, channel_axis)
     return layout.to_tensor(array), layout
-
-
-def _pairs(array: Array, channel_axis: int | None) -> tuple[Array, int]:
-    """Complex data as pairs of reals: real parts of all channels, then imaginary parts, on the last axis."""
-    channels = array[..., None] if channel_axis is None else np.moveaxis(array, channel_axis, -1)
-    return np.concatenate([channels.real, channels.imag], axis=-1), -1
 
 
 def _finite(picture: Tensor) -> Tensor:

@@ -51,8 +51,8 @@ class Laplace(Noise):
         """``scale sqrt(r^2 + scale^2)``, r the distance from the median around each entry.
 
         A Laplace variable is a normal one of random variance v, and ``E[1/v | r] = 1 / (scale |r|)``
-        (Andrews and Mallows, JRSS B 1974): the variance that an entry seems to have tells an
-        outlier to a method for Gaussian noise.
+        (Andrews and Mallows, JRSS B 1974): a method for Gaussian noise then gives little weight to an
+        outlier.
         """
         residual = y - local_median(y, observed)
         return self.scale * (residual.square() + self.scale**2).sqrt()

@@ -216,7 +216,7 @@ class FunctionOperator(Operator):
 
 
 class _Probe:
-    """What calling a function once tells about it.
+    """What is learnt about a function by calling it once.
 
     Attributes
     ----------
