@@ -28,12 +28,12 @@ AMOUNTS: dict[str, dict[str, Any]] = {
 
 
 def run(results: Results, options: Options) -> None:
-    """Blind and true rankings of every picture; a row each."""
+    """The ranking without a truth and the true one, of every picture; a row each."""
     chosen = dict(AMOUNTS[options.effort])
     side = chosen.pop("side")
     for task, pair in crops(options.folder, side, options.pictures):
         if not results.has(task=task, picture=pair.name):
-            found = compared(pair, seed=options.seed, tell=results.log, **chosen)
+            found = compared(pair, seed=options.seed, log=results.log, **chosen)
             results.add({"task": task, "picture": pair.name} | row_of(found))
     rows = results.rows
     right = sum(row["loss_db"] <= CLOSE_ENOUGH for row in rows)
