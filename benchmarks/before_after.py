@@ -13,9 +13,10 @@ from statistics import fmean
 from typing import Any
 
 from bayesdip.errors import BayesDipError
+from bayesdip.lab.results import Row
 from benchmarks.measurement import in_own_process
 from benchmarks.options import Options
-from benchmarks.results import Results, Row
+from benchmarks.results import Results
 
 EFFORTS = ("fast", "balanced")
 # What may differ: dB, share of the pixels, and time and memory as factors.

@@ -68,7 +68,7 @@ def clean_crop(data: Path, folder: str, name: str, side: int) -> Array:
 def denoise_published(data: Path, name: str, side: int) -> Case:
     """``denoise9``: the published 8-bit input, sigma 25 and clipped; sigma is estimated."""
     pair = next(noisy_pairs(data, (name,), side))
-    return Case(bd.denoise, (pair.noisy,), pair.clean, {"channel_axis": -1})
+    return Case(bd.denoise, (pair.given,), pair.clean, {"channel_axis": -1})
 
 
 def denoise_drawn(data: Path, name: str, side: int) -> Case:
@@ -88,7 +88,7 @@ def denoise_poisson(data: Path, name: str, side: int) -> Case:
 def inpaint(data: Path, name: str, side: int) -> Case:
     """``inpaint11``: the published mask; known pixels come back, missing ones are counted for the coverage."""
     pair = next(masked_pairs(data, (name,), side))
-    return Case(bd.inpaint, (pair.clean, pair.missing), pair.clean, counted=pair.missing)
+    return Case(bd.inpaint, (pair.clean, pair.given), pair.clean, counted=pair.given)
 
 
 def upscale(data: Path, name: str, side: int) -> Case:

@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 
 from bayesdip.comparison import Comparison, compare
+from bayesdip.lab.results import Row
 from benchmarks.options import Options
 from benchmarks.pictures import Pair, masked_pairs, noisy_pairs
-from benchmarks.results import Results, Row, Target
+from benchmarks.results import Results, Target
 
 # A blind choice counts as right if its true PSNR is this close to the best (dB), and so many of 20 must be.
 CLOSE_ENOUGH = 0.2
@@ -53,11 +54,10 @@ def run(results: Results, options: Options) -> None:
 
 def compared(pair: Pair, **options: Any) -> Comparison:
     """Compare on one picture whose truth is known."""
-    if pair.missing is not None:
-        seen = np.where(pair.missing, 0, pair.clean)
-        return compare(seen, pair.missing, truth=pair.clean, **options)
-    assert pair.noisy is not None
-    return compare(pair.noisy, truth=pair.clean, channel_axis=pair.channel_axis, **options)
+    if pair.given.dtype == bool:
+        seen = np.where(pair.given, 0, pair.clean)
+        return compare(seen, pair.given, truth=pair.clean, **options)
+    return compare(pair.given, truth=pair.clean, channel_axis=pair.channel_axis, **options)
 
 
 def row_of(found: Comparison) -> Row:
@@ -74,7 +74,7 @@ def row_of(found: Comparison) -> Row:
         "kendall": agreement.kendall if isfinite(agreement.kendall) else None,
         "gap_error_db": float(np.mean(gaps)) if gaps else 0.0,
         "seconds": round(found.seconds, 1),
-        "sigma": [round(s, 3) for s in found.setup.sigma],
+        "sigma": [round(s, 3) for s in found.setup.sigma or ()],
         "methods": {
             e.name: {
                 "psnr": round(e.quality.psnr, 3),

@@ -24,6 +24,7 @@ from bayesdip.arch.networks import Shuffle
 from bayesdip.arch.resampling import PixelShuffle
 from bayesdip.errors import BayesDipError
 from bayesdip.holdout import put_back_known
+from bayesdip.lab.results import Row
 from bayesdip.networks.energy import Energy
 from bayesdip.networks.muon import MuonStepper
 from bayesdip.networks.setup import set_up
@@ -34,7 +35,7 @@ from bayesdip.progress import Progress
 from benchmarks.measurement import one_thread, timed
 from benchmarks.options import Options
 from benchmarks.pictures import psnr
-from benchmarks.results import Results, Row
+from benchmarks.results import Results
 from benchmarks.roofline import TIMED_STEPS, WARMING_STEPS, layer_costs, seconds_per_step
 from benchmarks.stopping import CORNER, SIGMA
 

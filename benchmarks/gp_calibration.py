@@ -17,13 +17,14 @@ from bayesdip.gp import posterior
 from bayesdip.gp.dense import dense_covariance
 from bayesdip.kernels import RBF, Matern32
 from bayesdip.kernels.kernel import Kernel
+from bayesdip.lab.results import Row
 from bayesdip.noise import Gaussian
 from bayesdip.operators import Mask
 from bayesdip.result import Posterior
 from benchmarks.gp_problems import kernel_named, missing_pixels
 from benchmarks.measurement import one_thread
 from benchmarks.options import Options
-from benchmarks.results import Results, Row, Target
+from benchmarks.results import Results, Target
 
 AMOUNTS: dict[str, dict[str, dict[str, Any]]] = {
     "fast": {"coverage": {"repetitions": 100, "draws": 400}, "ranks": {"repetitions": 256}},

@@ -13,6 +13,7 @@ import torch
 import bayesdip as bd
 from bayesdip import arch
 from bayesdip.gp import learn, posterior
+from bayesdip.lab.results import Row
 from bayesdip.networks import precision
 from bayesdip.networks.energy import Energy
 from bayesdip.networks.steppers import AdamStepper
@@ -22,7 +23,7 @@ from bayesdip.problem import Problem
 from benchmarks.measurement import timed
 from benchmarks.options import Options
 from benchmarks.pictures import Array, Pair, figure6, psnr
-from benchmarks.results import Results, Row, Target
+from benchmarks.results import Results, Target
 
 # In dB, the paper's figures.
 PAPER = {"skip2": 26.34, "rbf": 25.78}
@@ -61,7 +62,7 @@ def kernels(results: Results, pair: Pair, seed: int = 0) -> None:
                     if name == "auto"
                     else {"arch": arch.skip(scales=2, width=1024, skip=4)}
                 )
-                r = bd.inpaint(pair.clean, pair.missing, method=bd.GP(seed=seed, draws=0, **chosen))
+                r = bd.inpaint(pair.clean, pair.given, method=bd.GP(seed=seed, draws=0, **chosen))
                 mean, how = r.mean, r.info.get("why", "2 scales, 1024 channels, 4 skip: in closed form")
         row: Row = {
             "part": "figure6",
@@ -80,9 +81,8 @@ def networks(
     Adam on the negative log-likelihood alone. ``method="map"`` restores better by larger steps, a perturbed input and an
     average, and thereby leaves what the Gaussian process says of a wide network.
     """
-    assert pair.missing is not None
     clean = torch.from_numpy(pair.clean.astype(np.float32))[None]
-    problem = Problem(clean, Mask(torch.from_numpy(pair.missing)), Gaussian(0.0))
+    problem = Problem(clean, Mask(torch.from_numpy(pair.given)), Gaussian(0.0))
     for width in widths:
         if results.has(part="figure6", width=width):
             continue
@@ -125,10 +125,9 @@ def targets(rows: list[Row]) -> list[Target]:
 
 def _learnt_rbf(pair: Pair) -> tuple[Array, str]:
     """RBF with lengthscale, amplitude and noise by our evidence on the known pixels."""
-    assert pair.missing is not None
-    y = torch.from_numpy(np.where(pair.missing, 0, pair.clean).astype(np.float64))[None]
-    operator = Mask(torch.from_numpy(pair.missing))
+    y = torch.from_numpy(np.where(pair.given, 0, pair.clean).astype(np.float64))[None]
+    operator = Mask(torch.from_numpy(pair.given))
     best = learn(y, operator, "rbf")
     found = posterior(y, operator, best.kernel, best.noise, colour=best.colour)
-    mean = np.where(pair.missing, found.mean[0].numpy(), pair.clean)
+    mean = np.where(pair.given, found.mean[0].numpy(), pair.clean)
     return mean, f"lengthscale {best.parameters['lengthscale']:.3g}, {best.noise.describe()}"

@@ -17,13 +17,14 @@ from torch import Tensor
 
 from bayesdip.gp import posterior
 from bayesdip.kernels import RBF
+from bayesdip.lab.results import Row
 from bayesdip.noise import Gaussian
 from bayesdip.operators import Mask
 from benchmarks.gp_problems import RESIDUAL, kernel_named, missing_pixels, noise_free
 from benchmarks.measurement import answer, in_own_process, peak_bytes, timed
 from benchmarks.options import Options
 from benchmarks.pictures import camera, psnr
-from benchmarks.results import Results, Row, Target, of_part
+from benchmarks.results import Results, Target, of_part
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -5,6 +5,7 @@ There is no noise. The hole is a square of half the side.
 
 from __future__ import annotations
 
+from bayesdip.lab.results import Row
 from benchmarks.gp_problems import (
     HOLE,
     Transforms,
@@ -16,7 +17,7 @@ from benchmarks.gp_problems import (
 from benchmarks.measurement import timed
 from benchmarks.options import Options
 from benchmarks.pictures import camera
-from benchmarks.results import Results, Row, Target
+from benchmarks.results import Results, Target
 
 SIDES = {"fast": 256, "balanced": 512, "best": 512}
 HOLE_SIDE = 512

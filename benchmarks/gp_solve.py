@@ -16,11 +16,12 @@ from torch import Tensor
 
 from bayesdip.gp.grid_covariance import embed
 from bayesdip.kernels.kernel import Kernel
+from bayesdip.lab.results import Row
 from benchmarks.gp_problems import RESIDUAL, Transforms, kernel_named, missing_pixels, noise_free
 from benchmarks.measurement import Clock, timed
 from benchmarks.options import Options
 from benchmarks.pictures import camera
-from benchmarks.results import Results, Row, Target
+from benchmarks.results import Results, Target
 
 AMOUNTS: dict[str, dict[str, Any]] = {
     "fast": {"repeats": 3},

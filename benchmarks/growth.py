@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from bayesdip import arch as archs
+from bayesdip.lab.results import Row
 from bayesdip.methods import pick_device
 from bayesdip.networks import precision
 from bayesdip.networks.batch import Batch
@@ -20,7 +21,7 @@ from bayesdip.networks.samplers import Psgld
 from benchmarks.gp_growth import log_log
 from benchmarks.measurement import answer, in_own_process, peak_bytes, timed_on
 from benchmarks.options import Options
-from benchmarks.results import Results, Row, of_part
+from benchmarks.results import Results, of_part
 from benchmarks.roofline import colour_energy
 
 if TYPE_CHECKING:

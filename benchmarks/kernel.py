@@ -22,8 +22,9 @@ from bayesdip.arch.covariance import Filter
 from bayesdip.arch.exact import Exact, of_stationary
 from bayesdip.arch.stationary import white
 from bayesdip.kernels.monte_carlo import autocovariance
+from bayesdip.lab.results import Row
 from benchmarks.options import Options
-from benchmarks.results import Results, Row
+from benchmarks.results import Results
 
 WIDTH = 512
 MEAN_VARIANCE = 0.2  # of the input features' own means, beside a fluctuation of variance 1

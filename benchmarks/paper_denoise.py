@@ -19,7 +19,7 @@ def run(results: Results, options: Options) -> None:
     warm_up(options.restoring)
     for pair in noisy_pairs(options.folder, options.pictures, options.crop):
         if not results.has(picture=pair.name):
-            denoise = partial(bd.denoise, pair.noisy, options.sigma, channel_axis=-1)
+            denoise = partial(bd.denoise, pair.given, options.sigma, channel_axis=-1)
             r, row = restored(denoise, options.restoring, pair.name, pair.clean)
-            results.add(row | {"noisy": psnr(pair.noisy, pair.clean), "sigma": r.sigma})
+            results.add(row | {"noisy": psnr(pair.given, pair.clean), "sigma": r.sigma})
     results.conclude(noise="clipped to 8 bits", **averages(results, "psnr", "noisy"))

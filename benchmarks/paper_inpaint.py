@@ -19,6 +19,6 @@ def run(results: Results, options: Options) -> None:
     warm_up(options.restoring)
     for pair in masked_pairs(options.folder, options.pictures, options.crop):
         if not results.has(picture=pair.name):
-            inpaint = partial(bd.inpaint, pair.clean, pair.missing)
-            results.add(restored(inpaint, options.restoring, pair.name, pair.clean, pair.missing)[1])
+            inpaint = partial(bd.inpaint, pair.clean, pair.given)
+            results.add(restored(inpaint, options.restoring, pair.name, pair.clean, pair.given)[1])
     results.conclude(known_pixels="put back", **averages(results, "psnr"))

@@ -25,10 +25,10 @@ def run(results: Results, options: Options) -> None:
     for pair in small_pairs(options.folder, FACTOR, options.pictures):
         if results.has(picture=pair.name):
             continue
-        upscale = partial(bd.upscale, pair.small, FACTOR, channel_axis=-1)
+        upscale = partial(bd.upscale, pair.given, FACTOR, channel_axis=-1)
         r, row = restored(upscale, options.restoring, pair.name, pair.clean)
         size = (pair.clean.shape[1], pair.clean.shape[0])
-        bicubic = np.asarray(Image.fromarray(pair.small).resize(size, Image.Resampling.BICUBIC))
+        bicubic = np.asarray(Image.fromarray(pair.given).resize(size, Image.Resampling.BICUBIC))
         scores = {"psnr_y": psnr_of_luma(r.mean, pair.clean), "bicubic_y": psnr_of_luma(bicubic, pair.clean)}
         results.add(row | scores)
     small_by = "Pillow's Lanczos filter"

@@ -29,13 +29,11 @@ BLURS = ((1.6, 2.0), (2.5, 5.0))
 
 @dataclass(frozen=True)
 class Pair:
-    """A clean picture and what is given in its place: noisy, made small, or which pixels are missing."""
+    """A clean picture and what is given in its place: a noisy one, a small one, or (bool) which pixels are missing."""
 
     name: str
     clean: Array
-    noisy: Array | None = None
-    missing: NDArray[np.bool_] | None = None
-    small: Array | None = None
+    given: Array
 
     @property
     def channel_axis(self) -> int | None:
@@ -45,20 +43,20 @@ class Pair:
 def noisy_pairs(data: Path, only: tuple[str, ...] = (), side: int | None = None) -> Iterator[Pair]:
     """``denoise9``: published inputs with sigma 25, clipped to 8 bits; the centre crop, where a side is given."""
     for name, clean, path in _inputs(data / "denoise9", "_noisy25", only):
-        yield Pair(name, centre(clean, side), noisy=centre(read_picture(path).pixels, side))
+        yield Pair(name, centre(clean, side), centre(read_picture(path).pixels, side))
 
 
 def masked_pairs(data: Path, only: tuple[str, ...] = (), side: int | None = None) -> Iterator[Pair]:
     """``inpaint11``: published masks, half of the pixels missing; the centre crop, where a side is given."""
     for name, clean, path in _inputs(data / "inpaint11", "_missing50", only):
-        yield Pair(name, centre(clean, side), missing=centre(read_mask(path, clean.shape[:2]), side))
+        yield Pair(name, centre(clean, side), centre(read_mask(path, clean.shape[:2]), side))
 
 
 def small_pairs(data: Path, factor: int, only: tuple[str, ...] = ()) -> Iterator[Pair]:
     """``set5``: pictures cut to whole multiples of the factor, made small by Pillow's Lanczos filter."""
     for name, clean, _ in _inputs(data / "set5", "", only):
         height, width = (n // factor * factor for n in clean.shape[:2])
-        yield Pair(name, clean[:height, :width], small=smaller(clean[:height, :width], factor))
+        yield Pair(name, clean[:height, :width], smaller(clean[:height, :width], factor))
 
 
 def smaller(picture: Array, factor: int) -> Array:
@@ -73,7 +71,7 @@ def figure6(data: Path) -> Pair:
     if not path.exists():
         raise FileError(f"{path} is not there: expected the folder that holds fig6/; give it with --data")
     with np.load(path) as stored:
-        return Pair("fig6", stored["image"], missing=stored["missing"])
+        return Pair("fig6", stored["image"], stored["missing"])
 
 
 def _inputs(folder: Path, suffix: str, only: tuple[str, ...]) -> Iterator[tuple[str, Array, Path]]:

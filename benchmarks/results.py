@@ -88,7 +88,7 @@ class Results(lab.Results):
         values = [float(row[column]) for row in self.rows if row.get(column) is not None]
         return sum(values) / len(values)
 
-    def conclude(self, targets: Sequence[Target] = (), **facts: Any) -> None:
+    def conclude(self, targets: Sequence[Target] = (), /, **facts: Any) -> None:
         """Save and log averages and the like, and which targets are met."""
         if targets:
             facts |= {"met": sum(t.met for t in targets), "missed": sum(not t.met for t in targets)}

@@ -20,6 +20,7 @@ from bayesdip.arch import Architecture
 from bayesdip.arch.layers import Convolution
 from bayesdip.arch.network import Network
 from bayesdip.arch.resampling import TransposedConvolution
+from bayesdip.lab.results import Row
 from bayesdip.methods import pick_device
 from bayesdip.networks import precision
 from bayesdip.networks.energy import Energy
@@ -30,7 +31,7 @@ from bayesdip.operators import Identity
 from bayesdip.problem import Problem
 from benchmarks.measurement import timed_on
 from benchmarks.options import Options
-from benchmarks.results import Results, Row, of_part
+from benchmarks.results import Results, of_part
 
 SIDES = {"cpu": (128, 256, 512), "cuda": (128, 256, 512, 1024)}
 # Sizes of the matrices and of the copy that say what the machine can do: far beyond its caches.

@@ -15,6 +15,7 @@ from torch import Tensor
 
 import bayesdip as bd
 from bayesdip.arch.architecture import Architecture
+from bayesdip.lab.results import Row
 from bayesdip.methods.sgld import NARROW
 from bayesdip.networks.schedule import Schedule
 from bayesdip.networks.setup import set_up
@@ -27,7 +28,7 @@ from bayesdip.progress import Progress
 from bayesdip.result import Posterior
 from benchmarks.options import Options
 from benchmarks.pictures import psnr
-from benchmarks.results import Results, Row, Target, of_part
+from benchmarks.results import Results, Target, of_part
 from benchmarks.samplers_exact import exact, exact_targets
 
 if TYPE_CHECKING:

@@ -16,6 +16,7 @@ from bayesdip.arch.combinators import Sequential
 from bayesdip.arch.layers import Conv, Layer
 from bayesdip.arch.network import GridRule
 from bayesdip.lab.methods import SAMPLERS
+from bayesdip.lab.results import Row
 from bayesdip.networks.energy import Energy
 from bayesdip.networks.ensemble import EnsembleEnergy
 from bayesdip.networks.samplers import LangevinStepper
@@ -23,7 +24,7 @@ from bayesdip.networks.weight_prior import initial_stds
 from bayesdip.noise import Gaussian
 from bayesdip.operators import Mask
 from bayesdip.problem import Problem
-from benchmarks.results import Results, Row, Target, of_part
+from benchmarks.results import Results, Target, of_part
 
 # Hidden features of the wide network, and of one to extrapolate with.
 WIDE, NARROW = 256, 128

@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 
 import bayesdip as bd
+from bayesdip.lab.results import Row
 from bayesdip.result import Restoration
 from benchmarks.measurement import timed
 from benchmarks.pictures import Array, psnr
-from benchmarks.results import Results, Row
+from benchmarks.results import Results
 
 LEVEL = 0.9
 

@@ -17,6 +17,7 @@ from torch import Tensor
 from bayesdip.arch.layers import PictureNorm
 from bayesdip.arch.networks import Decoder
 from bayesdip.errors import BayesDipError
+from bayesdip.lab.results import Row
 from bayesdip.networks.energy import Energy
 from bayesdip.networks.running_averages import Moments
 from bayesdip.networks.samplers import Psgld
@@ -25,7 +26,7 @@ from bayesdip.noise import Gaussian
 from bayesdip.operators import Mask
 from bayesdip.problem import Problem
 from benchmarks.options import Options
-from benchmarks.results import Results, Row
+from benchmarks.results import Results
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from benchmarks.results import Row, of_part
+from bayesdip.lab.results import Row
+from benchmarks.results import of_part
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -10,6 +10,7 @@ import torch
 
 import bayesdip as bd
 from bayesdip.errors import BayesDipError
+from bayesdip.lab.results import Row
 from bayesdip.methods import pick_device
 from bayesdip.networks import precision
 from bayesdip.networks.energy import Energy
@@ -17,7 +18,7 @@ from bayesdip.networks.muon import MuonStepper
 from bayesdip.networks.steppers import AdamStepper
 from benchmarks.measurement import timed_on
 from benchmarks.options import Options
-from benchmarks.results import Results, Row
+from benchmarks.results import Results
 from benchmarks.roofline import TIMED_STEPS, WARMING_STEPS, colour_energy, default_network
 
 SIDES = {"fast": (64, 256), "balanced": (64, 256, 512), "best": (64, 256, 512, 1024)}

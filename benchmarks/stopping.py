@@ -18,6 +18,7 @@ from torch import Tensor
 
 import bayesdip as bd
 from bayesdip.arch.networks import Shuffle
+from bayesdip.lab.results import Row
 from bayesdip.layout import Layout
 from bayesdip.networks.optimisers import RECIPES, Fit
 from bayesdip.networks.schedule import SCHEDULES
@@ -28,7 +29,7 @@ from bayesdip.operators import Identity
 from bayesdip.problem import Problem
 from benchmarks.options import Options
 from benchmarks.pictures import noisy_pairs, psnr
-from benchmarks.results import Results, Row
+from benchmarks.results import Results
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -83,8 +84,7 @@ def pictures(data: Path | None, seed: int, side: int = SIDE) -> Iterator[Noisy]:
         yield Noisy(name, clean, clean + SIGMA * noise)
     if data is not None:
         for pair in noisy_pairs(data, ("house",)):
-            both = (pair.clean, pair.noisy)
-            clean, noisy = (Layout.of(a, -1).to_tensor(a) / 255 for a in both if a is not None)
+            clean, noisy = (Layout.of(a, -1).to_tensor(a) / 255 for a in (pair.clean, pair.given))
             yield Noisy("house", clean[:, :side, :side], noisy[:, :side, :side])
 
 

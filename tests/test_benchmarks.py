@@ -68,7 +68,7 @@ def test_crops_are_the_centre(data):
     assert np.array_equal(centre(picture, 20), picture)
     whole, part = next(masked_pairs(data)), next(masked_pairs(data, side=16))
     assert np.array_equal(part.clean, whole.clean[4:20, 4:20])
-    assert np.array_equal(part.missing, whole.missing[4:20, 4:20])
+    assert np.array_equal(part.given, whole.given[4:20, 4:20])
 
 
 def test_every_saved_result_can_be_read_and_printed():
