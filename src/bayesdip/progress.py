@@ -113,7 +113,7 @@ class Progress:
     callback: Callback | None = None
     time_budget: float | None = None
     stop_reason: str = ""
-    started: float = field(default_factory=time.monotonic)
+    started: float = field(default_factory=lambda: time.monotonic())
     memory: int = 0
     to_user: Callable[[Tensor], Any] = lambda picture: picture
     _whole: Progress | None = None

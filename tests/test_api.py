@@ -1,4 +1,4 @@
-"""The front door: what goes in comes back restored, in its own shape, scale and type."""
+"""The public functions: what goes in comes back restored, in its own shape, scale and type."""
 
 import subprocess
 import sys
@@ -10,7 +10,15 @@ import pytest
 import bayesdip as bd
 from conftest import smooth_picture
 
-METHODS = ["gp", "map", "sgld"]
+METHODS = ["patches", "gp", "map", "sgld"]
+
+
+def small(name, arch, **options):
+    """A method by name, its network a tiny one."""
+    if name == "patches":
+        return bd.Patches()
+    kept = {key: value for key, value in options.items() if name != "map"}
+    return bd.methods.create(name, arch=arch, **kept)
 
 
 def psnr(a, b, peak=1.0):
@@ -32,7 +40,7 @@ def psnr(a, b, peak=1.0):
 )
 def test_shape_and_type_come_back(method, shape, channel_axis, quick, tiny_arch):
     image = np.random.default_rng(0).uniform(3, 9, shape).astype(np.float32)
-    r = bd.denoise(image, sigma=0.5, channel_axis=channel_axis, method=method, arch=tiny_arch, samples=3)
+    r = bd.denoise(image, sigma=0.5, channel_axis=channel_axis, method=small(method, tiny_arch, samples=3))
     assert r.mean.shape == shape and r.mean.dtype == np.float32
     assert np.isfinite(r.mean).all()
     assert r.samples.shape[1:] == shape
@@ -50,11 +58,11 @@ def test_every_type_keeps_its_scale(dtype, quick, tiny_arch):
     assert np.abs(r.mean.astype(float) - image.astype(float)).mean() < 4
 
 
-@pytest.mark.parametrize("method", ["gp", "sgld"])
+@pytest.mark.parametrize("method", ["patches", "gp", "sgld"])
 def test_the_result_follows_shift_and_scale(method, quick, tiny_arch):
     rng = np.random.default_rng(1)
     image = smooth_picture((16, 16)) + rng.normal(0, 0.1, (16, 16))
-    options = {"method": method, "arch": tiny_arch, "seed": 3, "samples": 0}
+    options = {"method": small(method, tiny_arch, samples=0), "seed": 3}
     plain = bd.denoise(image, sigma=0.1, **options)
     moved = bd.denoise(1000 + 50 * image, sigma=5.0, **options)
     assert np.allclose(moved.mean, 1000 + 50 * plain.mean, atol=0.5)
@@ -62,16 +70,16 @@ def test_the_result_follows_shift_and_scale(method, quick, tiny_arch):
 
 @pytest.mark.parametrize("method", METHODS)
 def test_a_constant_picture_stays_constant(method, quick, tiny_arch):
-    r = bd.denoise(np.full((8, 8), 7.0), method=method, arch=tiny_arch)
-    assert np.abs(r.mean - 7).max() < (0.5 if method == "gp" else 7)
+    r = bd.denoise(np.full((8, 8), 7.0), method=small(method, tiny_arch))
+    assert np.abs(r.mean - 7).max() < (0.5 if method in ("patches", "gp") else 7)
 
 
 @pytest.mark.parametrize("method", METHODS)
 def test_a_seed_repeats_a_run_to_the_bit(method, quick, tiny_arch):
     image = smooth_picture((16, 16)) + np.random.default_rng(0).normal(0, 0.1, (16, 16))
-    runs = [bd.denoise(image, 0.1, method=method, arch=tiny_arch, seed=s, samples=2) for s in (5, 5, 6)]
+    runs = [bd.denoise(image, 0.1, method=small(method, tiny_arch, samples=2), seed=s) for s in (5, 5, 6)]
     assert np.array_equal(runs[0].mean, runs[1].mean) and np.array_equal(runs[0].samples, runs[1].samples)
-    assert not np.array_equal(runs[0].samples, runs[2].samples) or method == "map"
+    assert not np.array_equal(runs[0].samples, runs[2].samples) or method in ("map", "patches")
 
 
 def test_known_pixels_come_back_unchanged_and_certain():
@@ -133,7 +141,7 @@ def test_counts_are_denoised(noise, method, quick, tiny_arch):
 
     mean = torch.from_numpy(20 + 60 * smooth_picture((24, 24)))[None]
     y = noise.sample(mean, torch.Generator().manual_seed(0))[0].numpy()
-    r = bd.denoise(y, noise=noise, method=method, arch=tiny_arch)
+    r = bd.denoise(y, noise=noise, method=small(method, tiny_arch))
     assert r.sigma is None and np.isfinite(r.mean).all()
     if method == "gp":
         assert np.mean((r.mean - mean[0].numpy()) ** 2) < 0.5 * np.mean((y - mean[0].numpy()) ** 2)
@@ -147,8 +155,7 @@ def test_sgld_denoises_and_its_fit_stays_at_the_noise():
         clean + rng.normal(0, 0.1, clean.shape),
         0.1,
         channel_axis=-1,
-        effort="fast",
-        arch=bd.arch.shuffle(scales=2, width=24),
+        method=bd.SGLD(effort="fast", arch=bd.arch.shuffle(scales=2, width=24)),
     )
     assert psnr(r.mean, clean) > 20 + 8
     late = [f for f, s in zip(r.trace["fit"], r.trace["sampling"], strict=True) if s]
@@ -161,11 +168,11 @@ def test_sgld_denoises_and_its_fit_stays_at_the_noise():
 def test_bad_arguments_are_named():
     image = np.zeros((8, 8))
     for wrong, words in [
-        ({"method": "magic"}, "gp, sgld, stack, map"),
+        ({"method": "magic"}, "auto, patches, gp, sgld, map, stack"),
         ({"effort": "lazy"}, "fast, balanced, best"),
-        ({"arch": "resnet99"}, "resnet99"),
+        ({"method": bd.SGLD(arch="resnet99")}, "resnet99"),
         ({"device": "tpu9"}, "tpu9"),
-        ({"kernel": "nothing"}, "nothing"),
+        ({"method": bd.GP(kernel="nothing")}, "nothing"),
         ({"sigma": -1.0}, "sigma"),
         ({"time_budget": -3}, "time_budget"),
         ({"seed": -1}, "seed"),
@@ -191,13 +198,14 @@ def test_work_that_cannot_fit_is_refused_before_it_starts(monkeypatch):
     from bayesdip import memory
 
     monkeypatch.setattr(memory, "available_memory", lambda device: 10_000)
-    with pytest.raises(bd.ResourceError, match="GiB are free"):
-        bd.denoise(np.zeros((64, 64)), 0.1, method="sgld")
+    for method in ("patches", "sgld"):
+        with pytest.raises(bd.ResourceError, match="GiB are free"):
+            bd.denoise(np.zeros((64, 64)), 0.1, method=method)
 
 
 def test_an_interrupted_run_gives_its_best_so_far(tiny_arch):
     image = smooth_picture((16, 16))
-    r = bd.denoise(image, 0.1, method="sgld", arch=tiny_arch, callback=lambda p: p.step >= 30)
+    r = bd.denoise(image, 0.1, method=bd.SGLD(arch=tiny_arch), callback=lambda p: p.step >= 30)
     assert r.stopped == "interrupted" and np.isfinite(r.mean).all()
 
 
@@ -230,30 +238,111 @@ def test_samples_go_to_arviz_and_xarray():
 def test_auto_kernel_says_which_and_why():
     rng = np.random.default_rng(0)
     image = smooth_picture((32, 32)) + rng.normal(0, 0.05, (32, 32))
-    r = bd.denoise(image, 0.05, method="gp", kernel="auto")
+    r = bd.denoise(image, 0.05, method=bd.GP(kernel="auto"))
     assert r.settings["kernel"] == "auto" and r.info["kernel"] and r.info["why"] and r.info["parameters"]
-    plain = bd.denoise(image, 0.05, method="gp", kernel="matern12")
+    plain = bd.denoise(image, 0.05, method=bd.GP(kernel="matern12"))
     assert psnr(r.mean, smooth_picture((32, 32))) >= psnr(plain.mean, smooth_picture((32, 32)))
 
 
 def test_every_named_kernel_restores():
     image = smooth_picture((24, 24)) + np.random.default_rng(0).normal(0, 0.1, (24, 24))
     for name in bd.kernels.names():
-        r = bd.denoise(image, 0.1, method="gp", kernel=name, samples=0)
+        r = bd.denoise(image, 0.1, method=bd.GP(kernel=name))
         assert psnr(r.mean, smooth_picture((24, 24))) > psnr(image, smooth_picture((24, 24))) + 2, name
 
 
-def test_a_picture_over_memory_is_restored_in_blocks(monkeypatch):
-    from bayesdip.methods import gp as method
+def test_a_picture_over_memory_is_restored_in_tiles(monkeypatch):
+    from bayesdip.methods import gp
 
     image = smooth_picture((96, 80))
     mask = np.random.default_rng(0).random(image.shape) < 0.5
-    whole = bd.inpaint(image, mask, method="gp", samples=0, draws=0)
-    monkeypatch.setattr(method, "BLOCK", 40)
-    monkeypatch.setattr(method, "available_memory", lambda device: 10_000)  # too little for the whole
-    blocks = bd.inpaint(image, mask, method="gp", samples=0, draws=0)
-    assert blocks.info["blocks"] == 6 and blocks.info["error_at_seams"] < 0.01
-    assert np.sqrt(np.mean((blocks.mean - whole.mean) ** 2)) < 0.01
+    whole = bd.inpaint(image, mask, method=bd.GP(draws=0))
+    monkeypatch.setattr(gp, "TILE", 40)
+    monkeypatch.setattr(gp, "MARGIN", 16)
+    monkeypatch.setattr(gp, "available_memory", lambda device: 10_000)  # too little for the whole
+    tiled = bd.inpaint(image, mask, method=bd.GP(draws=0))
+    assert tiled.info["tiles"] == 4 and tiled.info["seam_error"] < 0.01
+    assert np.sqrt(np.mean((tiled.mean - whole.mean) ** 2)) < 0.01
+
+
+@pytest.mark.parametrize(
+    ("method", "option", "owner"),
+    [
+        ("gp", "chains", "sgld"),
+        ("patches", "samples", "sgld"),
+        ("sgld", "kernel", "gp"),
+        ("gp", "stop", "map"),
+    ],
+)
+def test_an_option_that_a_method_does_not_have_names_the_one_that_has_it(method, option, owner):
+    with pytest.raises(bd.BayesDipError, match=f"{option}=.*method {method!r}.*belongs to .*{owner}"):
+        bd.methods.create(method, **{option: 3})
+
+
+def test_an_option_of_a_method_given_to_a_function_is_refused():
+    with pytest.raises(bd.BayesDipError, match=r"method=SGLD\(chains=4\)"):
+        bd.denoise(np.zeros((8, 8)), 0.1, chains=4)
+
+
+def test_samples_are_refused_by_a_method_that_has_none():
+    with pytest.raises(bd.BayesDipError, match="samples"):
+        bd.denoise(np.zeros((8, 8)), 0.1, method="patches", samples=4)
+
+
+def test_std_is_half_of_the_90_percent_interval():
+    image = smooth_picture((48, 48)) + np.random.default_rng(0).normal(0, 0.1, (48, 48))
+    r = bd.denoise(image, 0.1, method="gp")
+    low, high = r.interval(0.9)
+    np.testing.assert_allclose(high - low, 2 * 1.6449 * r.std, rtol=1e-3)
+    raw_low, raw_high = r.interval(0.9, calibrated=False)
+    np.testing.assert_allclose(raw_high - raw_low, 2 * 1.6449 * r.raw_std, rtol=1e-3)
+    assert not np.allclose(r.std, r.raw_std)
+
+
+def test_a_callback_sees_pictures_in_the_user_s_own_units(tiny_arch):
+    image = (100 + 80 * smooth_picture((16, 18), 3)).astype(np.uint8)
+    seen = []
+    bd.denoise(
+        image,
+        5,
+        channel_axis=-1,
+        method=bd.SGLD(arch=tiny_arch, steps=40),
+        callback=lambda s: seen.append(s.mean()) if s.mean else None,
+    )
+    assert seen and all(picture.shape == image.shape and picture.dtype == np.uint8 for picture in seen)
+    assert np.abs(seen[-1].astype(float) - image).mean() < 20
+
+
+def test_a_user_s_own_method_is_judged_and_calibrated_like_ours():
+    from dataclasses import dataclass
+
+    from scipy.ndimage import gaussian_filter
+
+    @dataclass(frozen=True, kw_only=True)
+    class Smooth(bd.Method):
+        width: float = 1.0
+        name = "smooth"
+        summary = "a Gaussian filter"
+
+        def fit(self, problem, progress):
+            import torch
+
+            seen = torch.where(problem.observed, problem.y, problem.y.mean())
+            mean = torch.from_numpy(np.stack([gaussian_filter(c, self.width) for c in seen.numpy()]))
+            return bd.Posterior(mean, torch.full_like(mean, 0.5))
+
+    rng = np.random.default_rng(0)
+    clean = smooth_picture((96, 96))
+    r = bd.denoise(clean + rng.normal(0, 0.1, clean.shape), 0.1, method=Smooth(width=2.0))
+    assert r.method == "smooth" and r.why.startswith("a Gaussian filter")
+    assert r.held_out is not None and r.std.mean() < 0.2 * r.raw_std.mean()
+    assert r.settings["width"] == 2.0
+
+
+def test_a_restoration_shows_itself_in_a_notebook():
+    image = (255 * smooth_picture((16, 16))).astype(np.uint8)
+    shown = bd.denoise(image, 10, method="gp")._repr_html_()
+    assert shown.count("data:image/png") == 2 and "gp" in shown
 
 
 def test_a_colour_picture_without_its_axis_is_said_to_be_a_volume():

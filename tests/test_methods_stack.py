@@ -1,4 +1,4 @@
-"""The average of the non-local process and a sampled network."""
+"""The average of patches and a sampled network."""
 
 from __future__ import annotations
 
@@ -19,9 +19,13 @@ from bayesdip.methods.stack import (
     precision_share,
     weight_of_sizes,
 )
-from bayesdip.posterior import Posterior
+from bayesdip.result import Posterior
 
 SMALL = "shuffle(scales=2, width=8, skip=4, shuffled=4)"
+
+
+def small(steps: int | None = None, samples: int = 4) -> bd.Stack:
+    return bd.Stack(sgld=bd.SGLD(arch=SMALL, steps=steps), effort="fast", samples=samples)
 
 
 @pytest.fixture
@@ -115,8 +119,8 @@ def test_a_standard_deviation_is_scaled_to_the_errors_at_hidden_pixels(truth: to
 
 def test_pixels_that_the_network_did_not_see_are_those_of_the_process() -> None:
     shape = (1, 4, 4)
-    patches = Posterior(torch.zeros(shape), torch.full(shape, 0.1), torch.empty(0, *shape), {})
-    network = Posterior(torch.ones(shape), torch.full(shape, 0.3), torch.ones(5, *shape), {})
+    patches = Posterior(torch.zeros(shape), torch.full(shape, 0.1), torch.empty(0, *shape))
+    network = Posterior(torch.ones(shape), torch.full(shape, 0.3), torch.ones(5, *shape))
     held_out = torch.zeros(4, 4, dtype=torch.bool)
     held_out[1, 2] = True
     found = average(patches, network, torch.full((4, 4), 0.25), held_out)
@@ -130,7 +134,7 @@ def test_pixels_that_the_network_did_not_see_are_those_of_the_process() -> None:
 def test_front_door_restores_better_than_the_data() -> None:
     clean = camera()[100:164, 200:264].astype(np.float32)
     y = clean + 25 * np.random.default_rng(0).standard_normal(clean.shape).astype(np.float32)
-    r = bd.denoise(y, 25.0, method="stack", arch=SMALL, effort="fast", time_budget=8.0, samples=4)
+    r = bd.denoise(y, 25.0, method=small(steps=60))
     assert np.mean((r.mean - clean) ** 2) < 0.4 * np.mean((y - clean) ** 2)
     assert r.std is not None and (r.std > 0).all()
     assert len(r.samples) > 0
@@ -140,7 +144,7 @@ def test_front_door_restores_better_than_the_data() -> None:
 def test_exact_data_are_stacked_by_parts_and_stay() -> None:
     clean = camera()[100:164, 200:264]
     missing = np.random.default_rng(0).random(clean.shape) < 0.5
-    r = bd.inpaint(clean, missing, method="stack", arch=SMALL, effort="fast", time_budget=8.0, samples=4)
+    r = bd.inpaint(clean, missing, method=small(steps=60))
     assert (r.mean[~missing] == clean[~missing]).all()
     assert 0 <= r.info["network_weight"] <= 1
 
@@ -149,8 +153,8 @@ def test_the_pixels_that_the_network_is_judged_by_are_those_of_the_held_out_erro
     """The patches' part of the mean has seen them in the end, and the calibration comes from what has not."""
     clean = camera()[100:164, 200:264].astype(np.float32)
     noisy = clean + np.random.default_rng(0).normal(0, 20, clean.shape).astype(np.float32)
-    r = bd.denoise(noisy, 20.0, method="stack", arch=SMALL, effort="fast", time_budget=8.0, samples=2)
-    alone = bd.denoise(noisy, 20.0, method="gp", kernel="nonlocal", effort="fast")
+    r = bd.denoise(noisy, 20.0, method=small(steps=60, samples=2))
+    alone = bd.denoise(noisy, 20.0, method="patches", effort="fast")
     assert r.calibration is not None and alone.calibration is not None
     places = r.calibration.held_out.places
     assert (places == alone.calibration.held_out.places).all()
@@ -162,63 +166,55 @@ def test_the_pixels_that_the_network_is_judged_by_are_those_of_the_held_out_erro
     )
 
 
-def test_the_memory_told_is_that_of_the_part_that_needs_most() -> None:
-    clean = camera()[100:164, 200:264].astype(np.float32)
-
-    def told(**options: Any) -> list[int]:
-        heard: list[bd.Snapshot] = []
-        bd.denoise(clean, 20.0, callback=lambda p: heard.append(p) or False, effort="fast", **options)
-        return [p.estimate.memory for p in heard if p.estimate is not None]
-
-    (alone,) = told(method="gp", kernel="nonlocal")
-    (both,) = told(method="stack", arch=bd.arch.skip(scales=1, width=2), samples=0)
-    assert both >= 0.9 * alone
-
-
 def test_what_it_takes_is_told_once_and_of_all_of_it() -> None:
     """Before the network begins, by a few of its steps that are thrown away; a budget is an upper bound."""
     clean = camera()[100:164, 200:264].astype(np.float32)
 
     def heard(**options: Any) -> list[bd.Snapshot]:
-        all_of_it: list[bd.Snapshot] = []
-        bd.denoise(
-            clean, 20.0, method="stack", arch=SMALL, effort="fast", samples=0,
-            callback=lambda p: all_of_it.append(p) or False, **options,
-        )  # fmt: skip
-        return all_of_it
+        found: list[bd.Snapshot] = []
 
-    run = heard(steps=60)
-    (told,) = [p for p in run if p.estimate is not None]
-    assert told.estimate is not None and told.estimate.steps == 60
-    assert all(p.phase != "warm-up" for p in run[: run.index(told)])
-    at_the_end_of_the_patches = [p for p in run if p.phase == "solve"][-1]
-    assert at_the_end_of_the_patches.remaining > 0
-    (told,) = [p for p in heard(time_budget=3.0) if p.estimate is not None]
-    assert told.estimate is not None and told.estimate.seconds <= 3.0
+        def note(snapshot: bd.Snapshot) -> None:
+            found.append(snapshot)
+
+        bd.denoise(clean, 20.0, method=small(steps=60, samples=0), callback=note, **options)
+        return found
+
+    run = heard()
+    (told,) = [s for s in run if s.estimate is not None]
+    assert told.estimate is not None and told.estimate.memory > 0
+    assert all(s.phase != "warm-up" for s in run[: run.index(told)])
+    assert [s for s in run if s.phase == "patches"][-1].remaining > 0  # the network comes after them
+    assert 0.3 < told.estimate.seconds / run[-1].elapsed < 3
+    (told,) = [s for s in heard(time_budget=3.0) if s.estimate is not None]
+    assert told.estimate is not None and told.estimate.seconds <= 3.1
 
 
 def test_stopped_at_once_it_gives_the_process_alone() -> None:
     clean = camera()[100:148, 200:248].astype(np.float32)
-    r = bd.denoise(clean, 5.0, method="stack", arch=SMALL, callback=lambda snapshot: True)
+    r = bd.denoise(clean, 5.0, method=small(), callback=lambda snapshot: True)
     assert r.stopped == "interrupted" and "network_weight" not in r.info
 
 
 def test_another_operator_is_refused_in_one_line() -> None:
     with pytest.raises(bd.BayesDipError, match="expected the identity or a mask"):
-        bd.upscale(np.random.default_rng(0).random((16, 16)), 2, method="stack", arch=SMALL)
+        bd.upscale(np.random.default_rng(0).random((16, 16)), 2, method=small())
 
 
-@pytest.mark.parametrize("stop", [35, 75])
-def test_a_network_that_has_hardly_begun_spoils_nothing(stop: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Stopped at the end of a part: where no network has come to yet, patches that saw the held-out pixels would speak for it."""
-    monkeypatch.setattr("bayesdip.networks.tiles.PIXELS", 48**2)
+@pytest.mark.parametrize("tiles", [1, 2])
+def test_a_network_that_has_hardly_begun_spoils_nothing(tiles: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Stopped at the end of a tile: where no network has come to yet, patches that saw the held-out pixels would speak for it."""
+    monkeypatch.setattr("bayesdip.methods.stack.TILE", 48)
     clean = camera()[100:196, 200:296].astype(np.float32)
     noisy = clean + np.random.default_rng(0).normal(0, 25, clean.shape).astype(np.float32)
-    alone = bd.denoise(noisy, 25.0, method="gp", kernel="nonlocal", effort="fast")
-    r = bd.denoise(
-        noisy, 25.0, method="stack", arch=SMALL, effort="fast", steps=40, samples=0,
-        callback=lambda p: p.steps == 160 and p.step >= stop,
-    )  # fmt: skip
-    assert r.stopped == "interrupted" and r.info["steps"] in (40, 80)
+    alone = bd.denoise(noisy, 25.0, method="patches", effort="fast")
+    done = 0
+
+    def ended(snapshot: bd.Snapshot) -> bool:
+        nonlocal done
+        done += snapshot.step == 40
+        return done >= tiles
+
+    r = bd.denoise(noisy, 25.0, method=small(steps=40, samples=0), callback=ended)
+    assert r.stopped == "interrupted" and r.info["steps"] == 40 * tiles
     error, least = (float(np.mean((x - clean) ** 2)) for x in (r.mean, alone.mean))
     assert error < 1.03 * least
