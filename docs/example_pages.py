@@ -35,6 +35,7 @@ def run(script: Path) -> tuple[str, dict[str, bytes]]:
 
     matplotlib.use("Agg")
     import matplotlib.pyplot as plt
+    from matplotlib.figure import Figure
 
     # Scripts define classes; pickling and dataclasses look their module up by name.
     module = type(sys)(f"example_{script.stem}")
@@ -56,10 +57,14 @@ def run(script: Path) -> tuple[str, dict[str, bytes]]:
         lines += ["```python", body, "```", ""]
         if printed.getvalue():
             lines += ["```text", printed.getvalue().rstrip(), "```", ""]
-        for number in plt.get_fignums():
+        figures = [plt.figure(number) for number in plt.get_fignums()]
+        own = module.__dict__.pop("figure", None)  # one that pyplot does not know
+        if isinstance(own, Figure) and own not in figures:
+            figures.append(own)
+        for figure in figures:
             name = f"{script.stem.replace('_', '-')}-{len(pictures) + 1}.png"
             saved = io.BytesIO()
-            plt.figure(number).savefig(saved, dpi=DPI, bbox_inches="tight")
+            figure.savefig(saved, dpi=DPI, bbox_inches="tight")
             pictures[name] = saved.getvalue()
             lines += [f"![Figure {len(pictures)}]({name})", ""]
         plt.close("all")

@@ -25,22 +25,26 @@ noisy = clean + np.random.default_rng(0).normal(scale=0.1, size=clean.shape)
 
 # %%
 def build(channels, dims):
-    """A network of four plain convolutions."""
+    """An encoder and a decoder of two halvings each."""
 
-    def block(inputs):
-        return nn.Sequential(nn.Conv2d(inputs, 32, 3, padding=1), nn.BatchNorm2d(32), nn.LeakyReLU(0.1))
+    def block(inputs, outputs, stride=1):
+        convolution = nn.Conv2d(inputs, outputs, 3, stride, padding=1)
+        return nn.Sequential(convolution, nn.BatchNorm2d(outputs), nn.LeakyReLU(0.1))
 
-    return nn.Sequential(block(32), block(32), block(32), nn.Conv2d(32, channels, 1))
+    up = nn.Upsample(scale_factor=2, mode="bilinear")
+    encoder = block(32, 32, stride=2), block(32, 64, stride=2)
+    decoder = up, block(64, 32), up, block(32, 32)
+    return nn.Sequential(*encoder, *decoder, nn.Conv2d(32, channels, 1))
 
 
-network = bd.arch.from_module(build, input_scale=1.0)
+network = bd.arch.from_module(build, multiple_of=4)
 r = bd.denoise(noisy, sigma=0.1, method=bd.SGLD(arch=network, steps=300, seed=0))
 before, after = (psnr(clean, picture, data_range=1) for picture in (noisy, r.mean))
 print(f"{before:.2f} dB before, {after:.2f} dB after")
 
 # %% [markdown]
 # Running statistics of batch norm are switched off: a deep image prior is always normalised by the current picture. A
-# network that halves its grid says so with `multiple_of=2`, and the input is padded to fit.
+# network that halves its grid twice says so with `multiple_of=4`, and the input is padded to fit.
 #
 # ## A built-in architecture
 #
