@@ -57,6 +57,9 @@ _HOME = {
 _MODULES = ("arch", "errors", "gp", "io", "kernels", "methods", "noise", "operators", "patches")
 
 __all__ = [
+    "GP",
+    "MAP",
+    "SGLD",
     "BayesDipError",
     "Blur",
     "Comparison",
@@ -67,15 +70,21 @@ __all__ = [
     "Identity",
     "Laplace",
     "Mask",
+    "Method",
     "NoResultError",
     "NonFiniteError",
+    "Patches",
     "Poisson",
     "PoissonGaussian",
+    "Posterior",
+    "Problem",
+    "Progress",
     "ResourceError",
     "Restoration",
     "ShapeError",
     "Snapshot",
     "Speckle",
+    "Stack",
     "arch",
     "compare",
     "deblur",
@@ -88,6 +97,7 @@ __all__ = [
     "inpaint",
     "io",
     "kernels",
+    "methods",
     "noise",
     "operators",
     "restore",
@@ -95,7 +105,7 @@ __all__ = [
 ]
 
 if TYPE_CHECKING:
-    from bayesdip import arch, errors, gp, io, kernels, noise, operators
+    from bayesdip import arch, errors, gp, io, kernels, methods, noise, operators
     from bayesdip.api import deblur, denoise, inpaint, restore, upscale
     from bayesdip.comparison import Comparison, compare
     from bayesdip.errors import (
@@ -106,6 +116,7 @@ if TYPE_CHECKING:
         ResourceError,
         ShapeError,
     )
+    from bayesdip.methods import GP, MAP, SGLD, Method, Patches, Stack
     from bayesdip.noise import (
         Gaussian,
         Laplace,
@@ -117,8 +128,9 @@ if TYPE_CHECKING:
         estimate_sigma,
     )
     from bayesdip.operators import Blur, Downsample, Identity, Mask
-    from bayesdip.progress import Estimate, Snapshot
-    from bayesdip.result import Restoration
+    from bayesdip.problem import Problem
+    from bayesdip.progress import Estimate, Progress, Snapshot
+    from bayesdip.result import Posterior, Restoration
 
 
 def __getattr__(name: str) -> Any:

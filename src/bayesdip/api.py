@@ -116,6 +116,10 @@ def inpaint(
     channel_axis, **options
         As in :func:`denoise`.
 
+    Returns
+    -------
+    Restoration
+
     Raises
     ------
     BayesDipError
@@ -152,6 +156,18 @@ def upscale(
         Instead of ``sigma``: another noise model.
     image, channel_axis, **options
         As in :func:`denoise`.
+
+    Returns
+    -------
+    Restoration
+        ``mean`` is the large picture.
+
+    Raises
+    ------
+    BayesDipError
+        An argument is out of its range.
+    NonFiniteError
+        The picture holds NaN or infinity.
     """
     return _restored(Inputs.upscaling(image, factor, kind, sigma, noise, channel_axis), options)
 
@@ -181,6 +197,19 @@ def deblur(
         What the blur saw beyond the border.
     image, channel_axis, **options
         As in :func:`denoise`.
+
+    Returns
+    -------
+    Restoration
+
+    Raises
+    ------
+    BayesDipError
+        An argument is out of its range, or the sum of the point spread function is not above zero.
+    ShapeError
+        The point spread function does not have the axes of the picture's grid.
+    NonFiniteError
+        The picture holds NaN or infinity.
     """
     return _restored(Inputs.deblurring(image, psf, sigma, noise, boundary, channel_axis), options)
 

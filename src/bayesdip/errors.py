@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import re
 
+__all__ = ["BayesDipError", "FileError", "NoResultError", "NonFiniteError", "ResourceError", "ShapeError"]
+
 
 class BayesDipError(ValueError):
     """Base of every error that bayesdip raises on purpose."""

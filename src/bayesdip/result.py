@@ -90,6 +90,8 @@ class Restoration:
     held_out : float or None
         Root mean squared error, in the picture's own scale, on ``held_out_count`` observed
         values that the method did not see. It contains the noise on those values.
+    held_out_count : int
+        How many values those are.
     seconds : float
         Wall time.
     stopped : str
@@ -222,7 +224,13 @@ class Restoration:
         return std
 
     def summary(self) -> dict[str, Any]:
-        """The facts of the run as plain JSON values, without the pictures."""
+        """The facts of the run, without the pictures.
+
+        Returns
+        -------
+        dict
+            Plain JSON values.
+        """
         return {
             "method": self.method,
             "why": self.why,
@@ -244,6 +252,16 @@ class Restoration:
         """Write everything into a folder: ``restoration.npz`` (arrays) and ``restoration.json``.
 
         Files of an earlier restoration in the folder are replaced, each in one go.
+
+        Parameters
+        ----------
+        folder : str or Path
+            Made if it is not there.
+
+        Returns
+        -------
+        Path
+            The folder.
         """
         from bayesdip.io import atomic_write
 
@@ -262,6 +280,14 @@ class Restoration:
     @classmethod
     def load(cls, folder: str | Path) -> Restoration:
         """Read what :meth:`save` wrote.
+
+        Parameters
+        ----------
+        folder : str or Path
+
+        Returns
+        -------
+        Restoration
 
         Raises
         ------
@@ -300,7 +326,17 @@ class Restoration:
             ) from error
 
     def to_xarray(self) -> xarray.Dataset:
-        """Mean, standard deviation and samples with named axes (needs the extra ``arviz``)."""
+        """Mean, standard deviation and samples with named axes.
+
+        Returns
+        -------
+        xarray.Dataset
+
+        Raises
+        ------
+        BayesDipError
+            xarray is not installed (the extra ``arviz``).
+        """
         try:
             import xarray
         except ImportError as error:
@@ -312,10 +348,19 @@ class Restoration:
         return xarray.Dataset(data, attrs={"settings": json.dumps(self.settings)})
 
     def to_arviz(self) -> arviz.InferenceData:
-        """The posterior samples for ArviZ, by chain and draw (needs the extra ``arviz``).
+        """The posterior samples for ArviZ, by chain and draw.
 
         A single chain is given as its two halves, which is what R-hat compares. Independent draws
         stand in one chain.
+
+        Returns
+        -------
+        arviz.InferenceData
+
+        Raises
+        ------
+        BayesDipError
+            ArviZ is not installed (the extra ``arviz``), or there are no samples.
         """
         try:
             import arviz

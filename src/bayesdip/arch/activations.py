@@ -61,7 +61,17 @@ class Activation(Layer):
 
     @abstractmethod
     def dual_of_derivative(self, covariance: Tensor, variance_u: Tensor, variance_v: Tensor) -> Tensor:
-        """``E[phi'(u) phi'(v)]``, as :meth:`dual`: the activation's rule for the tangent kernel."""
+        """``E[phi'(u) phi'(v)]``: the activation's rule for the tangent kernel.
+
+        Parameters
+        ----------
+        covariance, variance_u, variance_v : Tensor
+            As of :meth:`dual`.
+
+        Returns
+        -------
+        Tensor, shape of `covariance`
+        """
 
 
 @dataclass(frozen=True)

@@ -64,6 +64,11 @@ class Layer(ABC):
         -------
         nn.Module
             From (B, features_in, *grid) to (B, features, *grid').
+
+        Raises
+        ------
+        BayesDipError
+            The layer does not fit the number of features or of axes.
         """
 
     def features(self, features_in: int, dims: int) -> int:
@@ -77,6 +82,11 @@ class Layer(ABC):
         Returns
         -------
         int
+
+        Raises
+        ------
+        BayesDipError
+            The layer does not fit the number of features.
         """
         return features_in
 

@@ -135,17 +135,34 @@ class Comparison:
         return text.sentence(self)
 
     def table(self) -> str:
-        """The ranking in columns of text."""
+        """The ranking in columns of text.
+
+        Returns
+        -------
+        str
+            Several lines.
+        """
         return text.table(self)
 
     def figure(self) -> Figure:
-        """All restorations and a crop of each (matplotlib)."""
+        """All restorations and a crop of each.
+
+        Returns
+        -------
+        matplotlib.figure.Figure
+        """
         from bayesdip.comparison.figure import comparison_figure
 
         return comparison_figure(self)
 
     def summary(self) -> dict[str, Any]:
-        """Plain JSON values, without the pictures."""
+        """The comparison without its pictures.
+
+        Returns
+        -------
+        dict
+            Plain JSON values.
+        """
         setup = self.setup
         return {
             "task": setup.task,

@@ -157,7 +157,15 @@ class Conditioned:
     def without_held_out(self, draws: int, generator: torch.Generator | None = None) -> Posterior:
         """The posterior without the held-out entries; offset and amplitude are those of all data.
 
-        Its ``state`` is what :meth:`posterior` goes on from.
+        Parameters
+        ----------
+        draws, generator
+            As :func:`posterior` takes them.
+
+        Returns
+        -------
+        Posterior
+            Its ``state`` is what :meth:`posterior` goes on from.
         """
         assert self.held_out is not None
         low = self.model.system.to(self.solver.dtype)
@@ -188,6 +196,10 @@ class Conditioned:
             As :func:`posterior` takes them.
         before : Posterior, optional
             What :meth:`without_held_out` gave: its solution is the first guess, and its draws count.
+
+        Returns
+        -------
+        Posterior
         """
         model, system = self.model, self.model.system
         first, drawn = (None, Draws()) if before is None else before.state

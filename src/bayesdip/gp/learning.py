@@ -86,6 +86,10 @@ def learn(y: Tensor, operator: Operator, family: Family | str, noise: Noise | No
     noise : Noise, optional
         Without it, white Gaussian noise of unknown strength, the same in all channels.
 
+    Returns
+    -------
+    Learnt
+
     Raises
     ------
     BayesDipError
@@ -102,6 +106,16 @@ def choose(
     candidates: Sequence[Family | str] = tuple(FAMILIES),
 ) -> Choice:
     """Learn each of the candidates and pick the one with the largest evidence.
+
+    Parameters
+    ----------
+    y, operator, noise
+        As of :func:`learn`.
+    candidates : sequence of Family or their names
+
+    Returns
+    -------
+    Choice
 
     Raises
     ------

@@ -46,6 +46,11 @@ class Kernel(ABC):
         Returns
         -------
         Tensor, float64, of that shape
+
+        Raises
+        ------
+        BayesDipError
+            The kernel is for another number of axes.
         """
 
     @property

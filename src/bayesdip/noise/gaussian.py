@@ -94,7 +94,16 @@ class Gaussian(Noise):
         return loss
 
     def censored(self, y: Tensor) -> Tensor:
-        """Where data (C, *grid) stand at a level at which they were clipped, bool."""
+        """Where data stand at a level at which they were clipped.
+
+        Parameters
+        ----------
+        y : Tensor, shape (C, *grid)
+
+        Returns
+        -------
+        Tensor of bool, shape of `y`
+        """
         found = torch.zeros(y.shape, dtype=torch.bool, device=y.device)
         for at_level in self._at_levels(y):
             if at_level is not None:

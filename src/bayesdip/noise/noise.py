@@ -87,6 +87,13 @@ class Noise(ABC):
         -------
         Tensor, shape of `prediction`
             Differentiable in `prediction`.
+
+        Raises
+        ------
+        BayesDipError
+            The noise is zero, and exact data have no density.
+        ShapeError
+            The model has one level for each channel, and the data have another number of channels.
         """
 
     def variance(self, y: Tensor, observed: Tensor | None = None) -> Tensor:
@@ -194,7 +201,12 @@ class Noise(ABC):
         return Rescaled(self, shift, scale)
 
     def describe(self) -> str:
-        """One phrase, for summaries and reports."""
+        """What it is, in one phrase, for summaries and reports.
+
+        Returns
+        -------
+        str
+        """
         return f"{type(self).__name__} noise"
 
 
