@@ -31,7 +31,7 @@ def public() -> Iterator[tuple[str, Any, list[str]]]:
             if inspect.isclass(value):
                 yield path, value, [inspect.getdoc(owner) or "" for owner in value.__mro__[:-1]]
                 for part, member in vars(value).items():
-                    if not part.startswith("_") and isinstance(member, METHODS):
+                    if part[0] != "_" and isinstance(member, METHODS) and "<lambda>" not in repr(member):
                         overridden = [vars(owner)[part] for owner in value.__mro__ if part in vars(owner)]
                         yield (
                             f"{path}.{part}",

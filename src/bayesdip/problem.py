@@ -73,7 +73,19 @@ class Problem:
 
     @classmethod
     def from_data(cls, data: Tensor, operator: Operator, noise: Noise) -> Problem:
-        """Data in their own scale, float64 (C, *operator.output_shape), as a problem in working units."""
+        """Data in their own scale as a problem in working units.
+
+        Parameters
+        ----------
+        data : Tensor, float64, shape (C, *operator.output_shape)
+        operator : Operator
+        noise : Noise
+            In the scale of `data`.
+
+        Returns
+        -------
+        Problem
+        """
         units = working_units(data, operator)
         if not operator.is_linear:
             operator = InUnits(operator, units.scale)
@@ -111,7 +123,17 @@ class Problem:
         return replace(self, operator=self._whole_operator, _whole_operator=None)
 
     def to(self, device: str | torch.device, dtype: torch.dtype | None = None) -> Problem:
-        """The same with the data on another device, or in another precision."""
+        """The same with the data on another device, or in another precision.
+
+        Parameters
+        ----------
+        device : str or torch.device
+        dtype : torch.dtype, optional
+
+        Returns
+        -------
+        Problem
+        """
         return replace(self, y=self.y.to(device, dtype))
 
 

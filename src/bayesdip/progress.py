@@ -99,6 +99,10 @@ class Progress:
 
     Attributes
     ----------
+    stop_reason : str
+        Empty as long as the run may go on, else ``"time budget"`` or ``"interrupted"``.
+    started : float
+        When the run began, by ``time.monotonic``.
     memory : int
         Upper bound of the bytes that the run needs, told with its estimate.
     to_user : callable
@@ -140,11 +144,22 @@ class Progress:
         return None if self.time_budget is None else max(0.0, self.time_budget - self.elapsed)
 
     def budget_spent(self) -> float:
-        """Share of the time budget that is spent; 0 when there is none."""
+        """Share of the time budget that is spent.
+
+        Returns
+        -------
+        float
+            0 when there is none.
+        """
         return self.elapsed / self.time_budget if self.time_budget else 0.0
 
     def should_stop(self) -> bool:
-        """Whether the run shall end now with what it has."""
+        """Whether the run shall end now with what it has.
+
+        Returns
+        -------
+        bool
+        """
         if not self.stop_reason and self._whole is not None and self._whole.should_stop():
             self.stop_reason = self._whole.stop_reason
         if not self.stop_reason and self.budget_spent() >= 1.0:
@@ -191,7 +206,21 @@ class Progress:
         fit: float = float("nan"),
         mean: Callable[[], Tensor] | None = None,
     ) -> None:
-        """Say that a share of this part's work is done, 0 to 1, and where its picture can be had."""
+        """Say that a share of this part's work is done, and where its picture can be had.
+
+        Parameters
+        ----------
+        done : float
+            From 0 to 1.
+        phase : str
+            One of those of :class:`Snapshot`.
+        step, steps : int
+            Steps done and planned; 0 where they are not counted.
+        fit : float
+            Root mean squared residual over its expectation under the noise.
+        mean : callable, optional
+            Gives the best picture so far, (C, *grid) in working units.
+        """
         if self._work_began is None:
             self._work_began = (self.elapsed, done)  # getting ready may have cost a share of a time budget
         since, before = self._work_began
@@ -201,7 +230,16 @@ class Progress:
         self._report(done, Snapshot(phase, step, steps, self.elapsed, remaining, fit, mean=mean))
 
     def show(self, phase: str, picture: Tensor, steps: int = 0) -> None:
-        """Show a picture before the work whose pace counts has begun."""
+        """Show a picture before the work whose pace counts has begun.
+
+        Parameters
+        ----------
+        phase : str
+        picture : Tensor, shape (C, *grid)
+            In working units.
+        steps : int
+            Steps planned.
+        """
         self._report(None, Snapshot(phase, 0, steps, self.elapsed, math.nan, mean=lambda: picture))
 
     def _report(self, done: float | None, snapshot: Snapshot) -> None:
@@ -275,6 +313,10 @@ class Progress:
         """Turn the first Ctrl-C or SIGTERM into a stop at the next step; the second one ends the program as usual.
 
         Signals reach the main thread only; elsewhere (a web page's worker) this does nothing.
+
+        Yields
+        ------
+        None
         """
         if threading.current_thread() is not threading.main_thread():
             yield

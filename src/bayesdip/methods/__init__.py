@@ -65,7 +65,17 @@ def create(name: str, **options: Any) -> Method:
 
 
 def with_options(method: Method, **options: Any) -> Method:
-    """The same method with other options; None leaves one as it is.
+    """The same method with other options.
+
+    Parameters
+    ----------
+    method : Method
+    **options
+        None leaves one as it is.
+
+    Returns
+    -------
+    Method
 
     Raises
     ------
@@ -81,12 +91,34 @@ def with_options(method: Method, **options: Any) -> Method:
 
 
 def having(option: str) -> tuple[str, ...]:
-    """The names of the methods that have an option."""
+    """The names of the methods that have an option.
+
+    Parameters
+    ----------
+    option : str
+
+    Returns
+    -------
+    tuple of str
+    """
     return tuple(name for name, kind in METHODS.items() if option in {field.name for field in fields(kind)})
 
 
 def unknown_option(name: str, option: str, value: Any) -> str:
-    """What to say of an option that a method does not have."""
+    """What to say of an option that a method does not have.
+
+    Parameters
+    ----------
+    name : str
+        Of the method.
+    option : str
+    value : object
+
+    Returns
+    -------
+    str
+        It names the methods that have the option.
+    """
     owners = having(option)
     given = f"{option}={value!r} was given for method {name!r}, which has no such option"
     if not owners:

@@ -20,7 +20,13 @@ CHAINS_OF_EXACT = 2
 
 @dataclass(frozen=True)
 class Choice:
-    """A method, and one sentence on why it was chosen."""
+    """A method, and one sentence on why it was chosen.
+
+    Attributes
+    ----------
+    method : Method
+    why : str
+    """
 
     method: Method
     why: str

@@ -59,10 +59,30 @@ class Method(ABC):
         at_least("seed", self.seed, 0)
 
     def check(self, problem: Problem) -> None:  # noqa: B027
-        """Raise a BayesDipError if the method cannot do this problem; by default it does every one."""
+        """Refuse a problem that the method cannot do; by default it does every one.
+
+        Parameters
+        ----------
+        problem : Problem
+            With all its entries.
+
+        Raises
+        ------
+        BayesDipError
+            It says which method can.
+        """
 
     def resolved(self, problem: Problem) -> Self:
         """The same with every option decided that goes by the problem, the machine or another option.
+
+        Parameters
+        ----------
+        problem : Problem
+            With all its entries.
+
+        Returns
+        -------
+        Method
 
         Raises
         ------
@@ -97,6 +117,14 @@ class Method(ABC):
     def update(self, problem: Problem, posterior: Posterior, progress: Progress) -> Posterior | None:
         """Infer the picture from all entries, given what :meth:`fit` found without the held-out ones.
 
+        Parameters
+        ----------
+        problem : Problem
+            With all its entries.
+        posterior : Posterior
+            What :meth:`fit` gave; its ``state`` is what the method left there for this.
+        progress : Progress
+
         Returns
         -------
         Posterior or None
@@ -105,7 +133,13 @@ class Method(ABC):
         return None
 
     def to_dict(self) -> dict[str, Any]:
-        """The name and all options, as plain JSON values."""
+        """The name and all options.
+
+        Returns
+        -------
+        dict
+            Plain JSON values.
+        """
         return {"method": self.name} | {f.name: plain(getattr(self, f.name)) for f in fields(self)}
 
 
@@ -119,7 +153,25 @@ def plain(value: Any) -> Any:
 
 
 def one_of(name: str, value: str, allowed: tuple[str, ...]) -> str:
-    """``value`` if it is allowed; else an error that lists what is."""
+    """Check the value of an option.
+
+    Parameters
+    ----------
+    name : str
+        Of the option.
+    value : str
+    allowed : tuple of str
+
+    Returns
+    -------
+    str
+        `value`.
+
+    Raises
+    ------
+    BayesDipError
+        The value is not allowed.
+    """
     if value not in allowed:
         raise BayesDipError(f"{name} is {value!r}: expected one of {', '.join(allowed)}; choose one of these")
     return value
@@ -132,7 +184,16 @@ def at_least(name: str, value: float, least: float) -> None:
 
 
 def pick_device(name: str) -> str:
-    """``"auto"`` takes a CUDA device when there is one, else the CPU.
+    """The name of the device to compute on.
+
+    Parameters
+    ----------
+    name : str
+        ``"auto"`` takes a CUDA device when there is one, else the CPU.
+
+    Returns
+    -------
+    str
 
     Raises
     ------

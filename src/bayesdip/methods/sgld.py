@@ -105,7 +105,17 @@ class SGLD(Method):
 
     @classmethod
     def paper(cls, **options: Any) -> Self:
-        """The network and the recipe of Cheng et al. 2019, as their code runs it: 20,000 steps, hours on a CPU."""
+        """The network and the recipe of Cheng et al. 2019, as their code runs it: 20,000 steps, hours on a CPU.
+
+        Parameters
+        ----------
+        **options
+            Fields of :class:`SGLD` that differ from the recipe.
+
+        Returns
+        -------
+        SGLD
+        """
         recipe: dict[str, Any] = {
             "arch": PAPER_NETWORK,
             "sampler": ADAM_NOISE,
@@ -143,7 +153,16 @@ class SGLD(Method):
         return replace(super().resolved(problem), arch=self._network(problem, prod(problem.grid) > LARGE))
 
     def resolved_for_tiles(self, problem: Problem) -> Self:
-        """As :meth:`resolved`, for a large picture that is cut into tiles."""
+        """As :meth:`resolved`, for a large picture that is cut into tiles.
+
+        Parameters
+        ----------
+        problem : Problem
+
+        Returns
+        -------
+        SGLD
+        """
         return replace(super().resolved(problem), arch=self._network(problem, False))
 
     def _network(self, problem: Problem, large: bool) -> Architecture:
@@ -154,14 +173,32 @@ class SGLD(Method):
         return DEEP if problem.noise.is_exact else NARROW
 
     def schedule(self, problem: Problem) -> Schedule:
-        """How the steps are shared out for such data."""
+        """How the steps are shared out for such data.
+
+        Parameters
+        ----------
+        problem : Problem
+
+        Returns
+        -------
+        Schedule
+        """
         schedule = schedule_of(self.effort, self.steps, self.chains)
         if problem.noise.is_exact:
             schedule = schedule.of_exact()
         return schedule.with_refit() if self.refits(problem) else schedule
 
     def refits(self, problem: Problem) -> bool:
-        """Whether held-out pixels join in the end: exact ones. Among noise a few more say next to nothing."""
+        """Whether held-out pixels join in the end: exact ones. Among noise a few more say next to nothing.
+
+        Parameters
+        ----------
+        problem : Problem
+
+        Returns
+        -------
+        bool
+        """
         return self.refit and problem.noise.is_exact and problem.held_out is not None
 
     def fit(self, problem: Problem, progress: Progress) -> Posterior:
@@ -176,8 +213,15 @@ class SGLD(Method):
 
         Parameters
         ----------
+        problem, progress
+            As of :meth:`fit`.
+        schedule : Schedule
         initial : bool
             False where the caller has a better picture to begin with. The paper's recipe never has one.
+
+        Returns
+        -------
+        Posterior
         """
         paper = self.sampler == ADAM_NOISE
         made = self.made(problem)
@@ -238,7 +282,16 @@ class SGLD(Method):
         return None if mean is None else moved(replace(posterior, state=None), mean)
 
     def made(self, problem: Problem) -> SetUp:
-        """Fresh networks for the data."""
+        """Fresh networks for the data.
+
+        Parameters
+        ----------
+        problem : Problem
+
+        Returns
+        -------
+        SetUp
+        """
         assert isinstance(self.arch, Architecture)
         return set_up(
             problem,
