@@ -211,7 +211,7 @@ CLAIMS = (
     Claim(
         number=11,
         name="together",
-        sentence="One network can be fitted to two pictures at once, a code each, and loses less than 0.5 dB.",
+        sentence="One network can be fitted to two pictures at once, a latent input each, and loses less than 0.5 dB.",
         source=f"{CRITIC}: 'two or more images'",
         varies="how many pictures share the weights; pictures of half the side",
         measures="the highest PSNR of a fit, mean over its pictures, noise of 25/255",
