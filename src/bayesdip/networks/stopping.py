@@ -220,7 +220,7 @@ RULES: dict[str, type[Rule]] = {
 
 
 def default_rule(problem: Problem) -> str:
-    """What lost least in ``bench stopping``: ``"held-out"`` where the data carry noise and there are enough of them.
+    """What lost least in the benchmark ``stopping``: ``"held-out"`` where the data carry noise and there are enough of them.
 
     A fit of exact data is never good enough to end it.
     """
