@@ -129,7 +129,7 @@ def restored(network: Architecture, problem: Problem, clean: Tensor, seconds: fl
     energy = set_up(problem, network, seed=seed, device=method.device).energy
     on_cpu = method.device == "cpu"
     step = _processor_seconds(energy) if on_cpu else seconds_per_step(energy, method.device)
-    costs = layer_costs(energy.network, energy.code, problem.grid)
+    costs = layer_costs(energy.network, energy.latent, problem.grid)
     method = replace(method, steps=max(FEWEST_STEPS, round(seconds / step)))
     posterior = put_back_known(
         method.fit_by(problem, Progress(), method.schedule(problem), initial=False), problem

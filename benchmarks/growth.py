@@ -14,13 +14,13 @@ from bayesdip import arch as archs
 from bayesdip.lab.results import Row
 from bayesdip.methods import pick_device
 from bayesdip.networks import precision
-from bayesdip.networks.batch import Batch
 from bayesdip.networks.checkpointing import recompute
 from bayesdip.networks.muon import MuonStepper
 from bayesdip.networks.samplers import Psgld
 from benchmarks.gp_growth import log_log
 from benchmarks.measurement import answer, in_own_process, peak_bytes, timed_on
 from benchmarks.options import Options
+from benchmarks.picture_batch import Batch
 from benchmarks.results import Results, of_part
 from benchmarks.roofline import colour_energy
 

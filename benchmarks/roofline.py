@@ -71,7 +71,7 @@ class Ceilings:
     bytes: float
 
 
-def layer_costs(network: Network, code: Tensor, grid: tuple[int, ...]) -> list[LayerCost]:
+def layer_costs(network: Network, latent: Tensor, grid: tuple[int, ...]) -> list[LayerCost]:
     """The cost of every layer of the network for one training step, counted during one forward pass."""
     costs: list[LayerCost] = []
 
@@ -90,7 +90,7 @@ def layer_costs(network: Network, code: Tensor, grid: tuple[int, ...]) -> list[L
     leaves = [(name, m) for name, m in network.body.named_modules() if not list(m.children())]
     handles = [m.register_forward_hook(hook(f"{name} {type(m).__name__}")) for name, m in leaves]
     try:
-        network(code, grid)
+        network(latent, grid)
     finally:
         for handle in handles:
             handle.remove()
@@ -150,7 +150,7 @@ def roofline(results: Results, sides: tuple[int, ...], seed: int = 0) -> None:
                 ceilings[dtype] = measure_ceilings(device, dtype)
             energy = colour_energy(default_network(method, side), side, device, seed)
             precision.lower(energy.network, dtype)
-            costs = layer_costs(energy.network, energy.code, energy.problem.grid)
+            costs = layer_costs(energy.network, energy.latent, energy.problem.grid)
             bound = summed(costs, ceilings[dtype])
             taken = seconds_per_step(energy, device, by_adam=name == "paper")
             row: Row = {"part": "roofline", "side": side, "run": name, "device": device}

@@ -93,7 +93,7 @@ def wide(grid: tuple[int, ...] = (10, 10), width: int = WIDE, seed: int = 0) -> 
     if width != WIDE:
         network = arch.build(1, len(grid), width, torch.Generator().manual_seed(seed))
         target = replace(target, network=network, stds=initial_stds(network))
-    covariance = arch.exact_covariance(grid, target.code).matrix
+    covariance = arch.exact_covariance(grid, target.latent).matrix
     return _known(target, _jacobian(target), covariance, sigma)
 
 
@@ -153,8 +153,8 @@ def _pose(arch: Architecture, grid: tuple[int, ...], seed: int) -> tuple[Energy,
     """Data from the prior itself, a third of the pixels missing."""
     generator = torch.Generator().manual_seed(seed)
     network = arch.build(1, len(grid), generator=generator)
-    code = network.new_input(grid, generator)
-    covariance = arch.exact_covariance(grid, code).matrix
+    latent = network.new_input(grid, generator)
+    covariance = arch.exact_covariance(grid, latent).matrix
     sigma = SIGMA * float(covariance.diagonal().mean().sqrt())
     missing = torch.rand(grid, generator=generator) < 1 / 3
     root = torch.linalg.cholesky(covariance + 1e-8 * torch.eye(len(covariance)))
@@ -165,7 +165,7 @@ def _pose(arch: Architecture, grid: tuple[int, ...], seed: int) -> tuple[Energy,
     observed = problem.observed
     stds = initial_stds(network)
     variance = noise.variance(problem.y, observed)
-    return Energy(network, problem, code, stds, observed, variance), sigma
+    return Energy(network, problem, latent, stds, observed, variance), sigma
 
 
 def _known(target: Energy, jacobian: Tensor, covariance: Tensor, sigma: float) -> Known:

@@ -50,7 +50,7 @@ class Known:
 
     Attributes
     ----------
-    code : Tensor, shape (1, D, *)
+    latent : Tensor, shape (1, D, *)
         The input that all networks share.
     covariance : Tensor, shape (LENGTH, LENGTH)
         The prior's.
@@ -59,7 +59,7 @@ class Known:
         Of the posterior under the process.
     """
 
-    code: Tensor
+    latent: Tensor
     covariance: Tensor
     problem: Problem
     mean: Tensor
@@ -67,7 +67,7 @@ class Known:
 
     def at(self, width: int) -> Known:
         """The same data under the process of networks of that width."""
-        covariance = replace(ARCH, width=width).exact_covariance((LENGTH,), self.code).matrix
+        covariance = replace(ARCH, width=width).exact_covariance((LENGTH,), self.latent).matrix
         noise, seen = self.problem.noise, self.problem.observed[0]
         variance = noise.variance(self.problem.y)
         mean, std = dense_posterior(covariance, self.problem.y[0], seen, float(variance) ** 0.5)
@@ -109,8 +109,8 @@ def lines_of(known: Known) -> Row:
 def draw_problem(seed: int = 0) -> Known:
     """A draw of the process of 1024 features, all but without biases; `SEEN` of its samples are observed."""
     generator = torch.Generator().manual_seed(seed)
-    code = ARCH.build(1, 1, width=1, generator=generator).new_input((LENGTH,), generator)
-    covariance = ARCH.exact_covariance((LENGTH,), code).matrix
+    latent = ARCH.build(1, 1, width=1, generator=generator).new_input((LENGTH,), generator)
+    covariance = ARCH.exact_covariance((LENGTH,), latent).matrix
     sigma = NOISE * float(covariance.diagonal().mean().sqrt())
     eye = torch.eye(LENGTH, dtype=torch.float64)
     root = torch.linalg.cholesky(covariance + 1e-9 * sigma * eye)
@@ -118,7 +118,7 @@ def draw_problem(seed: int = 0) -> Known:
     y = root @ normal[0] + sigma * normal[1]
     missing = torch.rand(LENGTH, generator=generator) >= SEEN
     mean, std = dense_posterior(covariance, y, ~missing, sigma)
-    return Known(code, covariance, Problem(y[None], Mask(missing), Gaussian(sigma)), mean, std)
+    return Known(latent, covariance, Problem(y[None], Mask(missing), Gaussian(sigma)), mean, std)
 
 
 def dense_posterior(covariance: Tensor, y: Tensor, seen: Tensor, sigma: float) -> tuple[Tensor, Tensor]:
@@ -143,7 +143,7 @@ def prior(known: Known, width: int, networks: int, seed: int) -> Row:
     for index in range(networks):
         network = ARCH.build(CHANNELS, 1, width=width, generator=generator)
         with torch.no_grad():
-            outputs = network(known.code, (LENGTH,))[0].double()
+            outputs = network(known.latent, (LENGTH,))[0].double()
         halves[index % 2] += outputs.T @ outputs / (CHANNELS * networks / 2)
     variance = known.scale**2
     error = (halves[0] + halves[1]) / 2 - known.covariance
@@ -210,7 +210,7 @@ def network_problem(known: Known, width: int, generator: torch.Generator) -> Ene
     problem = replace(known.problem, y=known.problem.y.float())
     observed = problem.observed
     variance = problem.noise.variance(problem.y, observed)
-    return Energy(network, problem, known.code, initial_stds(network), observed, variance)
+    return Energy(network, problem, known.latent, initial_stds(network), observed, variance)
 
 
 def signals_figure(rows: list[Row]) -> Figure:

@@ -94,7 +94,7 @@ def test_fit_reaches_least_squares_for_a_module_that_is_linear_in_its_weights() 
     y = torch.rand(1, 12, 10, generator=seeded(3))
     seen = torch.rand(12, 10, generator=seeded(4)) < 0.6
     energy = energy_of(net, y, Mask(~seen))
-    design = energy.code[0].flatten(1).T[seen.flatten()]
+    design = energy.latent[0].flatten(1).T[seen.flatten()]
     design = torch.cat((design, torch.ones(len(design), 1)), 1).double()
     solution = torch.linalg.lstsq(design, y.flatten()[seen.flatten()].double()[:, None]).solution
     optimiser = torch.optim.LBFGS(

@@ -156,7 +156,7 @@ def test_langevin_gradients_are_those_of_the_full_posterior():
 
     target.network.double()
     for name in ("code",):
-        object.__setattr__(target, name, target.code.double())
+        object.__setattr__(target, name, target.latent.double())
     for index in (0, 2, len(start) - 2):
         direction = torch.randn(start[index].shape, generator=generator, dtype=torch.float64)
         ends = []

@@ -36,7 +36,7 @@ class Energy:
         ``f``: from an input (1, D, *grid) to a picture (1, C, *grid).
     problem : Problem
         ``y``, ``A`` and the noise, on the network's device.
-    code : Tensor, shape (1, D, *grid)
+    latent : Tensor, shape (1, D, *grid)
         The network's fixed random input ``z``.
     stds : list of float
         Prior standard deviation of each trainable tensor.
@@ -47,7 +47,7 @@ class Energy:
 
     network: Network
     problem: Problem
-    code: Tensor
+    latent: Tensor
     stds: list[float]
     observed: Tensor
     variance: Tensor
@@ -62,9 +62,9 @@ class Energy:
         problem = replace(problem, y=y, noise=noise)
         grid = problem.grid
         network = arch.build(problem.channels, len(grid), generator=generator).to(device)
-        code = network.new_input(grid, generator, device)
+        latent = network.new_input(grid, generator, device)
         observed = problem.operator.observed.to(device).expand(y.shape)
-        return cls(network, problem, code, weight_stds(network), observed, noise.variance(y, observed))
+        return cls(network, problem, latent, weight_stds(network), observed, noise.variance(y, observed))
 
     @property
     def weights(self) -> list[Tensor]:
@@ -91,11 +91,11 @@ class Energy:
 
     def picture(self, input_noise: float = 0.0, generator: torch.Generator | None = None) -> Tensor:
         """The network's picture, shape (C, *grid), its input perturbed by white noise of that size."""
-        code = self.code
+        latent = self.latent
         if input_noise > 0:
-            noise = torch.empty_like(code).normal_(generator=generator)
-            code = code.add(noise, alpha=input_noise)
-        picture: Tensor = self.network(code, self.problem.grid)[0]
+            noise = torch.empty_like(latent).normal_(generator=generator)
+            latent = latent.add(noise, alpha=input_noise)
+        picture: Tensor = self.network(latent, self.problem.grid)[0]
         return picture
 
     def negative_log_likelihood(self, picture: Tensor) -> Tensor:

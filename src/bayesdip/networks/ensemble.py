@@ -52,7 +52,7 @@ class EnsembleEnergy:
         others = [
             arch.build(problem.channels, len(problem.grid), generator=generator) for _ in range(chains - 1)
         ]
-        return cls.stack(target, [target.network, *(n.to(target.code.device) for n in others)])
+        return cls.stack(target, [target.network, *(n.to(target.latent.device) for n in others)])
 
     @classmethod
     def stack(cls, target: Energy, networks: Sequence[Network]) -> EnsembleEnergy:
@@ -82,8 +82,8 @@ class EnsembleEnergy:
         return self.target.problem
 
     @property
-    def code(self) -> Tensor:
-        return self.target.code
+    def latent(self) -> Tensor:
+        return self.target.latent
 
     @property
     def stds(self) -> list[float]:
@@ -101,22 +101,22 @@ class EnsembleEnergy:
         """The same networks, for data that this operator shows."""
         return replace(self, target=self.target.with_operator(operator))
 
-    def codes(self) -> Tensor:
+    def latents(self) -> Tensor:
         """The networks' inputs, (K, 1, D, *grid)."""
-        return self.code.expand(self.chains, *self.code.shape)
+        return self.latent.expand(self.chains, *self.latent.shape)
 
     def picture(self) -> Tensor:
         """The networks' pictures, (K, C, *grid)."""
-        return self._pictures(self.codes())
+        return self._pictures(self.latents())
 
     def evaluate(self, input_noise: float, generator: torch.Generator) -> list[Tensor]:
         """As :meth:`Energy.evaluate`, each with a leading axis of K; each input has noise of its own."""
-        codes = self.codes()
+        latents = self.latents()
         if input_noise > 0:
-            noise = codes.new_empty(codes.shape).normal_(generator=generator)
-            codes = codes.add(noise, alpha=input_noise)
-        if batched(codes.device):
-            pictures = self._pictures(codes)
+            noise = latents.new_empty(latents.shape).normal_(generator=generator)
+            latents = latents.add(noise, alpha=input_noise)
+        if batched(latents.device):
+            pictures = self._pictures(latents)
             negative_log_likelihood = self.negative_log_likelihood(pictures)
             return [
                 pictures.detach(),
@@ -125,10 +125,10 @@ class EnsembleEnergy:
             ]
 
         def alone(k: int) -> list[Tensor]:
-            weights, code = [w[k].detach().requires_grad_() for w in self.weights], codes[k]
-            if code.ndim == 4:
-                code = code.contiguous(memory_format=torch.channels_last)  # as one network alone has it
-            picture = self._picture(self.bodies[k], weights, code)
+            weights, latent = [w[k].detach().requires_grad_() for w in self.weights], latents[k]
+            if latent.ndim == 4:
+                latent = latent.contiguous(memory_format=torch.channels_last)  # as one network alone has it
+            picture = self._picture(self.bodies[k], weights, latent)
             negative_log_likelihood = self._negative_log_likelihood_of(k, picture)
             return [
                 picture.detach(),
@@ -138,19 +138,19 @@ class EnsembleEnergy:
 
         return [torch.stack(parts) for parts in zip(*on_own_cores(alone, range(self.chains)), strict=True)]
 
-    def _pictures(self, codes: Tensor) -> Tensor:
-        if batched(codes.device):
-            run = torch.func.vmap(lambda weights, code: self._picture(self.bodies[0], weights, code))
-            pictures: Tensor = run(self.weights, codes)
+    def _pictures(self, latents: Tensor) -> Tensor:
+        if batched(latents.device):
+            run = torch.func.vmap(lambda weights, latent: self._picture(self.bodies[0], weights, latent))
+            pictures: Tensor = run(self.weights, latents)
             return pictures
-        each = zip(self.bodies, zip(*self.weights, strict=True), codes, strict=True)
-        return torch.stack([self._picture(body, weights, code) for body, weights, code in each])
+        each = zip(self.bodies, zip(*self.weights, strict=True), latents, strict=True)
+        return torch.stack([self._picture(body, weights, latent) for body, weights, latent in each])
 
-    def _picture(self, body: nn.Module, weights: Sequence[Tensor], code: Tensor) -> Tensor:
+    def _picture(self, body: nn.Module, weights: Sequence[Tensor], latent: Tensor) -> Tensor:
         named = dict(zip(self.names, weights, strict=True))
-        out: Tensor = torch.func.functional_call(body, named, (code,))
+        out: Tensor = torch.func.functional_call(body, named, (latent,))
         grid = self.problem.grid
-        return crop(out, self.network.grid_rule.window(list(code.shape[2:]), grid), grid)[0]
+        return crop(out, self.network.grid_rule.window(list(latent.shape[2:]), grid), grid)[0]
 
     def _negative_log_likelihood_of(self, k: int, picture: Tensor) -> Tensor:
         """``-log p(y | A x)`` of one network's picture."""

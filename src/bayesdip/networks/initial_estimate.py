@@ -48,7 +48,7 @@ class InitialEstimate:
     def of(cls, target: Energy, given: Problem, progress: Progress, steps: int) -> InitialEstimate:
         """Infer it from the data that the network sees, and tell the progress, before the first of ``steps``."""
         picture = initial_estimate(replace(given, y=target.problem.y), progress, steps)
-        return cls(target, None if picture is None else picture.to(target.code), given)
+        return cls(target, None if picture is None else picture.to(target.latent), given)
 
     def or_better(self, own: Tensor | None) -> Tensor | None:
         """``own``, the network's average so far, where the data say that it is better.

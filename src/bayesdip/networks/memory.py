@@ -73,7 +73,7 @@ def _kept_by_input_pixel(
         recompute(network)
     rule = network.grid_rule
     side = max(PROBE_SIDE[dims], rule.smallest * rule.magnification)
-    code = network.new_input((side,) * dims, generator)
+    latent = network.new_input((side,) * dims, generator)
     kept: dict[int, int] = {}
 
     def note(tensor: Tensor) -> Tensor:
@@ -82,7 +82,7 @@ def _kept_by_input_pixel(
         return tensor
 
     with torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor):
-        picture = network(code)
+        picture = network(latent)
     del picture
     weights = sum(w.numel() * w.element_size() for w in network.parameters())
-    return sum(kept.values()) / prod(code.shape[2:]), weights
+    return sum(kept.values()) / prod(latent.shape[2:]), weights

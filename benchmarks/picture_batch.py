@@ -39,17 +39,17 @@ class Batch(EnsembleEnergy):
         ShapeError
             They differ in architecture, size, channels, or in how many values were seen.
         """
-        kinds = {(p.network.arch, p.code.shape, p.problem.y.shape, p.observations) for p in targets}
+        kinds = {(p.network.arch, p.latent.shape, p.problem.y.shape, p.observations) for p in targets}
         if len(kinds) != 1:
             raise ShapeError(
                 f"{len(targets)} targets of {len(kinds)} kinds were given: expected one architecture, one size and "
                 "as many observed pixels in each; make one batch of each kind"
             )
         stacked = EnsembleEnergy.stack(targets[0], [p.network for p in targets])
-        inputs = torch.stack([p.code for p in targets])
+        inputs = torch.stack([p.latent for p in targets])
         return cls(**vars(stacked), targets=tuple(targets), inputs=inputs)
 
-    def codes(self) -> Tensor:
+    def latents(self) -> Tensor:
         return self.inputs
 
     def _negative_log_likelihood_of(self, k: int, picture: Tensor) -> Tensor:
