@@ -166,7 +166,7 @@ def joined(traces: list[Trace]) -> Trace:
 
 def _facts(infos: list[dict[str, Any]]) -> dict[str, Any]:
     """Those of the first tile, but for what adds up."""
-    added = {
+    added: dict[str, Any] = {
         key: sum(i[key] for i in infos) for key in ("steps", "rollbacks", "iterations") if key in infos[0]
     }
     return {**infos[0], **added}

@@ -113,6 +113,7 @@ def _normal(shape: tuple[int, ...] | torch.Size, like: Tensor, generator: torch.
 
 def _root(covariance: Tensor) -> Tensor:
     """R with ``R R'`` the covariance, which may be singular."""
+    factor: Tensor
     factor, failed = torch.linalg.cholesky_ex(covariance)
     if not bool(failed.any()):
         return factor

@@ -21,6 +21,7 @@ from torch import Tensor
 
 from bayesdip.arch.networks import FIGURE6
 from bayesdip.control_variate import local_sum
+from bayesdip.gp.data_covariance import keeps_neighbours
 from bayesdip.gp.inference import posterior
 from bayesdip.noise import Noise
 from bayesdip.operators import Operator
@@ -75,8 +76,10 @@ def project(
     """
     stationary = STATIONARY.kernel(dims=len(operator.input_shape))
     observed = operator.observed.to(y.device).expand(y.shape)
-    spread = float(y[observed].max() - y[observed].min())
     picture = posterior(y, operator, stationary, noise).mean if start is None else start.to(y)
+    # Data that are no averages of the picture have a range of their own.
+    values = y[observed] if keeps_neighbours(operator) else picture
+    spread = float(values.max() - values.min())
     first = turns - turns_of(turns, good_start=start is not None)
     if not spread > 0:
         return Posterior(picture, info={"turns": 0})
