@@ -99,4 +99,4 @@ def test_the_summary_says_where_the_noise_was_clipped(tmp_path: Path, quick: Non
     command = ["denoise", str(tmp_path / "in.png"), "-o", str(tmp_path / "out.png"), "--sigma", "60"]
     told = CliRunner().invoke(app, [*command, "--method", "map", "--arch", "skip(scales=1, width=4)"])
     assert told.exit_code == 0, told.output
-    assert "sigma 60 (as given), clipped at 0 and 255" in told.output
+    assert "60 (Gaussian noise, sigma 60, clipped at 0 and 255)" in told.output

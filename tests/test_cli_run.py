@@ -67,7 +67,7 @@ def test_json_is_one_object_with_the_documented_fields(here):
 def test_the_estimated_sigma_is_told(here):
     told = told_by("denoise", "in.png", "-o", "out.png", *GP)
     assert told["sigma_estimated"] is True and told["sigma"][0] == pytest.approx(10, rel=0.5)
-    assert "(estimated)" in run("denoise", "in.png", "-o", "two.png", *GP).stdout
+    assert "(estimated: Gaussian noise" in run("denoise", "in.png", "-o", "two.png", *GP).stdout
 
 
 def test_the_summary_says_what_was_done_on_one_screen(here):
@@ -78,10 +78,11 @@ def test_the_summary_says_what_was_done_on_one_screen(here):
     assert len(lines) <= 24 and max(map(len, lines)) <= 110
     for words in (
         "20 x 24 pixels, 8-bit PNG",
-        "sigma 10 (as given)",
-        "gp",
+        "noise sigma     10 (Gaussian noise, sigma 10)",
+        "method          gp (kernel of network 'skip', effort fast)",
+        "why             the posterior of a Gaussian process, in closed form: as asked for",
         "mean std",
-        "the noise alone is 10",
+        "held-out error",
     ):
         assert words in result.stdout
     for name in ("out.png", "std.tif", "page/report.html"):
@@ -127,7 +128,7 @@ def test_resume_takes_the_same_request_from_the_folder(here, monkeypatch):
     again = told_by(*words, "-o", "again.png", "--std", "std.npy")
     assert again["resumed"] and again["seconds"] == first["seconds"]
     assert Path("again.png").read_bytes() == Path("out.png").read_bytes()
-    assert "taken from kept" in run(*words, "-o", "third.png").stdout
+    assert "taken from      kept" in run(*words, "-o", "third.png").stdout
 
 
 @pytest.mark.parametrize(

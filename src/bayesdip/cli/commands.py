@@ -9,7 +9,7 @@ import typer
 
 from bayesdip.cli.guard import OneLineGroup
 from bayesdip.cli.lab import lab
-from bayesdip.cli.options import Options, restoring
+from bayesdip.cli.options import CompareOptions, Options, with_options
 
 app = typer.Typer(
     cls=OneLineGroup,
@@ -41,7 +41,7 @@ def top(
 
 
 @app.command()
-@restoring
+@with_options
 def denoise(
     options: Options,
     sigma: Annotated[
@@ -76,7 +76,7 @@ def denoise(
 
 
 @app.command()
-@restoring
+@with_options
 def inpaint(
     options: Options,
     mask: Annotated[
@@ -98,10 +98,12 @@ def inpaint(
 
 
 @app.command()
-@restoring
+@with_options
 def upscale(
     options: Options,
-    factor: Annotated[int, typer.Option(metavar="N", help="How many times as long each side becomes.")] = 4,
+    factor: Annotated[
+        int, typer.Option(metavar="N", min=1, help="How many times as long each side becomes.")
+    ] = 4,
     kind: Annotated[
         str, typer.Option(metavar="lanczos|bicubic|area", help="How the picture was made small.")
     ] = "lanczos",
@@ -116,7 +118,7 @@ def upscale(
 
 
 @app.command()
-@restoring
+@with_options
 def deblur(
     options: Options,
     psf: Annotated[
@@ -138,48 +140,12 @@ def deblur(
 
 
 @app.command()
-def compare(
-    source: Annotated[Path, typer.Argument(metavar="IN", help="The picture to restore.")],
-    mask: Annotated[
-        Path | None, typer.Option(metavar="MASK", help="Inpainting: white is missing, as for inpaint.")
-    ] = None,
-    sigma: Annotated[
-        str, typer.Option(metavar="auto|S", help="Noise in the picture's own scale; with MASK, auto is none.")
-    ] = "auto",
-    psf: Annotated[
-        Path | None, typer.Option(metavar="PSF", help="Deblurring: the blur of one point.")
-    ] = None,
-    factor: Annotated[int | None, typer.Option(metavar="N", help="Enlarging: how many times.")] = None,
-    kind: Annotated[
-        str, typer.Option(metavar="lanczos|bicubic|area", help="For --factor: how it was made small.")
-    ] = "lanczos",
-    truth: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="The clean picture, to judge the ranking by.")
-    ] = None,
-    methods: Annotated[
-        str, typer.Option(metavar="A,B", help="Only these: names, ours, baselines. Else all that apply.")
-    ] = "",
-    effort: Annotated[str, typer.Option(metavar="fast|balanced|best", help="Of our methods.")] = "fast",
-    time_budget: Annotated[
-        float | None, typer.Option(metavar="SECONDS", help="For every single run of our methods.")
-    ] = None,
-    rounds: Annotated[int, typer.Option(metavar="N", help="At most so many splits of the data.")] = 3,
-    seed: Annotated[int, typer.Option(help="Of the splits and of our methods.")] = 0,
-    device: Annotated[str, typer.Option(metavar="auto|cpu|cuda", help="Where our methods compute.")] = "auto",
-    figure: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="All restorations with crops (.png, .svg, .pdf).")
-    ] = None,
-    report: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Write a page, the figure, and every restoration.")
-    ] = None,
-    json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of the table.")] = False,
-    force: Annotated[bool, typer.Option("--force", help="Replace files that exist.")] = False,
-) -> None:
+@with_options
+def compare(options: CompareOptions) -> None:
     """Which method is best on this picture? Ours and classical ones, ranked without a clean picture."""
     from bayesdip.cli import compare as comparing
 
-    given = {name: value for name, value in locals().items() if name != "comparing"}
-    comparing.run(comparing.Request(**given))
+    comparing.run(options)
 
 
 @app.command()

@@ -18,13 +18,15 @@ import numpy as np
 import typer
 from numpy.typing import NDArray
 
-from bayesdip import __version__, api
-from bayesdip.cli.display import watching
-from bayesdip.cli.summary import SCHEMA, WIDTH, plain, unit_of_fit
+from bayesdip import __version__
+from bayesdip.cli import verbs
+from bayesdip.cli.options import Options
+from bayesdip.cli.restoring import restore
+from bayesdip.cli.summary import SCHEMA, WIDTH, plain
 from bayesdip.errors import FileError, one_line
-from bayesdip.io import atomic_write, write_picture
+from bayesdip.io import Picture, atomic_write, write_picture
 from bayesdip.progress import clock
-from bayesdip.report import write_report
+from bayesdip.report import PAGE
 from bayesdip.result import Restoration
 
 Pixels = NDArray[np.uint8]
@@ -48,41 +50,48 @@ class Scene:
     Attributes
     ----------
     task : {"denoise", "inpaint"}
-    title, size : str
-        What it shows, and what was done to it.
+    damage : str
+        In words.
     original, damaged : array of uint8
     missing : bool array (M, N) or None
     """
 
     task: str
-    title: str
-    size: str
+    damage: str
     original: Pixels
     damaged: Pixels
     missing: NDArray[np.bool_] | None = None
 
-    @property
-    def files(self) -> dict[str, Pixels]:
-        """What is written of the scene itself."""
-        named = {"original.png": self.original, "damaged.png": self.damaged}
+    def write(self, folder: Path) -> None:
+        """Write the pictures of the scene into a folder, which is made."""
+        folder.mkdir(exist_ok=True)
+        write_picture(folder / "original.png", self.original, force=True)
+        write_picture(folder / "damaged.png", self.damaged, force=True)
         if self.missing is not None:
-            named["mask.png"] = (255 * self.missing).astype(np.uint8)
-        return named
+            write_picture(folder / "mask.png", (255 * self.missing).astype(np.uint8), force=True)
 
-    def restore(self, **options: Any) -> Restoration:
-        """Restore it; the options are those of :func:`bayesdip.denoise`."""
-        if self.missing is not None:
-            return api.inpaint(self.damaged, self.missing, **options)
-        return api.denoise(self.damaged, SIGMA, channel_axis=-1, **options)
+    def restore(self, folder: Path, method: str, time_budget: float, seed: int) -> Restoration:
+        """Restore what :meth:`write` has written as the command line does, into ``folder / method``."""
+        place, mask = folder / method, folder / "mask.png"
+        place.mkdir(exist_ok=True)
+        asked: dict[str, Any] = {"method": method, "time_budget": time_budget, "seed": seed}
+        own = ["--sigma", f"{SIGMA:g}"] if self.missing is None else ["--mask", str(mask)]
+        words = [
+            word for name, value in asked.items() for word in (f"--{name.replace('_', '-')}", str(value))
+        ]
+        source = folder / "damaged.png"
+        command = ["bayesdip", self.task, str(source), "-o", "restored.png", *own, *words]
 
-    def command(self, folder: Path, options: dict[str, Any]) -> str:
-        """The command line that does the same from the files of the demo."""
-        words = ["bayesdip", self.task, str(folder / self.task / "damaged.png"), "-o", "restored.png"]
-        mask = ["--mask", str(folder / self.task / "mask.png")]
-        words += [f"--sigma={SIGMA:g}"] if self.missing is None else mask
-        return shlex.join(
-            [*words, *(f"--{name.replace('_', '-')}={value}" for name, value in options.items())]
+        def prepare(picture: Picture) -> verbs.Work:
+            if self.missing is None:
+                return verbs.denoising(picture, verbs.NoiseChoice("gaussian", {"sigma": SIGMA}))
+            return verbs.inpainting(picture, mask, None, 0.0)
+
+        options = Options(
+            source, place / "restored.png", std=place / "std.tif", report=place, force=True, **asked
         )
+        label = f"{method} {self.task}: "
+        return restore(self.task, options, prepare, shlex.join(command), label).restoration
 
 
 @dataclass(frozen=True)
@@ -128,14 +137,12 @@ def scenes(seed: int) -> list[Scene]:
     return [
         Scene(
             "denoise",
-            "Chelsea the cat, noisy",
             f"colour, 256 x 256, noise of sigma {SIGMA:g}",
             colour,
             np.clip(np.rint(noisy), 0, 255).astype(np.uint8),
         ),
         Scene(
             "inpaint",
-            "The cameraman, half missing and scratched",
             "gray, 512 x 512, half its pixels and a scratch missing",
             gray,
             np.where(missing, 0, gray).astype(np.uint8),
@@ -196,47 +203,26 @@ def run_demo(folder: Path, *, seed: int = 0, quick: bool = False) -> Iterator[Ou
     outcomes: list[Outcome] = []
     damaged = scenes(seed)
     for scene in damaged:
-        (folder / scene.task).mkdir(exist_ok=True)
-        for name, pixels in scene.files.items():
-            write_picture(folder / scene.task / name, pixels, force=True)
+        scene.write(folder / scene.task)
     for method in AT_MOST if quick else (*AT_MOST, LAST):
         for scene in damaged:
             left = max(TOTAL - (time.monotonic() - started), 2.0)
             budget = AT_MOST.get(method) or round(LAST_SHARE[scene.task] * left, 1)
-            options = {"method": method, "time_budget": budget, "seed": seed}
-            with watching(unit_of_fit(scene.missing is not None), f"{method} {scene.task}: ") as callback:
-                found = scene.restore(**options, callback=callback)
-            outcomes.append(_written(folder, scene, options, found))
+            found = scene.restore(folder / scene.task, method, budget, seed)
+            before, after = psnr(scene.damaged, scene.original), psnr(found.mean, scene.original)
+            page = folder / scene.task / method / PAGE
+            outcomes.append(Outcome(scene, method, before, after, found, page))
             _mark(folder, outcomes)
             yield outcomes[-1]
             if found.stopped == "interrupted":
                 return
 
 
-def _written(folder: Path, scene: Scene, options: dict[str, Any], found: Restoration) -> Outcome:
-    """Write what a method made of a scene."""
+def psnr(picture: NDArray[Any], original: Pixels) -> float:
+    """Peak signal-to-noise ratio of an 8-bit picture, in dB."""
     from skimage.metrics import peak_signal_noise_ratio
 
-    place = folder / scene.task / found.method
-    place.mkdir(exist_ok=True)
-    write_picture(place / "restored.png", found.mean, force=True)
-    if found.std is not None:
-        write_picture(place / "std.tif", found.std, force=True)
-    report = write_report(
-        place,
-        scene.damaged,
-        found,
-        title=f"{scene.title}, by {found.method}",
-        task=scene.task,
-        command=scene.command(folder, options),
-        force=True,
-        missing=scene.missing,
-    )
-    before, after = (
-        float(peak_signal_noise_ratio(scene.original, picture, data_range=255))  # type: ignore[no-untyped-call]
-        for picture in (scene.damaged, found.mean)
-    )
-    return Outcome(scene, str(options["method"]), before, after, found, report)
+    return float(peak_signal_noise_ratio(original, picture, data_range=255))  # type: ignore[no-untyped-call]
 
 
 def _is_ours(folder: Path) -> bool:
@@ -277,7 +263,7 @@ def table(outcomes: list[Outcome]) -> str:
     """PSNR before and after in columns, and why each method ran."""
     lines = []
     for scene in {outcome.scene.task: outcome.scene for outcome in outcomes}.values():
-        lines += [f"{scene.task} ({scene.size})", "  method   PSNR before   after    gain      time"]
+        lines += [f"{scene.task} ({scene.damage})", "  method   PSNR before   after    gain      time"]
         own = [outcome for outcome in outcomes if outcome.scene.task == scene.task]
         lines += [
             f"  {o.restoration.method:<7}  {o.before:8.2f} dB {o.after:8.2f} {o.after - o.before:+7.2f} "

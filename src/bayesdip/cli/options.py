@@ -103,31 +103,71 @@ class Options:
         return {name: value for name in names if (value := getattr(self, name)) is not None}
 
 
-def restoring(verb: Callable[..., None]) -> Callable[..., None]:
-    """Give a verb the shared options: its parameter ``options`` becomes one option for each field.
+@dataclass(frozen=True)
+class CompareOptions:
+    """What ``bayesdip compare`` takes."""
+
+    source: Annotated[Path, typer.Argument(metavar="IN", help="The picture to restore.")]
+    mask: Annotated[
+        Path | None, typer.Option(metavar="MASK", help="Inpainting: white is missing, as for inpaint.")
+    ] = None
+    sigma: Annotated[
+        str, typer.Option(metavar="auto|S", help="Noise in the picture's own scale; with MASK, auto is none.")
+    ] = "auto"
+    psf: Annotated[Path | None, typer.Option(metavar="PSF", help="Deblurring: the blur of one point.")] = None
+    factor: Annotated[int | None, typer.Option(metavar="N", help="Enlarging: how many times.")] = None
+    kind: Annotated[
+        str, typer.Option(metavar="lanczos|bicubic|area", help="For --factor: how it was made small.")
+    ] = "lanczos"
+    truth: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="The clean picture, to judge the ranking by.")
+    ] = None
+    methods: Annotated[
+        str, typer.Option(metavar="A,B", help="Only these: names, ours, baselines. Else all that apply.")
+    ] = ""
+    effort: Annotated[str, typer.Option(metavar="fast|balanced|best", help="Of our methods.")] = "fast"
+    time_budget: Annotated[
+        float | None, typer.Option(metavar="SECONDS", help="For every single run of our methods.")
+    ] = None
+    rounds: Annotated[int, typer.Option(metavar="N", help="At most so many splits of the data.")] = 3
+    seed: Annotated[int, typer.Option(help="Of the splits and of our methods.")] = 0
+    device: Annotated[str, typer.Option(metavar="auto|cpu|cuda", help="Where our methods compute.")] = "auto"
+    figure: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="All restorations with crops (.png, .svg, .pdf).")
+    ] = None
+    report: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Write a page, the figure, and every restoration.")
+    ] = None
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of the table.")] = False
+    force: Annotated[bool, typer.Option("--force", help="Replace files that exist.")] = False
+
+
+def with_options(verb: Callable[..., None]) -> Callable[..., None]:
+    """Turn a verb's parameter ``options``, which is a dataclass, into one option for each of its fields.
 
     Typer reads a command's options from its signature, so the signature is made here.
     """
-    hints = get_type_hints(Options, include_extras=True)
-    own = [p for p in inspect.signature(verb, eval_str=True).parameters.values() if p.name != "options"]
-    parameters = {
-        f.name: inspect.Parameter(
+    signature = inspect.signature(verb, eval_str=True)
+    kind = signature.parameters["options"].annotation
+    hints = get_type_hints(kind, include_extras=True)
+    own = [p for p in signature.parameters.values() if p.name != "options"]
+    shared = [
+        inspect.Parameter(
             f.name,
             inspect.Parameter.KEYWORD_ONLY,
             default=inspect.Parameter.empty if f.default is MISSING else f.default,
             annotation=hints[f.name],
         )
-        for f in fields(Options)
-    }
+        for f in fields(kind)
+    ]
 
     @wraps(verb)
     def command(**given: Any) -> None:
-        options = Options(**{name: given.pop(name) for name in parameters})
+        options = kind(**{p.name: given.pop(p.name) for p in shared})
         verb(**given, options=options)
 
     del command.__wrapped__  # else its signature would be read instead
-    ordered = [p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in own]
-    signature = inspect.Signature([*ordered, *parameters.values()])
-    command.__signature__ = signature  # type: ignore[attr-defined]
-    command.__annotations__ = {p.name: p.annotation for p in signature.parameters.values()}
+    made = inspect.Signature([*(p.replace(kind=p.KEYWORD_ONLY) for p in own), *shared])
+    command.__signature__ = made  # type: ignore[attr-defined]
+    command.__annotations__ = {p.name: p.annotation for p in made.parameters.values()}
     return command

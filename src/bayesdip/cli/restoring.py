@@ -18,7 +18,7 @@ from bayesdip.cli.guard import TYPED
 from bayesdip.cli.method import api_options, decisive
 from bayesdip.cli.options import Options
 from bayesdip.cli.outputs import check_outputs, outputs, write_all
-from bayesdip.cli.resume import Shelf, request_of
+from bayesdip.cli.resume import SavedRun, request_of
 from bayesdip.cli.verbs import Work
 from bayesdip.memory import check_memory
 from bayesdip.result import Restoration
@@ -51,31 +51,51 @@ class Run:
 
 
 def carry_out(task: str, options: Options, prepare: Callable[[io.Picture], Work]) -> None:
-    """Run one verb from file to files; whatever can be refused is refused before the long part."""
+    """Run one verb and say what came of it."""
+    run = restore(task, options, prepare, shlex.join(["bayesdip", *TYPED.get()]))
+    typer.echo(summary.as_json(run) if options.json else summary.as_text(run))
+
+
+def restore(
+    task: str, options: Options, prepare: Callable[[io.Picture], Work], command: str, label: str = ""
+) -> Run:
+    """Run one verb from file to files; whatever can be refused is refused before the long part.
+
+    Parameters
+    ----------
+    task : {"denoise", "inpaint", "upscale", "deblur"}
+    options : Options
+    prepare : callable
+        Makes of the picture that was read what is to be done.
+    command : str
+        The command line that repeats the run, for the report.
+    label : str
+        Put before every line of the progress.
+    """
     asked = api_options(options)
     picture = io.read_picture(options.source)
     work = prepare(picture)
     check_room(work.shape, options.samples or 0)
     notes = (*picture.notes, *check_outputs(options, asked["method"], picture, work.shape))
-    shelf = None
+    saved = None
     if options.resume is not None:
         request = request_of(task, picture, work.request, decisive(asked))
-        shelf = Shelf(options.resume, request, options.force)
-    found = shelf.take() if shelf else None
+        saved = SavedRun(options.resume, request, options.force)
+    found = saved.load() if saved else None
     for note in notes:
         typer.echo(f"note: {note}", err=True)
     resumed = found is not None
     if found is None:
-        with watching(summary.unit_of_fit(work.exact)) as callback:
+        with watching(summary.unit_of_fit(work.exact), label) as callback:
             found = work.run(**asked, callback=callback)
-    files = dict(outputs(options))
+    files = outputs(options)
     if options.std is not None and found.std is None:
         files["std"] = None
         notes = (*notes, f"{options.std} is not written: the run ended before it had a standard deviation")
         typer.echo(f"note: {notes[-1]}", err=True)
     run = Run(task, options, picture, work, found, files, resumed, notes)
-    write(run, shelf)
-    typer.echo(summary.as_json(run) if options.json else summary.as_text(run))
+    write(run, None if resumed else saved, command)
+    return run
 
 
 def check_room(shape: tuple[int, ...], samples: int) -> None:
@@ -89,35 +109,30 @@ def check_room(shape: tuple[int, ...], samples: int) -> None:
     )
 
 
-def write(run: Run, shelf: Shelf | None) -> None:
-    """Write all files, the shelf first: with it, a failure of the others costs nothing but their writing."""
-    found, force = run.restoration, run.options.force
-    output, std, report = run.options.output, run.files["std"], run.options.report
+def write(run: Run, saved: SavedRun | None, command: str) -> None:
+    """Write all files, that of ``--resume`` first: with it, a failure of the others costs only their writing."""
+    found, options, std = run.restoration, run.options, run.files["std"]
     tasks: list[Callable[[], object]] = []
-    if shelf is not None and not run.resumed:
-        tasks.append(partial(shelf.keep, found))
-    tasks.append(
-        partial(io.write_picture, output, found.mean, run.picture, force=force, alpha=run.work.alpha)
-    )
+    if saved is not None:
+        tasks.append(partial(saved.save, found))
+    picture = partial(io.write_picture, options.output, found.mean, run.picture, alpha=run.work.alpha)
+    tasks.append(partial(picture, force=options.force))
     if std is not None and found.std is not None:
-        tasks.append(partial(io.write_picture, std, found.std, force=force))
-    if report is not None:
-        tasks.append(partial(write_page, run, report))
+        tasks.append(partial(io.write_picture, std, found.std, force=options.force))
+    if options.report is not None:
+        from bayesdip.report import write_report  # 20 ms that a run without a report does not need
+
+        report = partial(
+            write_report,
+            options.report,
+            run.picture.pixels,
+            found,
+            title=f"{TITLES[run.task]} {options.source.name}",
+            task=run.task,
+            command=command,
+            force=options.force,
+            like=run.picture,
+            missing=run.work.missing,
+        )
+        tasks.append(report)
     write_all(tasks)
-
-
-def write_page(run: Run, folder: Path) -> None:
-    """Write the report."""
-    from bayesdip.report import write_report  # 20 ms that a run without a report does not need
-
-    write_report(
-        folder,
-        run.picture.pixels,
-        run.restoration,
-        title=f"{TITLES[run.task]} {run.options.source.name}",
-        task=run.task,
-        command=shlex.join(["bayesdip", *TYPED.get()]),
-        force=run.options.force,
-        like=run.picture,
-        missing=run.work.missing,
-    )

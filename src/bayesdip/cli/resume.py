@@ -46,14 +46,14 @@ def request_of(task: str, picture: Picture, asked: dict[str, Any], options: dict
 
 
 @dataclass(frozen=True)
-class Shelf:
+class SavedRun:
     """The folder of ``--resume`` and what is asked of it."""
 
     folder: Path
     request: dict[str, Any]
     force: bool = False
 
-    def take(self) -> Restoration | None:
+    def load(self) -> Restoration | None:
         """The finished restoration of this very request, if the folder holds it.
 
         Raises
@@ -91,7 +91,7 @@ class Shelf:
                 "name another one, or replace it with --force"
             )
 
-    def keep(self, restoration: Restoration) -> None:
+    def save(self, restoration: Restoration) -> None:
         """Save; the request last, so that it never stands beside a result that is not its own."""
         (self.folder / REQUEST).unlink(missing_ok=True)
         restoration.save(self.folder)

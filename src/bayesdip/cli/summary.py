@@ -9,20 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 from bayesdip import __version__
 from bayesdip.errors import one_line
-from bayesdip.progress import clock
-from bayesdip.report.facts import coverage_of, details_of, diagnostics_of, mixing_of
+from bayesdip.report.facts import coverage_of, diagnostics_of, mixing_of, run_facts
 
 if TYPE_CHECKING:
     from bayesdip.cli.restoring import Run
     from bayesdip.io import Picture
 
 DONE = {"denoise": "denoised", "inpaint": "inpainted", "upscale": "upscaled", "deblur": "deblurred"}
-WHY_ENDED = {
-    "interrupted": "interrupted: this is the best result by then",
-    "time budget": "ended by the time budget",
-    "stopping rule": "ended by its stopping rule",
-    "not converged": "ended before it converged",
-}
 # The schema of the JSON object; raised when a field changes its meaning or goes away.
 SCHEMA = 2
 # Of a line, in characters.
@@ -38,26 +31,21 @@ def unit_of_fit(exact: bool) -> str:
 
 
 def as_text(run: Run) -> str:
-    """The summary on one screen."""
+    """The summary on one screen: as the report says it, and what was written where."""
     found = run.restoration
-    rows = [
-        ("picture", size_of(run.picture) + enlarged(run)),
-        ("missing", missing_of(run)),
-        ("noise", noise_of(run)),
-        ("method", method_of(run)),
-        ("why", found.why),
-        ("steps", steps_of(run)),
-        ("time", time_of(run)),
-        ("held-out error", held_out_of(run)),
-        ("uncertainty", uncertainty_of(run)),
-        ("coverage", coverage_of(found)),
-        ("chain", mixing_of(found)),
-    ]
+    rows = [("picture", size_of(run.picture) + enlarged(run)), ("missing", missing_of(run))]
+    for name, value, remark in run_facts(found):
+        estimated = "estimated: " * (name == "Noise sigma" and run.work.sigma_estimated)
+        rows.append((name.lower(), f"{value} ({estimated}{remark})"))
+    rows += [("why", found.why), ("coverage", coverage_of(found)), ("chain", mixing_of(found))]
     lines = [f"{DONE[run.task]} {one_line(run.options.source)}"]
     for name, value in rows:
         if value:
             lines += textwrap.wrap(f"  {name:<15} {value}", WIDTH, subsequent_indent=" " * 18)
-    lines += [f"  {NAMES.get(name, name):<15} {one_line(path)}" for name, path in run.files.items() if path]
+    files = {NAMES.get(name, name): path for name, path in run.files.items()}
+    if run.resumed:
+        files["taken from"] = files.pop("resume")
+    lines += [f"  {name:<15} {one_line(path)}" for name, path in files.items() if path is not None]
     return "\n".join(lines)
 
 
@@ -120,57 +108,3 @@ def missing_of(run: Run) -> str:
     if missing is None:
         return ""
     return f"{int(missing.sum())} of {missing.size} pixels ({100 * missing.mean():.1f} %)"
-
-
-def noise_of(run: Run) -> str:
-    sigma = run.restoration.sigma
-    if sigma is None:
-        return str(run.restoration.settings["noise"]) + (" (estimated)" if run.work.sigma_estimated else "")
-    if not any(sigma):
-        return "none"
-    _, clipped, levels = str(run.restoration.settings["noise"]).partition(", clipped at ")
-    source = " (estimated)" if run.work.sigma_estimated else " (as given)"
-    return f"sigma {numbers(sigma)}{source}{clipped}{levels}"
-
-
-def method_of(run: Run) -> str:
-    found = run.restoration
-    said = [found.method, details_of(found)]
-    said += [f"{name} {found.settings[name]}" for name in ("seed", "device") if name in found.settings]
-    return ", ".join(part for part in said if part)
-
-
-def steps_of(run: Run) -> str:
-    info = run.restoration.info
-    steps = info.get("steps", info.get("iterations"))
-    if steps is None:
-        return ""
-    back = info.get("rollbacks", 0)
-    return f"{steps}, {back} rolled back after a divergence" if back else str(steps)
-
-
-def time_of(run: Run) -> str:
-    said = [clock(run.restoration.seconds), WHY_ENDED.get(run.restoration.stopped, "")]
-    if run.resumed:
-        said.append(f"taken from {one_line(run.options.resume)}")
-    return ", ".join(part for part in said if part)
-
-
-def held_out_of(run: Run) -> str:
-    found = run.restoration
-    if found.held_out is None:
-        return ""
-    noise = f"; the noise alone is {numbers(found.sigma)}" if any(found.sigma or ()) else ""
-    return f"{found.held_out:.4g} rms on {found.held_out_count} values kept from the method{noise}"
-
-
-def uncertainty_of(run: Run) -> str:
-    std, count = run.restoration.std, len(run.restoration.samples)
-    if std is None:
-        return "none: this method or run has no standard deviation"
-    kind = "calibrated" if run.restoration.calibration else "not calibrated"
-    return f"mean std {float(std.mean()):.4g}, {kind}; {count} posterior sample{'s' * (count != 1)} kept"
-
-
-def numbers(values: tuple[float, ...] | None) -> str:
-    return ", ".join(f"{value:.4g}" for value in values or ())

@@ -53,8 +53,6 @@ class Work:
         What becomes of the source's transparency.
     sigma_estimated : bool
         Whether the noise level is left to the program.
-    exact : bool
-        Whether the data are taken to be free of noise.
     """
 
     run: Callable[..., Restoration]
@@ -63,7 +61,12 @@ class Work:
     missing: NDArray[np.bool_] | None = None
     alpha: Literal["keep", "opaque"] = "keep"
     sigma_estimated: bool = False
-    exact: bool = False
+
+    @property
+    def exact(self) -> bool:
+        """Whether the data are taken to be free of noise."""
+        sigma = self.request["sigma"]
+        return self.request.get("noise", "gaussian") == "gaussian" and sigma is not None and not np.any(sigma)
 
 
 @dataclass(frozen=True)
@@ -157,15 +160,6 @@ def parse_level(text: str, expected: str = "a number") -> Level:
     return level
 
 
-def check_channels(sigma: Sigma, picture: Picture) -> None:
-    """Raise unless there is one sigma, or one for each channel."""
-    if isinstance(sigma, tuple) and len(sigma) != picture.channels:
-        raise BayesDipError(
-            f"--sigma has {len(sigma)} numbers and the picture {picture.channels} channel{'s' * (picture.channels > 1)}: "
-            "give one number, or one for each channel"
-        )
-
-
 def channel_axis(picture: Picture) -> int | None:
     return -1 if picture.pixels.ndim == 3 else None
 
@@ -181,14 +175,12 @@ def denoising(picture: Picture, choice: NoiseChoice) -> Work:
     from bayesdip.api import denoise
 
     sigma = choice.facts.get("sigma") if choice.kind == "gaussian" else None
-    check_channels(sigma, picture)
     model = choice.model(picture)
     return Work(
         partial(denoise, picture.pixels, sigma, noise=model, channel_axis=channel_axis(picture)),
         picture.pixels.shape,
         {"noise": choice.kind, "sigma": None, **choice.facts},
         sigma_estimated=choice.is_estimated,
-        exact=model is None and _is_zero(sigma),
     )
 
 
@@ -196,9 +188,6 @@ def inpainting(picture: Picture, mask_file: Path | None, missing: str | None, si
     """``bayesdip inpaint``: white in the mask, and where the picture is transparent."""
     from bayesdip.api import inpaint
 
-    check_channels(sigma, picture)
-    if missing not in (None, "nan"):
-        raise BayesDipError(f"missing is {missing!r}: expected nan, or leave --missing out")
     transparent = np.zeros(picture.grid, bool) if picture.alpha is None else picture.alpha == 0
     gone = transparent
     if mask_file is not None:
@@ -222,7 +211,6 @@ def inpainting(picture: Picture, mask_file: Path | None, missing: str | None, si
         {"mask": fingerprint(gone), "missing": missing, "sigma": sigma},
         missing=shown,
         alpha="opaque" if transparent.any() else "keep",
-        exact=_is_zero(sigma),
     )
 
 
@@ -230,15 +218,11 @@ def upscaling(picture: Picture, factor: int, kind: str, sigma: Level) -> Work:
     """``bayesdip upscale``."""
     from bayesdip.api import upscale
 
-    check_channels(sigma, picture)
-    if factor < 1:
-        raise BayesDipError(f"--factor is {factor}: expected a whole number of at least 1, such as 4")
     grid = tuple(n * factor for n in picture.grid)
     return Work(
         partial(upscale, picture.pixels, factor, kind=kind, sigma=sigma, channel_axis=channel_axis(picture)),
         grid + picture.pixels.shape[2:],
         {"factor": factor, "kind": kind, "sigma": sigma},
-        exact=_is_zero(sigma),
     )
 
 
@@ -246,7 +230,6 @@ def deblurring(picture: Picture, psf_file: Path, sigma: Sigma, boundary: str) ->
     """``bayesdip deblur``."""
     from bayesdip.api import deblur
 
-    check_channels(sigma, picture)
     psf = read_psf(psf_file)
     return Work(
         partial(
@@ -255,9 +238,4 @@ def deblurring(picture: Picture, psf_file: Path, sigma: Sigma, boundary: str) ->
         picture.pixels.shape,
         {"psf": fingerprint(psf), "sigma": sigma, "boundary": boundary},
         sigma_estimated=sigma is None,
-        exact=_is_zero(sigma),
     )
-
-
-def _is_zero(sigma: Sigma) -> bool:
-    return sigma is not None and not np.any(sigma)

@@ -80,7 +80,7 @@ def diagnostics_of(restoration: Restoration) -> dict[str, Any] | None:
     return None if found is None else found.summary()
 
 
-def facts_of(restoration: Restoration) -> list[Fact]:
+def run_facts(restoration: Restoration) -> list[Fact]:
     """Return name, value and remark of what matters most about a run: noise, method, time, errors."""
     r = restoration
     noise = ", ".join(f"{s:.4g}" for s in r.sigma or ())
@@ -98,6 +98,12 @@ def facts_of(restoration: Restoration) -> list[Fact]:
         kind = "calibrated" if r.calibration else "not calibrated"
         remark = f"of the noise-free picture, in its own scale; {kind}"
         found.append(("Mean std", f"{float(r.std.mean()):.4g}", remark))
+    return found
+
+
+def facts_of(restoration: Restoration) -> list[Fact]:
+    """Return the same and, where it is known, the coverage of 90% intervals."""
+    found, r = run_facts(restoration), restoration
     if r.calibration is not None:
         error, before = r.calibration.coverage_error, r.calibration.coverage_uncalibrated
         remark = f"+- {100 * error:.1f} % of held-out values; {100 * before:.1f} % uncalibrated"
