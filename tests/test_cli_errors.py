@@ -96,7 +96,7 @@ BAD = {
     "gain without counts": (["denoise", "good.png", "--gain", "2"], "--gain"),
     "gain of zero": (["denoise", "good.png", "--noise", "poisson", "--gain", "0"], "gain is 0"),
     "sigma with poisson": (["denoise", "good.png", "--noise", "poisson", "--sigma", "3"], "poisson-gaussian"),
-    "factor 0": (["upscale", "good.png", "--factor", "0"], "x>=1"),
+    "factor 0": (["upscale", "good.png", "--factor", "0"], "--factor"),
     "factor 2.5": (["upscale", "good.png", "--factor", "2.5"], "--factor"),
     "unknown kind": (["upscale", "good.png", "--kind", "magic"], "kind is 'magic'"),
     "black psf": (["deblur", "good.png", "--psf", "black_psf.png"], "sums to 0"),
