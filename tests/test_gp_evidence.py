@@ -11,7 +11,7 @@ from torch import Tensor
 from bayesdip.errors import BayesDipError
 from bayesdip.gp import choose, learn, posterior
 from bayesdip.gp.dense import dense_covariance
-from bayesdip.gp.evidence import LocalEvidence, WhittleEvidence, lanczos_evidence
+from bayesdip.gp.evidence import VecchiaEvidence, WhittleEvidence, lanczos_evidence
 from bayesdip.gp.grid_covariance import embed
 from bayesdip.gp.model import Model, build
 from bayesdip.kernels import Kernel, Matern12, Matern32, RationalQuadratic
@@ -63,11 +63,11 @@ def dense_evidence(y: Tensor, operator: Operator, kernel: Kernel, ratio: float, 
 
 
 @pytest.mark.parametrize("sigma", [0.0, 0.1])
-def test_local_evidence_with_all_predecessors_is_the_dense_one(sigma: float) -> None:
+def test_vecchia_evidence_whose_sets_hold_all_pixels_before_is_the_dense_one(sigma: float) -> None:
     operator = Mask(random_mask(7, 8))
     y = drawn(Matern32(2.0), (7, 8)) + sigma * torch.randn(1, 7, 8, generator=seeded(), dtype=torch.float64)
     model = modelled(y, operator, Matern32(2.0), sigma, 0.04 if sigma else None)
-    found = LocalEvidence(model, neighbours=100)(
+    found = VecchiaEvidence(model, set_size=100)(
         Matern32(2.0).quadrant((7, 8)), model.system.noise, model.scale
     )
     ratio = sigma**2 / 0.04 if sigma else 1e-5
@@ -76,11 +76,11 @@ def test_local_evidence_with_all_predecessors_is_the_dense_one(sigma: float) -> 
 
 
 @pytest.mark.parametrize("kernel", [Matern12(6.0), Matern32(2.0), RationalQuadratic(1.5, 0.3)], ids=repr)
-def test_local_evidence_is_close_to_the_dense_one(kernel: Kernel) -> None:
+def test_vecchia_evidence_is_close_to_the_dense_one(kernel: Kernel) -> None:
     operator = Mask(random_mask(30, 30))
     y = drawn(Matern32(2.0), (30, 30))
     model = modelled(y, operator, kernel, 0.0, None)
-    found = LocalEvidence(model)(kernel.quadrant((30, 30)), model.system.noise, model.scale)
+    found = VecchiaEvidence(model)(kernel.quadrant((30, 30)), model.system.noise, model.scale)
     assert found.per_entry == pytest.approx(dense_evidence(y, operator, kernel, 1e-5, None), abs=0.02)
 
 
@@ -186,7 +186,7 @@ def test_a_learnt_kernel_goes_straight_into_the_posterior() -> None:
     assert float(error) < 1.03 * float(best)
 
 
-def test_unknown_and_missing_families_are_told() -> None:
+def test_unknown_and_missing_families_are_refused() -> None:
     y = torch.zeros(1, 8, 8)
     with pytest.raises(BayesDipError, match="matern32"):
         learn(y, Identity((8, 8)), "matern9")

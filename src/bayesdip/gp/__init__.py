@@ -9,7 +9,8 @@
 
 from __future__ import annotations
 
-from bayesdip.gp.inference import Conditioned, condition, posterior
+from bayesdip.gp.conditioned import Conditioned, condition
+from bayesdip.gp.inference import posterior
 from bayesdip.gp.learning import Choice, Learnt, choose, learn
 
 __all__ = ["Choice", "Conditioned", "Learnt", "choose", "condition", "learn", "posterior"]

@@ -3,42 +3,44 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import replace
 
 import torch
 from torch import Tensor
 
-from bayesdip.gp.data_covariance import keeps_neighbours
-from bayesdip.gp.evidence import LocalEvidence, WhittleEvidence
+from bayesdip.gp.data_covariance import is_nearly_stationary
+from bayesdip.gp.evidence import VecchiaEvidence, WhittleEvidence
 from bayesdip.gp.model import Model, jitter_for
 from bayesdip.gp.preconditioners import output_table
 from bayesdip.kernels.kernel import Kernel
 
-# How far the amplitude may be from its first guess, and how many values are tried.
-LEAST, MOST, TRIALS = 0.01, 100.0, 13
+# Factors of the first guess that are tried: the smallest, the largest, and how many at equal ratios.
+LEAST_FACTOR, MOST_FACTOR, FACTORS = 0.01, 100.0, 13
+# Pixels whose densities stand for all.
 TARGETS = 3000
-# Pixels on which it is estimated: more add nothing but time.
-LARGEST = 2**20
+# Pixels on which scales and kernels are estimated: more add nothing but time.
+LARGEST_PART = 2**20
 
 
 def rescaled(model: Model, kernel: Kernel, *, constant: bool) -> Model:
     """The model with the scale of each noisy row at its most likely value.
 
-    The variance of the data, from which the first guess comes, is that of all structures together. What
-    counts beside noise is the variance at the scales that the kernel describes.
+    The first guess comes from the variance of the data, that of structures of every size. Beside noise, the
+    variance at the lengths that the kernel describes is what matters.
     """
     noisy = ~model.noise_free
     if (
         not bool(noisy.any())
-        or model.system.mixing is not None
-        or not keeps_neighbours(model.system.operator)
+        or model.system.coregionalisation is not None
+        or not is_nearly_stationary(model.system.operator)
     ):
         return model
     limit = 0.0 if constant else kernel.limit
     part = _cropped(model) if model.system.operator is None else model
-    evidence: LocalEvidence | WhittleEvidence
+    evidence: VecchiaEvidence | WhittleEvidence
     if model.system.operator is None:
-        evidence = LocalEvidence(part, targets=TARGETS)
+        evidence = VecchiaEvidence(part, targets=TARGETS)
         table = kernel.quadrant(evidence.extent) - limit
     else:
         evidence = WhittleEvidence(part)
@@ -53,10 +55,10 @@ def rescaled(model: Model, kernel: Kernel, *, constant: bool) -> Model:
 
 
 def row_factors(
-    evidence: LocalEvidence | WhittleEvidence, table: Tensor, noise: Tensor, scale: Tensor, jitter: float
+    evidence: VecchiaEvidence | WhittleEvidence, table: Tensor, noise: Tensor, scale: Tensor, jitter: float
 ) -> Tensor:
-    """By what to multiply the scale of each row for the largest evidence, (R,)."""
-    steps = torch.linspace(math.log(LEAST), math.log(MOST), TRIALS, dtype=torch.float64)
+    """The factor of the scale of each row that gives the largest evidence, (R,)."""
+    steps = torch.linspace(math.log(LEAST_FACTOR), math.log(MOST_FACTOR), FACTORS, dtype=torch.float64)
     trials = [evidence(table, (noise / f).clamp(min=jitter), scale * f).rows for f in steps.exp().tolist()]
     density = torch.tensor(trials, dtype=torch.float64).nan_to_num(-torch.inf)
     peaks: Tensor = torch.stack([_peak(steps, row) for row in density.T])
@@ -78,13 +80,17 @@ def _peak(at: Tensor, values: Tensor) -> Tensor:
 
 def _cropped(model: Model) -> Model:
     """The middle of a large picture of pixels."""
-    shape = model.data.shape[2:]
-    side = max(1, int(LARGEST ** (1 / max(1, sum(n > 1 for n in shape)))))
     noise, seen, data = model.system.noise, model.system.seen, model.data
-    for axis, n in enumerate(shape, start=2):
-        begin, length = (n - min(n, side)) // 2, min(n, side)
+    for axis, part in enumerate(central_part(model.data.shape[2:]), start=2):
+        begin, length = part.start, part.stop - part.start
         data, seen = data.narrow(axis, begin, length), seen.narrow(axis, begin, length)
         noise = noise if noise.shape[axis] == 1 else noise.narrow(axis, begin, length)
     if not bool(seen.flatten(1).any(1).all()):
         return model
     return replace(model, data=data, system=replace(model.system, noise=noise, seen=seen, _low={}))
+
+
+def central_part(shape: Sequence[int]) -> tuple[slice, ...]:
+    """The middle of a grid, of at most `LARGEST_PART` pixels."""
+    side = max(1, int(LARGEST_PART ** (1 / max(1, sum(n > 1 for n in shape)))))
+    return tuple(slice((n - min(n, side)) // 2, (n - min(n, side)) // 2 + min(n, side)) for n in shape)

@@ -1,4 +1,4 @@
-"""How many predecessors a local inverse needs, found by trying on a part of the picture."""
+"""The size of the conditioning sets of a Vecchia factor, found by trying on a part of the picture."""
 
 from __future__ import annotations
 
@@ -10,58 +10,65 @@ from torch import Tensor
 from bayesdip.gp.conjugate_gradients import conjugate_gradients
 from bayesdip.gp.data_covariance import DataCovariance
 from bayesdip.gp.grid_covariance import embed
-from bayesdip.gp.vecchia import local_inverse
+from bayesdip.gp.vecchia import vecchia_factor
 from bayesdip.kernels.kernel import Tabulated
 
-# Numbers of predecessors, and with how many iterations on the part each is good enough: a picture of
-# 512x512 takes up to three times as many. More predecessors cost time and memory before the first iteration.
+# Sizes of conditioning sets, and with how many iterations on the part each is good enough: a picture of
+# 512x512 takes up to three times as many. Larger sets cost time and memory before the first iteration.
 CANDIDATES = {8: 18, 12: 16, 16: 15, 25: 40, 32: 60}
-MOST = 48
-# Small pictures are not worth the trial.
-SMALL, FOR_SMALL = 10_000, 25
-# Observed entries of the part.
-ENTRIES = 2500
-TOLERANCE = 1e-3
+LARGEST_SET = 48
+# Up to so many observed entries, the trial takes as long as the solve: a set of this size serves.
+FEW_ENTRIES, SET_OF_FEW = 10_000, 25
+# Observed entries of the part, and the relative residual of its solve.
+TRIAL_ENTRIES, TRIAL_TOLERANCE = 2500, 1e-3
 
 
-def enough_neighbours(seen: Tensor, table: Tensor, noise: Tensor, mixing: Tensor | None = None) -> int:
-    """The fewest predecessors with which data from the prior are solved for in few iterations.
+def conditioning_set_size(
+    seen: Tensor, table: Tensor, noise: Tensor, coregionalisation: Tensor | None = None
+) -> int:
+    """The smallest set with which data drawn from the prior are solved for in few iterations.
 
     For few entries a fixed number: a trial would take as long as the solve.
 
     Parameters
     ----------
-    seen, table, noise, mixing
-        As `local_inverse` takes them.
+    seen, table, noise, coregionalisation
+        As `vecchia_factor` takes them.
+
+    Returns
+    -------
+    int
     """
-    if int(seen.sum()) < SMALL:
-        return FOR_SMALL
+    if int(seen.sum()) < FEW_ENTRIES:
+        return SET_OF_FEW
     part, noise = representative(seen.cpu(), noise.to("cpu", torch.float64))
     table = table.cpu()
     grid = embed(Tabulated(table), part.shape[1:])
-    mixing = None if mixing is None else mixing.to("cpu", torch.float64)
+    coregionalisation = None if coregionalisation is None else coregionalisation.to("cpu", torch.float64)
     marks = part[None]
-    system = DataCovariance(grid, None, marks, noise[None], torch.zeros(1, dtype=torch.long), mixing)
+    system = DataCovariance(
+        grid, None, marks, noise[None], torch.zeros(1, dtype=torch.long), coregionalisation
+    )
     rows = torch.arange(1)
     generator = torch.Generator().manual_seed(0)
     e = noise.sqrt() * torch.randn(marks.shape, generator=generator, dtype=torch.float64)
     b = (system.draw(generator) + e) * marks
     for count, most in CANDIDATES.items():
-        inverse = local_inverse(part, table, noise, count, b, mixing)
+        factor = vecchia_factor(part, table, noise, count, b, coregionalisation)
         found = conjugate_gradients(
             lambda v, active: system.apply(v, rows),
             b,
-            precondition=lambda v, active, inverse=inverse: inverse.apply(v.flatten(1)).reshape(v.shape),  # type: ignore[misc]
-            tol=TOLERANCE,
+            precondition=lambda v, active, factor=factor: factor.solve(v.flatten(1)).reshape(v.shape),  # type: ignore[misc]
+            tol=TRIAL_TOLERANCE,
             max_iterations=most,
         )
         if found.converged:
             return count
-    return MOST
+    return LARGEST_SET
 
 
 def representative(seen: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
-    """The part of about `ENTRIES` entries in which the share of observed ones is nearest to the usual.
+    """The part of about `TRIAL_ENTRIES` entries in which the share of observed ones is nearest to the mean.
 
     Parameters
     ----------
@@ -75,12 +82,12 @@ def representative(seen: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
     shape = seen.shape[1:]
     axes = max(1, sum(n > 1 for n in shape))
     share = int(seen.sum()) / seen.numel()
-    side = max(1, round((ENTRIES / len(seen) / share) ** (1 / axes)))
+    side = max(1, round((TRIAL_ENTRIES / len(seen) / share) ** (1 / axes)))
     corners = list(product(*(range(0, max(1, n - side + 1), side) for n in shape)))
     parts = [(slice(None), *(slice(c, c + side) for c in corner)) for corner in corners]
     shares = torch.tensor([int(seen[part].sum()) / seen[part].numel() for part in parts])
-    usual = shares[shares > 0].mean() if bool((shares > 0).any()) else shares.mean()
-    best = parts[int((shares - usual).abs().argmin())]
+    mean_share = shares[shares > 0].mean() if bool((shares > 0).any()) else shares.mean()
+    best = parts[int((shares - mean_share).abs().argmin())]
     return seen[best], noise[
         tuple(s if n > 1 else slice(None) for s, n in zip(best, noise.shape, strict=True))
     ]

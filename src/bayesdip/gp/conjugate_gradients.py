@@ -14,7 +14,7 @@ Stop = Callable[[int, float], "bool | None"]
 LinearMap = Callable[[Tensor, Tensor], Tensor]
 """``(v, active) -> M v``: v has shape (R, ...), and ``active`` (R,) says which right-hand sides those are."""
 
-# Below this share of the right-hand side a run loses the true residual to rounding.
+# Least relative residual that rounding allows in each precision.
 FLOOR = {torch.float32: 1e-4, torch.float64: 1e-13}
 
 
@@ -54,9 +54,9 @@ def conjugate_gradients(
 ) -> Solution:
     """Solve ``A x = b`` for a symmetric positive definite A, each right-hand side by itself.
 
-    Right-hand sides that have converged leave the batch, so they cost nothing any more. A stop by
-    the progress or by Ctrl-C gives the present x: conjugate gradients come closer to the
-    solution (in the norm of A) with every step, so the last x is the best.
+    Preconditioned conjugate gradients (Hestenes and Stiefel 1952). Right-hand sides that have converged leave the
+    batch and cost nothing any more. A stop by `stop` or by Ctrl-C gives the present x: conjugate gradients come closer
+    to the solution (in the norm of A) with every step, so the last x is the best.
 
     Parameters
     ----------
@@ -65,10 +65,17 @@ def conjugate_gradients(
     b : Tensor, shape (R, ...)
     tol : float
         Stop when ``|b - A x| <= tol |b|``.
+    max_iterations : int
+    stop : callable, optional
+        ``(iteration, residual) -> bool``, asked after every iteration; True stops.
     start : Tensor, optional
         A first guess, shape of `b`.
     overwrite_b : bool
-        Whether `b` may be used up.
+        Whether `b` may be overwritten.
+
+    Returns
+    -------
+    Solution
     """
     every = torch.arange(b.shape[0], device=b.device)
     scale = _norms(b)
@@ -164,7 +171,7 @@ def refined(
         before, residual = residual, float(relative.max())
         if residual <= tol:
             return Solution(_or_zero(x, b), iterations, residual, True, "converged")
-        # Not less than half also when it is no number any more.
+        # The comparison is false for NaN too.
         stalled = iterations > 0 and not residual <= 0.5 * before
         if stopped in ("stopped", "interrupt") or stalled or iterations >= max_iterations:
             return Solution(_or_zero(x, b), iterations, residual, False, stopped)
@@ -196,7 +203,7 @@ def refined(
 
 
 def _or_zero(x: Tensor | None, like: Tensor) -> Tensor:
-    """x, which until it is needed takes no memory."""
+    """x, which takes no memory until it is needed."""
     return torch.zeros_like(like, dtype=torch.float64) if x is None else x
 
 
@@ -206,7 +213,7 @@ def _for_rows(linear: LinearMap, rows: Tensor) -> LinearMap:
 
 
 def _continued(stop: Stop, iterations: int, residual: float) -> Stop:
-    """The progress told of the whole solve, not of one round."""
+    """`stop` with the iterations and the residual of the whole solve, not of one round."""
     return lambda i, rest: stop(iterations + i, residual * rest)
 
 

@@ -1,4 +1,4 @@
-"""The covariance of the data, ``A K A^T + N``, as a linear map, and an approximate inverse."""
+"""The covariance of the data, ``A K A^T + N``, as a linear map."""
 
 from __future__ import annotations
 
@@ -30,8 +30,10 @@ class DataCovariance:
         Variance of the noise, in units of the amplitude that multiplies K.
     channel : Tensor of int, shape (R,)
         Which channel each right-hand side belongs to: a row of `seen` and `noise`.
-    mixing : Tensor or None, shape (G, G)
-        Covariance between channels, where they are solved together.
+    coregionalisation : Tensor or None, shape (G, G)
+        The coregionalisation matrix: the covariance between channels, where they are solved together. The prior's covariance
+        is its Kronecker product with K (the intrinsic coregionalisation model: Goovaerts 1997; Alvarez, Rosasco and
+        Lawrence 2012, arXiv 1106.6251, section 4.2).
     """
 
     grid: GridCovariance
@@ -39,7 +41,7 @@ class DataCovariance:
     seen: Tensor
     noise: Tensor
     channel: Tensor
-    mixing: Tensor | None = None
+    coregionalisation: Tensor | None = None
     _low: dict[torch.dtype, DataCovariance] = field(default_factory=dict, repr=False, compare=False)
 
     def apply(self, a: Tensor, active: Tensor) -> Tensor:
@@ -55,8 +57,8 @@ class DataCovariance:
     def to_picture(self, a: Tensor, active: Tensor) -> Tensor:
         """``K A^T a``: (R, G, *output) to (R, G, *input), the posterior mean of weights a."""
         x = self.grid.apply(self._adjoint(a))
-        if self.mixing is not None:
-            x = torch.einsum("gh,rh...->rg...", self.mixing, x)
+        if self.coregionalisation is not None:
+            x = torch.einsum("gh,rh...->rg...", self.coregionalisation, x)
         return x
 
     def predict(self, x: Tensor, active: Tensor) -> Tensor:
@@ -65,9 +67,9 @@ class DataCovariance:
 
     def draw(self, generator: torch.Generator | None = None) -> Tensor:
         """A draw from the prior for each right-hand side, (R, G, *input)."""
-        f = self.grid.draw((len(self.channel), self.groups), generator)
-        if self.mixing is not None:
-            f = torch.einsum("gh,rh...->rg...", torch.linalg.cholesky(self.mixing), f)
+        f = self.grid.draw((len(self.channel), self.picture_channels), generator)
+        if self.coregionalisation is not None:
+            f = torch.einsum("gh,rh...->rg...", torch.linalg.cholesky(self.coregionalisation), f)
         return f
 
     def repeated(self, count: int) -> DataCovariance:
@@ -75,12 +77,12 @@ class DataCovariance:
         return replace(self, channel=self.channel.repeat(count), _low={})
 
     @property
-    def alike(self) -> bool:
-        """Whether all rows are of the same covariance, and independent."""
-        return self.mixing is None and len(self.seen) == len(self.noise) == 1
+    def shares_covariance(self) -> bool:
+        """Whether all rows have the same covariance, and are independent."""
+        return self.coregionalisation is None and len(self.seen) == len(self.noise) == 1
 
     @property
-    def groups(self) -> int:
+    def picture_channels(self) -> int:
         """Channels of the picture that are solved together."""
         mixed = None if self.operator is None else self.operator.input_channels
         return int(self.seen.shape[1]) if mixed is None else mixed
@@ -92,7 +94,7 @@ class DataCovariance:
 
     def regressors(self) -> Tensor:
         """What a picture of ones in each channel, zero in the others, gives on observed entries: (M, G, G', *output)."""
-        each = torch.eye(self.groups).to(self.grid.spectrum)
+        each = torch.eye(self.picture_channels).to(self.grid.spectrum)
         if self.mixes_channels:
             pictures = each.reshape(*each.shape, *[1] * len(self.grid.shape)).expand(
                 *each.shape, *self.grid.shape
@@ -130,9 +132,11 @@ class DataCovariance:
     def to(self, dtype: torch.dtype) -> DataCovariance:
         """The same in another precision."""
         if dtype not in self._low:
-            mixing = None if self.mixing is None else self.mixing.to(dtype)
+            coregionalisation = None if self.coregionalisation is None else self.coregionalisation.to(dtype)
             grid = replace(self.grid, spectrum=self.grid.spectrum.to(dtype))
-            self._low[dtype] = replace(self, grid=grid, noise=self.noise.to(dtype), mixing=mixing, _low={})
+            self._low[dtype] = replace(
+                self, grid=grid, noise=self.noise.to(dtype), coregionalisation=coregionalisation, _low={}
+            )
         return self._low[dtype]
 
     def _forward(self, x: Tensor) -> Tensor:
@@ -157,11 +161,11 @@ def without_masks(operator: Operator) -> Operator | None:
     return operator
 
 
-def keeps_neighbours(operator: Operator | None) -> bool:
-    """Whether data next to each other come from pixels next to each other, in the same way everywhere.
+def is_nearly_stationary(operator: Operator | None) -> bool:
+    """Whether the data of a stationary picture are nearly stationary, as those of masks, blurs and downsampling are.
 
-    Then the data are nearly stationary, too, as those of masks, blurs and downsampling are.
+    Entries next to each other then come from pixels next to each other, in the same way everywhere.
     """
     if isinstance(operator, Compose):
-        return keeps_neighbours(operator.outer) and keeps_neighbours(operator.inner)
+        return is_nearly_stationary(operator.outer) and is_nearly_stationary(operator.inner)
     return operator is None or isinstance(operator, Identity | Mask | Blur | Downsample)

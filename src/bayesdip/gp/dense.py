@@ -12,12 +12,24 @@ from bayesdip.errors import ResourceError
 from bayesdip.gp.data_covariance import DataCovariance
 from bayesdip.kernels.kernel import Kernel
 
-# Pixels up to which a dense covariance (128 MiB of doubles here) is reasonable.
+# Most pixels of a dense covariance: 128 MiB of doubles.
 LARGEST = 4096
 
 
 def dense_covariance(kernel: Kernel, shape: Sequence[int], *, constant: bool = True) -> Tensor:
-    """The covariance of all pixels of a grid, (n, n) with n the number of pixels, float64.
+    """The covariance of all pixels of a grid.
+
+    Parameters
+    ----------
+    kernel : Kernel
+    shape : sequence of int
+        The grid, of n pixels.
+    constant : bool
+        Whether the kernel's value at infinite lag counts.
+
+    Returns
+    -------
+    Tensor, float64, shape (n, n)
 
     Raises
     ------
@@ -46,27 +58,37 @@ def dense_variance(system: DataCovariance, kernel: Kernel, *, constant: bool, of
     constant : bool
         Whether the kernel's value at infinite lag counts.
     offset_unknown : bool
-        Whether to add what a flat prior on each channel's mean adds (universal kriging).
+        Whether to add the variance that comes from a flat prior on each channel's mean (universal kriging).
+
+    Returns
+    -------
+    Tensor, shape (R, G, *grid)
+        In units of the amplitude.
+
+    Raises
+    ------
+    ResourceError
+        There are more than `LARGEST` pixels, those of coupled channels counted together.
     """
     shape, together = system.grid.shape, system.seen.shape[1]
     K = dense_covariance(kernel, shape, constant=constant).to(system.grid.spectrum)
     pictures = torch.eye(len(K), dtype=K.dtype, device=K.device).reshape(-1, 1, *shape)
     A = pictures if system.operator is None else system.operator.forward(pictures)
     A = A.flatten(1).T.contiguous()
-    if system.mixing is not None:
+    if system.coregionalisation is not None:
         if len(K) * together > LARGEST:
             raise ResourceError(
                 f"{together} coupled channels have {len(K) * together} pixels: expected at most {LARGEST} for dense "
                 "algebra; ask for samples instead"
             )
-        K, A = torch.kron(system.mixing, K), torch.kron(torch.eye(together).to(A), A)
+        K, A = torch.kron(system.coregionalisation, K), torch.kron(torch.eye(together).to(A), A)
     means = torch.eye(together).to(K).repeat_interleave(len(pictures), 0)
     seen = system.seen.flatten(1)
     noise = system.noise.expand(-1, *system.seen.shape[1:]).flatten(1)
     found: dict[tuple[int, int], Tensor] = {}
     rows = []
     for c in system.channel.tolist():
-        # Channels that see the same with the same noise have the same variance.
+        # Channels of the same mask and noise have the same variance.
         key = min(c, len(seen) - 1), min(c, len(noise) - 1)
         if key not in found:
             mine = seen[key[0]]

@@ -1,10 +1,10 @@
 """How probable the data are under a kernel: the evidence, three ways.
 
-- `local`: the product of each observed pixel's density given its nearest predecessors (Vecchia
+- Vecchia: the product of each observed pixel's density given its conditioning set (Vecchia
   1988). For pixels, with any mask.
-- `whittle`: the debiased spatial Whittle likelihood (Guillaumin et al., J. R. Stat. Soc. B 84, 2022): the
+- Whittle: the debiased spatial Whittle likelihood (Guillaumin et al., J. R. Stat. Soc. B 84, 2022): the
   periodogram against its exact expectation on this grid, so the edges do not count as a jump.
-- `lanczos`: exact but for a stochastic estimate of the log-determinant (Ubaru, Chen and Saad, SIAM
+- Lanczos: exact but for a stochastic estimate of the log-determinant (Ubaru, Chen and Saad, SIAM
   J. Matrix Anal. Appl. 38, 2017), for any operator.
 """
 
@@ -21,21 +21,21 @@ from bayesdip.gp.conjugate_gradients import LinearMap, conjugate_gradients
 from bayesdip.gp.data_covariance import DataCovariance
 from bayesdip.gp.model import Model
 from bayesdip.gp.vecchia import (
-    LocalInverse,
-    local_inverse,
+    VecchiaFactor,
+    conditioning_sets,
     observed_places,
-    predecessors,
     prediction,
     unravelled,
+    vecchia_factor,
 )
 
-# Predecessors by which a pixel is predicted.
-NEIGHBOURS = 12
-# Pixels that are predicted for one evaluation of the local evidence.
+# Pixels of a conditioning set: the evidence is then within 0.02 nats a pixel of the dense one (tests/test_gp_evidence.py).
+SET_SIZE = 12
+# Pixels that are predicted for one evaluation of the Vecchia evidence.
 TARGETS = 6000
-# The share of them that is kept: those whose neighbours are not exceptionally far, in pixels.
+# The share of them that is kept: those whose sets do not reach exceptionally far; a reach in pixels that never is.
 SHARE_OF_TARGETS, NEAR = 0.97, 32
-# Share of each axis, at both ends together, over which the data fade before a periodogram.
+# Share of each axis, at both ends together, over which the data fade before a periodogram (a Tukey window).
 TAPER = 0.2
 
 
@@ -59,19 +59,20 @@ class Evidence:
     rows: tuple[float, ...]
 
 
-class LocalEvidence:
-    """The local evidence of some data, ready to be asked for many kernels.
+class VecchiaEvidence:
+    """The Vecchia evidence of some data, ready to be asked for many kernels.
 
     Parameters
     ----------
     model : Model
         With independent channels and pixels for data.
-    neighbours : int
+    set_size : int
+        Pixels of a conditioning set.
     targets : int
         A random choice of that many pixels stands for all.
     """
 
-    def __init__(self, model: Model, neighbours: int = NEIGHBOURS, targets: int = TARGETS) -> None:
+    def __init__(self, model: Model, set_size: int = SET_SIZE, targets: int = TARGETS) -> None:
         self.model = model
         self.seen = model.system.seen
         generator = torch.Generator().manual_seed(1)
@@ -81,7 +82,8 @@ class LocalEvidence:
         for marks in self.seen:
             places = observed_places(marks.cpu())
             own, near = (
-                places[torch.cat(part)] for part in zip(*predecessors(marks.cpu(), neighbours), strict=True)
+                places[torch.cat(part)]
+                for part in zip(*conditioning_sets(marks.cpu(), set_size), strict=True)
             )
             chosen = torch.randperm(len(own), generator=generator)[:each]
             own, near = own[chosen], near[chosen]
@@ -91,11 +93,11 @@ class LocalEvidence:
             close = lags.amax(1) <= usual
             self.targets.append((own[close], near[close]))
             extent = torch.maximum(extent, 2 * lags[close].amax(0) + 1)
-        # Two neighbours lie on two sides at most.
+        # Two pixels of a set lie on opposite sides at most.
         self.extent = tuple(int(min(a, b)) for a, b in zip(extent, model.data.shape[2:], strict=True))
 
     def _lags(self, own: Tensor, near: Tensor) -> Tensor:
-        """The farthest neighbour of each pixel on each axis, (m, axes)."""
+        """How far the conditioning set of each pixel reaches on each axis, (m, axes)."""
         here, there = (
             torch.stack(unravelled(p, self.model.data.shape[1:])[1:], -1)
             for p in (own[:, None], near.clamp(min=0))
@@ -214,7 +216,7 @@ def lanczos_evidence(
     model : Model
         With independent channels.
     table : Tensor, shape (*grid), optional
-        The covariance at the lags 0, 1, ... of each axis: where the data are pixels, the local inverse
+        The covariance at the lags 0, 1, ... of each axis: where the data are pixels, the Vecchia factor
         made from it leaves little for the quadrature to estimate.
     probes, steps : int
         Random vectors, and Lanczos steps for each.
@@ -225,18 +227,18 @@ def lanczos_evidence(
         which = torch.full((max(2, probes),), row, device=error.device)
         marks = system.seen_rows(which[:1])
         count = int(marks.sum())
-        inverse: LocalInverse | None = None
+        factor: VecchiaFactor | None = None
         if table is not None:
             noise = system.noise_rows(which[:1])[0]
-            inverse = local_inverse(marks[0], table, noise, 2 * NEIGHBOURS, error)
+            factor = vecchia_factor(marks[0], table, noise, 2 * SET_SIZE, error)
         z = torch.randint(0, 2, (probes, *error.shape), generator=generator).to(error) * 2 - 1
-        log_determinant = count * _quadrature(_whitened(system, which, inverse), z * marks, min(steps, count))
-        if inverse is not None:
-            log_determinant -= inverse.log_determinant
+        log_determinant = count * _quadrature(_whitened(system, which, factor), z * marks, min(steps, count))
+        if factor is not None:
+            log_determinant -= factor.log_determinant
         ones = system.predict(torch.ones((1, 1, *system.grid.shape)).to(error), which[:1])
         pair = torch.cat((error[None], ones))
         solved = conjugate_gradients(
-            _for_row(system, which), pair, precondition=_as_map(inverse), tol=1e-6, max_iterations=2000
+            _for_row(system, which), pair, precondition=_as_map(factor), tol=1e-6, max_iterations=2000
         ).x
         gram = solved.flatten(1) @ pair.flatten(1).T
         power = (gram[0, 0] - gram[0, 1] ** 2 / gram[1, 1]) / count
@@ -254,18 +256,18 @@ def _for_row(system: DataCovariance, which: Tensor) -> LinearMap:
     return lambda v, active: system.apply(v, which[: len(v)])
 
 
-def _as_map(inverse: LocalInverse | None) -> LinearMap | None:
-    return None if inverse is None else lambda v, active: inverse.apply(v.flatten(1)).reshape(v.shape)
+def _as_map(factor: VecchiaFactor | None) -> LinearMap | None:
+    return None if factor is None else lambda v, active: factor.solve(v.flatten(1)).reshape(v.shape)
 
 
 def _whitened(
-    system: DataCovariance, which: Tensor, inverse: LocalInverse | None
+    system: DataCovariance, which: Tensor, factor: VecchiaFactor | None
 ) -> Callable[[Tensor], Tensor]:
-    """``U^T C U``, or C where there is no local inverse."""
-    if inverse is None:
+    """``U^T C U``, or C where there is no Vecchia factor."""
+    if factor is None:
         return lambda v: system.apply(v, which[: len(v)])
-    return lambda v: inverse.down(
-        system.apply(inverse.up(v.flatten(1)).reshape(v.shape), which[: len(v)]).flatten(1)
+    return lambda v: factor.multiply_transposed(
+        system.apply(factor.multiply(v.flatten(1)).reshape(v.shape), which[: len(v)]).flatten(1)
     ).reshape(v.shape)
 
 

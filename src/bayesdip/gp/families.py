@@ -9,7 +9,7 @@ from bayesdip import arch, kernels
 from bayesdip.errors import BayesDipError
 from bayesdip.kernels.kernel import Kernel
 
-# Main channels for which a share of skip channels is stated: the more, the finer the share.
+# Main channels of the networks: the more, the finer are the shares of skip channels that whole numbers give.
 WIDTH = 8192
 
 

@@ -1,4 +1,4 @@
-"""What gradient descent makes of data at time t, for a network so wide that it is linear in its weights.
+"""Gradient flow in function space under the tangent kernel of an infinitely wide network, at a given time.
 
 Under the loss ``|f - y|^2 / 2`` over the observed pixels, gradient flow on the weights moves
 the picture by ``df/dt = Theta (y - f)`` with the tangent kernel Theta (Jacot, Gabriel, Hongler
@@ -7,7 +7,7 @@ the picture by ``df/dt = Theta (y - f)`` with the tangent kernel Theta (Jacot, G
     f_t = c + Theta_xo phi_t(Theta_oo) (y - c),    phi_t(s) = (1 - exp(-t s)) / s,
 
 which goes from c to Theta's interpolation of the data: early stopping is the choice of t.
-This is the mean over networks; the scatter of their starts is not in it.
+This is the mean over networks; the variance of their starts is not in it.
 """
 
 from __future__ import annotations
@@ -22,14 +22,15 @@ from bayesdip.errors import BayesDipError, ShapeError
 from bayesdip.gp.grid_covariance import GridCovariance, embed
 from bayesdip.kernels.kernel import Kernel
 
-# Times at which a stop is looked for, in units of 1 / Theta(0).
+# Times at which a stop is looked for, in units of 1 / Theta(0): from 1e-4 to 1e3, four to a decade.
 TIMES = tuple(10 ** (k / 4) for k in range(-16, 13))
+# Lanczos steps from one estimate of the error to the next.
 CHECK_EVERY = 8
 
 
 @dataclass(frozen=True)
 class Flow:
-    """Pictures on the way of gradient flow.
+    """Pictures at several times of gradient flow.
 
     Attributes
     ----------
@@ -106,10 +107,16 @@ def flow(
     tol : float
         When the estimated error is below this share of the data's norm, the steps end.
 
+    Returns
+    -------
+    Flow
+
     Raises
     ------
     BayesDipError
         Negative times, nothing observed, or a torus with missing pixels.
+    ShapeError
+        ``observed`` does not fit ``y``.
     """
     if not times or min(times) < 0:
         raise BayesDipError(
@@ -148,9 +155,24 @@ def stop(
 ) -> Stopped:
     """Gradient flow up to the time at which it predicts pixels that it has not seen best.
 
-    A share of the observed pixels, the same in all channels, is held out; the time that
-    serves them best is then used with all of them. It is the best time for filling in. For
-    denoising, where a pixel's own value tells something about it, it tends to be early.
+    A share of the observed pixels, the same in all channels, is held out; the time of their least
+    error is then used with all observed pixels. It is the best time for inpainting. For
+    denoising, where a pixel's own value is data too, it tends to be early.
+
+    Parameters
+    ----------
+    y, kernel, observed, steps
+        As :func:`flow` takes them.
+    times : sequence of float
+        The times to compare, in units of 1 / Theta(0).
+    share : float
+        Of the observed pixels, 0 to 1: those to hold out.
+    generator : torch.Generator, optional
+        Chooses them; torch's own by default.
+
+    Returns
+    -------
+    Stopped
 
     Raises
     ------
@@ -226,10 +248,10 @@ def _lanczos(
         w = theta.apply(vectors[-1]) * seen
         diagonal.append((w * vectors[-1]).flatten(1).sum(1).double())
         basis = torch.stack(vectors)
-        for _ in range(2):  # once leaves what rounding brought back
+        for _ in range(2):  # once leaves rounding errors
             w = w - torch.einsum("kc,kc...->c...", torch.einsum("kc...,c...->kc", basis, w), basis)
         length = norm(w)
-        # A Krylov space that is complete goes on with zeros.
+        # After a complete Krylov space, all vectors are zero.
         length = torch.where(length < 1e3 * torch.finfo(w.dtype).eps * theta.variance, 0.0, length)
         off.append(length.flatten().double())
         vectors.append(normalised(w, length) * (length > 0))
@@ -256,7 +278,7 @@ def _phi(diagonal: Tensor, off: Tensor, t: float) -> Tensor:
 
 
 def _error(diagonal: Tensor, off: Tensor, t: float) -> float:
-    """What the Krylov space misses at time t, as a share of the data's norm.
+    """The estimated error of the Krylov space at time t, as a share of the data's norm.
 
     The residual ``exp(-t Theta) r`` obeys its equation up to ``off_K (exp(-t T))_{K1}`` times the
     next vector; integrated over time, that is ``off_K phi_t(T)_{K1}``.

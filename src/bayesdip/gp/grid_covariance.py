@@ -18,11 +18,11 @@ from torch import Tensor
 from bayesdip.errors import BayesDipError, ShapeError
 from bayesdip.kernels.kernel import Kernel
 
-# A lag at which the covariance is below this share of the variance counts as out of reach.
+# A covariance below this share of the variance is taken as zero.
 NEGLIGIBLE = 1e-9
 # Eigenvalues that are negative by less than this share of the largest are rounding.
 ROUNDING = 1e-10
-# Pixels of a torus up to which larger ones are tried to avoid clipping.
+# Most pixels of a torus that is tried to avoid clipping: a larger one costs more than the clipping does harm.
 LARGEST_TRIAL = 2**21
 
 
@@ -110,6 +110,10 @@ def embed(
     like : Tensor, optional
         Gives the dtype and the device; float64 on the CPU without it.
 
+    Returns
+    -------
+    GridCovariance
+
     Raises
     ------
     ShapeError
@@ -153,7 +157,6 @@ def _tori(kernel: Kernel, shape: tuple[int, ...], limit: float, variance: float)
     """Tori to try, the cheapest first."""
     yield _torus(shape, _reach(kernel, shape, shape, limit, variance), 1)
     for growth in (2, 4, 8):
-        # Growing the torus of a large picture costs more than the clipping does harm.
         if math.prod(2 * growth * n for n in shape) > LARGEST_TRIAL:
             return
         yield _torus(shape, _reach(kernel, shape, tuple(growth * n for n in shape), limit, variance), growth)

@@ -1,4 +1,4 @@
-"""Kernels learnt from one degraded picture, by maximising the evidence."""
+"""Kernels learnt from one degraded picture, by maximising the evidence (Rasmussen and Williams 2006, chapter 5)."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from torch import Tensor
 
 from bayesdip.errors import BayesDipError
 from bayesdip.gp import families
-from bayesdip.gp.amplitude import row_factors
-from bayesdip.gp.data_covariance import keeps_neighbours, without_masks
-from bayesdip.gp.evidence import Evidence, LocalEvidence, WhittleEvidence
+from bayesdip.gp.amplitude import central_part, row_factors
+from bayesdip.gp.data_covariance import is_nearly_stationary, without_masks
+from bayesdip.gp.evidence import Evidence, VecchiaEvidence, WhittleEvidence
 from bayesdip.gp.families import FAMILIES, Family
 from bayesdip.gp.grid_covariance import embed
 from bayesdip.gp.model import build, jitter_for
@@ -24,11 +24,13 @@ from bayesdip.kernels import Kernel, Matern32
 from bayesdip.noise import Gaussian, Noise
 from bayesdip.operators import Mask, Operator
 
-# Pixels that a kernel is learnt from: more add nothing but time.
-LARGEST_CROP = 2**20
-# How far the scale of noisy data may be from its first guess, and the noise from its own where it is learnt.
+# Where the search begins and how far it may go, as (lowest, start, highest): the scale of noisy data as a factor of its
+# first guess, and the noise's variance, where it is learnt, in units of the picture's.
 SCALE = (0.02, 1.0, 50.0)
 NOISE = (1e-5, 1e-2, 10.0)
+# The search (Nelder-Mead, in logarithms of the parameters): first step, tolerances of parameters and of evidence in nats
+# a pixel, and most evaluations for each parameter.
+FIRST_STEP, PARAMETER_TOLERANCE, EVIDENCE_TOLERANCE, EVALUATIONS = 0.7, 0.02, 1e-4, 60
 
 
 @dataclass(frozen=True)
@@ -81,7 +83,9 @@ def learn(y: Tensor, operator: Operator, family: Family | str, noise: Noise | No
     Parameters
     ----------
     y : Tensor, shape (C, *operator.output_shape)
+        The data; their values where ``operator.observed`` is False mean nothing.
     operator : Operator
+        The identity, a mask, a blur or downsampling, or one behind the other.
     family : Family or its name
     noise : Noise, optional
         Without it, white Gaussian noise of unknown strength, the same in all channels.
@@ -93,7 +97,7 @@ def learn(y: Tensor, operator: Operator, family: Family | str, noise: Noise | No
     Raises
     ------
     BayesDipError
-        There is no such family.
+        There is no such family, or the operator is another one.
     """
     family = families.named(family) if isinstance(family, str) else family
     return _KernelData(y, operator, noise).fit(family)
@@ -110,8 +114,9 @@ def choose(
     Parameters
     ----------
     y, operator, noise
-        As of :func:`learn`.
-    candidates : sequence of Family or their names
+        As :func:`learn` takes them.
+    candidates : sequence of Family or str
+        Families to try, by default all of `FAMILIES`.
 
     Returns
     -------
@@ -120,7 +125,7 @@ def choose(
     Raises
     ------
     BayesDipError
-        There are no candidates, or one of them does not exist.
+        There are no candidates, one of them does not exist, or the operator is another one.
     """
     if not candidates:
         raise BayesDipError("candidates is empty: expected at least one kernel family; name some")
@@ -136,11 +141,11 @@ def choose(
 
 
 class _KernelData:
-    """The data, cropped and turned into independent channels once for all kernels."""
+    """The data, cropped and rotated into independent channels once for all kernels."""
 
     def __init__(self, y: Tensor, operator: Operator, noise: Noise | None) -> None:
         self.given = noise
-        if not keeps_neighbours(without_masks(operator)):
+        if not is_nearly_stationary(without_masks(operator)):
             raise BayesDipError(
                 f"a kernel was to be learnt from the data of {operator!r}: expected pixels, or a blurred or downsampled "
                 "picture; name a kernel instead"
@@ -151,7 +156,7 @@ class _KernelData:
         data = torch.where(seen, y, 0).to(torch.float64)
         variance = torch.where(seen, assumed.variance(data, seen).to(data), 0)
         if pixels:
-            part = _crop(y.shape[1:])
+            part = (slice(None), *central_part(y.shape[1:]))
             data, variance, seen = data[part], variance[part], seen[part]
             operator = Mask(~seen.cpu(), tuple(data.shape[1:]))
         self.operator = operator
@@ -165,9 +170,9 @@ class _KernelData:
             Matern32(2.0),
             constant=False,
             amplitude=None,
-            colour=_alike(seen, variance),
+            colour=_all_equal(seen, variance),
         )
-        self.evidence = LocalEvidence(self.model) if pixels else WhittleEvidence(self.model)
+        self.evidence = VecchiaEvidence(self.model) if pixels else WhittleEvidence(self.model)
         self.pixels = pixels
 
     def fit(self, family: Family) -> Learnt:
@@ -188,12 +193,17 @@ class _KernelData:
 
         from scipy.optimize import minimize  # a tenth of a second that a run without learning does not need
 
-        simplex = np.vstack([start, *(start + 0.7 * step for step in np.eye(len(names)))])
+        simplex = np.vstack([start, *(start + FIRST_STEP * step for step in np.eye(len(names)))])
         found = minimize(
             loss,
             start,
             method="Nelder-Mead",
-            options={"initial_simplex": simplex, "xatol": 0.02, "fatol": 1e-4, "maxfev": 60 * len(names)},
+            options={
+                "initial_simplex": simplex,
+                "xatol": PARAMETER_TOLERANCE,
+                "fatol": EVIDENCE_TOLERANCE,
+                "maxfev": EVALUATIONS * len(names),
+            },
         )
         parameters = dict(zip(names, (float(p) for p in np.exp(np.clip(found.x, low, high))), strict=True))
         evidence = self._ask(family, parameters)
@@ -229,7 +239,7 @@ class _KernelData:
         shape = self.operator.input_shape
         small = embed(kernel, tuple(min(n, 48) for n in shape), constant=False)
         jitter = jitter_for(small) / small.variance
-        lags = self.evidence.extent if isinstance(self.evidence, LocalEvidence) else shape
+        lags = self.evidence.extent if isinstance(self.evidence, VecchiaEvidence) else shape
         table = (kernel.quadrant(lags) - kernel.limit) / small.variance
         system = self.model.system
         if not self.pixels:
@@ -240,14 +250,5 @@ class _KernelData:
         return table, ratio, self.model.scale * factor, jitter
 
 
-def _alike(*tables: Tensor) -> bool:
+def _all_equal(*tables: Tensor) -> bool:
     return all(bool((t == t[:1]).all()) for t in tables)
-
-
-def _crop(shape: Sequence[int]) -> tuple[slice, ...]:
-    """The middle of a grid, of at most `LARGEST_CROP` pixels, behind a slice for the channels."""
-    side = max(1, int(LARGEST_CROP ** (1 / max(1, sum(n > 1 for n in shape)))))
-    return (
-        slice(None),
-        *(slice((n - min(n, side)) // 2, (n - min(n, side)) // 2 + min(n, side)) for n in shape),
-    )

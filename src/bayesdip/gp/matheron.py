@@ -1,6 +1,6 @@
 """Posterior draws by Matheron's rule.
 
-A draw from the prior, corrected by what the data of that draw would have told about it:
+A draw from the prior, corrected by how far its posterior mean given data of its own is from it:
 ``f + K A^T (A K A^T + N)^-1 (y - A f - e)`` is a draw from the posterior when ``f`` is one from the
 prior and ``e`` one of the noise (Wilson et al., *Pathwise conditioning of Gaussian processes*,
 JMLR 22, 2021).
@@ -21,8 +21,8 @@ from bayesdip.gp.solver import Solver
 
 Solve = Callable[[DataCovariance, Tensor], Solution]
 
-# Numbers that one batch of draws may hold at a time, on the torus: larger ones leave the cache.
-BATCH_NUMBERS = 2**20
+# Values that one batch of draws holds on the torus: larger batches leave the processor's cache. It changes the time alone.
+BATCH_VALUES = 2**20
 
 
 def deviations(
@@ -48,13 +48,13 @@ def deviations(
     ------
     Tensor, shape (n, R, G, *input), and the solution behind it.
     """
-    groups = len(system.channel)
-    each = max(1, BATCH_NUMBERS // (system.groups * groups * math.prod(system.grid.torus)))
+    rows_of_system = len(system.channel)
+    each = max(1, BATCH_VALUES // (system.picture_channels * rows_of_system * math.prod(system.grid.torus)))
     factor = None if offset_covariance is None else _root(offset_covariance)
     for begin in range(0, count, each):
         n = min(each, count - begin)
         several = system.repeated(n)
-        rows = torch.arange(n * groups, device=system.channel.device)
+        rows = torch.arange(n * rows_of_system, device=system.channel.device)
         f = several.draw(generator)
         if factor is not None:
             shift = factor.to(f).repeat(n, 1, 1) @ _normal((*f.shape[:2], 1), f, generator)
@@ -63,7 +63,7 @@ def deviations(
         data += _normal(data.shape, f, generator) * several.noise_rows(rows).sqrt() * several.seen_rows(rows)
         solution = solve(several, data)
         f -= several.to_picture(solution.x, rows)
-        yield f.reshape(n, groups, *f.shape[1:]), solution
+        yield f.reshape(n, rows_of_system, *f.shape[1:]), solution
         if solution.stopped in ("stopped", "interrupt"):
             return
 
@@ -96,12 +96,12 @@ def draw(
     *,
     keep: bool = False,
 ) -> Draws:
-    """That many, in single precision where it reaches the tolerance; rows that are alike share `power`."""
+    """`count` draws, in single precision where it reaches the tolerance; rows of the same covariance share `power`."""
     low = system.to(torch.float32 if solver.tol >= FLOOR[torch.float32] else torch.float64)
     drawn = Draws()
     for spread, solution in deviations(low, count, solver, generator, offset_covariance):
         square = spread.square().sum(0)
-        power = square.mean(0, keepdim=True) if system.alike else square
+        power = square.mean(0, keepdim=True) if system.shares_covariance else square
         drawn = drawn + Draws(tuple(spread) if keep else (), power, len(spread), (solution,))
     return drawn
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from bayesdip.gp.data_covariance import DataCovariance, keeps_neighbours, without_masks
+from bayesdip.gp.data_covariance import DataCovariance, is_nearly_stationary, without_masks
 from bayesdip.gp.grid_covariance import GridCovariance, embed, empty_share
 from bayesdip.gp.moment_estimates import amplitudes, colour_covariance
 from bayesdip.gp.preconditioners import central_column
@@ -18,11 +18,10 @@ from bayesdip.operators import Operator
 # well-conditioned. 8-bit rounding alone has a share of about 3e-5 in a photograph.
 JITTER = 1e-5
 # A kernel without energy in part of the grid's frequencies (a smooth one, as RBF) explains no
-# texture: what it must leave to noise grows by up to this factor, as the empty share grows to a third.
+# texture: what it must leave to noise grows by up to this factor, as the empty share grows to a third. With it, solves
+# take at most 60 iterations for smooth kernels, too (tests/test_gp_vecchia.py).
 JITTER_OF_SMOOTH = 300.0
-
-
-# Draws from the prior that tell how large the data of an unknown operator are.
+# Draws from the prior by which the power of an unknown operator's data is estimated.
 PROBES = 8
 
 
@@ -40,20 +39,20 @@ class Model:
         What multiplies the system's covariance in each row.
     noise_free : Tensor of bool, shape (R,)
         Rows whose scale does not matter to the mean, and is still to be found.
-    turn : Tensor or None, shape (C, C)
-        The model's channels are ``turn @`` the picture's, which are correlated.
+    rotation : Tensor or None, shape (C, C)
+        Orthogonal: the model's channels, independent, are ``rotation @`` the picture's, which are correlated.
     """
 
     system: DataCovariance
     data: Tensor
     scale: Tensor
     noise_free: Tensor
-    turn: Tensor | None
+    rotation: Tensor | None
 
     def to_model(self, offsets: Tensor) -> Tensor:
         """One number for each channel, (C,), in the model's channels: (R, G)."""
-        turned = offsets if self.turn is None else self.turn @ offsets
-        return turned.reshape(len(self.data), self.system.groups)
+        turned = offsets if self.rotation is None else self.rotation @ offsets
+        return turned.reshape(len(self.data), self.system.picture_channels)
 
     def to_picture(self, x: Tensor) -> Tensor:
         """(..., R, G, *any) in the model's channels to (..., C, *any) in the picture's."""
@@ -61,17 +60,17 @@ class Model:
         x = x.flatten(lead, lead + 1)
         return (
             x
-            if self.turn is None
-            else torch.einsum("ij,...i->...j", self.turn.to(x), x.movedim(lead, -1)).movedim(-1, lead)
+            if self.rotation is None
+            else torch.einsum("ij,...i->...j", self.rotation.to(x), x.movedim(lead, -1)).movedim(-1, lead)
         )
 
     def covariance(self, scale: Tensor) -> Tensor:
         """The covariance between the picture's channels that multiplies the kernel, (C, C)."""
-        if self.system.mixing is not None:
-            return self.system.mixing * scale
+        if self.system.coregionalisation is not None:
+            return self.system.coregionalisation * scale
         if self.system.mixes_channels:
-            return scale * torch.eye(self.system.groups).to(scale)
-        return scale.diag() if self.turn is None else (self.turn.T * scale) @ self.turn
+            return scale * torch.eye(self.system.picture_channels).to(scale)
+        return scale.diag() if self.rotation is None else (self.rotation.T * scale) @ self.rotation
 
 
 def build(
@@ -85,9 +84,9 @@ def build(
     amplitude: float | Tensor | None,
     colour: bool | Tensor,
 ) -> Model:
-    """Choose how the channels depend on each other, and how large everything is.
+    """Choose how the channels depend on each other, and the prior's scale.
 
-    Channels that see the same with the same noise are turned into independent ones; others are
+    Channels of the same mask and noise are rotated into independent ones; others are
     solved together. Without colour they are independent as they are.
 
     Parameters
@@ -99,38 +98,42 @@ def build(
         Whether the kernel's value at infinite lag counts.
     amplitude, colour
         As `gp.posterior` takes them.
+
+    Returns
+    -------
+    Model
     """
     channels = len(data)
     grid = embed(kernel, operator.input_shape, constant=constant, like=data)
     base = without_masks(operator)
-    if not keeps_neighbours(base):
+    if not is_nearly_stationary(base):
         return _of_any_operator(data, seen, variance, grid, base, amplitude)
     rows = torch.arange(channels, device=data.device)
-    shared = _alike(seen)
+    shared = _all_equal(seen)
     marks = (seen[:1] if shared else seen)[:, None]
     probe = DataCovariance(grid, base, marks, torch.zeros_like(data[:1, None]), rows)
     unit = grid.variance if base is None else float(central_column(probe).max())
     jitter = jitter_for(grid)
-    silent = ~(variance.flatten(1) > 0).any(1)
+    noise_free = ~(variance.flatten(1) > 0).any(1)
 
     B = _colour(colour, amplitude, data, seen, variance, unit)
-    turn: Tensor | None = None
-    if B is not None and shared and _alike(variance):
-        turn = torch.linalg.eigh(B).eigenvectors.T
-        data = torch.einsum("ij,j...->i...", turn, data)
-        scale = torch.where(silent, 1.0, (turn @ B @ turn.T).diagonal())
+    rotation: Tensor | None = None
+    if B is not None and shared and _all_equal(variance):
+        rotation = torch.linalg.eigh(B).eigenvectors.T
+        data = torch.einsum("ij,j...->i...", rotation, data)
+        scale = torch.where(noise_free, 1.0, (rotation @ B @ rotation.T).diagonal())
     elif B is not None:
         floor = jitter * _column(B.diagonal(), data)
         noise = _merged(variance, seen).maximum(floor)[None]
         system = DataCovariance(grid, base, seen[None], noise, rows[:1] * 0, B)
-        return Model(system, data[None], data.new_ones(1), silent.all()[None], None)
+        return Model(system, data[None], data.new_ones(1), noise_free.all()[None], None)
     elif amplitude is None:
-        scale = torch.where(silent, 1.0, amplitudes(data, seen, variance, unit))
+        scale = torch.where(noise_free, 1.0, amplitudes(data, seen, variance, unit))
     else:
-        scale, silent = torch.as_tensor(amplitude).to(data).expand(channels), torch.zeros_like(silent)
+        scale, noise_free = torch.as_tensor(amplitude).to(data).expand(channels), torch.zeros_like(noise_free)
     noise = _merged(variance / _column(scale, variance), seen).clamp(min=jitter)[:, None]
     system = DataCovariance(grid, base, marks, noise, rows)
-    return Model(system, data[:, None], scale, silent, turn)
+    return Model(system, data[:, None], scale, noise_free, rotation)
 
 
 def _of_any_operator(
@@ -143,8 +146,8 @@ def _of_any_operator(
 ) -> Model:
     """For an operator of which nothing is known but that it is linear.
 
-    Channels are independent, in one row where the operator mixes them. The scale is that of the data's
-    power, less the noise's, over the power that draws from the prior have behind the operator.
+    Channels are independent, in one row where the operator mixes them. The scale is the data's power, less the
+    noise's, over the power of ``A f`` for draws f from the prior.
     """
     mixed = operator is not None and operator.input_channels is not None
     if mixed:
@@ -158,19 +161,19 @@ def _of_any_operator(
     count = seen.flatten(1).sum(1)
     draws = torch.stack([probe.predict(probe.draw(generator), rows) for _ in range(PROBES)])
     unit = draws.square().mean(0).flatten(1).sum(1) / count
-    silent = ~(variance.flatten(1) > 0).any(1)
+    noise_free = ~(variance.flatten(1) > 0).any(1)
     if amplitude is None:
         power = ((data - _constant_part(probe, data)) * seen).square().flatten(1).sum(1) / count
         noise_power = variance.flatten(1).sum(1) / count
         signal = (power - noise_power).clamp(min=0) + 0.01 * torch.minimum(power, noise_power)
-        scale = torch.where(silent | (signal <= 0) | (unit <= 0), 1.0, signal / unit.clamp(min=1e-300))
+        scale = torch.where(noise_free | (signal <= 0) | (unit <= 0), 1.0, signal / unit.clamp(min=1e-300))
     else:
         scale = torch.as_tensor(amplitude).to(data).expand(len(data)).clone()
-        silent = torch.zeros_like(silent)
+        noise_free = torch.zeros_like(noise_free)
     shape = (-1, *[1] * (data.ndim - 1))
     floor = jitter_for(grid) * (unit / grid.variance).reshape(shape)
     noise = torch.maximum(variance / scale.reshape(shape), floor.expand_as(variance))
-    return Model(replace(probe, noise=noise, _low={}), data, scale, silent, None)
+    return Model(replace(probe, noise=noise, _low={}), data, scale, noise_free, None)
 
 
 def _constant_part(system: DataCovariance, data: Tensor) -> Tensor:
@@ -210,10 +213,10 @@ def _merged(noise: Tensor, seen: Tensor) -> Tensor:
     high = torch.where(seen, noise, -torch.inf).flatten(1).amax(1)
     if bool((low == high).all()):
         noise = _column(low, noise)
-    return noise[:1] if _alike(noise) else noise
+    return noise[:1] if _all_equal(noise) else noise
 
 
-def _alike(channels: Tensor) -> bool:
+def _all_equal(channels: Tensor) -> bool:
     return bool((channels == channels[:1]).all())
 
 

@@ -1,4 +1,4 @@
-"""First guesses of a prior's scales, from the moments of the data."""
+"""Moment estimates of a prior's variances, the first guess of its scale."""
 
 from __future__ import annotations
 
@@ -18,6 +18,10 @@ def colour_covariance(data: Tensor, seen: Tensor, noise: Tensor, unit: float) ->
     seen : Tensor of bool, shape (C, *output)
     unit : float
         The variance of an entry of the data for a picture of unit variance, without noise.
+
+    Returns
+    -------
+    Tensor, shape (C, C)
     """
     marks = seen.flatten(1).to(data)
     centred = (data.flatten(1) - _mean(data.flatten(1), marks)[:, None]) * marks
@@ -43,7 +47,7 @@ def amplitudes(data: Tensor, seen: Tensor, noise: Tensor, unit: float) -> Tensor
 
 
 def _floor(total: Tensor, noise: Tensor) -> Tensor:
-    """What a picture that hides below its noise still gets: a tenth of its standard deviation."""
+    """The least variance of a picture beside noise: its standard deviation is a tenth of the smaller one of data and noise."""
     low = 0.01 * torch.minimum(total, noise)
     return torch.where(total > 0, low, torch.where(noise > 0, 0.01 * noise, torch.ones_like(noise)))
 

@@ -1,9 +1,9 @@
-"""A sparse approximation of the inverse covariance of scattered pixels.
+"""The Vecchia factor: a sparse Cholesky factor of the inverse covariance of scattered pixels.
 
-Pixels are ordered from coarse to fine, and each is predicted from its nearest predecessors
-alone. This gives the sparse Cholesky factor of the inverse covariance that is closest to it in
-Kullback-Leibler divergence (Vecchia, J. R. Stat. Soc. B 50, 1988; Schaefer, Katzfuss and Owhadi,
-SIAM J. Sci. Comput. 43, 2021). Far pixels matter little once near ones are known, whatever the mask.
+Pixels are ordered from coarse to fine, and each is predicted from its conditioning set alone: the
+nearest of the pixels before it. This gives the sparse Cholesky factor of the inverse covariance that is
+closest to it in Kullback-Leibler divergence (Vecchia, J. R. Stat. Soc. B 50, 1988; Schaefer, Katzfuss and
+Owhadi, SIAM J. Sci. Comput. 43, 2021). Far pixels matter little once near ones are known, whatever the mask.
 """
 
 from __future__ import annotations
@@ -19,97 +19,108 @@ from scipy.sparse import csc_array
 from torch import Tensor
 from torch.nn.functional import pad
 
-# Numbers in the small covariances that are factorised at a time: about what a cache holds, and of a
-# small picture not much more than it has pixels.
-MOST_NUMBERS, LEAST_NUMBERS = 2**18, 2**15
+# Entries of the small covariances that are factorised at a time: about what a processor's cache holds, and for a
+# small picture not much more than it has pixels. They change the time and the memory alone.
+MOST_ENTRIES, LEAST_ENTRIES = 2**18, 2**15
 
 Product = Callable[[Tensor], Tensor]
 """A sparse matrix times a vector, (m,) to (m,)."""
 
 
 @dataclass(frozen=True)
-class LocalInverse:
-    """``U U^T``, about the inverse of a covariance: (R, n) to (R, n), zero where nothing is observed.
+class VecchiaFactor:
+    """U, upper triangular, with ``U U^T`` about the inverse of a covariance of n entries.
 
     Attributes
     ----------
     places : Tensor of int, shape (m,)
         The observed ones of the n entries.
-    factor, transposed : callable
+    product, transposed_product : callable
         ``U v`` and ``U^T v`` over the observed entries alone.
     log_determinant : float
         Of ``U U^T``.
     """
 
     places: Tensor
-    factor: Product
-    transposed: Product
+    product: Product
+    transposed_product: Product
     log_determinant: float
 
-    def without(self, last: Tensor) -> LocalInverse:
-        """The inverse for the data without those entries, (n,) of bool, that came last when it was made."""
+    def without(self, last: Tensor) -> VecchiaFactor:
+        """The factor for the data without those entries, (n,) of bool, that came last when it was made."""
         keep = ~last.flatten()[self.places]
-        return replace(self, transposed=lambda v: self.transposed(v) * keep, log_determinant=math.nan)
+        return replace(
+            self, transposed_product=lambda v: self.transposed_product(v) * keep, log_determinant=math.nan
+        )
 
-    def apply(self, r: Tensor) -> Tensor:
-        return self._over_observed(r, lambda v: self.factor(self.transposed(v)))
+    def solve(self, r: Tensor) -> Tensor:
+        """``U U^T r``, about the inverse covariance times each row: (R, n) to (R, n), zero where nothing is observed."""
+        return self._over_observed(r, lambda v: self.product(self.transposed_product(v)))
 
-    def up(self, v: Tensor) -> Tensor:
-        """``U v`` for each row of v."""
-        return self._over_observed(v, self.factor)
+    def multiply(self, v: Tensor) -> Tensor:
+        """``U v`` for each row of v, (R, n)."""
+        return self._over_observed(v, self.product)
 
-    def down(self, v: Tensor) -> Tensor:
-        """``U^T v`` for each row of v."""
-        return self._over_observed(v, self.transposed)
+    def multiply_transposed(self, v: Tensor) -> Tensor:
+        """``U^T v`` for each row of v, (R, n)."""
+        return self._over_observed(v, self.transposed_product)
 
     def _over_observed(self, v: Tensor, through: Product) -> Tensor:
         out = torch.zeros_like(v)
         for row, result in zip(v, out, strict=True):
-            # Of zeros: this takes narrow places as they are.
+            # Added to zeros: index_add_ takes places of 32 bits as they are.
             result.index_add_(0, self.places, through(row.index_select(0, self.places)))
         return out
 
 
-def local_inverse(
+def vecchia_factor(
     seen: Tensor,
     table: Tensor,
     noise: Tensor,
-    neighbours: int,
+    set_size: int,
     like: Tensor,
-    mixing: Tensor | None = None,
+    coregionalisation: Tensor | None = None,
     last: Tensor | None = None,
-) -> LocalInverse:
-    """The sparse inverse of ``B x K + N`` over the observed entries.
+) -> VecchiaFactor:
+    """The Vecchia factor of the inverse of ``B x K + N`` over the observed entries (x: Kronecker product).
 
     Parameters
     ----------
     seen : Tensor of bool, shape (G, *grid)
-        G channels that are treated together.
+        G channels that depend on each other.
     table : Tensor, float64, shape (*grid)
         K at the lags 0, 1, ... of each axis.
     noise : Tensor, shape broadcastable to (G, *grid)
         Noise variance.
-    neighbours : int
-        How many predecessors predict an entry.
+    set_size : int
+        Entries of a conditioning set.
     like : Tensor
         Gives the factor's dtype and device.
-    mixing : Tensor, shape (G, G), optional
+    coregionalisation : Tensor, shape (G, G), optional
         B, the covariance between the channels; without it they are independent.
     last : Tensor of bool, shape of `seen`, optional
-        Entries that predict no others; see `LocalInverse.without`.
+        Entries that are in no conditioning set; see `VecchiaFactor.without`.
+
+    Returns
+    -------
+    VecchiaFactor
     """
     seen, table = seen.cpu(), table.cpu()
     variances = noise.to("cpu", torch.float64)
     variances = variances.flatten() if variances.numel() == 1 else variances.expand(seen.shape).flatten()
-    B = torch.eye(len(seen), dtype=torch.float64) if mixing is None else mixing.to("cpu", torch.float64)
+    B = (
+        torch.eye(len(seen), dtype=torch.float64)
+        if coregionalisation is None
+        else coregionalisation.to("cpu", torch.float64)
+    )
     places = observed_places(seen)
     # Every row gets the same length, padded by zeros on the diagonal, so it has its place from the
     # start. The narrowest types: this is the largest thing that inference holds.
-    size, width = len(places) - 1, neighbours + 1
+    size, width = len(places) - 1, set_size + 1
     columns = torch.empty((size, width), dtype=torch.int32 if size * width < 2**31 else torch.int64)
     values = torch.empty((size, width), dtype=like.dtype)
     log_determinant = 0.0
-    for own, near in predecessors(seen, neighbours, None if last is None else last.cpu()):
+    for own, near in conditioning_sets(seen, set_size, None if last is None else last.cpu()):
         at = places.index_select(0, near.flatten()).view(near.shape)
         weights, deviation = prediction(places.index_select(0, own), at, seen.shape, table, B, variances)
         log_determinant -= 2 * float(deviation.log().sum())
@@ -117,8 +128,8 @@ def local_inverse(
         columns.index_copy_(0, to, torch.cat((row, torch.where(near < size, near, row)), 1).to(columns))
         weights.div_(deviation).neg_()
         values.index_copy_(0, to, torch.cat((1 / deviation[:, None], weights.T), 1).to(values))
-    factor, transposed = _products(columns, values, like.device)
-    return LocalInverse(places[:-1].to(like.device), factor, transposed, log_determinant)
+    product_, transposed_product = _products(columns, values, like.device)
+    return VecchiaFactor(places[:-1].to(like.device), product_, transposed_product, log_determinant)
 
 
 def _products(columns: Tensor, values: Tensor, device: torch.device) -> tuple[Product, Product]:
@@ -133,7 +144,7 @@ def _products(columns: Tensor, values: Tensor, device: torch.device) -> tuple[Pr
         if device.type != "cpu":
             factor = transposed.t().to_sparse_csr()
             return factor.mv, transposed.mv
-    # The same three arrays, read by columns.
+    # The same three arrays, read column by column, are the transpose.
     by_columns = csc_array(
         (transposed.values().numpy(), transposed.col_indices().numpy(), transposed.crow_indices().numpy()),
         shape=(size, size),
@@ -151,22 +162,24 @@ def _narrow(count: int) -> torch.dtype:
     return torch.int32 if count < 2**31 else torch.int64
 
 
-def predecessors(seen: Tensor, count: int, last: Tensor | None = None) -> Iterator[tuple[Tensor, Tensor]]:
-    """Observed entries level by level, (n,), and the nearest of their predecessors, (n, count).
+def conditioning_sets(
+    seen: Tensor, count: int, last: Tensor | None = None
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """Observed entries level by level, (n,), and the conditioning set of each, (n, count): the nearest before it.
 
-    Both by their number among the m observed ones; m stands for none. A pyramid of cells: each cell of
-    side ``2^level`` is stood for by one of its entries, and an entry belongs to the last level at
-    which it stands for a cell. Coarser levels come first. Another channel counts as one pixel away.
+    Both by their number among the m observed ones; m stands for none. The order is that of a pyramid of cells: each
+    cell of side ``2^level`` is represented by one of its entries, and an entry belongs to the last level at
+    which it represents a cell. Coarser levels come first. Another channel counts as one pixel away.
     Entries of `last` come after all levels.
     """
     shape = seen.shape
-    # An axis of one pixel says nothing; the channel axis comes first.
+    # An axis of one pixel has no distances; the channel axis comes first.
     coupled = shape[0] > 1
     axes = [0] * coupled + [i for i in range(1, len(shape)) if shape[i] > 1] or [0]
     places = observed_places(seen)
     none = len(places) - 1
     coordinates = _coordinates(places, shape, axes)
-    # Within a level the order is random, but the same in every run. What stands for none comes last of all.
+    # Within a level the order is random, but the same in every run.
     drawn = torch.rand(seen.numel(), generator=torch.Generator().manual_seed(0))
     priority = pad(drawn.index_select(0, places[:-1]), (0, 1), value=-1)
     del places, drawn
@@ -196,7 +209,7 @@ def predecessors(seen: Tensor, count: int, last: Tensor | None = None) -> Iterat
     window = torch.tensor([o for o in product(*(range(-w, w + 1) for w in reach)) if any(o)]).reshape(
         -1, len(shape)
     )
-    chunk = max(1, min(MOST_NUMBERS, max(LEAST_NUMBERS, seen.numel() // 2)) // (count + 1) ** 2)
+    chunk = max(1, min(MOST_ENTRIES, max(LEAST_ENTRIES, seen.numel() // 2)) // (count + 1) ** 2)
     while levels:
         level = levels.pop()
         around = (window * torch.tensor(level.framed.stride())).sum(1).to(level.centres)
@@ -217,12 +230,12 @@ def predecessors(seen: Tensor, count: int, last: Tensor | None = None) -> Iterat
 
 @dataclass(frozen=True)
 class _Level:
-    """A level of the pyramid: the entries that belong to it, and all that may come before them.
+    """A level of the pyramid: the entries that belong to it, and the candidates for their conditioning sets.
 
     Attributes
     ----------
     framed : Tensor of int, shape (G, *cells) and a frame
-        The entry that stands for each cell.
+        The entry that represents each cell.
     own, centres : Tensor of int, shape (n,)
         The entries that belong to the level, and where in `framed` they lie.
     """
@@ -252,9 +265,9 @@ def _coordinates(places: Tensor, shape: torch.Size, axes: list[int]) -> list[Ten
 
 
 def _window(shape: torch.Size, count: int) -> tuple[int, ...]:
-    """Cells to each side in which predecessors are looked for.
+    """Cells to each side in which a conditioning set is looked for.
 
-    A window of twice as many cells as are needed, for about half of them come later in the order.
+    A window of twice as many cells as are needed: about half of them come later in the order.
     """
     axes = max(1, sum(n > 1 for n in shape[1:]))
     reach = max(1, math.ceil(((2 * count) ** (1 / axes) - 1) / 2))
@@ -286,13 +299,25 @@ def unravelled(places: Tensor, shape: Sequence[int]) -> list[Tensor]:
 
 
 def prediction(
-    own: Tensor, near: Tensor, shape: Sequence[int], table: Tensor, mixing: Tensor, noise: Tensor
+    own: Tensor, near: Tensor, shape: Sequence[int], table: Tensor, coregionalisation: Tensor, noise: Tensor
 ) -> tuple[Tensor, Tensor]:
-    """Weights (k, m) that predict each entry from its neighbours, and the deviation (m,) that is left.
+    """Weights (k, m) that predict each of m entries from its conditioning set, and the deviation (m,) that is left.
 
     A Cholesky factorisation of all the small covariances at once: the entries are the last axis, so
-    every step is one long vector operation. `shape` is (G, *grid); a neighbour of -1 is none. What lies
-    beyond the table counts as its edge. `noise` is one number, or one for each entry.
+    every step is one long vector operation.
+
+    Parameters
+    ----------
+    own, near : Tensor of int, shape (m,) and (m, k)
+        The entries and their conditioning sets, as places in (G, *grid); -1 is none.
+    shape : sequence of int
+        (G, *grid).
+    table : Tensor, shape (*lags)
+        K at the lags 0, 1, ... of each axis. What lies beyond counts as its edge.
+    coregionalisation : Tensor, shape (G, G)
+        The covariance between channels.
+    noise : Tensor, shape (1,) or (G * pixels,)
+        Its variance.
     """
     points = torch.cat((near.T, own[None]))
     valid = points >= 0
@@ -308,18 +333,18 @@ def prediction(
             del lag
     L = table.flatten().index_select(0, lags.flatten()).view(lags.shape)
     del lags
-    if len(mixing) > 1:
-        L *= mixing[channel[:, None], channel]
+    if len(coregionalisation) > 1:
+        L *= coregionalisation[channel[:, None], channel]
     noise = noise[points] if len(noise) > 1 else noise.expand(points.shape)
     variance = L.diagonal(dim1=0, dim2=1).T
     variance += noise
     if not bool(valid.all()):
-        # Neighbours that do not exist are independent of everything.
+        # Entries that do not exist are independent of everything.
         L *= valid[:, None] & valid
         variance.masked_fill_(~valid, 1)
     least = torch.finfo(torch.float64).eps * float(table.flatten()[0])
     for j in range(k + 1):
-        # What the others cannot tell about an entry is its noise at least.
+        # The variance given all others is at least the noise's.
         L[j, j] = L[j, j].maximum(noise[j]).clamp_(min=least).sqrt_()
         L[j + 1 :, j] /= L[j, j]
         if j < k:

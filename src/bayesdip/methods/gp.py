@@ -14,7 +14,7 @@ from bayesdip import arch, kernels
 from bayesdip.arch.architecture import Architecture
 from bayesdip.arch.networks import FIGURE6
 from bayesdip.errors import BayesDipError
-from bayesdip.gp.inference import Conditioned, condition
+from bayesdip.gp.conditioned import Conditioned, condition
 from bayesdip.gp.learning import choose
 from bayesdip.kernels.kernel import Kernel
 from bayesdip.memory import available_memory, check_memory

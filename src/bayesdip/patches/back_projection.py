@@ -21,7 +21,7 @@ from torch import Tensor
 
 from bayesdip.arch.networks import FIGURE6
 from bayesdip.control_variate import local_sum
-from bayesdip.gp.data_covariance import keeps_neighbours
+from bayesdip.gp.data_covariance import is_nearly_stationary
 from bayesdip.gp.inference import posterior
 from bayesdip.noise import Noise
 from bayesdip.operators import Operator
@@ -78,7 +78,7 @@ def project(
     observed = operator.observed.to(y.device).expand(y.shape)
     picture = posterior(y, operator, stationary, noise).mean if start is None else start.to(y)
     # Data that are no averages of the picture have a range of their own.
-    values = y[observed] if keeps_neighbours(operator) else picture
+    values = y[observed] if is_nearly_stationary(operator) else picture
     spread = float(values.max() - values.min())
     first = turns - turns_of(turns, good_start=start is not None)
     if not spread > 0:

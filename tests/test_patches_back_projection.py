@@ -10,7 +10,6 @@ from bayesdip.gp.inference import posterior
 from bayesdip.noise import Gaussian
 from bayesdip.operators import Blur, Downsample
 from bayesdip.patches.back_projection import LEFT_OPEN, STATIONARY, project, spread
-from bayesdip.patches.pilot import PatchKernel
 
 
 def letters():
@@ -34,23 +33,23 @@ def test_patches_restore_what_repeats_better_than_the_stationary_process(operato
     y = operator.forward(clean)
     y = y + sigma * torch.randn(y.shape, dtype=y.dtype, generator=generator)
     stationary = posterior(y, operator, STATIONARY.kernel(dims=2), Gaussian(sigma)).mean
-    found = project(y, operator, PatchKernel(), Gaussian(sigma), turns=4)
-    assert found.turns == 4
+    found = project(y, operator, Gaussian(sigma), turns=4)
+    assert found.info["turns"] == 4
     assert psnr(found.mean, clean) > psnr(stationary, clean) + 0.3
 
 
 def test_exact_data_are_reproduced():
     operator = Downsample((40, 48), 2)
     y = operator.forward(letters())
-    found = project(y, operator, PatchKernel(), Gaussian(0.0), turns=2)
+    found = project(y, operator, Gaussian(0.0), turns=2)
     assert float((operator.forward(found.mean) - y).abs().max()) < 0.01
 
 
 def test_stopped_before_the_first_turn_it_gives_the_stationary_process():
     operator = Downsample((40, 48), 2)
     y = operator.forward(letters())
-    found = project(y, operator, PatchKernel(), Gaussian(0.0), turns=3, stop=lambda turn, picture: True)
-    assert found.turns == 0
+    found = project(y, operator, Gaussian(0.0), turns=3, stop=lambda turn, picture: True)
+    assert found.info["turns"] == 0
     wanted = posterior(y, operator, STATIONARY.kernel(dims=2), Gaussian(0.0)).mean
     assert torch.equal(found.mean, wanted)
 
@@ -67,19 +66,19 @@ def test_it_is_less_sure_where_patches_moved_the_picture():
 def test_a_flat_picture_stays_flat():
     operator = Downsample((32, 32), 2)
     y = torch.full((1, 16, 16), 0.25, dtype=torch.float64)
-    found = project(y, operator, PatchKernel(), Gaussian(0.0), turns=2)
+    found = project(y, operator, Gaussian(0.0), turns=2)
     torch.testing.assert_close(found.mean, torch.full((1, 32, 32), 0.25, dtype=torch.float64))
 
 
 def test_a_signal_can_be_enlarged():
     signal = np.sign(np.sin(np.arange(40) / 3.0))
-    r = bd.upscale(signal, 2, method="gp", kernel="nonlocal", effort="fast")
+    r = bd.upscale(signal, 2, method="patches", effort="fast")
     assert r.mean.shape == (80,) and np.isfinite(r.mean).all()
 
 
-def test_enlarging_goes_by_patches_unless_a_network_is_asked_for():
+def test_enlarging_goes_by_patches_unless_another_method_is_asked_for():
     small = (letters()[0, ::2, ::2].numpy() * 255).astype(np.uint8)
     r = bd.upscale(small, 2, effort="fast")
-    assert r.settings["method"] == "gp" and r.info["turns"] == 2
+    assert r.method == "patches" and r.info["model"] == "back-projection" and r.info["turns"] == 2
     assert r.mean.shape == (40, 48) and r.mean.dtype == np.uint8
     assert r.std is not None and r.std.shape == (40, 48)

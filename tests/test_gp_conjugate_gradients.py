@@ -60,16 +60,16 @@ def test_a_warm_start_at_the_solution_needs_no_step() -> None:
     )
 
 
-@pytest.mark.parametrize("how", ["monitor", "interrupt"])
+@pytest.mark.parametrize("how", ["stopped", "interrupt"])
 def test_a_stop_gives_the_best_so_far(how: str) -> None:
     A, b = system()
 
-    def progress(iteration: int, residual: float) -> bool:
+    def stop(iteration: int, residual: float) -> bool:
         if iteration == 5 and how == "interrupt":
             raise KeyboardInterrupt
         return iteration == 5
 
-    solution = conjugate_gradients(lambda v, _: v @ A, b, tol=1e-12, progress=progress)
+    solution = conjugate_gradients(lambda v, _: v @ A, b, tol=1e-12, stop=stop)
     same = conjugate_gradients(lambda v, _: v @ A, b, tol=1e-12, max_iterations=5)
     assert solution.stopped == how
     torch.testing.assert_close(solution.x, same.x)
