@@ -32,6 +32,9 @@ NARROW, DEEP = Skip(scales=3, width=32), Skip(scales=5, width=32)
 # Pixels above which steps at full resolution are too few in the time that a picture is given: in 60 s half of the pixels of
 # 512x512 came to 23 dB with the deep network.
 LARGE = 2**17
+# A stopped run whose mean misses the data by more than this many times the noise has not been fitted: with 30 steps in
+# its time, a network on 256x256 pixels with noise stood at 5.8 and had 9.6 dB, the initial estimate 30.3 dB.
+UNFITTED = 2.0
 ADAM_NOISE = "adam-noise"
 SAMPLERS = ("psgld", ADAM_NOISE)
 # Cheng et al. 2019, section 5, as their released code runs it: the network of Deep Image Prior with
@@ -209,7 +212,8 @@ class SGLD(Method):
     ) -> Posterior:
         """Sample by a schedule.
 
-        Stopped before its burn-in ends, it gives the average so far; before that is good, the initial estimate.
+        Stopped before its burn-in ends, it gives the average so far; before that is good, the initial estimate. So it
+        does after burn-in where a time budget was too short for the network to come near the data.
 
         Parameters
         ----------
@@ -235,7 +239,10 @@ class SGLD(Method):
 
         def best() -> Tensor | None:
             own = summary.mean()
-            return own if summary.moments.count else first.or_better(own)
+            if own is None or not summary.moments.count:
+                return first.or_better(own)
+            too_short = progress.stop_reason and made.energy.fit(own) > UNFITTED
+            return first.or_better(own) if too_short else own
 
         loop = TrainingLoop(made.target, progress, schedule.steps, best, span=(0.0, schedule.sampled))
         if paper:
@@ -251,17 +258,18 @@ class SGLD(Method):
                 sample_sigma=self.sample_sigma,
             )
         mean = picture_or_raise(best(), progress.stop_reason)
-        samples, index = summary.samples(mean, self.samples)
+        falls_back = mean is first.picture
+        samples, index = summary.samples(mean, 0 if falls_back else self.samples)
         return Posterior(
             mean=mean,
-            std=summary.std(),
+            std=None if falls_back else summary.std(),
             samples=samples,
             trace=loop.trace,
             stopped=progress.stop_reason or "finished",
             chain=index,
             info={
                 "steps": loop.step,
-                "initial_estimate": mean is first.picture,
+                "initial_estimate": falls_back,
                 "rollbacks": loop.rollbacks,
                 "sampler": self.sampler if isinstance(self.sampler, str) else self.sampler.__name__,
                 "chains": self.chains,
