@@ -55,8 +55,8 @@ show(
 # ## A hole
 #
 # Inside a hole no patch has enough known pixels. A network continues edges into the hole; its samples show
-# what else is possible there. `method="auto"` looks at how far the missing pixels are from known ones. Here
-# the method is named, and is small and short, so that this page is built quickly.
+# what else is possible there. The run here is short, so that this page is built quickly: leave `steps` out for
+# a picture of your own.
 
 # %%
 hole = np.zeros(clean.shape, dtype=bool)
