@@ -24,6 +24,7 @@ from bayesdip.patches.back_projection import STATIONARY, project, spread, turns_
 from bayesdip.patches.inference import ONE_SIZE, fills_in, patch_posterior
 from bayesdip.patches.multiscale import COARSER_WORK
 from bayesdip.patches.patch_grid import (
+    FAR_STEP,
     LARGE_PATCH,
     LARGEST_PATCH,
     PATCH_VALUES,
@@ -51,9 +52,10 @@ GRAY_NOISE = {PATCH_VALUES: 0.5, LARGE_PATCH: 0.5}
 GRAY_MISSING = {PATCH_VALUES: 0.4, SMALL_PATCH: 0.3, LARGE_PATCH: 0.3}
 # And against noise on a colour picture, in one more pass from their mean. Such patches are of no use from the pilot on.
 COLOUR_NOISE_LAST = (LARGEST_PATCH, 0.45)
-# Bytes: an upper bound of what the resident memory grows by, from 64x64 to 768x512 gray and colour pixels; in any
-# case and for each value of the picture.
-BYTES, BYTES_OF_A_VALUE = 200 * 2**20, 1200
+# Bytes, an upper bound of what the resident memory grows by, measured from 64x64 to 512x512 gray and colour pixels:
+# in any case; for each value of the picture; and how many there are at once, in single precision, of a batch's
+# matrices, of its groups of patches, and of the distances to patches far away.
+BYTES, BYTES_OF_A_VALUE, MATRICES, PATCHES, DISTANCES = 100 * 2**20, 600, 8, 12, 3
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,10 +88,11 @@ class Patches(Method):
 
     def fit(self, problem: Problem, progress: Progress) -> Posterior:
         """Mean and standard deviation of every pixel."""
-        needed = BYTES + BYTES_OF_A_VALUE * problem.channels * prod(problem.grid)
-        check_memory(needed, self.device, f"patches of {problem.grid} pixels", "take a part of the picture")
-        progress.memory = needed
         first = _Run.of(self, problem, whole=problem.whole is problem)
+        needed = first.memory(FAR[self.effort])
+        what = f"patches of {' x '.join(map(str, problem.grid))} pixels"
+        check_memory(needed, self.device, what, "use effort='fast', or a part of the picture")
+        progress.memory = needed
         return self._run(problem, first, progress, None)
 
     def update(self, problem: Problem, posterior: Posterior, progress: Progress) -> Posterior | None:
@@ -221,6 +224,16 @@ class _Run:
         if self.larger is not None:
             found.append(nl_bayes.work(shape, self.larger[0], last=True))
         return found
+
+    def memory(self, far: int) -> int:
+        """Upper bound of the bytes that the run needs."""
+        values = max([*self.sizes, PATCH_VALUES, self.larger[0] if self.larger else 0])
+        of_a_batch = nl_bayes.BATCH * values * (MATRICES * values + PATCHES * nl_bayes.GROUP)
+        farther = 0
+        if far and not self.fills:
+            lags = prod(2 * (min(far, n) // FAR_STEP) + 1 for n in self.shape[1:])
+            farther = DISTANCES * nl_bayes.STRIPE * lags
+        return BYTES + BYTES_OF_A_VALUE * prod(self.shape) + 4 * (of_a_batch + farther)
 
     def told(self, progress: Progress, number: int, share: float, picture: Tensor | None = None) -> bool:
         """Note that so much of a pass is done; whether to stop."""
