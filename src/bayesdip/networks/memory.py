@@ -13,7 +13,7 @@ from bayesdip.networks.checkpointing import recompute
 from bayesdip.networks.precision import lower
 
 # Side of the picture on which what a step keeps for its backward pass is counted, by axes.
-PROBE_SIDE = {1: 512, 2: 96, 3: 40}
+PROBE_SIDE = {1: 256, 2: 48, 3: 24}
 # Resident memory over what is kept for the backward pass: gradients on their way, the workspace of the largest
 # convolution, and gaps that the allocator cannot fill. 2 was seen for large pictures, 3 for small ones.
 OVER_KEPT = 3.0
