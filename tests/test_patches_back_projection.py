@@ -1,4 +1,4 @@
-"""Blurred and shrunken pictures by their own patches."""
+"""Back-projection: blurred and downsampled pictures restored by their own patches."""
 
 import numpy as np
 import pytest
@@ -9,7 +9,7 @@ import bayesdip as bd
 from bayesdip.gp.inference import posterior
 from bayesdip.noise import Gaussian
 from bayesdip.operators import Blur, Downsample
-from bayesdip.patches.back_projection import LEFT_OPEN, STATIONARY, project, spread
+from bayesdip.patches.back_projection import STATIONARY, STD_SHARE, project, rule_of_thumb_std
 
 
 def letters():
@@ -58,8 +58,8 @@ def test_it_is_less_sure_where_patches_moved_the_picture():
     still, process = torch.full((1, 32, 32), 0.5), torch.full((1, 32, 32), 0.1)
     moved = still.clone()
     moved[:, 8:16, 8:16] += 0.3
-    std = spread(moved, still, process)
-    torch.testing.assert_close(std[:, 24:, 24:], LEFT_OPEN * process[:, 24:, 24:])
+    std = rule_of_thumb_std(moved, still, process)
+    torch.testing.assert_close(std[:, 24:, 24:], STD_SHARE * process[:, 24:, 24:])
     assert float(std[0, 12, 12]) > 0.25
 
 

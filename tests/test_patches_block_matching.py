@@ -1,12 +1,12 @@
-"""Distances by products of matrices are those by differences."""
+"""Block matching: distances by products of matrices are those by differences."""
 
-from itertools import chain
+from itertools import chain, product
 
 import pytest
 import torch
 
 from bayesdip.patches.block_matching import even_runs, squared_distances
-from bayesdip.patches.patch_grid import Patches, spread
+from bayesdip.patches.patch_grid import Patches, evenly_spaced
 
 
 @pytest.mark.parametrize("every", [1, 3])
@@ -14,19 +14,20 @@ from bayesdip.patches.patch_grid import Patches, spread
     ("shape", "patch", "step"), [((9, 61, 58), (3, 4), 2), ((1, 90, 1), (5, 1), 4), ((3, 7, 40), (7, 5), 3)]
 )
 def test_distances_are_those_of_differences(shape, patch, step, every):
-    """Over several tiles, at the picture's borders, and for the last reference, which stands closer."""
+    """Over several batches, at the picture's borders, and for the last reference, which stands closer."""
     guide = torch.rand(shape, generator=torch.Generator().manual_seed(0), dtype=torch.float64) + 10
     patches = Patches(*shape[1:], *patch)
-    tops, lefts = spread(patches.rows - 1, step), spread(patches.columns - 1, step)
+    tops, lefts = evenly_spaced(patches.rows - 1, step), evenly_spaced(patches.columns - 1, step)
     reach = (min(6, patches.rows - 1) // every * every, min(9, patches.columns - 1) // every * every)
     lags = tuple(torch.arange(-r, r + 1, every) for r in reach)
     found = squared_distances(guide, patch, tops, lefts, lags)
     table = patches.of(guide).reshape(patches.rows, patches.columns, -1)
     expected = torch.full_like(found, float("inf"))
-    for i, j, v, h in torch.cartesian_prod(*(torch.arange(n) for n in found.shape)).tolist():
-        row, column = int(tops[i] + lags[0][v]), int(lefts[j] + lags[1][h])
-        if 0 <= row < patches.rows and 0 <= column < patches.columns:
-            expected[i, j, v, h] = (table[row, column] - table[tops[i], lefts[j]]).square().sum()
+    for v, h in product(range(len(lags[0])), range(len(lags[1]))):
+        rows, columns = tops + lags[0][v], lefts + lags[1][h]
+        i, j = ((at >= 0) & (at < n) for at, n in ((rows, patches.rows), (columns, patches.columns)))
+        difference = table[rows[i]][:, columns[j]] - table[tops[i]][:, lefts[j]]
+        expected[i.nonzero(), j.nonzero().T, v, h] = difference.square().sum(-1)
     assert torch.allclose(found, expected, atol=1e-10)
 
 

@@ -1,4 +1,4 @@
-"""Patches of which only a part was seen, each given its own known pixels."""
+"""HBE: Gaussian patches of which only a part is known, each given its own known pixels."""
 
 from functools import cache
 
@@ -107,6 +107,17 @@ def test_the_middle_of_a_large_hole_stays_with_the_stationary_process():
     assert torch.allclose(found.mean[:, 19:29, 19:29], expected[:, 19:29, 19:29], atol=1e-6)
     assert found.info["left_to_initial_estimate"] == pytest.approx(16**2 / 48**2, rel=0.3)
     assert found.std[:, 22:26, 22:26].mean() > 2 * found.std[:, 10, 10:38].mean()
+
+
+def test_sizes_of_patches_that_reach_different_depths_of_a_hole_have_one_standard_deviation():
+    clean = photograph()
+    missing = torch.zeros(48, 48, dtype=torch.bool)
+    missing[10:38, 10:38] = True
+    small, both = (
+        filled(clean, missing, passes=2, patches=sizes) for sizes in ({27: 1.0}, {75: 0.4, 27: 0.6})
+    )
+    assert both.info["left_to_initial_estimate"] < small.info["left_to_initial_estimate"]
+    assert bool(both.std.isfinite().all())
 
 
 def test_a_start_takes_the_place_of_the_stationary_process():

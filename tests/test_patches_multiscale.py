@@ -1,4 +1,4 @@
-"""Denoising on several grids: what the coarse ones say of the lowest frequencies."""
+"""Multiscale denoising: the lowest frequencies come from coarser grids."""
 
 import numpy as np
 import pytest
@@ -6,7 +6,7 @@ import torch
 from scipy.fft import dctn
 
 from bayesdip.patches.multiscale import SHARE, denoised, halved, resampled, with_lowest
-from bayesdip.patches.nl_bayes import PATCH_VALUES, UnitData
+from bayesdip.patches.nl_bayes import PATCH_VALUES, WhitenedData
 from bayesdip.patches.pilot import PatchKernel
 
 
@@ -27,7 +27,7 @@ def test_a_coarse_grid_holds_the_lowest_cosines(shape):
 
 
 def test_white_noise_of_variance_one_stays_so_on_the_coarse_grid():
-    noise = UnitData(drawn(3, 256, 256), torch.ones(256, 256, dtype=torch.float64), None)
+    noise = WhitenedData(drawn(3, 256, 256), torch.ones(256, 256, dtype=torch.float64), None)
     half = halved(noise, noise.values)
     assert half.values.shape == (3, 128, 128)
     assert abs(float(half.values.var()) - 1) < 0.03
@@ -49,11 +49,16 @@ def test_only_the_lowest_frequencies_come_from_the_coarse_grid():
 def test_coarse_grids_take_slow_noise_off_a_smooth_picture():
     down, across = torch.meshgrid(*(torch.linspace(0, 3, 128, dtype=torch.float64),) * 2, indexing="ij")
     clean = 4 * torch.stack([torch.sin(down + k) * torch.cos(across) for k in range(3)])
-    data = UnitData(clean + drawn(*clean.shape), torch.ones(128, 128, dtype=torch.float64), None)
+    data = WhitenedData(clean + drawn(*clean.shape), torch.ones(128, 128, dtype=torch.float64), None)
 
     def error(scales):
         found = denoised(
-            lambda estimate: data, PatchKernel(), 1, lambda n, s: False, most=PATCH_VALUES, scales=scales
+            lambda estimate: data,
+            PatchKernel(),
+            1,
+            lambda n, s: False,
+            patch_values=PATCH_VALUES,
+            scales=scales,
         )
         return float((found.mean - clean).square().mean())
 
@@ -61,7 +66,7 @@ def test_coarse_grids_take_slow_noise_off_a_smooth_picture():
 
 
 def test_stopping_before_the_coarse_grid_gives_the_fine_estimate():
-    data = UnitData(drawn(1, 64, 64), torch.ones(64, 64, dtype=torch.float64), None)
+    data = WhitenedData(drawn(1, 64, 64), torch.ones(64, 64, dtype=torch.float64), None)
     whole = denoised(lambda estimate: data, PatchKernel(), 1, lambda number, share: False, scales=1)
     stopped = denoised(lambda estimate: data, PatchKernel(), 1, lambda number, share: number > 0, scales=2)
     assert torch.equal(stopped.mean, whole.mean)

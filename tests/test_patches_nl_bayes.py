@@ -1,4 +1,4 @@
-"""Patches as draws of Gaussian processes learnt from the picture itself."""
+"""NL-Bayes: groups of similar patches as draws of Gaussians learnt from the picture itself."""
 
 from functools import cache
 
@@ -14,8 +14,8 @@ from bayesdip.errors import BayesDipError, NonFiniteError, ShapeError
 from bayesdip.noise import Gaussian
 from bayesdip.operators import Blur, Identity, Mask
 from bayesdip.patches.inference import beyond_the_levels, patch_posterior
-from bayesdip.patches.nl_bayes import OPEN_PART, PRIOR_LOG_ODDS, condition
-from bayesdip.patches.patch_grid import Patches, spread
+from bayesdip.patches.nl_bayes import POSTERIOR_PART, PRIOR_LOG_ODDS, condition
+from bayesdip.patches.patch_grid import Patches, evenly_spaced
 
 
 @cache
@@ -132,8 +132,8 @@ def two_models(y, estimate, noise):
     """By SciPy's density: the average of the precisions of two models of a group, (n, d), and the share of the wider one."""
     d = y.shape[1]
     covariance = np.cov(estimate.numpy().T) + noise * np.eye(d)
-    left_open = noise * np.eye(d) - noise**2 * np.linalg.inv(covariance)
-    wider = covariance + OPEN_PART * left_open
+    posterior_covariance = noise * np.eye(d) - noise**2 * np.linalg.inv(covariance)
+    wider = covariance + POSTERIOR_PART * posterior_covariance
     # Of n draws, their mean taken off: n - 1 independent ones, whatever these are.
     helmert = scipy.linalg.helmert(len(y)) @ y.numpy()
     evidence = [scipy.stats.multivariate_normal(cov=C).logpdf(helmert).sum() for C in (covariance, wider)]
@@ -153,13 +153,13 @@ def test_group_posterior_averages_two_models_by_the_dense_formulas(scale, wide):
     assert torch.allclose(mean[0], y[0] - 0.3 * (y[0] - y[0].mean(0)) @ precision)
 
 
-def test_a_hole_is_predicted_from_its_patch_alone():
+def test_a_missing_value_is_predicted_from_its_patch_alone():
     generator = torch.Generator().manual_seed(0)
     y, estimate = torch.randn(2, 1, 50, 4, dtype=torch.float64, generator=generator)
-    holes = torch.zeros(1, 50, 4, dtype=torch.bool)
-    holes[0, 7, 2] = True
+    missing = torch.zeros(1, 50, 4, dtype=torch.bool)
+    missing[0, 7, 2] = True
     noise = torch.tensor([0.3], dtype=torch.float64)
-    mean, _ = condition(y, estimate, noise, holes)
+    mean, _ = condition(y, estimate, noise, missing)
     C = torch.linalg.inv(two_models(y[0], estimate[0], 0.3)[0])
     others, m = [0, 1, 3], y[0].mean(0)
     weights = torch.linalg.solve(C[others][:, others], C[others, 2])
@@ -188,13 +188,13 @@ def test_stopping_gives_the_last_finished_estimate():
 
 
 def test_a_last_pass_by_larger_patches_improves_on_the_mean_of_the_sizes():
-    clean = photograph()
+    clean = photograph()[:, :56, :56]
     y = noisy(clean)
     sizes = {75: 0.7, 27: 0.3}
-    before, after = restored(y, patches=sizes), restored(y, patches=sizes, larger=(147, 0.45))
+    before, after = restored(y, patches=sizes), restored(y, patches=sizes, last_size=(147, 0.45))
     assert after.info["passes"] == before.info["passes"] + 1
     assert psnr(after.mean, clean) > psnr(before.mean, clean)
-    stopped = restored(y, patches=sizes, larger=(147, 0.45), stop=lambda number, share: number == 8)
+    stopped = restored(y, patches=sizes, last_size=(147, 0.45), stop=lambda number, share: number == 8)
     assert stopped.info["passes"] == before.info["passes"] and torch.equal(stopped.mean, before.mean)
 
 
@@ -257,10 +257,10 @@ def test_patches_and_their_sums_are_adjoint():
 
 
 @pytest.mark.parametrize("far", [(0, 0), (5, 6), (40, 40)])
-def test_alike_patches_are_the_nearest_of_those_looked_at(far):
+def test_similar_patches_are_the_nearest_of_those_compared(far):
     guide = torch.rand(2, 9, 11, generator=torch.Generator().manual_seed(0))
     patches = Patches(9, 11, 3, 3)
-    found = patches.alike(guide, spread(6, 2), spread(8, 3), (2, 3), 5, far)
+    found = patches.similar(guide, evenly_spaced(6, 2), evenly_spaced(8, 3), (2, 3), 5, far)
     table = patches.of(guide)
     references = [(top, left) for top in (0, 2, 4, 6) for left in (0, 3, 6, 8)]
     assert len(found) == len(references)

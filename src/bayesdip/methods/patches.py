@@ -20,7 +20,7 @@ from bayesdip.memory import check_memory
 from bayesdip.methods.method import Method
 from bayesdip.operators import Identity, Mask
 from bayesdip.patches import hbe, nl_bayes
-from bayesdip.patches.back_projection import STATIONARY, project, spread, turns_of
+from bayesdip.patches.back_projection import STATIONARY, project, rule_of_thumb_std, turns_of
 from bayesdip.patches.inference import ONE_SIZE, fills_in, patch_posterior
 from bayesdip.patches.multiscale import COARSER_WORK
 from bayesdip.patches.patch_grid import (
@@ -115,8 +115,8 @@ class Patches(Method):
             problem.noise,
             passes=run.passes,
             patches=run.sizes,
-            far=0 if run.fills else FAR[self.effort],
-            larger=run.larger,
+            far_radius=0 if run.fills else FAR[self.effort],
+            last_size=run.larger,
             start=start if run.fills else None,
             stop=lambda number, share: run.told(progress, number, share),
         )
@@ -141,7 +141,7 @@ class Patches(Method):
             stationary = STATIONARY.kernel(dims=len(operator.input_shape))
             process = gp_posterior(y, operator, stationary, noise, draws=draws, generator=generator)
             if process.std is not None:
-                std = spread(found.mean, process.mean, process.std)
+                std = rule_of_thumb_std(found.mean, process.mean, process.std)
         return self._finished(replace(found, std=std), run, progress)
 
     def _finished(self, found: Posterior, run: _Run, progress: Progress) -> Posterior:

@@ -13,7 +13,7 @@ from bayesdip.gp.inference import posterior
 from bayesdip.networks.energy import Energy
 from bayesdip.operators import Identity, Mask, Operator
 from bayesdip.patches.inference import FEW_MISSING
-from bayesdip.patches.nl_bayes import filled
+from bayesdip.patches.nl_bayes import filled_from_neighbours
 from bayesdip.problem import Problem
 from bayesdip.progress import Progress
 
@@ -116,4 +116,4 @@ def without_few_missing(problem: Problem) -> tuple[Operator, Tensor]:
     noisy = bool(problem.noise.variance(y, seen).any())
     if not isinstance(operator, Mask) or not (noisy and 0 < missing <= FEW_MISSING):
         return operator, y
-    return Identity(operator.input_shape), filled(y, ~seen)
+    return Identity(operator.input_shape), filled_from_neighbours(y, ~seen)

@@ -1,0 +1,11 @@
+"""Restoration by groups of similar patches of the picture itself, each group a Gaussian.
+
+- Noise: NL-Bayes (Lebrun, Buades, Morel 2013), on several scales (Facciolo, Pierazzo, Morel 2017).
+- Missing pixels: PLE and HBE (Yu, Sapiro, Mallat 2012; Aguerrebere, Almansa, Delon, Gousseau, Muse 2017).
+- Blurred, downsampled or otherwise indirect data: iterative denoising and back-projection (Tirer, Giryes 2019).
+
+::
+
+    from bayesdip.patches.inference import patch_posterior     # pixels, noisy or missing
+    from bayesdip.patches.back_projection import project       # any linear operator
+"""

@@ -7,7 +7,6 @@ Data with noise are restored by NL-Bayes (:mod:`bayesdip.patches.nl_bayes`), dat
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from types import MappingProxyType
 
 import torch
@@ -19,27 +18,25 @@ from bayesdip.gp.inference import posterior
 from bayesdip.noise import Gaussian, Noise
 from bayesdip.noise.gaussian import AT_LEVEL
 from bayesdip.operators import Identity, Mask, Operator
-from bayesdip.patches.hbe import LEAST_NOISE, Filled, Known, fill
-from bayesdip.patches.multiscale import Denoised, denoised
-from bayesdip.patches.nl_bayes import UnitData, Whitening, column, learnt_pass
+from bayesdip.patches.estimate import Estimate, Stop, average_over_sizes
+from bayesdip.patches.hbe import LEAST_NOISE, KnownPixels, fill
+from bayesdip.patches.multiscale import denoised
+from bayesdip.patches.nl_bayes import WhitenedData, Whitening, column, nl_bayes_pass
 from bayesdip.patches.patch_grid import PATCH_VALUES, distinct
 from bayesdip.patches.pilot import PILOT, PatchKernel
 from bayesdip.result import Posterior
 
-# With noise, and with at most this share of the pixels missing, patches of the data are whole enough.
+# Noisy data with at most this share of the pixels missing are left to NL-Bayes.
 FEW_MISSING = 0.1
-# A picture that varies by no more than so many rounding errors of its level is flat.
+# A picture whose standard deviation is at most so many rounding errors of its mean is flat.
 ROUNDING = 16
-# One size of patches, of which all is the mean.
+# Patches of one size alone: values in a patch, and weight.
 ONE_SIZE = MappingProxyType({PATCH_VALUES: 1.0})
 # How often the covariances are learnt: filling in begins farther from the picture.
 NOISE_PASSES, FILLING_PASSES = 3, 5
-# Where filling in begins: the mean of the process that a network without the picture for an input has,
-# and draws of it for the standard deviation where no patch knows enough.
+# Filling in begins with the posterior mean of the stationary process of this network; draws of it give the standard
+# deviation where no patch has enough known pixels.
 STATIONARY, DRAWS = FIGURE6, 16
-
-Stop = Callable[[int, float], bool]
-"""``(pass, share of it done) -> stop?``"""
 
 
 def patch_posterior(
@@ -50,8 +47,8 @@ def patch_posterior(
     kernel: PatchKernel = PILOT,
     passes: int | None = None,
     patches: Mapping[int, float] = ONE_SIZE,
-    far: int = 0,
-    larger: tuple[int, float] | None = None,
+    far_radius: int = 0,
+    last_size: tuple[int, float] | None = None,
     start: Tensor | None = None,
     stop: Stop | None = None,
 ) -> Posterior:
@@ -64,33 +61,33 @@ def patch_posterior(
     operator : Operator
         The identity or a mask.
     noise : Noise
-        Its plug-in variance counts; where no pixels are missing, the mean over those of a patch. Values
-        at a level where Gaussian noise was clipped count as what they are on average beyond it.
+        Its plug-in variance is used; where no pixels are missing, the mean of it over a patch. Values
+        at a level where Gaussian noise was clipped are replaced by their conditional mean beyond it.
     kernel : PatchKernel
         Of the pilot estimate of noisy data; where pixels are missing there is no pilot.
     passes : int, optional
         How often the covariances are learnt anew: by default `NOISE_PASSES`, or `FILLING_PASSES` where
         :func:`fills_in` says so. 0 gives the pilot, for noise with the noise's std.
     patches : mapping of int to float
-        How many values a patch holds at most, all channels counted. Of several sizes the
-        means, and standard deviations, are averaged with these weights.
-    far : int
-        For noise: up to this lag in pixels, every third patch per axis is looked at beside all those within 24.
-    larger : (int, float), optional
-        For noise: values in a patch, and weight in the mean, of one more pass that begins with the average of the sizes.
+        Sizes of patches, as the most values in one, all channels counted, and their weights: the
+        means, and standard deviations, are averaged.
+    far_radius : int
+        For noise: up to this lag in pixels, every third patch per axis is compared beside all those within 24.
+    last_size : (int, float), optional
+        For noise: values in a patch, and weight in the average, of one more pass that begins with the average.
     start : Tensor, shape (C, *grid), optional
         For missing pixels: a better estimate to begin with than the posterior mean of the stationary
-        process of `STATIONARY`. Five passes nearly forget it; give it one.
+        process of `STATIONARY`. Little is left of it after five passes; take one.
     stop : callable, optional
         ``(pass, share of it done) -> bool``; True stops with the last finished estimate.
 
     Returns
     -------
     Posterior
-        Its standard deviation does not count that groups and covariances were learnt from the same data: on
+        Its standard deviation leaves out that groups and covariances were learnt from the same data: on
         photographs it is a fifth too small. It is None where filling in was stopped before its last pass. ``info``
         has ``passes`` (finished ones; 0 is the pilot alone) and ``left_to_initial_estimate``, the share of the values that
-        stayed as they were in the initial estimate, since they lie in holes of which no patch knows enough.
+        stayed as they were in the initial estimate, since they lie in holes where no patch has enough known pixels.
 
     Raises
     ------
@@ -118,98 +115,87 @@ def patch_posterior(
             "the data hold NaN or infinity: expected finite values; declare such pixels missing"
         )
     variance = noise.variance(y, ~missing).to(y).expand(y.shape)
-    watch = stop or (lambda number, share: False)
+    stop = stop or (lambda number, share: False)
     if fills_in(y, operator, noise):
         passes = FILLING_PASSES if passes is None else passes
-        data = _Seen(seen, missing, variance)
-        return _filled_in(data, operator, noise, passes, patches, start, watch)
+        data = KnownPixels(seen, missing, variance)
+        return _filled_in(data, operator, noise, passes, patches, start, stop)
     passes = NOISE_PASSES if passes is None else passes
     whitening = Whitening.of(seen, variance, missing)
-    if whitening is None:  # nothing to find out
-        return told(seen, torch.zeros_like(y), 0)
+    if whitening is None:  # no noise, and nothing is missing
+        return _posterior(seen, torch.zeros_like(y), 0)
 
-    def data_given(estimate: Tensor | None) -> UnitData:
+    def data_given(estimate: Tensor | None) -> WhitenedData:
         if estimate is None or not (isinstance(noise, Gaussian) and noise.is_clipped):
             return whitening.apply(seen, variance, missing)
         return whitening.apply(beyond_the_levels(seen, whitening.undo(estimate, y), noise), variance, missing)
 
-    found = _of_all_sizes(data_given, kernel, passes, patches, far, larger, watch)
-    return told(whitening.undo(found.mean, y), whitening.undo_std(found.std, y), found.passes)
+    found = _denoised_by_all_sizes(data_given, kernel, passes, patches, far_radius, last_size, stop)
+    assert found.std is not None
+    return _posterior(whitening.undo(found.mean, y), whitening.undo_std(found.std, y), found.passes)
 
 
-def _of_all_sizes(
-    data_given: Callable[[Tensor | None], UnitData],
+def _denoised_by_all_sizes(
+    data_given: Callable[[Tensor | None], WhitenedData],
     kernel: PatchKernel,
     passes: int,
     patches: Mapping[int, float],
-    far: int,
-    larger: tuple[int, float] | None,
-    watch: Stop,
-) -> Denoised:
-    """`denoised` by patches of each size: the averages, from which one pass of `larger` ones begins.
-
-    Stopped, it gives what was finished.
-    """
-    whole, total = None, 0.0
-    for number, (most, weight) in enumerate(patches.items()):
-
-        def stop(index: int, share: float, before: int = number * (passes + 1)) -> bool:
-            return watch(before + index, share)
-
-        part = denoised(data_given, kernel, passes, stop, most=most, far=far)
-        if part.passes < passes:  # stopped: of a later size, its share of the average is not there
-            return whole or part
-        total += weight
-        whole = part if whole is None else _averaged_with(whole, part, weight / total)
-    assert whole is not None
-    if larger is None:
-        return whole
-    most, weight = larger
-    before = len(patches) * (passes + 1)
-    estimate = whole.mean
-    last = learnt_pass(
-        data_given(estimate), estimate, lambda share: watch(before, share), last=True, most=most
+    far_radius: int,
+    last_size: tuple[int, float] | None,
+    stop: Stop,
+) -> Estimate:
+    """`denoised` by patches of each size, and one pass of patches of the last size from their average."""
+    stages = passes + 1  # the coarser grids are one more
+    average = average_over_sizes(
+        lambda values, stop: denoised(
+            data_given, kernel, passes, stop, patch_values=values, far_radius=far_radius
+        ),
+        patches,
+        passes,
+        stop,
+        stages=stages,
     )
-    return whole if last is None else _averaged_with(whole, Denoised(*last, passes + 1), weight)
+    if last_size is None or average.passes < passes:
+        return average
+    values, weight = last_size
+    found = nl_bayes_pass(
+        data_given(average.mean),
+        average.mean,
+        lambda share: stop(len(patches) * stages, share),
+        last=True,
+        patch_values=values,
+    )
+    if found is None:
+        return average
+    assert average.std is not None
+    mean, std = found
+    return Estimate(average.mean.lerp(mean, weight), average.std.lerp(std, weight), passes + 1)
 
 
-def _averaged_with(one: Denoised, other: Denoised, weight: float) -> Denoised:
-    """The `other` counts for `weight` of the mean and of the standard deviation."""
-    return Denoised(one.mean.lerp(other.mean, weight), one.std.lerp(other.std, weight), other.passes)
-
-
-def told(mean: Tensor, std: Tensor | None, passes: int, left: float = 0.0) -> Posterior:
-    """As a posterior without samples, which patches do not have."""
+def _posterior(mean: Tensor, std: Tensor | None, passes: int, left: float = 0.0) -> Posterior:
+    """Without samples, which patches do not have."""
     return Posterior(mean, std, info={"passes": passes, "left_to_initial_estimate": left})
 
 
 def fills_in(y: Tensor, operator: Operator, noise: Noise) -> bool:
-    """Whether missing pixels are the matter, and not noise: many are missing, or some and there is no noise."""
+    """Whether the data are left to HBE: many pixels are missing, or some and there is no noise."""
     missing = missing_pixels(y, operator)
     noisy = bool(noise.variance(y, ~missing).to(y).expand(y.shape)[~missing].any())
     return float(missing.double().mean()) > FEW_MISSING or (bool(missing.any()) and not noisy)
 
 
-@dataclass(frozen=True)
-class _Seen:
-    """Data, which are missing, and the noise's variance, (C, *grid) each."""
-
-    values: Tensor
-    missing: Tensor
-    variance: Tensor
-
-
 def _filled_in(
-    data: _Seen,
+    data: KnownPixels,
     operator: Operator,
     noise: Noise,
     passes: int,
     patches: Mapping[int, float],
     start: Tensor | None,
-    watch: Stop,
+    stop: Stop,
 ) -> Posterior:
+    """By HBE, from the posterior mean of the stationary process or from `start`."""
     y, missing = data.values, data.missing
-    kernel, near = STATIONARY.kernel(dims=y.ndim - 1), start is not None
+    kernel, good_start = STATIONARY.kernel(dims=y.ndim - 1), start is not None
     if start is None:
         start = posterior(y, operator, kernel, noise).mean
     observed = torch.where(missing, torch.nan, y).flatten(1)
@@ -217,65 +203,42 @@ def _filled_in(
     scale = (observed - centre[:, None]).square().nanmean(1).nan_to_num(0.0).sqrt()
     rounding = ROUNDING * torch.finfo(y.dtype).eps * centre.abs()
     if not bool((scale > rounding).any()):  # a flat picture
-        return told(start, torch.zeros_like(y), 0)
+        return _posterior(start, torch.zeros_like(y), 0)
     centre, scale = column(centre, y), column(torch.where(scale > 0, scale, scale.amax()), y)
     shape = (*y.shape, 1) if y.ndim == 2 else y.shape
 
     def unit(x: Tensor) -> Tensor:
         return ((x - centre) / scale).reshape(shape).float()
 
-    unit_noise = (data.variance / scale.square()).reshape(shape).float().clamp_min(LEAST_NOISE)
-    known = Known(unit(torch.where(missing, centre, y)), missing.reshape(shape), unit_noise)
-    found = _averaged(known, unit(start), passes, patches, near, watch)
+    unit_noise = (data.noise / scale.square()).reshape(shape).float().clamp_min(LEAST_NOISE)
+    known = KnownPixels(unit(torch.where(missing, centre, y)), missing.reshape(shape), unit_noise)
+    estimate = unit(start)
+    found = average_over_sizes(
+        lambda values, stop: fill(known, estimate, passes, stop, patch_values=values, good_start=good_start),
+        patches,
+        passes,
+        stop,
+        stages=passes,
+    )
     mean = found.mean.reshape(y.shape).to(y) * scale + centre
-    left = found.left.reshape(y.shape)
+    assert found.covered is not None
+    left = ~found.covered.reshape(y.shape)
     mean = torch.where(left, start.to(y), mean)
     if found.std is None:
-        return told(mean, None, found.passes)
+        return _posterior(mean, None, found.passes)
     std = found.std.reshape(y.shape).to(y) * scale
     if bool(left.any()):
         generator = torch.Generator(y.device).manual_seed(0)
         stationary = posterior(y, operator, kernel, noise, samples=DRAWS, generator=generator).std
         std = std if stationary is None else torch.where(left, stationary, std)
-    return told(mean, std, found.passes, float(left.double().mean()))
-
-
-def _averaged(
-    known: Known,
-    estimate: Tensor,
-    passes: int,
-    patches: Mapping[int, float],
-    near: bool,
-    watch: Stop,
-) -> Filled:
-    """`fill` by patches of several sizes: the averages of those that know of a pixel.
-
-    Stopped, it gives the sizes that were finished.
-    """
-    total = torch.zeros_like(estimate)
-    mean, std = torch.zeros_like(estimate), torch.zeros_like(estimate)
-    found = None
-    for number, (most, weight) in enumerate(patches.items()):
-
-        def stop(index: int, share: float, before: int = number * passes) -> bool:
-            return watch(before + index, share)
-
-        part = fill(known, estimate, passes, stop, most=most, near=near)
-        if part.std is None:
-            return found or part
-        share = weight * (~part.left).to(estimate)
-        total, mean, std = total + share, mean + share * part.mean, std + share * part.std
-        left = total == 0
-        found = Filled(torch.where(left, estimate, mean / total), std / total, left, part.passes)
-    assert found is not None
-    return found
+    return _posterior(mean, std, found.passes, float(left.double().mean()))
 
 
 def beyond_the_levels(y: Tensor, estimate: Tensor, noise: Gaussian) -> Tensor:
     """`y`, (C, *grid), with values at a clipping level as they would be on average had they not been clipped.
 
     The mean of a normal variable around the estimate, given that it lies beyond the level: with
-    ``a = (level - estimate) / sigma``, ``estimate + sigma phi(a) / Phi(-a)`` above, and alike below.
+    ``a = (level - estimate) / sigma``, ``estimate + sigma phi(a) / Phi(-a)`` above, and its mirror image below.
     It is the expectation step for censored data (Dempster, Laird, Rubin, JRSS B 1977, section 4.2).
     """
     sigma = noise.variance(y).sqrt().expand(y.shape)
@@ -289,7 +252,7 @@ def beyond_the_levels(y: Tensor, estimate: Tensor, noise: Gaussian) -> Tensor:
 
 
 def missing_pixels(y: Tensor, operator: Operator) -> Tensor:
-    """Bool, the shape of `y`; an error for operators under which patches are not seen."""
+    """Bool, the shape of `y`; an error for operators whose data are no pixels of the picture."""
     if not isinstance(operator, Identity | Mask):
         raise BayesDipError(
             f"patches were given the operator {operator!r}: expected the identity or a mask, whose data are pixels of the "

@@ -1,4 +1,4 @@
-"""The kernel of a wide convolutional network whose input is the observed picture.
+"""The kernel of the pilot estimate: that of a wide convolutional network whose input is the observed picture.
 
 With noise for an input, the kernel of a network depends on the lag between two pixels. With the
 picture itself for an input it depends on the patches around them, and becomes a non-local filter
@@ -48,7 +48,7 @@ class Cosine(Activation):
         return Pointwise(lambda u: 2**0.5 * (u + phase.to(u)).cos())
 
     def dual(self, covariance: Tensor, variance_u: Tensor, variance_v: Tensor) -> Tensor:
-        # A distance freed from noise can fall below zero.
+        # A distance corrected for noise can fall below zero.
         return (covariance - 0.5 * (variance_u + variance_v)).clamp_max(0.0).exp()
 
     def dual_of_derivative(self, covariance: Tensor, variance_u: Tensor, variance_v: Tensor) -> Tensor:
@@ -69,7 +69,7 @@ class PatchKernel:
         Between the convolutions.
     weight_variance : float
         g of the first layer. Its input is the picture in units of the noise's standard
-        deviation, so g says how many of them two patches may differ by and still be alike.
+        deviation, so g says by how many of them similar patches may differ.
     window : int or None
         Largest lag per axis. The kernel is multiplied with the tent ``prod(1 - |t| / (window + 1))``,
         which is a covariance too, so that the product is one. None: every lag, no tent.
