@@ -228,11 +228,11 @@ class _Run:
     def memory(self, far: int) -> int:
         """Upper bound of the bytes that the run needs."""
         values = max([*self.sizes, PATCH_VALUES, self.larger[0] if self.larger else 0])
-        of_a_batch = nl_bayes.BATCH * values * (MATRICES * values + PATCHES * nl_bayes.GROUP)
+        of_a_batch = nl_bayes.BATCH * values * (MATRICES * values + PATCHES * nl_bayes.GROUP_SIZE)
         farther = 0
         if far and not self.fills:
             lags = prod(2 * (min(far, n) // FAR_STEP) + 1 for n in self.shape[1:])
-            farther = DISTANCES * nl_bayes.STRIPE * lags
+            farther = DISTANCES * nl_bayes.STRIPE[0] * lags
         return BYTES + BYTES_OF_A_VALUE * prod(self.shape) + 4 * (of_a_batch + farther)
 
     def told(self, progress: Progress, number: int, share: float, picture: Tensor | None = None) -> bool:
