@@ -6,9 +6,11 @@ version to measure on its ``PYTHONPATH``. The sides take turns, so that other lo
 
 from __future__ import annotations
 
+import subprocess
 from collections import defaultdict
 from collections.abc import Iterator
 from itertools import product
+from pathlib import Path
 from statistics import fmean
 from typing import Any
 
@@ -76,9 +78,16 @@ def run(results: Results, options: Options) -> None:
             chosen = method | {"effort": key["effort"], "seed": key["seed"]}
             arguments = task | {"data": str(options.folder), "options": chosen}
             measured = in_own_process("benchmarks.before_after_worker", arguments, path=(source,), threads=1)
-            results.add({"side": side, **key, **measured})
+            results.add({"side": side, **key, "commit": commit_of(source), **measured})
     results.conclude(limits={"psnr": PSNR_LIMIT, "coverage": COVERAGE_LIMIT, "memory": MEMORY_LIMIT})
     results.log(table(results.rows))
+
+
+def commit_of(source: Path) -> str | None:
+    """Of the working copy that holds a folder; None where there is none."""
+    command = ["git", "-C", str(source), "rev-parse", "--short", "HEAD"]
+    found = subprocess.run(command, capture_output=True, text=True, check=False)
+    return found.stdout.strip() or None
 
 
 def saved_options(options: Options) -> Row:
