@@ -17,7 +17,7 @@ from bayesdip.kernels.kernel import Kernel
 
 # Factors of the first guess that are tried: the smallest, the largest, and how many at equal ratios.
 LEAST_FACTOR, MOST_FACTOR, FACTORS = 0.01, 100.0, 13
-# Pixels whose densities stand for all.
+# Pixels, chosen at random, whose densities are averaged.
 TARGETS = 3000
 # Pixels on which scales and kernels are estimated: more add nothing but time.
 LARGEST_PART = 2**20
@@ -28,6 +28,20 @@ def rescaled(model: Model, kernel: Kernel, *, constant: bool) -> Model:
 
     The first guess comes from the variance of the data, that of structures of every size. Beside noise, the
     variance at the lengths that the kernel describes is what matters.
+
+    Parameters
+    ----------
+    model : Model
+        With the first guess for its scale.
+    kernel : Kernel
+    constant : bool
+        Whether the kernel's value at infinite lag counts.
+
+    Returns
+    -------
+    Model
+        The same where nothing is noisy, where channels are coupled, and for operators whose data are not nearly
+        stationary.
     """
     noisy = ~model.noise_free
     if (

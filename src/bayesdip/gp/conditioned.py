@@ -24,7 +24,7 @@ from bayesdip.result import Posterior
 
 # Relative residual from which up single precision reaches the solution, with corrections in double precision.
 SINGLE_PRECISION_TOLERANCE = 1e-6
-# Draws for the standard deviation are solved for to so many times the tolerance: a few draws tell it to some ten
+# Draws for the standard deviation are solved for to so many times the tolerance: a few draws estimate it to some ten
 # percent, and the looser solves change it by one percent.
 DRAWS_TOLERANCE_FACTOR = 20
 # Precision (one over variance) of an offset below which the operator does not see it, in units of the prior's and as a

@@ -17,7 +17,7 @@ from bayesdip.kernels.kernel import Tabulated
 # 512x512 takes up to three times as many. Larger sets cost time and memory before the first iteration.
 CANDIDATES = {8: 18, 12: 16, 16: 15, 25: 40, 32: 60}
 LARGEST_SET = 48
-# Up to so many observed entries, the trial takes as long as the solve: a set of this size serves.
+# Up to so many observed entries, the trial takes as long as the solve, and a set of this size is used.
 FEW_ENTRIES, SET_OF_FEW = 10_000, 25
 # Observed entries of the part, and the relative residual of its solve.
 TRIAL_ENTRIES, TRIAL_TOLERANCE = 2500, 1e-3

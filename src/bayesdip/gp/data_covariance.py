@@ -23,7 +23,7 @@ class DataCovariance:
     grid : GridCovariance
         K, unit variance or not.
     operator : Operator or None
-        A without the masks around it; None stands for the identity.
+        A without the masks around it; None for the identity.
     seen : Tensor of bool, shape (M, G, *output)
         Where an entry is observed. M is 1 (shared) or the number of channels.
     noise : Tensor, shape (M', G, *output) or broadcastable to it
@@ -147,9 +147,9 @@ class DataCovariance:
 
 
 def without_masks(operator: Operator) -> Operator | None:
-    """The operator less the masks on its outside; None if nothing but the identity is left.
+    """The operator without the masks on its outside; None if nothing but the identity is left.
 
-    A mask only says which entries are observed, and `Operator.observed` says that already.
+    A mask only determines which entries are observed, and `Operator.observed` has that already.
     """
     if isinstance(operator, Identity | Mask):
         return None

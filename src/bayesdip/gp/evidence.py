@@ -69,7 +69,7 @@ class VecchiaEvidence:
     set_size : int
         Pixels of a conditioning set.
     targets : int
-        A random choice of that many pixels stands for all.
+        Pixels, chosen at random, whose densities are averaged.
     """
 
     def __init__(self, model: Model, set_size: int = SET_SIZE, targets: int = TARGETS) -> None:
@@ -138,7 +138,7 @@ class WhittleEvidence:
         # How often the window meets itself at each lag.
         overlap = torch.fft.irfftn(torch.fft.rfftn(self.taper, self.double).abs().square(), self.double)
         self.overlap = overlap / self.taper.square().sum()
-        # The taper stands for the mask, too: entries that are not seen have weight zero.
+        # The taper contains the mask: entries that are not observed have weight zero.
         centred = model.data.cpu() * self.taper
         mean = centred.flatten(2).sum(2) / self.taper.sum()
         centred = centred - mean.reshape(*mean.shape, *[1] * self.taper.ndim) * self.taper
@@ -220,6 +220,12 @@ def lanczos_evidence(
         made from it leaves little for the quadrature to estimate.
     probes, steps : int
         Random vectors, and Lanczos steps for each.
+    generator : torch.Generator, optional
+        Draws them; torch's own by default.
+
+    Returns
+    -------
+    Evidence
     """
     system = model.system
     found, densities, counts = [], [], []

@@ -63,6 +63,15 @@ FAMILIES: dict[str, Family] = {
 def named(name: str) -> Family:
     """The family of that name.
 
+    Parameters
+    ----------
+    name : str
+        One of `FAMILIES`.
+
+    Returns
+    -------
+    Family
+
     Raises
     ------
     BayesDipError

@@ -22,7 +22,7 @@ from bayesdip.errors import BayesDipError, ShapeError
 from bayesdip.gp.grid_covariance import GridCovariance, embed
 from bayesdip.kernels.kernel import Kernel
 
-# Times at which a stop is looked for, in units of 1 / Theta(0): from 1e-4 to 1e3, four to a decade.
+# Times that are compared by default, in units of 1 / Theta(0): from 1e-4 to 1e3, four to a decade.
 TIMES = tuple(10 ** (k / 4) for k in range(-16, 13))
 # Lanczos steps from one estimate of the error to the next.
 CHECK_EVERY = 8

@@ -51,6 +51,7 @@ class GridCovariance:
 
     @property
     def axes(self) -> tuple[int, ...]:
+        """The grid's axes, the last ones of any tensor."""
         return tuple(range(-len(self.shape), 0))
 
     def to(self, like: Tensor) -> GridCovariance:

@@ -70,7 +70,7 @@ def deviations(
 
 @dataclass(frozen=True)
 class Draws:
-    """Draws at unit amplitude: those that were kept, the sum of their squares, their number and the solves."""
+    """Draws at unit amplitude: those that were kept, the sum of their squares (``power``), their number and the solves."""
 
     kept: tuple[Tensor, ...] = ()
     power: Tensor | None = None
@@ -96,7 +96,21 @@ def draw(
     *,
     keep: bool = False,
 ) -> Draws:
-    """`count` draws, in single precision where it reaches the tolerance; rows of the same covariance share `power`."""
+    """Draws, and their mean squares, in single precision where it reaches the tolerance.
+
+    Parameters
+    ----------
+    system, count, generator, offset_covariance
+        As :func:`deviations` takes them.
+    solver : Solver
+    keep : bool
+        Whether the draws themselves are kept.
+
+    Returns
+    -------
+    Draws
+        Rows of the same covariance share their ``power``.
+    """
     low = system.to(torch.float32 if solver.tol >= FLOOR[torch.float32] else torch.float64)
     drawn = Draws()
     for spread, solution in deviations(low, count, solver, generator, offset_covariance):

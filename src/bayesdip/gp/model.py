@@ -186,7 +186,7 @@ def _constant_part(system: DataCovariance, data: Tensor) -> Tensor:
 
 
 def jitter_for(grid: GridCovariance) -> float:
-    """The variance that stands in for no noise."""
+    """The variance that takes the place of none, in units of the amplitude."""
     empty = empty_share(grid, JITTER)
     least: float = JITTER * JITTER_OF_SMOOTH ** min(1.0, 3 * empty) * grid.variance
     return least

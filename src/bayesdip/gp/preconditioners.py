@@ -116,9 +116,21 @@ def _noise_dominates(seen: Tensor, noise: Tensor, variance: float) -> bool:
 def vecchia(
     table: Tensor, seen: Tensor, noise: Tensor, system: DataCovariance, held_out: Tensor | None = None
 ) -> tuple[Part, Part]:
-    """By the Vecchia factor, see `gp.vecchia`; and the same without `held_out`.
+    """By the Vecchia factor (:mod:`bayesdip.gp.vecchia`); and the same without `held_out`.
 
-    `seen` has shape (G, *output), `noise` one that broadcasts to it.
+    Parameters
+    ----------
+    table : Tensor, shape (*lags)
+        The prior covariance of the data at the lags 0, 1, ... of each axis.
+    seen : Tensor of bool, shape (G, *output)
+    noise : Tensor, shape broadcastable to it
+    system : DataCovariance
+        Gives the covariance between channels, the precision and the device.
+    held_out : Tensor of bool, shape (*output), optional
+
+    Returns
+    -------
+    (Part, Part)
     """
     size = conditioning_set_size(seen, table, noise, system.coregionalisation)
     last = None if held_out is None else held_out.expand(seen.shape)
@@ -155,7 +167,7 @@ def circulant(system: DataCovariance, table: Tensor, seen: Tensor, noise: Tensor
 def output_table(system: DataCovariance, table: Tensor) -> Tensor:
     """``A K A^T`` at the lags 0, 1, ... of each axis of the output, as if it were stationary: it nearly is.
 
-    Its central column says it for the near lags. At far ones, where the covariance is smooth, an
+    At near lags it is the column of the central output. At far ones, where the covariance is smooth, an
     operator only scales it.
     """
     column = central_column(system).to(table)

@@ -153,7 +153,7 @@ def _products(columns: Tensor, values: Tensor, device: torch.device) -> tuple[Pr
 
 
 def observed_places(seen: Tensor) -> Tensor:
-    """Where the observed entries are, (m + 1,), in the narrowest type; the last is -1 and stands for none."""
+    """Where the observed entries are, (m + 1,), in the narrowest type; the last is -1, for none."""
     places = seen.flatten().nonzero().squeeze(1)
     return pad(places.to(_narrow(seen.numel())), (0, 1), value=-1)
 
@@ -167,10 +167,22 @@ def conditioning_sets(
 ) -> Iterator[tuple[Tensor, Tensor]]:
     """Observed entries level by level, (n,), and the conditioning set of each, (n, count): the nearest before it.
 
-    Both by their number among the m observed ones; m stands for none. The order is that of a pyramid of cells: each
-    cell of side ``2^level`` is represented by one of its entries, and an entry belongs to the last level at
-    which it represents a cell. Coarser levels come first. Another channel counts as one pixel away.
-    Entries of `last` come after all levels.
+    The order is that of a pyramid of cells: each cell of side ``2^level`` is represented by one of its entries, and an
+    entry belongs to the last level at which it represents a cell. Coarser levels come first.
+
+    Parameters
+    ----------
+    seen : Tensor of bool, shape (G, *grid)
+        Where an entry is observed. Another channel counts as one pixel away.
+    count : int
+        Entries of a conditioning set.
+    last : Tensor of bool, shape (G, *grid), optional
+        Entries that come after all levels.
+
+    Yields
+    ------
+    own, near : Tensor of int, shape (n,) and (n, count)
+        By their number among the m observed entries, in the order of the flattened grid; m is none.
     """
     shape = seen.shape
     # An axis of one pixel has no distances; the channel axis comes first.
@@ -318,6 +330,11 @@ def prediction(
         The covariance between channels.
     noise : Tensor, shape (1,) or (G * pixels,)
         Its variance.
+
+    Returns
+    -------
+    weights : Tensor, shape (k, m)
+    deviation : Tensor, shape (m,)
     """
     points = torch.cat((near.T, own[None]))
     valid = points >= 0

@@ -24,7 +24,7 @@ class Estimate:
     passes : int
         Passes that were finished.
     covered : Tensor of bool, shape (C, H, W), or None
-        Where some patch says something of a pixel; None is everywhere.
+        Where some patch has enough known pixels; None is everywhere.
     """
 
     mean: Tensor

@@ -12,7 +12,7 @@ estimators*, IEEE TIP 2012; HBE, with groups in place of classes: Aguerrebere, A
 Muse, *A Bayesian hyperprior approach for joint image denoising and interpolation*, IEEE TCI 2017),
 with two short cuts. What the estimate's covariance lacks, since a filled-in value varies less than
 a true one, is a multiple of the identity that shrinks from pass to pass. And the estimate goes
-twice as far as each pass says (over-relaxation), since expectation maximisation is slow where much is missing.
+twice as far as each pass moves it (over-relaxation), since expectation maximisation is slow where much is missing.
 
 In the last pass each value is weighted by its posterior precision.
 """
@@ -28,13 +28,13 @@ from torch import Tensor
 from bayesdip.patches.estimate import Estimate
 from bayesdip.patches.patch_grid import JOINT_CHANNELS, PATCH_VALUES, ReferenceGrid, side_of
 
-# Search radius in pixels: in the first passes, whose estimate is good next to known pixels alone, and later. It, the
-# sizes of groups and the steps were chosen on crops of eight of the eleven pictures of the paper's inpainting table.
+# Search radius in pixels: in the first passes, whose estimate is good next to known pixels alone, and later.
 RADIUS, LATER_RADIUS, FIRST_PASSES = 12, 24, 2
 # Side of a signal's patch, and its search radius, in samples.
 SIGNAL_PATCH, SIGNAL_RADIUS = 16, 300
 # Patches that a group's Gaussian is learnt from, and how many of them, the nearest to its reference, are restored by it
-# where half of the pixels or more are missing: in all passes but the last, and in the last.
+# where half of the pixels or more are missing: in all passes but the last, and in the last. Groups, and sizes of patches,
+# were chosen on crops of eight of the eleven pictures of the paper's inpainting table.
 GROUP_SIZE, RESTORED, LAST_RESTORED = 64, 16, 32
 # Pixels from one reference patch to the next: in all passes but the last, and in the last.
 STEP, LAST_STEP = 6, 4
@@ -43,7 +43,7 @@ STEP, LAST_STEP = 6, 4
 ADDED = (0.02, 0.01, 0.004, 0.0016)
 # The least variance of the noise, as a share of the picture's: it keeps the covariances well-conditioned.
 LEAST_NOISE = 4e-4
-# Over-relaxation: how far the estimate of missing pixels moves, in units of what a pass says. It saves about half of the
+# Over-relaxation: how far the estimate of missing pixels moves, in units of the step of a pass. It saves about half of the
 # passes.
 OVER_RELAXATION = 2.0
 # A patch with less than this share of its pixels known does not count.
@@ -174,7 +174,7 @@ def _add_patches(
     last: bool,
     stop: Callable[[float], bool],
 ) -> bool:
-    """Restore the patches of the whole picture and add them to `sums`; False if `stop` said so."""
+    """Restore the patches of the whole picture and add them to `sums`; False if `stop` ended it."""
     channels, height, width = estimate.shape
     references, radius = references.to(estimate.device), (references.radius, references.radius)
     for stripe in references.stripes(height, width):

@@ -67,7 +67,7 @@ def patch_posterior(
         Of the pilot estimate of noisy data; where pixels are missing there is no pilot.
     passes : int, optional
         How often the covariances are learnt anew: by default `NOISE_PASSES`, or `FILLING_PASSES` where
-        :func:`fills_in` says so. 0 gives the pilot, for noise with the noise's std.
+        the data are left to HBE (:func:`fills_in`). 0 gives the pilot estimate, for noise with the noise's std.
     patches : mapping of int to float
         Sizes of patches, as the most values in one, all channels counted, and their weights: the
         means, and standard deviations, are averaged.
@@ -240,6 +240,16 @@ def beyond_the_levels(y: Tensor, estimate: Tensor, noise: Gaussian) -> Tensor:
     The mean of a normal variable around the estimate, given that it lies beyond the level: with
     ``a = (level - estimate) / sigma``, ``estimate + sigma phi(a) / Phi(-a)`` above, and its mirror image below.
     It is the expectation step for censored data (Dempster, Laird, Rubin, JRSS B 1977, section 4.2).
+
+    Parameters
+    ----------
+    y, estimate : Tensor, shape (C, *grid)
+    noise : Gaussian
+        Its ``clipped`` has the levels.
+
+    Returns
+    -------
+    Tensor, shape (C, *grid)
     """
     sigma = noise.variance(y).sqrt().expand(y.shape)
     for level, sign in zip(noise.clipped, (-1.0, 1.0), strict=True):

@@ -23,7 +23,7 @@ from bayesdip.patches.pilot import PatchKernel
 
 # Number of grids, and the least side of one in pixels.
 SCALES, LEAST_SIDE = 3, 32
-# The work on the coarser grids over that on the finest one: 1/4 + 1/16, and what is spent between them.
+# The work on the coarser grids over that on the finest one: 1/4 + 1/16, and some for the resampling.
 COARSER_WORK = 0.35
 # Of the coarse grid's frequencies per axis, the share that is taken from it. Those next to its Nyquist limit are
 # worse there than on the fine grid, where patches have finer detail, too. Together with three grids it brought 0.13 dB on

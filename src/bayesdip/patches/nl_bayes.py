@@ -32,11 +32,11 @@ from bayesdip.patches.patch_grid import JOINT_CHANNELS, PATCH_VALUES, ReferenceG
 from bayesdip.patches.pilot import PatchKernel
 
 # Search radius in pixels. On 256x256 parts of `house`, `f16`, `kodak2`, `lena` and `kodak1`, sigma 25, it brought 0.09 dB
-# over 12; the sizes of groups and the steps were chosen on the same parts.
+# over 12.
 RADIUS = 24
 # Side of a signal's patch, and its search radius, in samples.
 SIGNAL_PATCH, SIGNAL_RADIUS = 9, 300
-# Patches of a group.
+# Patches of a group. In the pass of larger patches, 40, 100 and 160 were no better (96x96 parts of the paper's nine pictures).
 GROUP_SIZE = 64
 # Most pixels from one reference patch to the next; in the last pass they overlap in all directions.
 LARGEST_STEP = 5
@@ -150,7 +150,18 @@ def work(shape: tuple[int, int, int], patch_values: int, *, last: bool) -> float
 
 
 def pilot_estimate(data: WhitenedData, kernel: PatchKernel) -> Tensor:
-    """The kernel regression ``K y / K 1``, (C, H, W), with K corrected for the noise in the data."""
+    """The kernel regression ``K y / K 1``, with K corrected for the noise in the data.
+
+    Parameters
+    ----------
+    data : WhitenedData
+    kernel : PatchKernel
+
+    Returns
+    -------
+    Tensor, shape (C, H, W)
+        The data's own value where no weight is positive.
+    """
     if 1 in data.noise.shape:
         kernel = kernel.unrolled()
     on_picture = kernel.on(data.values, data.noise)
@@ -192,7 +203,7 @@ def nl_bayes_pass(
     Returns
     -------
     (mean, std), Tensors of shape (C, H, W), or None
-        None if `stop` said so.
+        None if `stop` ended it.
     """
     channels, height, width = estimate.shape
     references = reference_grid(estimate.shape, patch_values, last=last).to(estimate.device)

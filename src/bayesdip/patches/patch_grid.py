@@ -1,4 +1,4 @@
-"""Patches of a picture as rows of a table: where reference patches stand, similar ones, and aggregation."""
+"""Patches of a picture as rows of a table: reference patches, similar ones, and aggregation."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class Stripe:
 
 @dataclass(frozen=True)
 class ReferenceGrid:
-    """Where the reference patches of a picture stand, and how far similar ones are searched for.
+    """The places of the reference patches of a picture, and how far similar ones are searched for.
 
     Attributes
     ----------
@@ -109,10 +109,12 @@ class Patches:
 
     @property
     def rows(self) -> int:
+        """Places of a patch from top to bottom."""
         return self.height - self.h + 1
 
     @property
     def columns(self) -> int:
+        """Places of a patch from left to right."""
         return self.width - self.w + 1
 
     def of(self, picture: Tensor) -> Tensor:
@@ -165,7 +167,7 @@ class Patches:
         """
         vertical, horizontal = self._lags(guide, radius, 1)
         squared = self._squared_distances(guide, tops, lefts, (vertical, horizontal))
-        squared[:, squared.shape[1] // 2] = -1.0  # the reference goes before its equals
+        squared[:, squared.shape[1] // 2] = -1.0  # the reference comes before patches equal to it
         offsets = (vertical[:, None] * self.columns + horizontal).flatten()
         # A corner sees the fewest candidates.
         fewest = (int(vertical[-1]) + 1) * (int(horizontal[-1]) + 1)

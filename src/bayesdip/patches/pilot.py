@@ -43,21 +43,24 @@ class Cosine(Activation):
     """
 
     def module(self, features_in: int, dims: int, generator: torch.Generator | None = None) -> nn.Module:
+        """The activation with phases of its own for each feature."""
         device = generator.device if generator else None
         phase = 2 * np.pi * torch.rand(features_in, *[1] * dims, generator=generator, device=device)
         return Pointwise(lambda u: 2**0.5 * (u + phase.to(u)).cos())
 
     def dual(self, covariance: Tensor, variance_u: Tensor, variance_v: Tensor) -> Tensor:
+        """``E[phi(u) phi(v)]`` for a Gaussian pair of that covariance and these variances."""
         # A distance corrected for noise can fall below zero.
         return (covariance - 0.5 * (variance_u + variance_v)).clamp_max(0.0).exp()
 
     def dual_of_derivative(self, covariance: Tensor, variance_u: Tensor, variance_v: Tensor) -> Tensor:
-        return self.dual(covariance, variance_u, variance_v)  # a sine is a cosine of another phase
+        """The same: a sine is a cosine of another phase."""
+        return self.dual(covariance, variance_u, variance_v)
 
 
 @dataclass(frozen=True)
 class PatchKernel:
-    """Which network, and how far it looks.
+    """The network, and the largest lag of its kernel.
 
     Attributes
     ----------
@@ -120,6 +123,15 @@ class PatchKernel:
             Variance of white noise on the picture, mean over the channels. It adds to the
             variance of a pixel's features and not to their covariances, and is subtracted there;
             the kernel is then an estimate of the clean picture's, and need not be a covariance.
+
+        Returns
+        -------
+        KernelOnPicture
+
+        Raises
+        ------
+        ShapeError
+            The picture has other axes, or no pixel.
         """
         if picture.ndim != 3 or picture.numel() == 0:
             raise ShapeError(
@@ -148,6 +160,7 @@ class KernelOnPicture:
 
     @property
     def grid(self) -> tuple[int, int]:
+        """Height and width of the picture."""
         height, width = self.variances[-1].shape
         return height, width
 
