@@ -51,7 +51,7 @@ def on_page_content(html: str, **_: Any) -> str:
         formula = match[2].replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&")
         return convert(formula, display="block" if match[1] == "[" else "inline")
 
-    html = re.sub(r":(?:class|func|meth|mod|attr|data):\s*(?=<code>)", "", html)
+    html = re.sub(r":(?:class|func|meth|mod|attr|data):\s*<code>(?:~(?:\w+\.)*)?", "<code>", html)
     html = re.sub(r"::</p>(?=\s*<div class=\"[^\"]*highlight)", ":</p>", html)
     return re.sub(
         r'<(?:span|div) class="arithmatex">\\([(\[])(.*?)\\[)\]]</(?:span|div)>', replace, html, flags=re.S
