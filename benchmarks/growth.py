@@ -12,7 +12,7 @@ import torch
 
 from bayesdip import arch as archs
 from bayesdip.lab.results import Row
-from bayesdip.methods import pick_device
+from bayesdip.methods.method import pick_device
 from bayesdip.networks import precision
 from bayesdip.networks.checkpointing import recompute
 from bayesdip.networks.muon import MuonStepper

@@ -21,7 +21,7 @@ from bayesdip.arch.layers import Convolution
 from bayesdip.arch.network import Network
 from bayesdip.arch.resampling import TransposedConvolution
 from bayesdip.lab.results import Row
-from bayesdip.methods import pick_device
+from bayesdip.methods.method import pick_device
 from bayesdip.networks import precision
 from bayesdip.networks.energy import Energy
 from bayesdip.networks.muon import MuonStepper

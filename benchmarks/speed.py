@@ -15,7 +15,8 @@ import numpy as np
 import bayesdip as bd
 from bayesdip.holdout import split
 from bayesdip.layout import Layout
-from bayesdip.methods import EFFORTS, Method, pick_device
+from bayesdip.methods import EFFORTS, Method
+from bayesdip.methods.method import pick_device
 from bayesdip.noise import Gaussian, detect_clipping
 from bayesdip.operators import Identity
 from bayesdip.problem import Problem

@@ -11,7 +11,7 @@ import torch
 import bayesdip as bd
 from bayesdip.errors import BayesDipError
 from bayesdip.lab.results import Row
-from bayesdip.methods import pick_device
+from bayesdip.methods.method import pick_device
 from bayesdip.networks import precision
 from bayesdip.networks.energy import Energy
 from bayesdip.networks.muon import MuonStepper

@@ -12,6 +12,8 @@ from bayesdip import holdout, methods
 from bayesdip.errors import BayesDipError
 from bayesdip.inputs import Inputs, Level, Sigma
 from bayesdip.methods import Method
+from bayesdip.methods.method import one_of
+from bayesdip.methods.registry import unknown_option, with_options
 from bayesdip.noise import Noise
 from bayesdip.operators import Operator
 from bayesdip.problem import Problem
@@ -295,17 +297,17 @@ def _method(problem: Problem, options: Options) -> tuple[Method, str]:
     for name in options:
         if name not in Options.__annotations__:
             raise BayesDipError(
-                f"{methods.unknown_option(AUTO, name, options[name])}"  # type: ignore[literal-required]
+                unknown_option(AUTO, name, options[name])  # type: ignore[literal-required]
             )
     shared = {name: options.get(name) for name in ("effort", "samples", "seed", "device")}
     asked = options.get("method", AUTO)
     if isinstance(asked, Method):
-        return methods.with_options(asked, **shared), "as asked for"
+        return with_options(asked, **shared), "as asked for"
     if asked == AUTO:
-        effort = methods.one_of("effort", options.get("effort") or "balanced", methods.EFFORTS)
+        effort = one_of("effort", options.get("effort") or "balanced", methods.EFFORTS)
         choice = methods.choose(problem, effort, samples=bool(options.get("samples")))
         if not options.get("samples"):
             shared.pop("samples")
-        return methods.with_options(choice.method, **shared), choice.why
-    methods.one_of("method", asked, (AUTO, *methods.NAMES))
+        return with_options(choice.method, **shared), choice.why
+    one_of("method", asked, (AUTO, *methods.NAMES))
     return methods.create(asked, **shared), "as asked for"

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 from bayesdip import methods
 from bayesdip.errors import BayesDipError
 from bayesdip.methods import SGLD, Method, Stack
+from bayesdip.methods.method import one_of
+from bayesdip.methods.registry import having, with_options
 
 if TYPE_CHECKING:
     from bayesdip.cli.options import Options
@@ -53,12 +55,12 @@ def api_options(options: Options) -> dict[str, Any]:
 def _method(options: Options) -> Method:
     name, given = options.method, options.given(*COMMON, *OWN)
     if options.preset is not None:
-        methods.one_of("preset", options.preset, ("paper",))
+        one_of("preset", options.preset, ("paper",))
         if name not in (AUTO, SGLD.name):
             raise BayesDipError(
                 f"--preset paper was given with --method {name}: expected sgld, which has it; use --method sgld"
             )
-        return methods.with_options(SGLD.paper(), **given)
+        return with_options(SGLD.paper(), **given)
     if name == Stack.name:
         # The stack's network takes the options that the stack itself does not have.
         networks = {f.name for f in fields(SGLD)} - {f.name for f in fields(Stack)}
@@ -68,10 +70,10 @@ def _method(options: Options) -> Method:
 
 
 def _needs_a_method(option: str) -> str:
-    having = " or ".join(f"--method {name}" for name in methods.having(option))
+    takers = " or ".join(f"--method {name}" for name in having(option))
     return (
         f"--{option.replace('_', '-')} was given with --method auto, which chooses the options itself: expected a "
-        f"method that has it; use {having}"
+        f"method that has it; use {takers}"
     )
 
 

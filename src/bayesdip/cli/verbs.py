@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from bayesdip.cli.resume import fingerprint
 from bayesdip.errors import BayesDipError
 from bayesdip.io import Picture, check_mask, read_mask, read_psf
-from bayesdip.methods import one_of
+from bayesdip.methods.method import one_of
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -15,7 +15,8 @@ from bayesdip.comparison.setup import set_up
 from bayesdip.comparison.splits import ESTIMATORS, can_recorrupt
 from bayesdip.errors import BayesDipError
 from bayesdip.inputs import Sigma
-from bayesdip.methods import EFFORTS, Method, one_of, pick_device
+from bayesdip.methods import EFFORTS, Method
+from bayesdip.methods.method import one_of, pick_device
 from bayesdip.noise import Noise
 
 
