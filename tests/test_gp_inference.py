@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 
 import pytest
@@ -305,6 +306,15 @@ def test_a_stop_ends_with_the_best_so_far() -> None:
         and result.info["iterations"] == 2
     )
     assert len(result.samples) == 0 and bool(result.mean.isfinite().all())
+
+
+def test_facts_are_plain_json_values_by_channel() -> None:
+    y = torch.cat([picture(10, 10), 3 * picture(10, 10, seed=1)])
+    info = posterior(y, Identity((10, 10)), RBF(1.0), Gaussian(0.1), draws=4, generator=seeded()).info
+    assert json.loads(json.dumps(info)) == info
+    assert len(info["amplitude"]) == len(info["offset"]) == len(info["colour"]) == 2
+    assert info["converged"] and info["stopped"] == "converged"
+    assert info["iterations"] > 0 and info["sample_iterations"] > 0 and info["clipped"] == 0
 
 
 def test_wrong_input_is_refused_in_one_line() -> None:
