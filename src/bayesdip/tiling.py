@@ -53,7 +53,10 @@ def cut(problem: Problem, tile: Tile) -> Problem:
 
 
 def window(tile: Tile, grid: Sequence[int], margin: int) -> Tensor:
-    """The weight of a tile in each of its pixels, (*tile): 1 inside, falling linearly where another tile reaches."""
+    """The weight of a tile in each of its pixels, (*tile): 1 inside, falling linearly where another tile reaches.
+
+    The weights of all tiles sum to one in every pixel, for a margin of at least 1 and tiles of at least two margins.
+    """
     weight = torch.ones([s.stop - s.start for s in tile], dtype=torch.float64)
     for axis, (s, n) in enumerate(zip(tile, grid, strict=True)):
         at = torch.arange(s.start, s.stop, dtype=torch.float64) + 0.5
