@@ -152,9 +152,9 @@ def test_the_lengthscale_is_learnt_through_an_operator(name: str) -> None:
 @pytest.mark.parametrize("kernel", [Matern12(6.0), RationalQuadratic(1.5, 0.3)], ids=repr)
 def test_the_kernel_that_drew_the_picture_is_chosen(kernel: Kernel) -> None:
     names = {"Matern12": "matern12", "RationalQuadratic": "rq"}
-    y = drawn(kernel, (96, 96))
+    y = drawn(kernel, (72, 72))
     choice = choose(
-        y, Mask(random_mask(96, 96)), Gaussian(0.0), ("matern12", "matern32", "matern52", "rbf", "rq")
+        y, Mask(random_mask(72, 72)), Gaussian(0.0), ("matern12", "matern32", "matern52", "rbf", "rq")
     )
     true = names[type(kernel).__name__]
     # A rational quadratic can imitate others closely: within a hundredth of a nat it may win.
