@@ -149,6 +149,7 @@ def test_the_lengthscale_is_learnt_through_an_operator(name: str) -> None:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kernel", [Matern12(6.0), RationalQuadratic(1.5, 0.3)], ids=repr)
 def test_the_kernel_that_drew_the_picture_is_chosen(kernel: Kernel) -> None:
     names = {"Matern12": "matern12", "RationalQuadratic": "rq"}
