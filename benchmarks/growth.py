@@ -14,7 +14,7 @@ from bayesdip import arch as archs
 from bayesdip.lab.results import Row
 from bayesdip.methods.method import pick_device
 from bayesdip.networks import precision
-from bayesdip.networks.checkpointing import recompute
+from bayesdip.networks.checkpointing import add_checkpoints
 from bayesdip.networks.muon import MuonStepper
 from bayesdip.networks.samplers import Psgld
 from benchmarks.gp_growth import log_log
@@ -112,7 +112,7 @@ def _fit(
     for energy in energies:
         precision.lower(energy.network, precision.fastest(device))
         if sparing:
-            recompute(energy.network)
+            add_checkpoints(energy.network)
     target = energies[0] if pictures == 1 else Batch.together(energies)
     generator = torch.Generator(device).manual_seed(seed)
     stepper = MuonStepper(target, generator, input_noise=1 / 30)

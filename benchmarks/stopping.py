@@ -20,7 +20,7 @@ import bayesdip as bd
 from bayesdip.arch.networks import Shuffle
 from bayesdip.lab.results import Row
 from bayesdip.layout import Layout
-from bayesdip.networks.optimisers import RECIPES, Fit
+from bayesdip.networks.optimisers import RECIPES, Optimisation
 from bayesdip.networks.schedule import SCHEDULES
 from bayesdip.networks.setup import set_up
 from bayesdip.networks.stopping import RULES, Rule
@@ -96,11 +96,11 @@ def watched(
     noise = Gaussian(SIGMA, detect_clipping(picture.noisy))
     seen = Problem(picture.noisy, Identity(grid), noise)
     for rule in rules.values():
-        seen = rule.hide(seen, torch.Generator().manual_seed(seed))
+        seen = rule.hold_out(seen, torch.Generator().manual_seed(seed))
 
-    def begin(problem: Problem) -> Fit:
+    def begin(problem: Problem) -> Optimisation:
         made = set_up(problem, Shuffle(), seed=seed, device="cpu")
-        return Fit.begin(made.energy, made.generator, RECIPES[recipe], SCHEDULES["balanced"])
+        return Optimisation.begin(made.energy, made.generator, RECIPES[recipe], SCHEDULES["balanced"])
 
     fit = begin(seen)
     for rule in rules.values():
@@ -109,11 +109,15 @@ def watched(
     curve: Row = {"step": [], "psnr": [], "fit": []}
     for step in range(EVERY, steps + 1, EVERY):
         fit.advance(step)
-        look = fit.look(step)
+        evaluation = fit.evaluation(step)
         for name, rule in rules.items():
-            if stopped[name] is None and rule.ended(look):
+            if stopped[name] is None and rule.ended(evaluation):
                 stopped[name] = step
-        for key, value in (("step", step), ("psnr", psnr(look.picture, picture.clean)), ("fit", look.fit)):
+        for key, value in (
+            ("step", step),
+            ("psnr", psnr(evaluation.picture, picture.clean)),
+            ("fit", evaluation.fit),
+        ):
             curve[key].append(value)
     return curve, stopped
 

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 import bayesdip as bd
 from bayesdip import arch
 from bayesdip.errors import BayesDipError, ShapeError
-from bayesdip.networks.checkpointing import recompute
+from bayesdip.networks.checkpointing import add_checkpoints
 from bayesdip.networks.energy import Energy
 from bayesdip.networks.ensemble import EnsembleEnergy
 from bayesdip.networks.precision import lower
@@ -167,7 +167,7 @@ def test_precision_and_checkpointing_leave_the_module_as_it_was_written() -> Non
     z = network.new_input((8, 8), seeded())
     before = network(z)
     lower(network, torch.bfloat16)
-    recompute(network)
+    add_checkpoints(network)
     assert torch.equal(network(z), before)
 
 

@@ -10,7 +10,7 @@ from bayesdip.lab.methods import Dropout, Variational
 from bayesdip.lab.methods.dropout import add_dropout
 from bayesdip.lab.methods.variational import MeanFieldStepper
 from conftest import smooth_picture
-from test_fit_langevin import linear_posterior
+from test_networks_langevin import linear_posterior
 
 
 class Quadratic:

@@ -15,7 +15,7 @@ from bayesdip.arch.networks import Shuffle
 from bayesdip.methods.method import Method, at_least, one_of
 from bayesdip.methods.sgld import check_axes
 from bayesdip.networks.initial_estimate import InitialEstimate
-from bayesdip.networks.optimisers import RECIPES, Fit
+from bayesdip.networks.optimisers import RECIPES, Optimisation
 from bayesdip.networks.schedule import schedule_of
 from bayesdip.networks.setup import PRECISIONS, set_up
 from bayesdip.networks.stopping import RULES, default_rule
@@ -86,13 +86,13 @@ class MAP(Method):
         schedule, recipe = schedule_of(self.effort, self.steps, by_adam=True), RECIPES[self.optimiser]
         assert self.stop is not None
         rule = RULES[self.stop]()
-        seen = rule.hide(problem, torch.Generator().manual_seed(self.seed))
+        seen = rule.hold_out(problem, torch.Generator().manual_seed(self.seed))
 
-        def begin(data: Problem) -> Fit:
+        def begin(data: Problem) -> Optimisation:
             assert isinstance(self.arch, Architecture)
             made = set_up(data, self.arch, seed=self.seed, device=self.device, compute=self.precision)
             progress.memory += made.memory
-            return Fit.begin(made.energy, made.generator, recipe, schedule)
+            return Optimisation.begin(made.energy, made.generator, recipe, schedule)
 
         fit = begin(seen)
         rule.begin(fit.target, begin)
@@ -109,10 +109,10 @@ class MAP(Method):
 
         def watch(fits: Sequence[float]) -> bool:
             nonlocal ended
-            ended = rule.ended(fit.look(loop.step))
+            ended = rule.ended(fit.evaluation(loop.step))
             return ended
 
-        loop.advance(fit.stepper, 1.0, "fit", fit.take, watch)
+        loop.advance(fit.stepper, 1.0, "fit", fit.record, watch)
         mean = picture_or_raise(best() if progress.stop_reason else fitted(), progress.stop_reason)
         return Posterior(
             mean=mean,

@@ -14,7 +14,7 @@ from bayesdip.arch.networks import Shuffle, Skip
 from bayesdip.errors import BayesDipError, ShapeError
 from bayesdip.methods.method import Method, at_least, one_of
 from bayesdip.networks.initial_estimate import InitialEstimate
-from bayesdip.networks.refit import moved, refit
+from bayesdip.networks.refit import refit, with_mean
 from bayesdip.networks.running_averages import Thinned
 from bayesdip.networks.samplers import LangevinStepper, Psgld
 from bayesdip.networks.sampling import COUNT_EVERY, Summary, sample_by_adam_noise, sample_posterior
@@ -287,7 +287,7 @@ class SGLD(Method):
             return None  # stopped before there was a fit
         loop.progress, loop.span = progress, (schedule.sampled, 1.0)
         mean = refit(loop, problem, schedule, generator, fitted)
-        return None if mean is None else moved(replace(posterior, state=None), mean)
+        return None if mean is None else with_mean(replace(posterior, state=None), mean)
 
     def made(self, problem: Problem) -> SetUp:
         """Fresh networks for the data.

@@ -1,4 +1,4 @@
-"""When a chain has forgotten its start: a test of the fit's trend."""
+"""When a chain has forgotten its start: a test for a trend of the fit."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
 
-# Looks at the fit that a verdict needs.
-FEWEST_LOOKS = 12
-# A fit that changed less than this, relative to its level, over the window has settled.
+# Evaluations of the fit that a verdict needs, one every `training_loop.EVALUATE_EVERY` steps.
+FEWEST_EVALUATIONS = 12
+# A fit whose trend over the window is below this share of its level has settled.
 TOLERANCE = 0.01
-# Deviations from the median, in units of the standard deviation that the median deviation tells, that are spikes.
+# Distance from the median, in standard deviations (1.4826 times the median absolute deviation), beyond which a value is a spike.
 SPIKE = 3.0
 
 
@@ -29,13 +29,18 @@ def has_settled(fits: Sequence[float], tolerance: float = TOLERANCE) -> bool:
     Parameters
     ----------
     fits : sequence of float
-        Evenly spaced looks at the fit since the chain took its final temperature.
+        ``Energy.fit``, evaluated at even distances since the chain took its final temperature.
     tolerance : float
         Relative to the mean of the window.
+
+    Returns
+    -------
+    bool
+        False with fewer than `FEWEST_EVALUATIONS` in the window.
     """
     window = _without_spikes(np.asarray(fits[len(fits) // 2 :], dtype=np.float64))
     n = len(window)
-    if n < FEWEST_LOOKS:
+    if n < FEWEST_EVALUATIONS:
         return False
     place = np.linspace(-0.5, 0.5, n)
     rise = float(place @ window / (place @ place))
@@ -59,7 +64,7 @@ def _without_spikes(window: Array) -> Array:
 
 
 def _correlation_time(residual: np.ndarray) -> float:
-    """``(1 + r) / (1 - r)`` with r the correlation of neighbours: how many looks count as one."""
+    """``(1 + r) / (1 - r)`` with r the correlation of neighbouring evaluations: how many of them count as one."""
     power = float(residual @ residual)
     r = float(residual[1:] @ residual[:-1]) / power if power > 0 else 0.0
     r = min(max(r, 0.0), 0.9)

@@ -1,4 +1,4 @@
-"""Fitting in less memory: what lies between convolutions is computed again on the way back."""
+"""Fitting in less memory by checkpointing: activations between convolutions are computed again in the backward pass."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from bayesdip.arch.layers import Convolution
 from bayesdip.arch.network import Network
 
 
-class Recomputed(nn.Sequential):
+class Checkpointed(nn.Sequential):
     """Layers of which only the input is kept for the backward pass (Chen et al., arXiv 1604.06174).
 
     A convolution, its norm and its activation keep one picture then instead of three, and a step takes about a
@@ -24,18 +24,24 @@ class Recomputed(nn.Sequential):
         return made
 
 
-def recompute(network: Network) -> None:
-    """Let every convolution with what follows it be recomputed; weights and results stay as they are.
+def add_checkpoints(network: Network) -> None:
+    """Checkpoint every convolution together with the norm and activation after it.
 
-    A module of the user's own is left as it is: its code may index the layers that would be grouped.
+    Weights and results stay as they are. A module of the user's own is left as it is: its code may index the
+    layers that would be grouped.
+
+    Parameters
+    ----------
+    network : Network
+        Changed in place.
     """
-    _recompute(network.body)
+    _group_layers(network.body)
 
 
-def _recompute(module: nn.Module) -> None:
+def _group_layers(module: nn.Module) -> None:
     if isinstance(module, nn.Sequential | Concatenation | Shortcut):
         for child in list(module.children()):
-            _recompute(child)
+            _group_layers(child)
     if isinstance(module, nn.Sequential):
         _regroup(module)
 
@@ -53,7 +59,7 @@ def _regroup(chain: nn.Sequential) -> None:
         ):
             groups.append([])
         groups[-1].append(layer)
-    whole: list[Any] = [group[0] if len(group) == 1 else Recomputed(*group) for group in groups]
+    whole: list[Any] = [group[0] if len(group) == 1 else Checkpointed(*group) for group in groups]
     for name in list(chain._modules):
         delattr(chain, name)
     for place, layer in enumerate(whole):

@@ -1,7 +1,8 @@
-"""The energy of a network's weights: how badly its picture explains the data, plus the prior on weights."""
+"""The energy of a network's weights: minus the log likelihood of the data, plus the prior on the weights."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -15,8 +16,9 @@ from bayesdip.noise import Gaussian
 from bayesdip.operators import Operator
 from bayesdip.problem import Problem
 
-# Exact data have no likelihood, and a network does not reproduce them in minutes. Asked to come within two gray levels
-# of 255 it keeps near what it found when it is sampled: with four, the mean of `montage` lost 0.4 dB.
+# The standard deviation that noise-free data are given, in working units (a picture's range is 1). They have no
+# likelihood of their own, and a network does not reproduce them exactly in minutes. Found on `montage` with half of its
+# pixels missing: the mean of the samples lost 0.4 dB at 4/255.
 SMALLEST_SIGMA = 2 / 255
 
 
@@ -28,21 +30,21 @@ class Energy:
 
         U(w) = -log p(y | A f_w(z)) + sum_i w_i^2 / (2 s_i^2),
 
-    as in Cheng et al. 2019, eq. 5, with the prior of ``fit.prior``.
+    as in Cheng et al. 2019, eq. 5, with the prior of :mod:`bayesdip.networks.weight_prior`.
 
     Attributes
     ----------
     network : Network
-        ``f``: from an input (1, D, *grid) to a picture (1, C, *grid).
+        ``f``: from an input (1, D, *input grid) to a picture (1, C, *grid).
     problem : Problem
-        ``y``, ``A`` and the noise, on the network's device.
-    latent : Tensor, shape (1, D, *grid)
+        ``y``, ``A`` and the noise, in single precision on the network's device.
+    latent : Tensor, shape (1, D, *input grid)
         The network's fixed random input ``z``.
     stds : list of float
-        Prior standard deviation of each trainable tensor.
+        Prior standard deviation ``s`` of each trainable tensor.
     observed : Tensor of bool, shape of ``y``
     variance : Tensor, broadcastable to ``y``
-        Noise variance, from the data alone; to compare a fit with.
+        Noise variance, from the data alone; a fit is compared with it.
     """
 
     network: Network
@@ -54,7 +56,21 @@ class Energy:
 
     @classmethod
     def of(cls, problem: Problem, arch: Architecture, generator: torch.Generator, device: str) -> Energy:
-        """A fresh network for these data, in single precision on ``device``."""
+        """A fresh network for some data.
+
+        Parameters
+        ----------
+        problem : Problem
+        arch : Architecture
+        generator : torch.Generator
+            On the CPU; it draws the weights and the latent input.
+        device : str
+
+        Returns
+        -------
+        Energy
+            In single precision on `device`.
+        """
         noise = problem.noise
         if isinstance(noise, Gaussian):
             noise = with_smallest_sigma(noise)
@@ -68,21 +84,31 @@ class Energy:
 
     @property
     def weights(self) -> list[Tensor]:
+        """The network's trainable tensors."""
         return [w for w in self.network.parameters() if w.requires_grad]
 
     @cached_property
     def observations(self) -> int:
-        """Number of values that were seen, channels counted."""
+        """Number of values that were observed, channels counted."""
         return int(self.observed.sum())
 
     @cached_property
     def noise_level(self) -> float:
-        """Root mean square of the noise on what was seen."""
+        """Root mean square of the noise on what was observed, in working units."""
         variance = self.variance.expand(self.problem.y.shape)
         return float(variance[self.observed].double().mean().sqrt())
 
     def with_operator(self, operator: Operator) -> Energy:
-        """The same network, for data that this operator shows."""
+        """The same network, for the data that another operator shows.
+
+        Parameters
+        ----------
+        operator : Operator
+
+        Returns
+        -------
+        Energy
+        """
         y = self.problem.y
         problem = replace(self.problem, operator=operator)
         observed = operator.observed.to(y.device).expand(y.shape)
@@ -90,7 +116,19 @@ class Energy:
         return replace(self, problem=problem, observed=observed, variance=variance)
 
     def picture(self, input_noise: float = 0.0, generator: torch.Generator | None = None) -> Tensor:
-        """The network's picture, shape (C, *grid), its input perturbed by white noise of that size."""
+        """The network's picture.
+
+        Parameters
+        ----------
+        input_noise : float
+            Standard deviation of fresh white noise on the latent input.
+        generator : torch.Generator, optional
+            Draws that noise.
+
+        Returns
+        -------
+        Tensor, shape (C, *grid)
+        """
         latent = self.latent
         if input_noise > 0:
             noise = torch.empty_like(latent).normal_(generator=generator)
@@ -99,25 +137,50 @@ class Energy:
         return picture
 
     def negative_log_likelihood(self, picture: Tensor) -> Tensor:
-        """``-log p(y | A x)`` up to a constant."""
+        """``-log p(y | A x)`` up to a constant.
+
+        Parameters
+        ----------
+        picture : Tensor, shape (C, *grid)
+
+        Returns
+        -------
+        Tensor, shape ()
+        """
         m = self.problem
         return m.noise.negative_log_likelihood(m.operator.forward(picture), m.y, self.observed)
 
     def evaluate(self, input_noise: float, generator: torch.Generator) -> list[Tensor]:
-        """A picture, its negative_log_likelihood and the negative_log_likelihood's gradients at the weights, all detached."""
+        """A picture, its negative log-likelihood, and the gradient of that at the weights.
+
+        Parameters
+        ----------
+        input_noise : float
+            Standard deviation of fresh white noise on the latent input.
+        generator : torch.Generator
+
+        Returns
+        -------
+        list of Tensor
+            The picture, the number, and one gradient for each of `weights`, all detached.
+        """
         picture = self.picture(input_noise, generator)
-        negative_log_likelihood = self.negative_log_likelihood(picture)
-        return [
-            picture.detach(),
-            negative_log_likelihood.detach(),
-            *torch.autograd.grad(negative_log_likelihood, self.weights),
-        ]
+        return with_gradients(picture, self.negative_log_likelihood(picture), self.weights)
 
     @torch.no_grad()
     def fit(self, picture: Tensor) -> float:
-        """Root mean square of ``(y - A x) / sigma`` over the data: 1 at the noise level, 0 at a perfect fit.
+        """Root mean square of ``(y - A x) / sigma`` over the data.
 
         Sigma is what the noise model expects there: less than the noise's where clipping cut it.
+
+        Parameters
+        ----------
+        picture : Tensor, shape (C, *grid)
+
+        Returns
+        -------
+        float
+            1 at the noise level, 0 where the picture reproduces the data.
         """
         m = self.problem
         prediction = m.operator.forward(picture)
@@ -125,8 +188,23 @@ class Energy:
         return float(torch.where(self.observed, squared, 0).sum().div(self.observed.sum()).sqrt())
 
 
+def with_gradients(picture: Tensor, likelihood: Tensor, weights: Sequence[Tensor]) -> list[Tensor]:
+    """A picture, its negative log-likelihood (of each network), and the gradients of that (summed) at the weights; all detached."""
+    return [picture.detach(), likelihood.detach(), *torch.autograd.grad(likelihood.sum(), weights)]
+
+
 def with_smallest_sigma(noise: Gaussian) -> Gaussian:
-    """The same noise, nowhere below what a network can be asked for."""
+    """The same noise, nowhere below `SMALLEST_SIGMA`.
+
+    Parameters
+    ----------
+    noise : Gaussian
+        In working units.
+
+    Returns
+    -------
+    Gaussian
+    """
     if isinstance(noise.sigma, Tensor):
         return replace(noise, sigma=noise.sigma.clamp(min=SMALLEST_SIGMA))
     if isinstance(noise.sigma, tuple):

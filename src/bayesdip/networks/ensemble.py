@@ -1,4 +1,4 @@
-"""Several networks for one picture at once: their weights stacked, their steps batched on the device or each on its own cores."""
+"""An ensemble: several networks for one picture at once, each on its own CPU cores, or all in one call on a GPU."""
 
 from __future__ import annotations
 
@@ -11,33 +11,45 @@ from torch import Tensor, nn
 
 from bayesdip.arch.network import Network
 from bayesdip.arch.padding import crop
-from bayesdip.networks.energy import Energy
+from bayesdip.networks.cuda import all_at_once, computes_in_one_call, shared_body
+from bayesdip.networks.energy import Energy, with_gradients
 from bayesdip.networks.thread_pool import at_once, on_own_cores
 from bayesdip.operators import Operator
 from bayesdip.problem import Problem
 
 
-def batched(device: torch.device) -> bool:
-    """Whether one call for all networks pays. On a CPU it does not: a grouped convolution takes twice the time of its groups."""
-    return device.type != "cpu"
-
-
 def networks_at_once(networks: int, device: torch.device) -> int:
-    """How many of so many are computed at a time."""
-    return networks if batched(device) else at_once(networks)
+    """How many networks of an ensemble are computed at the same time.
+
+    Parameters
+    ----------
+    networks : int
+        Size of the ensemble.
+    device : torch.device
+
+    Returns
+    -------
+    int
+    """
+    return networks if computes_in_one_call(device) else at_once(networks)
 
 
 @dataclass(frozen=True)
 class EnsembleEnergy:
     """K networks with the same input and the same data: K independent copies of one posterior.
 
+    It has the methods of :class:`~bayesdip.networks.energy.Energy`; weights, pictures and negative log-likelihoods
+    have a leading axis of K.
+
     Attributes
     ----------
     target : Energy
-        The first of them, for all that they share.
+        Of the first network, for all that they share.
     weights : list of Tensor, each (K, *shape)
+    names : tuple of str
+        Of the weights, in a network's body.
     bodies : list of nn.Module
-        The networks' layers, whose own weights do not count: K, or one for all where they are batched.
+        The networks' layers, whose own weights do not count: K, or one for all where one call computes them.
     """
 
     target: Energy
@@ -47,7 +59,21 @@ class EnsembleEnergy:
 
     @classmethod
     def of(cls, target: Energy, chains: int, generator: torch.Generator) -> EnsembleEnergy:
-        """``target``'s network first, and ``chains - 1`` fresh ones whose weights ``generator`` draws."""
+        """An ensemble of a given network and fresh ones.
+
+        Parameters
+        ----------
+        target : Energy
+            Its network is the first.
+        chains : int
+            K, at least 1.
+        generator : torch.Generator
+            On the CPU; it draws the weights of the ``K - 1`` others.
+
+        Returns
+        -------
+        EnsembleEnergy
+        """
         arch, problem = target.network.arch, target.problem
         others = [
             arch.build(problem.channels, len(problem.grid), generator=generator) for _ in range(chains - 1)
@@ -56,57 +82,91 @@ class EnsembleEnergy:
 
     @classmethod
     def stack(cls, target: Energy, networks: Sequence[Network]) -> EnsembleEnergy:
-        """Networks of one architecture; their weights are copied."""
+        """An ensemble of given networks.
+
+        Parameters
+        ----------
+        target : Energy
+        networks : sequence of Network
+            Of one architecture; their weights are copied.
+
+        Returns
+        -------
+        EnsembleEnergy
+        """
         bodies = [network.body for network in networks]
         names = tuple(name for name, w in bodies[0].named_parameters() if w.requires_grad)
         parameters = [dict(body.named_parameters()) for body in bodies]
         weights = [torch.stack([p[name].detach() for p in parameters]).requires_grad_() for name in names]
-        if not batched(weights[0].device):  # all as the first is set up, in its precision
-            return cls(target, weights, names, [copy.deepcopy(bodies[0]) for _ in bodies])
-        template = copy.deepcopy(bodies[0])
-        for module in template.modules():
-            if getattr(module, "inplace", False):
-                module.inplace = False  # type: ignore[assignment]  # vmap allows no writing into a shared tensor
-        return cls(target, weights, names, [template])
+        if computes_in_one_call(weights[0].device):
+            return cls(target, weights, names, [shared_body(bodies[0])])
+        # Copies of the first, so that all compute in its precision.
+        return cls(target, weights, names, [copy.deepcopy(bodies[0]) for _ in bodies])
 
     @property
     def chains(self) -> int:
+        """K, the number of networks."""
         return len(self.weights[0])
 
     @property
     def network(self) -> Network:
+        """The first network; its own weights do not move."""
         return self.target.network
 
     @property
     def problem(self) -> Problem:
+        """The data, which all share."""
         return self.target.problem
 
     @property
     def latent(self) -> Tensor:
+        """The input, which all share: (1, D, *input grid)."""
         return self.target.latent
 
     @property
     def stds(self) -> list[float]:
+        """Prior standard deviation of each trainable tensor."""
         return self.target.stds
 
     @property
     def observations(self) -> int:
+        """Number of values that were observed, channels counted."""
         return self.target.observations
 
     @property
     def noise_level(self) -> float:
+        """Root mean square of the noise on what was observed."""
         return self.target.noise_level
 
     def with_operator(self, operator: Operator) -> EnsembleEnergy:
-        """The same networks, for data that this operator shows."""
+        """The same networks, for the data that another operator shows.
+
+        Parameters
+        ----------
+        operator : Operator
+
+        Returns
+        -------
+        EnsembleEnergy
+        """
         return replace(self, target=self.target.with_operator(operator))
 
     def latents(self) -> Tensor:
-        """The networks' inputs, (K, 1, D, *grid)."""
+        """The networks' inputs.
+
+        Returns
+        -------
+        Tensor, shape (K, 1, D, *input grid)
+        """
         return self.latent.expand(self.chains, *self.latent.shape)
 
     def picture(self) -> Tensor:
-        """The networks' pictures, (K, C, *grid)."""
+        """The networks' pictures.
+
+        Returns
+        -------
+        Tensor, shape (K, C, *grid)
+        """
         return self._pictures(self.latents())
 
     def evaluate(self, input_noise: float, generator: torch.Generator) -> list[Tensor]:
@@ -115,34 +175,25 @@ class EnsembleEnergy:
         if input_noise > 0:
             noise = latents.new_empty(latents.shape).normal_(generator=generator)
             latents = latents.add(noise, alpha=input_noise)
-        if batched(latents.device):
+        if computes_in_one_call(latents.device):
             pictures = self._pictures(latents)
-            negative_log_likelihood = self.negative_log_likelihood(pictures)
-            return [
-                pictures.detach(),
-                negative_log_likelihood.detach(),
-                *torch.autograd.grad(negative_log_likelihood.sum(), self.weights),
-            ]
+            return with_gradients(pictures, self.negative_log_likelihood(pictures), self.weights)
 
-        def alone(k: int) -> list[Tensor]:
+        def one_network(k: int) -> list[Tensor]:
             weights, latent = [w[k].detach().requires_grad_() for w in self.weights], latents[k]
             if latent.ndim == 4:
-                latent = latent.contiguous(memory_format=torch.channels_last)  # as one network alone has it
+                latent = latent.contiguous(memory_format=torch.channels_last)  # as a single network has it
             picture = self._picture(self.bodies[k], weights, latent)
-            negative_log_likelihood = self._negative_log_likelihood_of(k, picture)
-            return [
-                picture.detach(),
-                negative_log_likelihood.detach(),
-                *torch.autograd.grad(negative_log_likelihood, weights),
-            ]
+            return with_gradients(picture, self._negative_log_likelihood_of(k, picture), weights)
 
-        return [torch.stack(parts) for parts in zip(*on_own_cores(alone, range(self.chains)), strict=True)]
+        results = on_own_cores(one_network, range(self.chains))
+        return [torch.stack(each) for each in zip(*results, strict=True)]
 
     def _pictures(self, latents: Tensor) -> Tensor:
-        if batched(latents.device):
-            run = torch.func.vmap(lambda weights, latent: self._picture(self.bodies[0], weights, latent))
-            pictures: Tensor = run(self.weights, latents)
-            return pictures
+        if computes_in_one_call(latents.device):
+            return all_at_once(
+                lambda weights, latent: self._picture(self.bodies[0], weights, latent), self.weights, latents
+            )
         each = zip(self.bodies, zip(*self.weights, strict=True), latents, strict=True)
         return torch.stack([self._picture(body, weights, latent) for body, weights, latent in each])
 
@@ -153,14 +204,32 @@ class EnsembleEnergy:
         return crop(out, self.network.grid_rule.window(list(latent.shape[2:]), grid), grid)[0]
 
     def _negative_log_likelihood_of(self, k: int, picture: Tensor) -> Tensor:
-        """``-log p(y | A x)`` of one network's picture."""
+        """``-log p(y | A x)`` of the picture of network k."""
         return self.target.negative_log_likelihood(picture)
 
     def negative_log_likelihood(self, picture: Tensor) -> Tensor:
-        """``-log p(y | A x)`` of each network's picture, shape (K,)."""
+        """``-log p(y | A x)`` of each network's picture, up to a constant.
+
+        Parameters
+        ----------
+        picture : Tensor, shape (K, C, *grid)
+
+        Returns
+        -------
+        Tensor, shape (K,)
+        """
         return torch.stack([self._negative_log_likelihood_of(k, one) for k, one in enumerate(picture)])
 
     def fit(self, picture: Tensor) -> float:
-        """As :meth:`Energy.fit`, over all networks: the root of the mean of their squares."""
+        """As :meth:`Energy.fit`, over all networks: the root of the mean of their squares.
+
+        Parameters
+        ----------
+        picture : Tensor, shape (K, C, *grid)
+
+        Returns
+        -------
+        float
+        """
         squares = [self.target.fit(one) ** 2 for one in picture]
         return float((sum(squares) / len(squares)) ** 0.5)

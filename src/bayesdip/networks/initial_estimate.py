@@ -1,4 +1,4 @@
-"""The picture to give before a network has learnt one: the posterior mean of its Gaussian process."""
+"""The initial estimate of a run: the posterior mean of a Gaussian process, until the network's own picture is better."""
 
 from __future__ import annotations
 
@@ -17,27 +17,27 @@ from bayesdip.patches.nl_bayes import filled_from_neighbours
 from bayesdip.problem import Problem
 from bayesdip.progress import Progress
 
-# Of the solve: a tighter one changes the picture by less than a gray level.
+# Relative residual and iterations at which the solve ends: a tighter one changes the picture by less than 1/255.
 TOLERANCE, MOST_ITERATIONS = 1e-2, 50
-# The network's average takes over when its negative_log_likelihood has come so near to the noise level. It errs by no less than
-# ``fit^2 - 1`` noise variances, and by more as it swallows noise. It overtook the process at 1.00 to 1.03 on crops
-# with noise of 10, 25 and 50 of 255.
+# The fit (`Energy.fit`, 1 at the noise level) at which the network's average replaces the initial estimate. Such an average
+# errs by at least ``fit^2 - 1`` noise variances, and by more as it fits the noise. It became better than the process at a
+# fit of 1.00 to 1.03, on crops with noise of 10, 25 and 50 of 255.
 GOOD_FIT = 1.02
 
 
 @dataclass(frozen=True)
 class InitialEstimate:
-    """The picture of the process, until the network's own is better.
+    """The process's posterior mean, and whether a network's picture is better.
 
     Attributes
     ----------
     target : Energy
-        Tells how well a picture fits the data.
+        Measures how well a picture fits the data.
     picture : Tensor or None, shape (C, *grid)
-        None where there is none, and the network's own always stands.
+        None where there is none: then the network's own is always taken.
     given : Problem
-        The data, before the network's own limit on how exact they are. Those that are ``held_out`` from
-        process and network alike judge both of them.
+        The data with their own noise, which may be below what a network is given (`SMALLEST_SIGMA`). Entries that are
+        ``held_out`` from both process and network judge the two.
     """
 
     target: Energy
@@ -46,29 +46,51 @@ class InitialEstimate:
 
     @classmethod
     def of(cls, target: Energy, given: Problem, progress: Progress, steps: int) -> InitialEstimate:
-        """Infer it from the data that the network sees, and tell the progress, before the first of ``steps``."""
+        """Infer it from the data that the network sees, and show it to the callback.
+
+        Parameters
+        ----------
+        target : Energy
+        given : Problem
+        progress : Progress
+        steps : int
+            That the run will have.
+
+        Returns
+        -------
+        InitialEstimate
+        """
         picture = initial_estimate(replace(given, y=target.problem.y), progress, steps)
         return cls(target, None if picture is None else picture.to(target.latent), given)
 
     def or_better(self, own: Tensor | None) -> Tensor | None:
-        """``own``, the network's average so far, where the data say that it is better.
+        """The network's average so far, if the data say that it is better; else the initial estimate.
 
-        Exact data: where it predicts the held-out pixels better. A fit says nothing of the missing ones.
-        Else: where its fit has come to the noise level. Hidden data that are noisy are too few to tell,
-        and a process errs less where it sees the data.
+        For noise-free data it is better if it predicts the held-out pixels better: the fit says nothing about the missing
+        ones. Otherwise it is better once its fit has come to the noise level: noisy held-out data are too few to
+        decide.
+
+        Parameters
+        ----------
+        own : Tensor or None, shape (C, *grid)
+
+        Returns
+        -------
+        Tensor or None, shape (C, *grid)
+            None where there is neither.
         """
         if self.picture is None:
             return own
         if own is None:
             return self.picture
-        if self._judged_by_hidden:
+        if self._judged_by_held_out:
             better = self._error(own) <= self._error(self.picture)
         else:
             better = self.target.fit(own.to(self.picture)) <= GOOD_FIT
         return own if better else self.picture
 
     @cached_property
-    def _judged_by_hidden(self) -> bool:
+    def _judged_by_held_out(self) -> bool:
         return (
             self.given.noise.is_exact
             and self.given.held_out is not None
@@ -82,9 +104,21 @@ class InitialEstimate:
 
 
 def initial_estimate(problem: Problem, progress: Progress, steps: int = 0) -> Tensor | None:
-    """The mean of the process, told as the best so far, and until it is there the data themselves.
+    """The posterior mean of the process, shown to the callback; before it is ready, the data are shown.
 
-    A run that was stopped meanwhile has it too: it is there in about a second.
+    It takes about a second, and a run that is stopped in that time still gives it.
+
+    Parameters
+    ----------
+    problem : Problem
+    progress : Progress
+    steps : int
+        That the run will have.
+
+    Returns
+    -------
+    Tensor or None, shape (C, *grid)
+        None where the process has no answer.
     """
     operator, data = without_few_missing(problem)
 
@@ -97,19 +131,41 @@ def initial_estimate(problem: Problem, progress: Progress, steps: int = 0) -> Te
 
 
 def process_mean(problem: Problem) -> Tensor | None:
-    """Posterior mean of the stationary process of `FIGURE6`, (C, *grid); None where it cannot be had."""
+    """Posterior mean of the stationary Gaussian process of the network `FIGURE6`.
+
+    Parameters
+    ----------
+    problem : Problem
+
+    Returns
+    -------
+    Tensor or None, shape (C, *grid)
+        None where the solve is refused.
+    """
     operator, y = without_few_missing(problem)
     kernel = FIGURE6.kernel(dims=len(problem.grid))
     try:
         return posterior(
             y, operator, kernel, problem.noise, tol=TOLERANCE, max_iterations=MOST_ITERATIONS
         ).mean
-    except BayesDipError:  # a channel without data, say; the network may go on without a first picture
+    except (
+        BayesDipError
+    ):  # for example a channel without data; the network can do without an initial estimate
         return None
 
 
 def without_few_missing(problem: Problem) -> tuple[Operator, Tensor]:
-    """Operator and data; a few missing pixels among noise filled in, which makes the solve three times quicker."""
+    """Operator and data, where a few missing pixels among noise are filled in: the solve is three times faster then.
+
+    Parameters
+    ----------
+    problem : Problem
+
+    Returns
+    -------
+    Operator
+    Tensor, shape of ``y``
+    """
     y, operator = problem.y, problem.operator
     seen = operator.observed.to(y.device).expand(y.shape)
     missing = 1 - float(seen.double().mean())

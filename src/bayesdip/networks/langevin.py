@@ -17,12 +17,30 @@ Tensors = Sequence[Tensor]
 
 @dataclass
 class Momentum:
-    """The velocity of every weight, in units in which its stationary law is N(0, temperature)."""
+    """The momentum of every weight, in units in which its stationary distribution is N(0, temperature).
+
+    Attributes
+    ----------
+    values : list of Tensor
+        One for each weight tensor, in its shape.
+    """
 
     values: list[Tensor]
 
     @classmethod
     def draw(cls, weights: Tensors, temperature: float, generator: torch.Generator | None) -> Momentum:
+        """From the stationary distribution.
+
+        Parameters
+        ----------
+        weights : sequence of Tensor
+        temperature : float
+        generator : torch.Generator or None
+
+        Returns
+        -------
+        Momentum
+        """
         return cls([normal_like(w, generator).mul_(temperature**0.5) for w in weights])
 
 
@@ -48,8 +66,8 @@ def psgld_step(
         w <- w + (h/2) R u
 
     This is the splitting BAOAB of Leimkuhler and Matthews (Appl. Math. Res. Express 2013):
-    the same single gradient a step as SGLD, momentum that carries it through flat valleys,
-    and for a quadratic ``U`` no discretisation error in the weights' law at any stable step.
+    one gradient per step as SGLD has, momentum that carries it through flat valleys, and for a quadratic ``U`` no
+    discretisation error in the distribution of the weights at any stable step.
     With ``persistence=0`` it is first-order (overdamped) Langevin dynamics with a step of
     ``h^2 / 2``.
 
@@ -65,6 +83,13 @@ def psgld_step(
         1512.07666) is zero.
     momentum : Momentum
         Changed in place.
+    step_size : float
+        ``h``, in units of the preconditioned weights; stable below 2 where ``P`` is the inverse curvature.
+    persistence : float
+        ``c``: share of the momentum that a step keeps, 0 to 1 (exclusive).
+    temperature : float
+        At least 0; 1 samples the posterior.
+    generator : torch.Generator, optional
     """
     kick = (1 - persistence**2) * temperature
     for w, g, p, u in zip(weights, gradients, preconditioner, momentum.values, strict=True):
@@ -84,6 +109,14 @@ def adam_noise_step(
     Gaussian noise of standard deviation ``2 * learning_rate`` on convolution weights (tensors
     of three or more axes) alone. The step before it is Adam's on the mean squared error, so
     this is no sampler of a stated posterior: its temperature is not one (Cheng et al. 2019).
+
+    Parameters
+    ----------
+    weights : sequence of Tensor
+        Changed in place.
+    learning_rate : float
+        Adam's.
+    generator : torch.Generator, optional
     """
     for w in weights:
         if w.ndim >= 3:
@@ -96,9 +129,22 @@ def relative_variance(
 ) -> Tensor:
     """A Gibbs draw of the noise variance, over the variance that was assumed.
 
-    Given the residuals, and with the improper prior ``p(v) = 1 / v``, the variance follows an inverse
-    gamma law: ``v = negative_log_likelihood / Gamma(n / 2, 1)`` with ``negative_log_likelihood = sum (y - A x)^2 / (2 sigma^2)``.
-    One draw for each entry of ``negative_log_likelihood``; a gamma variable of n/2 is half the squares of n normal ones.
+    Given the residuals, and with the improper prior ``p(v) = 1 / v``, the variance follows an inverse gamma
+    distribution: ``v = l / Gamma(n / 2, 1)`` with ``l = sum (y - A x)^2 / (2 sigma^2)``. A gamma variable of n/2 is half
+    the sum of the squares of n normal ones.
+
+    Parameters
+    ----------
+    negative_log_likelihood : Tensor, shape () or (K,)
+        ``l``, under Gaussian noise of the assumed variance.
+    observations : int
+        ``n``.
+    generator : torch.Generator, optional
+
+    Returns
+    -------
+    Tensor, shape of `negative_log_likelihood`
+        One draw for each entry.
     """
     normal = negative_log_likelihood.new_empty((*negative_log_likelihood.shape, observations)).normal_(
         generator=generator
@@ -107,4 +153,5 @@ def relative_variance(
 
 
 def normal_like(tensor: Tensor, generator: torch.Generator | None) -> Tensor:
+    """Standard normal numbers in the shape, type and device of a tensor."""
     return torch.empty_like(tensor).normal_(generator=generator)

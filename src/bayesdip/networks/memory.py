@@ -1,4 +1,4 @@
-"""An upper bound of the memory that fitting networks needs, told before it is paid."""
+"""An upper bound of the memory that fitting networks needs, known before the fit begins."""
 
 from __future__ import annotations
 
@@ -9,20 +9,21 @@ import torch
 from torch import Tensor
 
 from bayesdip.arch.architecture import Architecture
-from bayesdip.networks.checkpointing import recompute
+from bayesdip.networks.checkpointing import add_checkpoints
 from bayesdip.networks.precision import lower
 
-# Side of the picture on which what a step keeps for its backward pass is counted, by axes.
+# Side in pixels, by number of axes, of the picture on which the activations kept for a backward pass are counted.
 PROBE_SIDE = {1: 256, 2: 48, 3: 24}
-# Resident memory over what is kept for the backward pass: gradients on their way, the workspace of the largest
-# convolution, and gaps that the allocator cannot fill. 2 was seen for large pictures, 3 for small ones.
+# Peak of the resident memory over what is kept for the backward pass: gradients on their way, the workspace of the largest
+# convolution, and the allocator's gaps. Measured on a CPU: 2 for large pictures, 3 for small ones.
 OVER_KEPT = 3.0
-# Copies of the weights that a run keeps: themselves, gradients, an optimiser's two moments, a good state to go
-# back to, a preconditioner and a momentum; and some in the layout of the kernels.
+# Copies of the weights that a run keeps, counted: themselves, gradients, an optimiser's two moments, a snapshot to go
+# back to, a preconditioner and a momentum; and some in the memory layout of the convolutions.
 COPIES_OF_WEIGHTS = 13
-# What the first run of a process loads and compiles, in bytes; and for each value of a picture, averages in double
-# precision and what is made of them in the end, and each kept sample.
-ONCE, BYTES_OF_A_VALUE, BYTES_OF_A_SAMPLE = 64 * 2**20, 64, 24
+# Bytes that the first run of a process loads and compiles: measured, on a CPU.
+ONCE = 64 * 2**20
+# Bytes for each value of a picture, counted: averages in double precision with the results made of them; and a kept sample.
+BYTES_OF_A_VALUE, BYTES_OF_A_SAMPLE = 64, 24
 
 
 def fit_memory(
@@ -48,11 +49,15 @@ def fit_memory(
     dtype : torch.dtype
         What the convolutions compute in.
     networks, at_once : int
-        How many are fitted side by side, and computed at a time: the others have no more than their weights then.
+        How many are fitted together, and how many are computed at the same time.
     samples : int
         Pictures that are kept.
     checkpointed : bool
-        With ``networks.checkpointing``.
+        Whether activations are computed again, by ``networks.checkpointing``.
+
+    Returns
+    -------
+    int
     """
     kept, weights = _kept_by_input_pixel(arch, channels, len(input_grid), dtype, checkpointed)
     values = channels * prod(input_grid)
@@ -70,7 +75,7 @@ def _kept_by_input_pixel(
     network = arch.build(channels, dims, generator=generator)
     lower(network, dtype)
     if checkpointed:
-        recompute(network)
+        add_checkpoints(network)
     rule = network.grid_rule
     side = max(PROBE_SIDE[dims], rule.smallest * rule.magnification)
     latent = network.new_input((side,) * dims, generator)

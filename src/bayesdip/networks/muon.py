@@ -1,4 +1,4 @@
-"""Muon: momentum whose step in each filter bank is made orthogonal, so that no direction is left behind."""
+"""Muon: momentum whose step in each filter bank is made orthogonal, so that every direction learns at the same rate."""
 
 from __future__ import annotations
 
@@ -10,35 +10,42 @@ from torch import Tensor
 from bayesdip.networks.preconditioner import Basis, as_matrix, eigenbasis
 from bayesdip.networks.steppers import Stepper, Target
 
-# An odd polynomial whose repetition sends all numbers between a thousandth and 1 to about one.
+# Of Jordan et al. 2024: an odd polynomial that, repeated, sends all numbers between 0.001 and 1 to about one; how often it is
+# repeated; and the share of the momentum that a step keeps.
 QUINTIC = (3.4445, -4.7750, 2.0315)
 REPETITIONS = 5
 MOMENTUM = 0.95
-# What its authors take for filters: longer steps make the filters longer, which Langevin dynamics, whose steps are the
-# prior's, then turns too slowly. The other is usual for Adam on a deep image prior.
-RATE, OTHERS_RATE = 0.02, 0.01
-# Rates that fall do so in the last part of the way. Along a cosine the whole way, 800 steps of natural pictures were too short.
+# Learning rate of the filter banks, that of Jordan et al. for filters: a longer step makes the filters longer, and Langevin
+# dynamics, whose steps go by the prior, then moves them too slowly.
+RATE = 0.02
+# Learning rate of everything else: the usual one of Adam on a deep image prior.
+ADAM_RATE = 0.01
+# Where the learning rates decay, the share of the phase up to which they stay. With a cosine over the whole phase, runs of 800
+# steps on natural pictures were too short.
 STEADY = 0.6
-# Of the means of gradients' squares and products, from which a sampler takes its scales: Adam's usual one.
-MEMORY = 0.999
+# Decay of the moving averages of the gradients' squares and products: Adam's usual one.
+DECAY = 0.999
 
 
 class MuonStepper(Stepper):
-    """Muon on the negative_log_likelihood per observation, with a perturbed input.
+    """Muon on the negative log-likelihood per observation, with a perturbed input.
 
     Jordan et al., *Muon: an optimizer for hidden layers in neural networks*, 2024: the step of each filter bank, a
-    matrix of features by what goes into each, is the orthogonal matrix nearest to its momentum. A network
-    that starts from noise learns in directions whose gradients differ by orders of magnitude; Adam levels them
-    weight by weight, this level them all. Gains, shifts, biases, and the single filter that makes a gray picture go by Adam.
+    matrix of output features by inputs of each, is the orthogonal matrix nearest to its momentum. A network that starts from
+    noise learns in directions whose gradients differ by orders of magnitude; Adam equalises them weight by weight, Muon
+    direction by direction. Gains, shifts, biases, and the single filter that makes a gray picture are moved by Adam.
 
     Parameters
     ----------
+    target : Energy or EnsembleEnergy
+    generator : torch.Generator
+        On the device of the target.
     input_noise : float
-        As for ``AdamStepper``.
+        As for :class:`~bayesdip.networks.steppers.AdamStepper`.
     learning_rate : float
         Spectral norm of a step of a bank with no more features than inputs.
-    others_rate : float
-        Adam's, for the rest.
+    adam_rate : float
+        Adam's, for everything else.
     """
 
     def __init__(
@@ -48,19 +55,19 @@ class MuonStepper(Stepper):
         *,
         input_noise: float,
         learning_rate: float = RATE,
-        others_rate: float = OTHERS_RATE,
+        adam_rate: float = ADAM_RATE,
     ) -> None:
         super().__init__(target, generator, input_noise=input_noise)
-        self.learning_rate, self.others_rate = learning_rate, others_rate
-        self.share_of_rate = 1.0
+        self.learning_rate, self.adam_rate = learning_rate, adam_rate
+        self.rate_factor = 1.0
         named = [w for w in target.network.parameters() if w.requires_grad]
-        self.stacked = self.weights[0].ndim - named[0].ndim
+        self.leading = self.weights[0].ndim - named[0].ndim
         self.is_bank = [own.ndim >= 3 and len(own) > 1 for own in named]
-        # A network may have no banks, or nothing else. An optimiser needs a group to start from, which may be empty.
-        self.adam = torch.optim.Adam([{"params": self._of_others(self.weights)}], lr=others_rate, fused=True)
+        # A network may have no banks, or nothing else. Adam needs one group of parameters, which may be empty.
+        self.adam = torch.optim.Adam([{"params": self._of_others(self.weights)}], lr=adam_rate, fused=True)
         self.squares = [torch.zeros_like(w) for w in self._of_others(self.weights)]
         self.velocity = [torch.zeros_like(w) for w in self._of_banks(self.weights)]
-        matrices = [as_matrix(v, self.stacked) for v in self.velocity]
+        matrices = [as_matrix(v, self.leading) for v in self.velocity]
         self.outer = [m @ m.mT for m in matrices]
         self.inner = [m.mT @ m for m in matrices]
         self.steps = 0
@@ -77,27 +84,27 @@ class MuonStepper(Stepper):
         banks, others = self._of_banks(gradients), self._of_others(gradients)
         if banks:
             torch._foreach_lerp_(self.velocity, banks, 1 - MOMENTUM)
-        self._remember(banks, others)
+        self._update_averages(banks, others)
         for w, g, velocity in zip(self._of_banks(self.weights), banks, self.velocity, strict=True):
             # Nesterov's: the momentum as the next gradient will find it.
-            direction = orthogonal(as_matrix(g.lerp(velocity, MOMENTUM), self.stacked))
+            direction = orthogonal(as_matrix(g.lerp(velocity, MOMENTUM), self.leading))
             rows, columns = direction.shape[-2:]
-            rate = self.share_of_rate * self.learning_rate * max(1.0, rows / columns) ** 0.5
+            rate = self.rate_factor * self.learning_rate * max(1.0, rows / columns) ** 0.5
             w.add_(direction.view_as(w), alpha=-rate)
         for w, g in zip(self._of_others(self.weights), others, strict=True):
             w.grad = g.contiguous()
         for group in self.adam.param_groups:
-            group["lr"] = self.share_of_rate * self.others_rate
+            group["lr"] = self.rate_factor * self.adam_rate
         self.adam.step()
 
-    def _remember(self, banks: list[Tensor], others: list[Tensor]) -> None:
+    def _update_averages(self, banks: list[Tensor], others: list[Tensor]) -> None:
         if others:
-            torch._foreach_mul_(self.squares, MEMORY)
-            torch._foreach_addcmul_(self.squares, others, others, 1 - MEMORY)
+            torch._foreach_mul_(self.squares, DECAY)
+            torch._foreach_addcmul_(self.squares, others, others, 1 - DECAY)
         for g, outer, inner in zip(banks, self.outer, self.inner, strict=True):
-            matrix = as_matrix(g, self.stacked)
-            outer.lerp_(matrix @ matrix.mT, 1 - MEMORY)
-            inner.lerp_(matrix.mT @ matrix, 1 - MEMORY)
+            matrix = as_matrix(g, self.leading)
+            outer.lerp_(matrix @ matrix.mT, 1 - DECAY)
+            inner.lerp_(matrix.mT @ matrix, 1 - DECAY)
 
     def _of_banks(self, tensors: list[Tensor]) -> list[Tensor]:
         return [t for t, bank in zip(tensors, self.is_bank, strict=True) if bank]
@@ -105,36 +112,43 @@ class MuonStepper(Stepper):
     def _of_others(self, tensors: list[Tensor]) -> list[Tensor]:
         return [t for t, bank in zip(tensors, self.is_bank, strict=True) if not bank]
 
-    def pace(self, course: float) -> None:
-        """Let the rates fall towards the end: all of them until `STEADY` of the way, at 1 a hundredth."""
-        self.share_of_rate = min(1.0, max(0.01, (1 - course) / (1 - STEADY)))
+    def pace(self, share: float) -> None:
+        """Decay the learning rates: constant up to the share `STEADY` of the phase, then linear to a hundredth at its end.
+
+        Parameters
+        ----------
+        share : float
+            Of the phase that is done, 0 to 1.
+        """
+        self.rate_factor = min(1.0, max(0.01, (1 - share) / (1 - STEADY)))
 
     def reduce_step(self) -> None:
         self.learning_rate *= 0.7
-        self.others_rate *= 0.7
+        self.adam_rate *= 0.7
 
-    def memory(self) -> Any:
+    def state(self) -> Any:
         state = self.adam.state_dict()["state"]
         others = {i: {k: v.clone() for k, v in s.items()} for i, s in state.items()}
         return others, [v.clone() for v in self.velocity]
 
-    def recall(self, memory: Any) -> None:
-        """Mean squares and products stay: a divergence is no more than a few of a thousand steps of them."""
-        others, velocity = memory
+    def load_state(self, state: Any) -> None:
+        """Averages of squares and products stay: of the thousand steps that they hold, a divergence is only a few."""
+        others, velocity = state
         self.adam.load_state_dict(self.adam.state_dict() | {"state": others})
         self.velocity = [v.clone() for v in velocity]
 
     def curvature(self) -> tuple[list[Tensor], list[Basis | None]]:
-        """A diagonal stand-in for the energy's curvature: the root mean square of its gradients.
+        """A diagonal estimate of the energy's curvature: the root mean square of its gradients.
 
         Returns
         -------
         list of Tensor
             One for each weight tensor, in its shape.
         list of Basis or None
-            The coordinates that it is diagonal in; None for those of the tensor itself.
+            The coordinates in which it is diagonal (see :mod:`~bayesdip.networks.preconditioner`); None for those of
+            the tensor itself.
         """
-        seen = 1 - MEMORY**self.steps
+        seen = 1 - DECAY**self.steps
         found = zip(self.outer, self.inner, strict=True)
         plain = iter(self.squares)
         squares: list[Tensor] = []

@@ -16,14 +16,14 @@ from bayesdip.networks.steppers import AdamStepper
 
 @dataclass(frozen=True)
 class Recipe:
-    """How one network is fitted. What the paper calls SGD is Adam on the whole picture; so it is here.
+    """How one network is fitted. What the paper calls SGD is Adam on the whole picture, here too.
 
     Attributes
     ----------
     average : bool
-        Give the exponential average of the pictures rather than the last one.
+        The result is the exponential average of the pictures rather than the last one.
     input_noise : bool
-        Perturb the input afresh at every step.
+        Add fresh noise to the latent input at every step.
     weight_decay : float
         Adam's own, for a loss that is the mean squared error: the paper's code has 5e-8.
     """
@@ -33,8 +33,21 @@ class Recipe:
     weight_decay: float = 0.0
 
     def stepper(self, target: Energy, generator: torch.Generator, schedule: Schedule) -> AdamStepper:
-        # Adam does not feel the scale of a loss, but a decay beside it does. Ours is the negative_log_likelihood for each
-        # datum, under Gaussian noise the squared error over twice its variance.
+        """What takes the steps.
+
+        Parameters
+        ----------
+        target : Energy
+        generator : torch.Generator
+            On the device of the target.
+        schedule : Schedule
+
+        Returns
+        -------
+        AdamStepper
+        """
+        # Adam is invariant to the scale of a loss, but not to that of a decay beside it. The loss here is the negative
+        # log-likelihood per observation: under Gaussian noise, the squared error over twice its variance.
         mean_variance = float(target.variance.mean())
         return AdamStepper(
             target,
@@ -45,7 +58,12 @@ class Recipe:
         )
 
     def result(self) -> ExponentialAverage:
-        """What takes the pictures, one by one, and gives the result so far as its ``mean``."""
+        """What takes the pictures one by one; its ``mean`` is the result so far.
+
+        Returns
+        -------
+        ExponentialAverage
+        """
         return ExponentialAverage() if self.average else ExponentialAverage(decay=0.0)
 
 
@@ -59,16 +77,16 @@ RECIPES = {
 
 
 @dataclass(frozen=True)
-class Look:
-    """A fit at one step.
+class Evaluation:
+    """A fit as it stands at one step.
 
     Attributes
     ----------
     step : int
     picture : Tensor, shape (C, *grid)
-        What the run would give if it ended now.
+        The result if the run ended now.
     fit : float
-        See ``Energy.fit``, of that picture.
+        Of that picture, see :meth:`Energy.fit`.
     latest : Tensor, shape (C, *grid)
         The network's picture at this step, not averaged.
     """
@@ -80,10 +98,20 @@ class Look:
 
 
 @dataclass
-class Fit:
-    """A network, what moves it, and the result so far.
+class Optimisation:
+    """The optimisation of one network, and its result so far.
 
-    Two of them that begin from the same seeds draw the same weights, inputs and perturbations.
+    Two that begin from the same seeds draw the same weights, latent inputs and input noise.
+
+    Attributes
+    ----------
+    target : Energy
+    stepper : AdamStepper
+    result : ExponentialAverage
+    steps : int
+        That were recorded.
+    latest : Tensor or None, shape (C, *grid)
+        The network's picture at the last of them.
     """
 
     target: Energy
@@ -93,23 +121,64 @@ class Fit:
     latest: Tensor | None = None
 
     @classmethod
-    def begin(cls, target: Energy, generator: torch.Generator, recipe: Recipe, schedule: Schedule) -> Fit:
+    def begin(
+        cls, target: Energy, generator: torch.Generator, recipe: Recipe, schedule: Schedule
+    ) -> Optimisation:
+        """Before the first step.
+
+        Parameters
+        ----------
+        target : Energy
+        generator : torch.Generator
+            On the device of the target.
+        recipe : Recipe
+        schedule : Schedule
+
+        Returns
+        -------
+        Optimisation
+        """
         return cls(target, recipe.stepper(target, generator, schedule), recipe.result())
 
-    def take(self, picture: Tensor) -> None:
-        """Count a picture that the stepper gave."""
+    def record(self, picture: Tensor) -> None:
+        """Take a picture of the stepper into the result.
+
+        Parameters
+        ----------
+        picture : Tensor, shape (C, *grid)
+        """
         self.result.add(picture)
         self.latest = picture
         self.steps += 1
 
     def advance(self, step: int) -> None:
-        """Go on until that step."""
-        while self.steps < step:
-            self.take(self.stepper.step())
+        """Take steps until so many are recorded.
 
-    def look(self, step: int) -> Look:
-        """The fit as it stands, called by that number."""
+        Parameters
+        ----------
+        step : int
+        """
+        while self.steps < step:
+            self.record(self.stepper.step())
+
+    def evaluation(self, step: int) -> Evaluation:
+        """The fit as it stands.
+
+        Parameters
+        ----------
+        step : int
+            Number that the evaluation shall carry.
+
+        Returns
+        -------
+        Evaluation
+
+        Raises
+        ------
+        BayesDipError
+            No step was recorded.
+        """
         picture = self.result.mean
         if picture is None or self.latest is None:
             raise BayesDipError("the fit has not begun: expected one step at least; call advance")
-        return Look(step, picture, self.target.fit(picture), self.latest)
+        return Evaluation(step, picture, self.target.fit(picture), self.latest)

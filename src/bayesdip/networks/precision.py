@@ -1,4 +1,4 @@
-"""How exactly a network computes while it is fitted."""
+"""The precision in which a network's convolutions compute while it is fitted."""
 
 from __future__ import annotations
 
@@ -11,8 +11,16 @@ from bayesdip.arch.network import Network
 def fastest(device: str) -> torch.dtype:
     """bfloat16 where the device multiplies it natively, else single precision.
 
-    On a CPU that means AVX-512 or AMX instructions for it; without them it would be emulated, slowly. On a
-    GPU Ampere or later.
+    On a CPU that means AVX-512 or AMX instructions for it; without them it would be emulated, slowly. On a GPU it means
+    Ampere or later.
+
+    Parameters
+    ----------
+    device : str
+
+    Returns
+    -------
+    torch.dtype
     """
     kind = torch.device(device).type
     if kind == "cuda":
@@ -25,8 +33,14 @@ def fastest(device: str) -> torch.dtype:
 def lower(network: Network, precision: torch.dtype) -> None:
     """Let all convolutions but the last compute in ``precision``; weights and the picture stay as they are.
 
-    Norms take their statistics in single precision whatever they are given. The last
-    convolution makes the picture, which would have no more than 8 bits in bfloat16.
+    Norms take their statistics in single precision in any case. The last convolution makes the picture, which would
+    have only 8 bits in bfloat16.
+
+    Parameters
+    ----------
+    network : Network
+        Changed in place.
+    precision : torch.dtype
     """
     convolutions = [m for m in network.modules() if isinstance(m, Convolution)]
     if not convolutions:  # a module of the user's own computes as it was written
@@ -37,7 +51,7 @@ def lower(network: Network, precision: torch.dtype) -> None:
 
 
 def _cpu_multiplies_bfloat16() -> bool:
-    """Whether this processor says so; asked of PyTorch, whose name for the question is a private one."""
+    """Whether this processor has the instructions. PyTorch has no public function for it."""
     asked = (
         getattr(torch.cpu, name, None) for name in ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
     )

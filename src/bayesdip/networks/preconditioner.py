@@ -1,4 +1,7 @@
-"""A basis for the filters of each convolution, in which the curvatures are all but independent."""
+"""Coordinates of each filter bank in which gradients are nearly uncorrelated: those of Shampoo and SOAP.
+
+A sampler's preconditioner is diagonal in them.
+"""
 
 from __future__ import annotations
 
@@ -10,9 +13,10 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class Basis:
-    """Orthogonal coordinates of a filter bank, taken as a matrix: M features by N inputs of each.
+    """Orthogonal coordinates of a filter bank, taken as a matrix: M output features by N inputs of each.
 
-    Stacked banks (K, M, ...) have a basis each.
+    These are the eigenbases of Shampoo (Gupta, Koren, Singer, ICML 2018) in which SOAP (Vyas et al., ICLR 2025) runs
+    Adam. In an ensemble, banks (K, M, ...) have a basis each.
 
     Attributes
     ----------
@@ -24,21 +28,39 @@ class Basis:
     right: Tensor
 
     def into(self, bank: Tensor) -> Tensor:
-        """The coordinates of a bank, in its shape."""
+        """The coordinates of a bank.
+
+        Parameters
+        ----------
+        bank : Tensor, shape (M, ...) or (K, M, ...)
+
+        Returns
+        -------
+        Tensor, shape of `bank`
+        """
         return (self.left.mT @ as_matrix(bank, self.left.ndim - 2) @ self.right).view_as(bank)
 
     def back(self, coordinates: Tensor) -> Tensor:
-        """The bank with these coordinates."""
+        """The bank with these coordinates.
+
+        Parameters
+        ----------
+        coordinates : Tensor, shape (M, ...) or (K, M, ...)
+
+        Returns
+        -------
+        Tensor, shape of `coordinates`
+        """
         return (self.left @ as_matrix(coordinates, self.left.ndim - 2) @ self.right.mT).view_as(coordinates)
 
 
-def as_matrix(bank: Tensor, stacked: int) -> Tensor:
-    """A filter bank as a matrix, (M, N); with one axis `stacked` before it, (K, M, N)."""
-    return bank.flatten(stacked + 1)
+def as_matrix(bank: Tensor, leading: int) -> Tensor:
+    """A filter bank (M, ...) as a matrix, (M, N); with one `leading` axis of an ensemble, (K, M, N)."""
+    return bank.flatten(leading + 1)
 
 
 def eigenbasis(outer: Tensor, inner: Tensor) -> tuple[Basis, Tensor]:
-    """Where a bank's gradients G are uncorrelated, as far as their mean products tell.
+    """Coordinates in which a bank's gradients G are uncorrelated, as far as their mean products show.
 
     Parameters
     ----------
@@ -50,9 +72,9 @@ def eigenbasis(outer: Tensor, inner: Tensor) -> tuple[Basis, Tensor]:
     Returns
     -------
     Basis
-        The eigenvectors of the two (Gupta, Koren, Singer, *Shampoo*, ICML 2018; Vyas et al., *SOAP*, ICLR 2025).
+        The eigenvectors of the two.
     Tensor, shape (M, N) or (K, M, N)
-        Mean square of the gradient in each coordinate, if it is a product of what its row and its column say:
+        Mean square of the gradient in each coordinate, taken as a product of a factor for its row and one for its column:
         ``a_i b_j / sum a`` for eigenvalues a and b.
     """
     a, left = torch.linalg.eigh(outer.cpu().double())

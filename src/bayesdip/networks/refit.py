@@ -16,7 +16,7 @@ from bayesdip.networks.training_loop import TrainingLoop
 from bayesdip.problem import Problem
 from bayesdip.result import Posterior
 
-# Of the steps with the held-out pixels, the share from which on pictures are averaged: first they are learnt.
+# Share of the refit's steps from which on pictures are averaged: in those before, the networks learn the held-out pixels.
 AVERAGED_FROM = 0.5
 
 
@@ -27,17 +27,23 @@ def refit(
     generator: torch.Generator,
     fitted: list[Tensor],
 ) -> Tensor | None:
-    """Fit the loop's networks on to all of `problem`, and average their pictures.
+    """Go on fitting the loop's networks, now to all observed pixels, and average their pictures.
 
     Parameters
     ----------
+    loop : TrainingLoop
+        Its target is replaced by that of all pixels.
+    problem : Problem
+        With all its entries.
+    schedule : Schedule
+    generator : torch.Generator
     fitted : list of Tensor
-        The weights to go on from: those of a fit are nearer to one than a sample is.
+        The weights at the end of the fit, to start from: they are nearer to a fit than a sample is.
 
     Returns
     -------
     Tensor, shape (C, *grid), or None
-        None where it was stopped before there was anything to average.
+        None if it was stopped before there was anything to average.
     """
     if loop.progress.should_stop():
         return None
@@ -51,17 +57,27 @@ def refit(
     began, moments = loop.share, Moments()
 
     def fit(picture: Tensor) -> None:
-        course = (loop.share - began) / (1 - began)
-        muon.pace(course)
-        if course > AVERAGED_FROM:
+        share = (loop.share - began) / (1 - began)
+        muon.pace(share)
+        if share > AVERAGED_FROM:
             moments.add(picture.reshape(-1, *shape).mean(0))
 
     loop.advance(muon, 1.0, "refit", fit)
     return moments.mean
 
 
-def moved(posterior: Posterior, mean: Tensor) -> Posterior:
-    """The same posterior around another mean: its samples go along."""
+def with_mean(posterior: Posterior, mean: Tensor) -> Posterior:
+    """The same posterior around another mean: its samples are shifted with it.
+
+    Parameters
+    ----------
+    posterior : Posterior
+    mean : Tensor, shape (C, *grid)
+
+    Returns
+    -------
+    Posterior
+    """
     mean = mean.to(posterior.mean)
     samples = posterior.samples
     if samples is not None:

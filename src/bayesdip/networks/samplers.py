@@ -1,6 +1,6 @@
-"""Samplers of a network's posterior: a stepper each, a few lines around a pure step of ``networks.langevin``.
+"""Samplers of a network's posterior: each a stepper of a few lines around a pure step of ``networks.langevin``.
 
-They work in the coordinates of one fixed preconditioner, which is diagonal in a basis of its own, on the energy
+They work in coordinates in which their fixed preconditioner is diagonal, on the energy
 
     U(w) = -log p(y | A f_w(z)) + sum_i w_i^2 / (2 s_i^2),
 
@@ -26,30 +26,32 @@ class LangevinStepper(Stepper):
 
         P_i = 1 / (curvature_i + 1 / s_i^2),
 
-    where the second term is the prior's own precision: directions that the data do not see
-    move as the prior allows. It is diagonal in the coordinates of the weights that `bases` give: the prior is the same in
-    all of them, for they are orthogonal.
+    where the second term is the precision of the prior: directions that the data do not determine move as the prior
+    allows. It is diagonal in the coordinates that `bases` give. They are orthogonal, so that the prior is the same in them.
 
     Parameters
     ----------
+    target : Energy or EnsembleEnergy
+    generator : torch.Generator
+        On the device of the target.
     curvature : list of Tensor
-        A diagonal stand-in for the curvature of the negative_log_likelihood, one tensor a weight.
-    bases : list of Basis or None, optional
-        The coordinates that it is diagonal in, one a weight; None for the weights' own.
+        A diagonal estimate of the curvature of the negative log-likelihood, one for each weight tensor.
     step_size : float
-        ``h`` of ``psgld_step``; the samplers' own steps come from it.
+        ``h`` of :func:`~bayesdip.networks.langevin.psgld_step`; a sampler's own step follows from it.
+    bases : list of Basis or None, optional
+        The coordinates in which it is diagonal, one for each weight tensor; None for the weights' own.
     sample_sigma : bool
-        Draw the noise variance along, by a Gibbs step before every step; for Gaussian noise.
+        Draw the noise variance too, by a Gibbs step before every step; for Gaussian noise.
     input_noise : float
-        Standard deviation of fresh noise on the network's input at every step: the likelihood's energy is then
-        its mean over such inputs, and its gradient has noise of its own (Welling and Teh, ICML 2011).
+        Standard deviation of fresh noise on the latent input at every step: the energy is then its mean over such
+        inputs, and its gradient is stochastic (Welling and Teh, ICML 2011).
 
     Attributes
     ----------
     temperature : float
-        0 at the start: the run heats up.
+        0 at first; the run raises it.
     relative_variance : Tensor, shape () or (K,)
-        Noise variance over the one that the target states.
+        Noise variance over that of the target's noise model.
     """
 
     def __init__(
@@ -67,7 +69,7 @@ class LangevinStepper(Stepper):
         self.bases = [None] * len(self.weights) if bases is None else list(bases)
         self.coordinates = self._in_bases(self.weights)
         self.largest_step = step_size
-        self.share_of_step = 1.0
+        self.step_factor = 1.0
         self.temperature = 0.0
         self.sample_sigma = sample_sigma
         self.precisions = [1 / s**2 for s in target.stds]
@@ -77,29 +79,47 @@ class LangevinStepper(Stepper):
 
     @property
     def step_size(self) -> float:
-        return self.largest_step * self.share_of_step
+        """``h`` at this place of the run."""
+        return self.largest_step * self.step_factor
 
-    # Metropolis' test needs an energy without noise of its own.
+    # Whether the energy must be deterministic, as a Metropolis test needs it: then there is no input noise.
     needs_exact_energy: ClassVar[bool] = False
 
     def facts(self) -> dict[str, Any]:
-        """What a run shall say of the sampler in the end."""
+        """What the result's ``info`` shall say about the sampler.
+
+        Returns
+        -------
+        dict
+        """
         return {}
 
     @property
     def counts(self) -> bool:
-        """Whether the present picture is a sample, when sampling has begun."""
+        """Whether the latest picture is a sample, once sampling has begun."""
         return True
 
-    def pace(self, course: float) -> None:
-        """Set the step for this place of the run, from 0 (the noise is on) to 1 (the end)."""
+    def pace(self, share: float) -> None:
+        """Set the step size for a place of the run.
+
+        Parameters
+        ----------
+        share : float
+            From 0, where the full temperature is reached, to 1, the end.
+        """
 
     def begin(self) -> None:
-        """Burn-in is over: nothing may be adapted from here on."""
+        """Called when burn-in is over: nothing may be adapted after it."""
 
     @abstractmethod
     def move(self, gradients: list[Tensor]) -> None:
-        """Change the coordinates, given the energy's gradients at them."""
+        """Change the coordinates in place.
+
+        Parameters
+        ----------
+        gradients : list of Tensor
+            Of the energy, at the coordinates.
+        """
 
     def step(self) -> Tensor:
         picture, negative_log_likelihood, gradients = self._evaluate()
@@ -111,22 +131,22 @@ class LangevinStepper(Stepper):
     def reduce_step(self) -> None:
         self.largest_step *= 0.7
 
-    def memory(self) -> Any:
+    def state(self) -> Any:
         return [u.clone() for u in self.momentum.values], self.relative_variance
 
-    def recall(self, memory: Any) -> None:
-        self.momentum.values = [u.clone() for u in memory[0]]
-        self.relative_variance = memory[1]
+    def load_state(self, state: Any) -> None:
+        self.momentum.values = [u.clone() for u in state[0]]
+        self.relative_variance = state[1]
         self.coordinates = self._in_bases(self.weights)
 
     @torch.no_grad()
     def _in_bases(self, tensors: list[Tensor]) -> list[Tensor]:
-        """Tensors like the weights in the coordinates of the bases; where there is none, the very same."""
+        """Tensors like the weights in the coordinates of the bases; without a basis, the same tensor."""
         return [t if b is None else b.into(t) for b, t in zip(self.bases, tensors, strict=True)]
 
     @torch.no_grad()
     def _write(self) -> None:
-        """Give the network the weights that belong to the coordinates."""
+        """Set the network's weights to those at the coordinates."""
         for basis, w, own in zip(self.bases, self.weights, self.coordinates, strict=True):
             if basis is not None:
                 w.copy_(basis.back(own))
@@ -139,7 +159,7 @@ class LangevinStepper(Stepper):
 
     @torch.no_grad()
     def _full(self, gradients: list[Tensor]) -> list[Tensor]:
-        """Gradients of the energy, from those of the negative_log_likelihood, at the present coordinates."""
+        """Gradients of the energy, from those of the negative log-likelihood, at the present coordinates."""
         if self.sample_sigma:
             gradients = [g / spread(self.relative_variance, g) for g in gradients]
         return [
@@ -164,5 +184,5 @@ class Psgld(LangevinStepper):
 
 
 def spread(numbers: Tensor, like: Tensor) -> Tensor:
-    """Numbers of shape () or (K,) such that they broadcast to a batch (K, ...)."""
+    """Numbers of shape () or (K,) in a shape that broadcasts to (K, ...)."""
     return numbers.reshape(numbers.shape + (1,) * (like.ndim - numbers.ndim))

@@ -1,4 +1,4 @@
-"""Sampling a network's posterior: a fit by Muon, heating, burn-in, and Langevin dynamics whose pictures are summed up."""
+"""Sampling a network's posterior: a fit by Muon, heating, burn-in, and Langevin dynamics whose pictures are averaged."""
 
 from __future__ import annotations
 
@@ -17,17 +17,18 @@ from bayesdip.networks.schedule import PAPER, Schedule
 from bayesdip.networks.steppers import AdamStepper, Target
 from bayesdip.networks.training_loop import EVALUATE_EVERY, TrainingLoop
 
-# Neighbouring pictures of a chain are nearly alike: counting every fifth loses nothing.
+# Steps between two counted pictures of a chain: neighbours are nearly alike, and counting every fifth loses nothing.
 COUNT_EVERY = 5
-# So many counted pictures of a chain average better than the best average of the way there, in 128x128 to 512x512 alike.
-ENOUGH = 20
-# The noise, in working units, at which the length of a step was chosen; and how much longer it may get.
-USUAL_NOISE, LONGEST = 25 / 255, 1.3
+# Counted pictures of a chain from which on their mean is better than the best average of the pictures before sampling: found on
+# pictures of 128x128 to 512x512.
+ENOUGH_SAMPLES = 20
+# Standard deviation of the noise, in working units, at which `Schedule.step_size` was found; and the largest factor on it.
+USUAL_NOISE, LARGEST_STEP_FACTOR = 25 / 255, 1.3
 
 
 @dataclass
 class Summary:
-    """What is kept of some chains: an average of the way there, and the moments of the samples.
+    """What is kept of some chains: an average of the pictures before sampling, and the moments of the samples.
 
     Pictures come as (K, C, *grid), one for each chain, or as (C, *grid) from a single chain.
 
@@ -35,11 +36,23 @@ class Summary:
     ----------
     shape : tuple of int
         Of one picture, (C, *grid).
-    remembered : Tensor or None
-        The average of the way there as it was when its fit came to the noise's level. What follows goes on into the noise
-        before it is sampled.
+    thinned : Thinned
+        The samples that are kept, of all chains.
+    count_every : int
+        Steps between two counted pictures.
+    average : ExponentialAverage
+        Of the pictures before sampling.
+    moments : Moments
+        Of the counted pictures, for each chain.
+    relative_sigma : Moments
+        Of the drawn noise level over the assumed one, where it is sampled.
+    pictures : int
+        Of the sampling phase, counted or not.
+    average_at_noise_level : Tensor or None
+        The average before sampling, as it was when its fit came to the noise level. Muon goes on below that level
+        before sampling begins.
     fitted : list of Tensor
-        The weights at the end of Muon's phase, where the schedule comes back to them.
+        The weights at the end of Muon's phase, where the schedule has a refit, which starts from them.
     """
 
     shape: tuple[int, ...]
@@ -49,37 +62,66 @@ class Summary:
     moments: Moments = field(default_factory=Moments)
     relative_sigma: Moments = field(default_factory=Moments)
     pictures: int = 0
-    remembered: Tensor | None = None
+    average_at_noise_level: Tensor | None = None
     fitted: list[Tensor] = field(default_factory=list)
 
-    def approach(self, pictures: Tensor) -> None:
-        """Pictures from before the sampling phase."""
+    def add_before_sampling(self, pictures: Tensor) -> None:
+        """Count pictures from before the sampling phase.
+
+        Parameters
+        ----------
+        pictures : Tensor, shape (C, *grid) or (K, C, *grid)
+        """
         self.average.add(pictures.reshape(-1, *self.shape).mean(0))
 
-    def count(self, pictures: Tensor) -> None:
-        """Pictures of the sampling phase."""
+    def add_sample(self, pictures: Tensor) -> None:
+        """Count pictures of the sampling phase, every `count_every`-th.
+
+        Parameters
+        ----------
+        pictures : Tensor, shape (C, *grid) or (K, C, *grid)
+        """
         if self.pictures % self.count_every == 0:
             stack = pictures.reshape(-1, *self.shape)
             self.moments.add(stack)
             self.thinned.add(stack)
         self.pictures += 1
 
-    def remember(self, target: Target, chains: torch.Size) -> None:
-        """Keep the average so far, once its own fit has come to the noise's level; `chains` is the shape of all their pictures."""
-        if self.remembered is not None:
+    def keep_average_at_noise_level(self, target: Target, shape: torch.Size) -> None:
+        """Keep the average so far, the first time that its own fit is at the noise level.
+
+        Parameters
+        ----------
+        target : Energy or EnsembleEnergy
+        shape : torch.Size
+            Of the pictures of `target`.
+        """
+        if self.average_at_noise_level is not None:
             return
         average = self.average.mean
-        if average is not None and target.fit(average.expand(chains)) <= 1:
-            self.remembered = average
+        if average is not None and target.fit(average.expand(shape)) <= 1:
+            self.average_at_noise_level = average
 
     def mean(self) -> Tensor | None:
-        """Posterior mean; as long as that is of few pictures, the average of the way there."""
-        if self.remembered is not None and self.moments.count < ENOUGH:
-            return self.remembered
+        """Posterior mean; with fewer than `ENOUGH_SAMPLES`, the average before sampling.
+
+        Returns
+        -------
+        Tensor or None, shape (C, *grid)
+            None before the first picture.
+        """
+        if self.average_at_noise_level is not None and self.moments.count < ENOUGH_SAMPLES:
+            return self.average_at_noise_level
         return self.average.mean if self.moments.mean is None else self.moments.mean.mean(0)
 
     def std(self) -> Tensor | None:
-        """Standard deviation of all counted pictures of all chains; None with fewer than two."""
+        """Standard deviation of all counted pictures of all chains.
+
+        Returns
+        -------
+        Tensor or None, shape (C, *grid)
+            None with fewer than two.
+        """
         m = self.moments
         if m.mean is None or m.squares is None or m.count * len(m.mean) < 2:
             return None
@@ -87,7 +129,21 @@ class Summary:
         return ((m.squares.sum(0) + between) / (m.count * len(m.mean) - 1)).sqrt()
 
     def samples(self, like: Tensor, most: int) -> tuple[Tensor, Tensor]:
-        """The kept pictures, (S, C, *grid), chain after chain, and the chain of each, (S,)."""
+        """The kept pictures, chain after chain.
+
+        Parameters
+        ----------
+        like : Tensor, shape (C, *grid)
+            For type and device where none is kept.
+        most : int
+            Largest S.
+
+        Returns
+        -------
+        Tensor, shape (S, C, *grid)
+        Tensor of int, shape (S,)
+            The chain of each.
+        """
         if not self.thinned.pictures:
             return like.new_empty((0, *like.shape)), torch.zeros(0, dtype=torch.int64)
         kept = torch.stack(self.thinned.pictures, dim=1)  # (K, kept of each, C, *grid)
@@ -105,24 +161,46 @@ def sample_posterior(
     temperature: float = 1.0,
     sample_sigma: bool = False,
 ) -> dict[str, Any]:
-    """Start cold and heat up: Muon finds the posterior's bulk, Langevin dynamics explores it.
+    """Fit by Muon, heat up to the full temperature, burn in, and sample by Langevin dynamics.
 
-    The preconditioner comes from the mean squares of its gradients and then stays fixed. Muon ends a little
-    below the noise's level, for it would go on into the noise, and burn-in when the fit has no trend any more; at the schedule's shares of the
-    run at the latest.
+    The preconditioner comes from the mean squares of Muon's gradients and then stays fixed. Muon ends a little below the
+    noise level, since it would go on to fit the noise; burn-in ends when the fit has no trend any more. Both end at
+    the schedule's shares of the run at the latest.
+
+    Parameters
+    ----------
+    loop : TrainingLoop
+    schedule : Schedule
+    sampler : LangevinStepper class
+    generator : torch.Generator
+        On the device of the loop's target.
+    summary : Summary
+        Takes the pictures.
+    temperature : float
+        At least 0; 1 samples the posterior.
+    sample_sigma : bool
+        Draw the size of Gaussian noise too.
+
+    Returns
+    -------
+    dict
+        ``burn_in``, the share of the steps at which sampling began; ``relative_sigma``, the mean of the drawn noise
+        level over the assumed one; and the sampler's own facts. Empty where the run was stopped before the heating.
     """
-    scales = warmed_up(loop, schedule, generator, summary)
-    if scales is None:
+    estimate = warm_up(loop, schedule, generator, summary)
+    if estimate is None:
         return {}
     if schedule.sampled < 1:
         summary.fitted = [w.detach().clone() for w in loop.target.weights]
-    curvature, bases = scales
+    curvature, bases = estimate
     began = loop.share
     heated = began + schedule.heated - schedule.warm_up
     burnt_in = began + schedule.burnt_in - schedule.warm_up
 
-    def course() -> float:
-        left = schedule.sampled - heated  # none where a few slow steps took the time for it
+    def share() -> float:
+        left = (
+            schedule.sampled - heated
+        )  # not above zero where a few slow steps took more than the time budget
         return min(1.0, (loop.share - heated) / left) if left > 0 else 1.0
 
     langevin = sampler(
@@ -138,16 +216,16 @@ def sample_posterior(
     def heat(picture: Tensor) -> None:
         warm = (loop.share - began) / (heated - began)
         langevin.temperature = temperature * min(1.0, warm)
-        summary.approach(picture)
+        summary.add_before_sampling(picture)
 
     def burn_in(picture: Tensor) -> None:
-        langevin.pace(course())
-        summary.approach(picture)
+        langevin.pace(share())
+        summary.add_before_sampling(picture)
 
     def count(picture: Tensor) -> None:
-        langevin.pace(course())
+        langevin.pace(share())
         if langevin.counts:
-            summary.count(picture)
+            summary.add_sample(picture)
             if sample_sigma:
                 summary.relative_sigma.add(langevin.relative_variance.sqrt())
 
@@ -163,37 +241,68 @@ def sample_posterior(
     return facts
 
 
-def warmed_up(
+def warm_up(
     loop: TrainingLoop, schedule: Schedule, generator: torch.Generator, summary: Summary
 ) -> tuple[list[Tensor], list[Basis | None]] | None:
-    """Muon's phase: gives the curvature that it saw, and the bases that this is diagonal in; None if stopped."""
+    """The first phase: a fit by Muon, which also estimates the curvature.
+
+    Parameters
+    ----------
+    loop, schedule, generator, summary
+        As of :func:`sample_posterior`.
+
+    Returns
+    -------
+    tuple or None
+        As of :meth:`MuonStepper.curvature`; None if the run was stopped.
+    """
     muon = MuonStepper(loop.target, generator, input_noise=schedule.sampled_input_noise)
-    goes_into_noise = schedule.fitted > 0
+    fits_noise = schedule.fitted > 0
 
     def fit(picture: Tensor) -> None:
-        if schedule.falls:
+        if schedule.decays:
             muon.pace(loop.share / schedule.warm_up)
-        summary.approach(picture)
-        if goes_into_noise and loop.step % EVALUATE_EVERY == 0:
-            summary.remember(loop.target, picture.shape)
+        summary.add_before_sampling(picture)
+        if fits_noise and loop.step % EVALUATE_EVERY == 0:
+            summary.keep_average_at_noise_level(loop.target, picture.shape)
 
     loop.advance(muon, schedule.warm_up, "warm-up", fit, lambda fits: fits[-1] <= schedule.fitted)
     return None if loop.progress.should_stop() else muon.curvature()
 
 
 def step_factor(noise_level: float) -> float:
-    """How much longer steps may be than at the noise at which they were chosen.
+    """The factor on the schedule's step size at some noise level.
 
-    The preconditioner takes the root mean square of gradients for a curvature. Around a fit such gradients go by the
-    inverse of the noise's deviation and curvatures by its square, so that a step that is as stable goes by its root. Steps
-    of one size raised the mean squared negative_log_likelihood at a noise of 5 of 255 by 37%, these by 4%.
+    The preconditioner takes the root mean square of gradients for a curvature. Around a fit such gradients are
+    proportional to 1 / sigma and curvatures to 1 / sigma^2, so that an equally stable step is proportional to the root
+    of sigma. At a noise of 5 of 255, a step of fixed size raised the mean squared residual by 37%, this one by 4%.
+
+    Parameters
+    ----------
+    noise_level : float
+        Standard deviation sigma, in working units.
+
+    Returns
+    -------
+    float
     """
     factor: float = (noise_level / USUAL_NOISE) ** 0.5
-    return min(factor, LONGEST)
+    return min(factor, LARGEST_STEP_FACTOR)
 
 
 def sample_by_adam_noise(loop: TrainingLoop, generator: torch.Generator, summary: Summary) -> dict[str, Any]:
-    """The recipe of Cheng et al. 2019, as released: Adam, then noise on the convolution weights."""
+    """The recipe of Cheng et al. 2019, as released: Adam, with noise on the convolution weights after each step.
+
+    Parameters
+    ----------
+    loop, generator, summary
+        As of :func:`sample_posterior`.
+
+    Returns
+    -------
+    dict
+        ``burn_in``, the share of the steps at which sampling began.
+    """
     stepper = AdamStepper(
         loop.target,
         generator,
@@ -202,7 +311,7 @@ def sample_by_adam_noise(loop: TrainingLoop, generator: torch.Generator, summary
         weight_noise=True,
         weight_decay=PAPER.weight_decay,
     )
-    loop.advance(stepper, PAPER.burn_in, "burn-in", summary.approach)
+    loop.advance(stepper, PAPER.burn_in, "burn-in", summary.add_before_sampling)
     burn_in = loop.step / loop.steps
-    loop.advance(stepper, 1.0, "sampling", summary.count)
+    loop.advance(stepper, 1.0, "sampling", summary.add_sample)
     return {"burn_in": burn_in}

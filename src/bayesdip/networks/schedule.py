@@ -1,44 +1,46 @@
-"""How much work each effort stands for, and how the steps of a run are shared out."""
+"""Schedules: how many steps each effort has, and which share of them each phase of a run."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-# Steps of a fit from which on rates that fall pay; in shorter ones they end too soon.
+# Steps of a run from which on decaying learning rates are better; in shorter ones the fit is not done when they decay. Found on
+# `montage` with half of its pixels missing.
 LONG = 3000
 
 
 @dataclass(frozen=True)
 class Schedule:
-    """A run of ``steps``: Muon first, then heating, burn-in and sampling.
+    """The phases of a run: a fit by Muon, heating, burn-in, sampling, and for noise-free data a refit.
 
-    Noisy data need no noise on the input: Muon is down at the noise's level in about 130 steps of a part of `f16`
-    (256x256) without it and not in 200 with it, and every step that it does not take is one more to sample.
+    Noisy data need no noise on the latent input: on a crop of `f16` (256x256) Muon reaches the noise level in about 130
+    steps without it and not in 200 with it, and every step that it saves is one more to sample.
 
     Attributes
     ----------
     steps : int
+        Of the whole run, for each network.
     warm_up, heated, burnt_in : float
-        Shares of the steps at which Muon ends, the full temperature is reached, and sampling begins,
-        each at the latest: Muon ends at the `fitted` fit, burn-in where the fit has settled, and what
-        follows begins earlier then.
+        Shares of the steps at which Muon ends, the full temperature is reached, and sampling begins, each at the latest.
+        Muon ends at the fit `fitted`, burn-in where the fit has no trend, and the next phase begins earlier then.
     sampled : float
-        Share of the steps at which sampling ends; from there on the networks are refitted with the held-out pixels.
+        Share of the steps at which sampling ends; after it the networks are refitted with the held-out pixels.
     fitted : float
-        The fit at which Muon ends. Heating lifts it again, above the noise's level where Muon ends at that level: with
-        a noise of 5 of 255 (`camera`, 64x64) the mean squared negative_log_likelihood of the samples was 1.15 times the noise's variance
-        then, 1.11 from 0.9 and 1.09 from 0.8. Parts of `house`, `f16` and `baboon` came out as good from 0.8.
-    falls : bool
-        Whether Muon's rates fall on its way.
+        The fit (``Energy.fit``, 1 at the noise level) at which Muon ends. Heating raises it again. With a noise of 5 of
+        255 (`camera`, 64x64) the mean squared residual of the samples was 1.15 noise variances after an end at 1.0,
+        1.11 at 0.9 and 1.09 at 0.8. Crops of `house`, `f16` and `baboon` came out equally well at 0.8.
+    decays : bool
+        Whether Muon's learning rates decay.
     learning_rate : float
-        Of Adam, where ``map`` fits by it; see ``AdamStepper``.
+        Of Adam in ``method="map"``; that of Deep Image Prior.
     input_noise : float
-        Of Adam's fit; see there.
+        Standard deviation of fresh noise on the latent input at every step of Adam; that of Deep Image Prior.
     step_size : float
-        Of the Langevin dynamics, at usual noise; see ``psgld_step`` and ``fit.sgld.step_factor``.
+        Of the Langevin dynamics, ``h`` of ``psgld_step``, at a noise of 25 of 255; ``sampling.step_factor`` scales it.
+        On crops of 96x96, 0.045 was 0.25 dB better on average than 0.06.
     sampled_input_noise : float
-        Standard deviation of fresh noise on the input at every step of Muon and of the dynamics. The energy is then
-        the mean over such inputs, estimated from one.
+        Standard deviation of fresh noise on the latent input at every step of Muon and of the dynamics. The energy is
+        then its mean over such inputs, estimated from one.
     """
 
     steps: int
@@ -47,17 +49,21 @@ class Schedule:
     burnt_in: float = 0.4
     sampled: float = 1.0
     fitted: float = 0.8
-    falls: bool = False
+    decays: bool = False
     learning_rate: float = 0.01
     input_noise: float = 1 / 30
     step_size: float = 0.045
     sampled_input_noise: float = 0.0
 
     def of_exact(self) -> Schedule:
-        """The schedule for data without noise: most of the way is the fit, and the input stays perturbed to the end.
+        """The schedule for noise-free data: the fit takes most of the steps, and the latent input is perturbed to the end.
 
-        On `montage` with half of its pixels missing the mean got better as long as Muon went on, by no more than 0.3 dB
-        while it was sampled, and lost 0.4 dB where the input was then left alone.
+        Found on `montage` with half of its pixels missing: the mean improved as long as Muon went on, by at most 0.3 dB
+        in sampling, and lost 0.4 dB where sampling had no noise on the input.
+
+        Returns
+        -------
+        Schedule
         """
         return replace(
             self,
@@ -65,21 +71,40 @@ class Schedule:
             heated=0.82,
             burnt_in=0.85,
             fitted=0.0,
-            falls=self.steps >= LONG,
+            decays=self.steps >= LONG,
             sampled_input_noise=self.input_noise,
         )
 
     def with_refit(self) -> Schedule:
-        """For noise-free data whose held-out pixels join the training set for the last quarter of the steps."""
+        """For noise-free data whose held-out pixels join the training set for the last quarter of the steps.
+
+        Returns
+        -------
+        Schedule
+        """
         return replace(self, warm_up=0.6, heated=0.62, burnt_in=0.65, sampled=0.75)
 
 
+# Steps of each effort, of one network. They are what an effort means, not optima.
 SCHEDULES = {"fast": Schedule(800), "balanced": Schedule(2500), "best": Schedule(6000)}
 
 
 @dataclass(frozen=True)
 class PaperRecipe:
-    """Cheng et al. 2019, section 5 and their released code: what ``"adam-noise"`` does."""
+    """Cheng et al. 2019, section 5 and their released code: what ``sampler="adam-noise"`` does.
+
+    Attributes
+    ----------
+    steps : int
+    burn_in : float
+        Share of the steps.
+    count_every : int
+        Steps between two counted pictures.
+    learning_rate : float
+    input_noise : float
+        Standard deviation of fresh noise on the latent input at every step.
+    weight_decay : float
+    """
 
     steps: int = 20000
     burn_in: float = 7000 / 20000
@@ -91,18 +116,32 @@ class PaperRecipe:
 
 PAPER = PaperRecipe()
 
-
-# Several chains share the steps of an effort; fewer than these find no posterior.
+# Several chains share the steps of an effort, but each has at least so many: with fewer, the fit is not done.
 FEWEST_STEPS = 400
-# Where Adam fits alone it takes more steps to come as far.
-ADAMS_STEPS = 1.6
+# Steps of Adam over those of Muon that bring a fit equally far.
+ADAM_STEPS = 1.6
 
 
 def schedule_of(effort: str, steps: int | None = None, chains: int = 1, *, by_adam: bool = False) -> Schedule:
-    """The schedule of an effort, shared out among chains; or of as many steps as are given."""
+    """The schedule of an effort.
+
+    Parameters
+    ----------
+    effort : {"fast", "balanced", "best"}
+    steps : int, optional
+        For each network, instead of those of the effort.
+    chains : int
+        They share the steps of the effort.
+    by_adam : bool
+        Whether Adam alone fits.
+
+    Returns
+    -------
+    Schedule
+    """
     schedule = SCHEDULES[effort]
     if steps is not None:
         return replace(schedule, steps=steps)
     if by_adam:
-        return replace(schedule, steps=round(ADAMS_STEPS * schedule.steps))
+        return replace(schedule, steps=round(ADAM_STEPS * schedule.steps))
     return replace(schedule, steps=min(schedule.steps, max(FEWEST_STEPS, schedule.steps // chains)))

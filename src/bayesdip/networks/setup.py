@@ -1,4 +1,4 @@
-"""Fresh networks for some data, ready to be fitted, and a timing of their first steps."""
+"""Fresh networks for some data, ready to be fitted, and the time that one of their steps takes."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import torch
 from bayesdip.arch.architecture import Architecture
 from bayesdip.memory import available_memory, check_memory
 from bayesdip.networks import precision
-from bayesdip.networks.checkpointing import recompute
+from bayesdip.networks.checkpointing import add_checkpoints
 from bayesdip.networks.energy import Energy
 from bayesdip.networks.ensemble import EnsembleEnergy, networks_at_once
 from bayesdip.networks.memory import fit_memory
@@ -19,7 +19,7 @@ from bayesdip.networks.steppers import Target
 from bayesdip.problem import Problem
 
 PRECISIONS = ("auto", "single")
-# Steps that are timed, beside a first one, which is slower.
+# Steps that are timed, after a first one, which is slower.
 TIMED_STEPS = 5
 
 
@@ -57,7 +57,7 @@ def set_up(
 ) -> SetUp:
     """Fresh networks for the data.
 
-    Where memory would be short, a single network keeps less for the backward pass and computes that again.
+    Where memory would be short, a single network is checkpointed: it keeps fewer activations for the backward pass.
 
     Parameters
     ----------
@@ -72,6 +72,10 @@ def set_up(
         The precision of the convolutions: the fastest that the device has and that fits as well, or single.
     samples : int
         Pictures that the run will keep.
+
+    Returns
+    -------
+    SetUp
 
     Raises
     ------
@@ -94,7 +98,7 @@ def set_up(
             checkpointed=checkpointed,
         )
 
-    # Several networks at once run in torch.func.vmap on a GPU, which cannot recompute.
+    # Several networks at once run in torch.func.vmap on a GPU, which cannot compute activations again.
     checkpointed = networks == 1 and needed(False) > available_memory(device)
     memory = needed(checkpointed)
     what = f"fitting {networks} network{'s' * (networks > 1)} {arch.name!r} to {' x '.join(map(str, grid))} pixels"
@@ -103,7 +107,7 @@ def set_up(
     energy = Energy.of(problem, arch, torch.Generator().manual_seed(seed), device)
     precision.lower(energy.network, dtype)
     if checkpointed:
-        recompute(energy.network)
+        add_checkpoints(energy.network)
     target: Target = energy
     if networks > 1:
         target = EnsembleEnergy.of(energy, networks, torch.Generator().manual_seed(seed + 1))
@@ -111,7 +115,19 @@ def set_up(
 
 
 def seconds_per_step(made: SetUp, input_noise: float) -> float:
-    """What a step of the fit takes, by a few of them; the networks are changed by them and not to be used again."""
+    """The time of a step of Muon, measured on a few of them.
+
+    Parameters
+    ----------
+    made : SetUp
+        Its networks change, and are not to be used again.
+    input_noise : float
+        See :class:`~bayesdip.networks.muon.MuonStepper`.
+
+    Returns
+    -------
+    float
+    """
     muon = MuonStepper(made.target, made.generator, input_noise=input_noise)
     muon.step()
     began = time.perf_counter()

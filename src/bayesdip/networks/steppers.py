@@ -1,4 +1,4 @@
-"""Ways to take one step: what an optimiser or sampler carries from one step to the next."""
+"""Steppers: an optimiser or sampler with its own state, one step at a time."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ import torch
 from torch import Tensor
 
 from bayesdip.arch.network import Network
-from bayesdip.networks.cuda_graph import captured
+from bayesdip.networks.cuda import recorded
 from bayesdip.networks.langevin import adam_noise_step
 from bayesdip.problem import Problem
 
 
 class Target(Protocol):
-    """What a stepper moves: one network (``fit.target.Energy``), or several at once (``fit.stacked``).
+    """What a stepper moves: one network (``networks.energy.Energy``), or several (``networks.ensemble.EnsembleEnergy``).
 
-    With K networks at once, weights and pictures have a leading axis of K and ``negative_log_likelihood`` gives K numbers.
+    For K networks, weights and pictures have a leading axis of K, and ``negative_log_likelihood`` gives K numbers.
     """
 
     @property
@@ -41,20 +41,32 @@ class Target(Protocol):
 
 
 class Stepper(ABC):
-    """Moves the weights of a target by one step at a time, and can go back to a snapshot."""
+    """Moves the weights of a target one step at a time, and can go back to a snapshot.
+
+    Parameters
+    ----------
+    target : Energy or EnsembleEnergy
+    generator : torch.Generator
+        On the device of the target.
+    input_noise : float
+        Standard deviation of fresh noise on the latent input at every step.
+    """
 
     def __init__(self, target: Target, generator: torch.Generator, *, input_noise: float = 0.0) -> None:
         self.target = target
         self.weights = target.weights
         self.generator = generator
         self.input_noise = input_noise
-        self._play = captured(lambda: target.evaluate(self.input_noise, generator), generator)
+        self._evaluation = recorded(lambda: target.evaluate(self.input_noise, generator), generator)
 
     @abstractmethod
     def step(self) -> Tensor:
-        """Take one step; gives the picture (C, *grid) from which it started, detached.
+        """Take one step.
 
-        With K networks at once: (K, C, *grid).
+        Returns
+        -------
+        Tensor, shape (C, *grid) or (K, C, *grid)
+            The picture from which the step started, detached.
         """
 
     @abstractmethod
@@ -62,18 +74,37 @@ class Stepper(ABC):
         """Make the steps smaller, after a divergence."""
 
     @abstractmethod
-    def memory(self) -> Any:
-        """A copy of what is carried besides the weights."""
+    def state(self) -> Any:
+        """A copy of the stepper's own state, beside the weights.
+
+        Returns
+        -------
+        object
+            For :meth:`load_state` alone.
+        """
 
     @abstractmethod
-    def recall(self, memory: Any) -> None:
-        """Put back what :meth:`memory` gave."""
+    def load_state(self, state: Any) -> None:
+        """Restore a state.
+
+        Parameters
+        ----------
+        state : object
+            What :meth:`state` gave.
+        """
 
     @torch.no_grad()
     def energy(self, picture: Tensor) -> float:
-        """Minus the log posterior density, up to a constant; of K networks their sum.
+        """Minus the log posterior density, up to a constant; for K networks their sum.
 
-        The negative_log_likelihood of a step's picture, and the prior on the weights to which that step led.
+        Parameters
+        ----------
+        picture : Tensor, shape (C, *grid) or (K, C, *grid)
+            From which the last step started; the prior is that of the weights after it.
+
+        Returns
+        -------
+        float
         """
         prior = sum(
             float((w / s).square().sum()) for w, s in zip(self.weights, self.target.stds, strict=True)
@@ -81,35 +112,52 @@ class Stepper(ABC):
         return float(self.target.negative_log_likelihood(picture).sum()) + prior / 2
 
     def snapshot(self) -> tuple[list[Tensor], Any]:
-        return [w.detach().clone() for w in self.weights], self.memory()
+        """Copies of the weights and of the stepper's state.
+
+        Returns
+        -------
+        list of Tensor
+        object
+        """
+        return [w.detach().clone() for w in self.weights], self.state()
 
     @torch.no_grad()
     def rewind(self, snapshot: tuple[list[Tensor], Any]) -> None:
-        """Back to a snapshot, with smaller steps from there."""
+        """Go back to a snapshot, and take smaller steps after it.
+
+        Parameters
+        ----------
+        snapshot : tuple
+            What :meth:`snapshot` gave.
+        """
         for w, kept in zip(self.weights, snapshot[0], strict=True):
             w.copy_(kept)
-        self.recall(snapshot[1])
+        self.load_state(snapshot[1])
         self.reduce_step()
 
     def _evaluate(self) -> tuple[Tensor, Tensor, list[Tensor]]:
-        """Picture, negative_log_likelihood and the negative_log_likelihood's gradients at the weights, all detached.
+        """Picture, negative log-likelihood and the gradients of that at the weights, all detached.
 
-        The next call may overwrite the gradients; see :func:`captured`.
+        The next call may overwrite the gradients; see :func:`~bayesdip.networks.cuda.recorded`.
         """
-        picture, negative_log_likelihood, *gradients = self._play()
+        picture, negative_log_likelihood, *gradients = self._evaluation()
         return picture.clone(), negative_log_likelihood.clone(), gradients
 
 
 class AdamStepper(Stepper):
-    """Adam on the negative_log_likelihood per observation, with a perturbed input; optionally the paper's noise on weights.
+    """Adam on the negative log-likelihood per observation, with a perturbed input; optionally the paper's noise on weights.
 
     Parameters
     ----------
+    target : Energy or EnsembleEnergy
+    generator : torch.Generator
+        On the device of the target.
+    learning_rate : float
     input_noise : float
-        Standard deviation of fresh noise on the network's input at every step (1/30 in the
-        code of Deep Image Prior, whose input is uniform in 0..0.1).
+        Standard deviation of fresh noise on the latent input at every step (1/30 in the code of Deep Image Prior,
+        whose input is uniform in 0..0.1).
     weight_noise : bool
-        Add the noise of ``fit.langevin.adam_noise_step`` after each step.
+        Add the noise of :func:`~bayesdip.networks.langevin.adam_noise_step` after each step.
     weight_decay : float
         Adam's own (5e-8 in the paper's released code).
     """
@@ -135,7 +183,7 @@ class AdamStepper(Stepper):
         picture, _, gradients = self._evaluate()
         torch._foreach_div_(gradients, self.target.observations)
         for w, g in zip(self.weights, gradients, strict=True):
-            w.grad = g.contiguous()  # fused Adam takes it for granted that both lie alike in memory
+            w.grad = g.contiguous()  # fused Adam assumes that both have the same memory layout
         self.adam.step()
         if self.weight_noise:
             adam_noise_step(self.filters, learning_rate=self.learning_rate, generator=self.generator)
@@ -146,19 +194,9 @@ class AdamStepper(Stepper):
         for group in self.adam.param_groups:
             group["lr"] = self.learning_rate
 
-    def memory(self) -> Any:
+    def state(self) -> Any:
         state = self.adam.state_dict()["state"]
         return {i: {k: v.clone() for k, v in s.items()} for i, s in state.items()}
 
-    def recall(self, memory: Any) -> None:
-        self.adam.load_state_dict(self.adam.state_dict() | {"state": memory})
-
-    def curvature(self) -> list[Tensor]:
-        """Root mean square of the energy's gradient, per weight: a diagonal stand-in for its curvature."""
-        decay = self.adam.param_groups[0]["betas"][1]
-        found = []
-        for w in self.weights:
-            state = self.adam.state[w]
-            squared = state["exp_avg_sq"] / (1 - decay ** float(state["step"]))
-            found.append(self.target.observations * squared.sqrt())
-        return found
+    def load_state(self, state: Any) -> None:
+        self.adam.load_state_dict(self.adam.state_dict() | {"state": state})

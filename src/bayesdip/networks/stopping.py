@@ -1,7 +1,7 @@
-"""When to stop a fit before it swallows the noise, without knowing the truth.
+"""Rules that stop a fit before it fits the noise, without knowing the truth.
 
-Every rule watches a run through the same small method and remembers the picture that it would
-give. The run need not end when a rule says so: several can watch one run.
+Every rule sees a run at even distances and keeps the picture that it would give. The run need not end when a rule says
+so: several can watch one run.
 """
 
 from __future__ import annotations
@@ -16,101 +16,140 @@ from torch import Tensor
 
 from bayesdip.errors import BayesDipError
 from bayesdip.networks.energy import Energy
-from bayesdip.networks.optimisers import Fit, Look
+from bayesdip.networks.optimisers import Evaluation, Optimisation
 from bayesdip.noise import Gaussian
 from bayesdip.operators import Identity, Mask
 from bayesdip.problem import Problem
 
-HELD_OUT = 0.05  # share of the observed pixels
-FEWEST_FOR_HOLDING_OUT = 64  # observed pixels; three of fewer would say nothing
-# Steps without a better picture after which the best one is taken. The default network at its learning
-# rate needs some hundred steps from its best picture to a bad one.
+# Share of the observed pixels that the rule "held-out" keeps from the fit; and how many have to be observed for it, so that it
+# has three at least.
+HELD_OUT = 0.05
+FEWEST_FOR_HOLDING_OUT = 64
+# Steps without a better picture after which the best one is taken. The default network at its learning rate takes some hundred
+# steps from its best picture to a bad one.
 PATIENCE = 250
-# Entries of a picture whose variance over the window is followed; more tell no more.
+# Largest number of entries of a picture whose variance over the window is computed: enough for its mean.
 FOLLOWED = 20_000
 
 
-# Begins the same fit, from the same seeds, of other data.
-Twin = Callable[[Problem], Fit]
+BeginFit = Callable[[Problem], Optimisation]
+"""Begins the same fit, from the same seeds, of other data."""
 
 
 @dataclass
 class Rule(ABC):
-    """When a run shall end, and which of its pictures it gives.
+    """When a run ends, and which of its pictures it gives.
 
     Attributes
     ----------
     step : int
-        Of the picture that the rule would give by now.
+        Of the picture that the rule would give now.
     picture : Tensor or None, shape (C, *grid)
-        That picture; None as long as the rule has no opinion, and the run's own result stands.
+        That picture; None where the rule has none, and the run's own result is taken.
     """
 
     step: int = field(default=0, init=False)
     picture: Tensor | None = field(default=None, init=False)
 
-    def hide(self, problem: Problem, generator: torch.Generator) -> Problem:
-        """The data that the fit may see."""
+    def hold_out(self, problem: Problem, generator: torch.Generator) -> Problem:
+        """The data that the fit may see.
+
+        Parameters
+        ----------
+        problem : Problem
+        generator : torch.Generator
+            On the CPU.
+
+        Returns
+        -------
+        Problem
+        """
         return problem
 
-    def begin(self, target: Energy, twin: Twin) -> None:  # noqa: B027
-        """Called before the first step."""
+    def begin(self, target: Energy, begin_fit: BeginFit) -> None:  # noqa: B027
+        """Called before the first step.
+
+        Parameters
+        ----------
+        target : Energy
+        begin_fit : callable
+            Begins the same fit of other data.
+        """
 
     @abstractmethod
-    def ended(self, look: Look) -> bool:
-        """Whether the run may end now. Called at a steady pace, with rising steps."""
+    def ended(self, evaluation: Evaluation) -> bool:
+        """Whether the run may end now. Called every few steps.
 
-    def keep(self, look: Look) -> None:
-        self.step, self.picture = look.step, look.picture.clone()
+        Parameters
+        ----------
+        evaluation : Evaluation
+
+        Returns
+        -------
+        bool
+        """
+
+    def keep(self, evaluation: Evaluation) -> None:
+        """Take the picture of an evaluation as the one that the rule would give."""
+        self.step, self.picture = evaluation.step, evaluation.picture.clone()
 
 
 @dataclass
 class Never(Rule):
     """The whole run, and its last picture."""
 
-    def ended(self, look: Look) -> bool:
+    def ended(self, evaluation: Evaluation) -> bool:
         return False
 
 
 @dataclass
 class Discrepancy(Rule):
-    """The first picture whose mean squared negative_log_likelihood is no more than the noise's variance (Morozov 1966)."""
+    """The first picture whose mean squared residual is at most the noise's variance (Morozov 1966)."""
 
-    def ended(self, look: Look) -> bool:
-        self.keep(look)
-        return look.fit <= 1.0
+    def ended(self, evaluation: Evaluation) -> bool:
+        self.keep(evaluation)
+        return evaluation.fit <= 1.0
 
 
 @dataclass
 class Lowest(Rule):
-    """The picture with the least of some figure, once that was not undercut for `patience` steps."""
+    """The picture at which some figure is lowest, once there was no lower one for `patience` steps."""
 
     patience: int = PATIENCE
     least: float = field(default=float("inf"), init=False)
 
     @abstractmethod
-    def figure(self, look: Look) -> float | None:
-        """What is to be small; None where it is too early to say."""
+    def figure(self, evaluation: Evaluation) -> float | None:
+        """The figure that shall be low; None where it is too early to say.
 
-    def ended(self, look: Look) -> bool:
-        figure = self.figure(look)
+        Parameters
+        ----------
+        evaluation : Evaluation
+
+        Returns
+        -------
+        float or None
+        """
+
+    def ended(self, evaluation: Evaluation) -> bool:
+        figure = self.figure(evaluation)
         if figure is None:
             return False
         if figure < self.least:
             self.least = figure
-            self.keep(look)
-        return look.step - self.step >= self.patience
+            self.keep(evaluation)
+        return evaluation.step - self.step >= self.patience
 
 
 @dataclass
 class HeldOut(Lowest):
-    """Least squared error on observed pixels that the fit does not see."""
+    """Lowest squared error on observed pixels that the fit does not see."""
 
     share: float = HELD_OUT
     held_out: Tensor | None = field(default=None, init=False)
     whole: Problem | None = field(default=None, init=False)
 
-    def hide(self, problem: Problem, generator: torch.Generator) -> Problem:
+    def hold_out(self, problem: Problem, generator: torch.Generator) -> Problem:
         seen = problem.operator.observed.expand(problem.y.shape).all(0)
         places = seen.flatten().nonzero().squeeze(1)
         if len(places) < 2:
@@ -124,68 +163,66 @@ class HeldOut(Lowest):
         self.held_out, self.whole = held_out.reshape(seen.shape), problem
         return replace(problem, operator=problem.operator.with_held_out(self.held_out))
 
-    def figure(self, look: Look) -> float:
+    def figure(self, evaluation: Evaluation) -> float:
         if self.held_out is None or self.whole is None:
-            raise BayesDipError("no pixel was held out: expected hide to be called before the fit")
-        predicted = self.whole.operator.forward(look.picture)
+            raise BayesDipError("no pixel was held out: expected hold_out to be called before the fit")
+        predicted = self.whole.operator.forward(evaluation.picture)
         error = self.whole.y.to(predicted) - predicted
         return float(error[:, self.held_out.to(error.device)].square().mean())
 
 
 @dataclass
 class WindowedVariance(Lowest):
-    """Least variance of the pictures over a window of steps: the fit has found the picture, not yet the noise.
+    """Lowest variance of the pictures over a window of steps: the fit has found the picture, not yet the noise.
 
     ES-WMV of Wang et al., *Early stopping for deep image prior*, TMLR 2023 (arXiv 2112.06074): the
-    sum over pixels of the variance among the last `window` pictures, not averaged ones. Theirs waits
-    1000 steps for a lower one; a network that overfits faster swallows the noise in that time, and a
-    network that has swallowed it stands still too: what counts is the first minimum. Pictures
-    before step `start`, when the fit has not found anything, do not count either.
+    sum over pixels of the variance among the pictures of the last `window` steps, not averaged ones. Theirs waits 1000
+    steps for a lower one. A network that overfits faster fits the noise in that time, and then its pictures change
+    little again: the first minimum counts. Pictures before step `start`, when the fit has not found anything, do not.
     """
 
     window: int = 100
     start: int = 100
     recent: deque[tuple[int, Tensor]] = field(default_factory=deque, init=False)
 
-    def figure(self, look: Look) -> float | None:
-        if look.step < self.start:
+    def figure(self, evaluation: Evaluation) -> float | None:
+        if evaluation.step < self.start:
             return None
-        values = look.latest.flatten()
-        self.recent.append((look.step, values[:: max(1, values.numel() // FOLLOWED)].clone()))
-        while look.step - self.recent[0][0] > self.window:
+        values = evaluation.latest.flatten()
+        self.recent.append((evaluation.step, values[:: max(1, values.numel() // FOLLOWED)].clone()))
+        while evaluation.step - self.recent[0][0] > self.window:
             self.recent.popleft()
-        if look.step < self.start + self.window:
+        if evaluation.step < self.start + self.window:
             return None
         return float(torch.stack([values for _, values in self.recent]).var(0, correction=0).sum())
 
 
 @dataclass
 class Sure(Lowest):
-    """Least estimate of the true mean squared error, by Stein (Ann. Stat. 1981).
+    """Lowest estimate of the true mean squared error, by Stein (Ann. Stat. 1981).
 
         ||y - f(y)||^2 / n - sigma^2 + 2 sigma^2 div f(y) / n,
 
     where f is all that happens up to this step. The divergence is that of Ramani, Blu, Unser (IEEE TIP
     2008): ``b' (f(y + e b) - f(y)) / e`` for one random b, from a second fit of other data that
-    takes the same steps. It doubles the cost, and holds for Gaussian noise on pixels alone.
+    takes the same steps. It doubles the cost, and holds for Gaussian noise on pixels alone. Pixels at which the noise was
+    clipped are left out.
 
     Parameters
     ----------
     probe : float
-        ``e``, in standard deviations of the noise. Two fits drift apart by chance too, which
-        costs the estimate ``drift / (e sqrt(n))``: a small probe would drown in it.
-
-    Pixels at which the noise was clipped are left out.
+        ``e``, in standard deviations of the noise. Two fits also differ by chance, which adds an error of
+        ``difference / (e sqrt(n))`` to the estimate: it is large where the probe is small.
     """
 
     probe: float = 0.3
-    other: Fit | None = field(default=None, init=False)
+    other: Optimisation | None = field(default=None, init=False)
     y: Tensor = field(init=False)
     seen: Tensor = field(init=False)
     variance: Tensor = field(init=False)
     direction: Tensor = field(init=False)
 
-    def begin(self, target: Energy, twin: Twin) -> None:
+    def begin(self, target: Energy, begin_fit: BeginFit) -> None:
         problem = target.problem
         noise, y = problem.noise, problem.y
         if not isinstance(noise, Gaussian) or not isinstance(problem.operator, Identity | Mask):
@@ -198,14 +235,16 @@ class Sure(Lowest):
         self.seen = target.observed & ~noise.censored(y)
         self.direction = torch.where(self.seen, signs, 0.0)
         self.y, self.variance = y, target.variance
-        self.other = twin(replace(problem, y=y + self.probe * self.variance.sqrt() * self.direction))
+        self.other = begin_fit(replace(problem, y=y + self.probe * self.variance.sqrt() * self.direction))
 
-    def figure(self, look: Look) -> float:
+    def figure(self, evaluation: Evaluation) -> float:
         if self.other is None:
             raise BayesDipError("there is no second fit: expected begin to be called before the fit")
-        self.other.advance(look.step)
-        change = (self.other.look(look.step).picture - look.picture) / (self.probe * self.variance.sqrt())
-        residual = (self.y - look.picture).square()
+        self.other.advance(evaluation.step)
+        change = (self.other.evaluation(evaluation.step).picture - evaluation.picture) / (
+            self.probe * self.variance.sqrt()
+        )
+        residual = (self.y - evaluation.picture).square()
         each = residual - self.variance + 2 * self.variance * self.direction * change
         return float(torch.where(self.seen, each, 0).sum() / self.seen.sum())
 
@@ -220,9 +259,17 @@ RULES: dict[str, type[Rule]] = {
 
 
 def default_rule(problem: Problem) -> str:
-    """What lost least in the benchmark ``stopping``: ``"held-out"`` where the data carry noise and there are enough of them.
+    """The rule that lost least in the benchmark ``stopping``.
 
-    A fit of exact data is never good enough to end it.
+    Parameters
+    ----------
+    problem : Problem
+
+    Returns
+    -------
+    str
+        ``"never"`` for noise-free data, whose fit is never too good; else ``"held-out"`` where there are enough
+        observed pixels for it, or ``"discrepancy"``.
     """
     noise = problem.noise
     if isinstance(noise, Gaussian) and not bool(torch.as_tensor(noise.sigma).any()):

@@ -1,4 +1,4 @@
-"""The same work for several networks, each on cores of its own.
+"""A pool of threads for several networks, each with cores of its own.
 
 Threads that share one narrow network wait for each other after every layer; those with a network each do not.
 """
@@ -13,18 +13,38 @@ from typing import TypeVar
 import torch
 
 Item = TypeVar("Item")
-Made = TypeVar("Made")
+Result = TypeVar("Result")
 
 
 def at_once(count: int) -> int:
-    """How many of so many networks are computed at a time on this processor."""
+    """How many of `count` networks are computed at the same time on this processor.
+
+    Parameters
+    ----------
+    count : int
+
+    Returns
+    -------
+    int
+    """
     return min(count, torch.get_num_threads())
 
 
-def on_own_cores(work: Callable[[Item], Made], items: Sequence[Item]) -> list[Made]:
-    """``work`` of each item, as many at a time as there are threads, which share these out.
+def on_own_cores(work: Callable[[Item], Result], items: Sequence[Item]) -> list[Result]:
+    """Apply a function to each item, as many at the same time as there are threads.
 
-    What is computed does not depend on it, unless a sum depends on its number of threads.
+    The threads of the process are shared among them. Results depend on that only where a sum depends on its number of
+    threads.
+
+    Parameters
+    ----------
+    work : callable
+    items : sequence
+
+    Returns
+    -------
+    list
+        In the order of `items`.
     """
     workers, threads = at_once(len(items)), torch.get_num_threads()
     if workers < 2:
@@ -32,7 +52,7 @@ def on_own_cores(work: Callable[[Item], Made], items: Sequence[Item]) -> list[Ma
     try:
         return list(_pool(workers, threads // workers).map(work, items))
     finally:
-        torch.set_num_threads(threads)  # a new worker changed what libraries take for all threads
+        torch.set_num_threads(threads)  # a new worker has changed the setting of the whole process
 
 
 @lru_cache(maxsize=4)

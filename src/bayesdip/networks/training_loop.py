@@ -1,4 +1,4 @@
-"""The loop that drives a stepper: time, trace, callback, and a guard against divergence."""
+"""The training loop, which drives a stepper: time, trace, callback, and rollback after a divergence."""
 
 from __future__ import annotations
 
@@ -14,13 +14,14 @@ from bayesdip.networks.steppers import Stepper, Target
 from bayesdip.progress import Progress
 from bayesdip.result import Trace
 
-# The fit is evaluated every so many steps: often enough to catch a divergence early, seldom
-# enough that reading it back costs nothing on a GPU.
+# Steps between two evaluations of the fit: few enough to notice a divergence early, many enough for reading a number back from a
+# GPU to cost nothing.
 EVALUATE_EVERY = 10
-# A fit that is so many times worse than at the last good evaluation has collapsed.
-COLLAPSE = 2.0
+# The fit over that of the last good evaluation (or over 1, if that was below) from which on it has diverged; and how often a run
+# goes back to that evaluation before it gives up.
+DIVERGED = 2.0
 MOST_ROLLBACKS = 20
-# What is noted at every evaluation.
+# What the trace has of every evaluation.
 TRACED = ("step", "seconds", "fit", "energy", "sampling")
 
 
@@ -33,12 +34,17 @@ class TrainingLoop:
     target : Energy or EnsembleEnergy
         What the steppers move.
     progress : Progress
-        Of the part of the run that is on.
+        Of the present part of the run.
+    steps : int
+        Of the whole run.
+    best_picture : callable
+        Gives the best picture so far, (C, *grid), or None before there is one.
+    step, rollbacks : int
+        So far.
     span : (float, float)
-        From where to where that part goes in the run.
-    share : float
-        How much of the run is done, 0 to 1: by steps, or by the part's time budget where that is
-        further on.
+        The shares of the run at which the present part begins and ends.
+    trace : dict of list of float
+        What is noted at every evaluation, by the names in `TRACED`.
     """
 
     target: Target
@@ -53,6 +59,7 @@ class TrainingLoop:
 
     @property
     def share(self) -> float:
+        """How much of the run is done, 0 to 1: by steps, or by the part's time budget where that is further."""
         begin, end = self.span
         spent = begin + (end - begin) * self.progress.budget_spent()
         return max(self.step / self.steps, spent)
@@ -65,14 +72,26 @@ class TrainingLoop:
         on_picture: Callable[[Tensor], None],
         ended: Callable[[Sequence[float]], bool] = lambda fits: False,
     ) -> None:
-        """Step until that share of the run is done, or the progress says stop.
+        """One phase of the run: step until a share of the run is done, or the progress says stop.
 
-        The first phase takes a step in any case: getting ready may have cost all of its share.
+        The first phase takes at least one step: the set-up may have used all of its time.
 
         Parameters
         ----------
+        stepper : Stepper
+        until : float
+            Share of the run at which the phase ends.
+        phase : str
+            Its name, for the callback.
+        on_picture : callable
+            Gets the picture of every step but those that are rolled back.
         ended : callable
-            Given the fits at all evaluations of this phase, tells whether it may end early.
+            Given the fits at all evaluations of this phase, whether it may end earlier.
+
+        Raises
+        ------
+        BayesDipError
+            The fit diverged more than `MOST_ROLLBACKS` times.
         """
         self._good = None
         begin = len(self.trace["fit"])
@@ -86,17 +105,17 @@ class TrainingLoop:
             self.step += 1
             if self.step % EVALUATE_EVERY == 0 or self._good is None:
                 fit = self.target.fit(picture)
-                if self._collapsed(fit):
+                if self._has_diverged(fit):
                     self._roll_back(stepper)
                     continue
                 self._good = (fit, stepper.snapshot())
                 self._note(phase, fit, stepper.energy(picture))
             on_picture(picture)
 
-    def _collapsed(self, fit: float) -> bool:
+    def _has_diverged(self, fit: float) -> bool:
         if not math.isfinite(fit):
             return True
-        return self._good is not None and fit > COLLAPSE * max(self._good[0], 1.0)
+        return self._good is not None and fit > DIVERGED * max(self._good[0], 1.0)
 
     def _roll_back(self, stepper: Stepper) -> None:
         self.rollbacks += 1
@@ -124,12 +143,28 @@ class TrainingLoop:
         )
 
     def _picture_so_far(self) -> Tensor:
-        """Made only where a callback asks for it."""
+        """Computed only when a callback asks for it."""
         return picture_or_raise(self.best_picture())
 
 
 def picture_or_raise(picture: Tensor | None, reason: str = "") -> Tensor:
-    """The picture, if there is one; ``reason`` is why the run was stopped."""
+    """The picture, if there is one.
+
+    Parameters
+    ----------
+    picture : Tensor or None
+    reason : str
+        Why the run was stopped; empty if it was not.
+
+    Returns
+    -------
+    Tensor
+
+    Raises
+    ------
+    NoResultError
+        There is none.
+    """
     if picture is None:
         stopped = (
             f"the run was stopped ({reason}) before its first picture"

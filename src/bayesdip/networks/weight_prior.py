@@ -1,4 +1,4 @@
-"""The prior on a network's weights: the law under which the network tends to its Gaussian process."""
+"""The Gaussian prior on a network's weights, under which a wide network tends to its Gaussian process."""
 
 from __future__ import annotations
 
@@ -17,6 +17,16 @@ def weight_stds(network: nn.Module, slope: float = 0.2) -> list[float]:
     a leaky ReLU of that slope (He et al., ICCV 2015); its 1 / fan_in is what makes the wide
     network a Gaussian process (Cheng et al. 2019, theorem 1). Biases, and the gains and shifts
     of the norms, which the process has at 1 and 0: 1.
+
+    Parameters
+    ----------
+    network : nn.Module
+    slope : float
+        Of the leaky ReLU.
+
+    Returns
+    -------
+    list of float
     """
     return [_std(w, slope) for w in network.parameters() if w.requires_grad]
 
@@ -33,6 +43,14 @@ def initial_stds(network: nn.Module) -> list[float]:
 
     ``1 / sqrt(3 fan_in)`` for the weights of a convolution and for its bias (PyTorch's default
     start), and 1 for everything else.
+
+    Parameters
+    ----------
+    network : nn.Module
+
+    Returns
+    -------
+    list of float
     """
     stds = {id(w): 1.0 for w in network.parameters() if w.requires_grad}
     for module in network.modules():

@@ -128,8 +128,8 @@ class DrawStepper(Stepper):
     def reduce_step(self) -> None:
         """Draws have no step to make smaller."""
 
-    def memory(self) -> None:
+    def state(self) -> None:
         """There is no state."""
 
-    def recall(self, memory: Any) -> None:
+    def load_state(self, state: Any) -> None:
         """There is no state."""

@@ -71,9 +71,9 @@ class Sgld(LangevinStepper):
     Its step is the square of ``h``: that is what both mean by a stable one.
     """
 
-    def pace(self, course: float) -> None:
-        """The step over the first one is ``(1 + course / b)^-0.55``."""
-        self.share_of_step = (1 + course / OFFSET) ** (-DECAY / 2)
+    def pace(self, share: float) -> None:
+        """The step over the first one is ``(1 + share / b)^-0.55``."""
+        self.step_factor = (1 + share / OFFSET) ** (-DECAY / 2)
 
     def move(self, gradients: list[Tensor]) -> None:
         sgld_step(
@@ -125,10 +125,10 @@ class Cyclical(LangevinStepper):
     def counts(self) -> bool:
         return self.place >= COUNTED_FROM
 
-    def pace(self, course: float) -> None:
+    def pace(self, share: float) -> None:
         """The squared step over the first one of the cycle is ``(cos(pi place) + 1) / 2`` (their eq. 1)."""
-        self.place = (course * CYCLES) % 1.0 if course < 1 else 1.0
-        self.share_of_step = (0.5 * (math.cos(math.pi * self.place) + 1)) ** 0.5
+        self.place = (share * CYCLES) % 1.0 if share < 1 else 1.0
+        self.step_factor = (0.5 * (math.cos(math.pi * self.place) + 1)) ** 0.5
 
     def move(self, gradients: list[Tensor]) -> None:
         psgld_step(
@@ -233,8 +233,8 @@ class Hmc(LangevinStepper):
         kick(self.momentum, gradients, self.preconditioner, self.step_size)
         drift(self.coordinates, self.preconditioner, self.momentum, self.step_size)
 
-    def recall(self, memory: Any) -> None:
-        super().recall(memory)
+    def load_state(self, state: Any) -> None:
+        super().load_state(state)
         self._home = None
 
     def _test(self, home: State, here: State) -> State:

@@ -109,7 +109,7 @@ class MeanFieldStepper(Stepper):
     def reduce_step(self) -> None:
         self.learning_rate *= 0.7
 
-    def memory(self) -> Any:
+    def state(self) -> Any:
         state = self.adam.state_dict()["state"]
         return (
             [part.clone() for part in (*self.means, *self.log_stds)],
@@ -117,7 +117,7 @@ class MeanFieldStepper(Stepper):
         )
 
     @torch.no_grad()
-    def recall(self, memory: Any) -> None:
-        for part, kept in zip((*self.means, *self.log_stds), memory[0], strict=True):
+    def load_state(self, state: Any) -> None:
+        for part, kept in zip((*self.means, *self.log_stds), state[0], strict=True):
             part.copy_(kept)
-        self.adam.load_state_dict(self.adam.state_dict() | {"state": memory[1]})
+        self.adam.load_state_dict(self.adam.state_dict() | {"state": state[1]})

@@ -1,4 +1,4 @@
-"""The sampler samples what it says: checked where the posterior is known."""
+"""Langevin steps on linear Gaussian models, whose posterior is known."""
 
 import pytest
 import torch

@@ -1,3 +1,5 @@
+"""Running averages of a chain equal those of the whole chain."""
+
 from itertools import pairwise
 
 import torch

@@ -1,4 +1,4 @@
-"""Muon's steps against the singular value decomposition, and what it tells a sampler against plain averages."""
+"""Muon's steps against the singular value decomposition, and the curvature that a sampler gets against plain averages."""
 
 import pytest
 import torch
@@ -6,7 +6,7 @@ import torch
 from bayesdip import arch
 from bayesdip.networks.energy import Energy
 from bayesdip.networks.ensemble import EnsembleEnergy
-from bayesdip.networks.muon import MEMORY, MOMENTUM, RATE, MuonStepper, orthogonal
+from bayesdip.networks.muon import DECAY, MOMENTUM, RATE, MuonStepper, orthogonal
 from bayesdip.networks.preconditioner import Basis, as_matrix, eigenbasis
 from bayesdip.noise import Gaussian
 from bayesdip.operators import Identity
@@ -23,7 +23,7 @@ def seeded(seed=0):
 def target():
     y = torch.rand(3, *SHAPE, generator=seeded(), dtype=torch.float64)
     problem = Problem(y, Identity(SHAPE), Gaussian(0.1))
-    return Energy.pose(problem, arch.skip(scales=2, width=8), seeded(), "cpu")
+    return Energy.of(problem, arch.skip(scales=2, width=8), seeded(), "cpu")
 
 
 def muon(target, input_noise=0.0):
@@ -67,7 +67,7 @@ def test_two_steps_are_those_of_the_formula(target):
     assert not torch.allclose(start, expected, atol=1e-3)
 
 
-def test_stacked_networks_go_as_each_alone(target):
+def test_networks_of_an_ensemble_move_as_each_alone(target):
     both = EnsembleEnergy.of(target, 2, seeded(5))
     start = [w.detach()[0].clone() for w in both.weights]
     assert all(torch.equal(s, w.detach()) for s, w in zip(start, target.weights, strict=True))
@@ -90,7 +90,7 @@ def test_its_curvature_is_the_gradients_mean_square_in_a_basis(target):
         gradients = torch.autograd.grad(target.negative_log_likelihood(target.picture()), target.weights)
         for i in seen:
             seen[i].append(gradients[i])
-        weights.append(MEMORY ** (11 - step))
+        weights.append(DECAY ** (11 - step))
         stepper.step()
     share = torch.tensor(weights) / sum(weights)
     curvature, bases = stepper.curvature()
@@ -123,7 +123,7 @@ def test_a_basis_goes_there_and_back_and_keeps_lengths():
     assert as_matrix(torch.zeros(2, 4, 1, 3, 3), 1).shape == (2, 4, 9)
 
 
-def test_after_a_divergence_it_goes_back_and_takes_smaller_steps(target):
+def test_a_rewound_stepper_stands_where_it_stood_and_takes_smaller_steps(target):
     stepper = muon(target, input_noise=0.03)
     stepper.step()
     kept = stepper.snapshot()
@@ -133,7 +133,7 @@ def test_after_a_divergence_it_goes_back_and_takes_smaller_steps(target):
     stepper.rewind(kept)
     assert all(torch.equal(w.detach(), b) for w, b in zip(target.weights, before, strict=True))
     assert stepper.learning_rate == pytest.approx(0.7 * RATE)
-    assert stepper.others_rate == pytest.approx(0.007)
+    assert stepper.adam_rate == pytest.approx(0.007)
 
 
 def test_its_steps_fall_to_a_hundredth(target):
