@@ -114,21 +114,23 @@ class Mosaic:
         )
 
     def seam_error(self) -> float:
-        """Root mean square difference of neighbouring tiles' means where they overlap, in working units."""
-        squares, count = 0.0, 0
+        """Root mean square difference of neighbouring tiles' means where they overlap, in working units.
+
+        A pixel counts as much as both tiles do in its blend: at the outermost pixels of one, the other stands alone.
+        """
+        total, weights = 0.0, 0.0
         for index, (one, first) in enumerate(self.found):
             for other, second in self.found[index + 1 :]:
                 common = [
                     slice(max(a.start, b.start), min(a.stop, b.stop)) for a, b in zip(one, other, strict=True)
                 ]
                 if all(s.start < s.stop for s in common):
-                    parts = [
-                        p.mean[(slice(None), *_within(common, tile))].double().cpu()
-                        for tile, p in ((one, first), (other, second))
-                    ]
-                    squares += float((parts[0] - parts[1]).square().sum())
-                    count += parts[0].numel()
-        return math.sqrt(squares / count) if count else 0.0
+                    pair = [(p.mean.double().cpu(), tile) for tile, p in ((one, first), (other, second))]
+                    a, b = (mean[(slice(None), *_within(common, tile))] for mean, tile in pair)
+                    u, v = (window(t, self.grid, self.margin)[_within(common, t)] for t in (one, other))
+                    total += float((u * v * (a - b).square()).sum())
+                    weights += float((u * v).sum()) * len(a)
+        return math.sqrt(total / weights) if weights else 0.0
 
     def _under(self, name: str) -> Tensor | None:
         found: Tensor | None = None if self.fallback is None else getattr(self.fallback, name)
