@@ -1,90 +1,120 @@
-"""The memory that is told beforehand is the memory that is taken."""
+"""Memory of a fit: the bound holds, checkpointing needs less and changes nothing, and what cannot fit is refused."""
+
+import subprocess
+import sys
 
 import pytest
 import torch
 
 from bayesdip import arch, memory
 from bayesdip.errors import ResourceError
-from bayesdip.methods import map as fit_map
-from bayesdip.networks import memory as cost
-from bayesdip.networks import precision
-from bayesdip.networks.checkpointing import Recomputed, recompute
-from bayesdip.networks.thread_pool import at_once
+from bayesdip.networks import setup
+from bayesdip.networks.checkpointing import Checkpointed, add_checkpoints
+from bayesdip.networks.memory import fit_memory
 from bayesdip.noise import Gaussian
 from bayesdip.operators import Identity
 from bayesdip.problem import Problem
-from bayesdip.settings import Settings
+
+# Peak of the resident memory that a run adds to what the program needs without it.
+RUN = """
+import sys, resource
+import torch
+torch.set_num_threads(1)
+import bayesdip as bd
+from bayesdip.methods.sgld import SGLD
+from bayesdip.networks.setup import set_up
+from bayesdip.noise import Gaussian
+from bayesdip.operators import Identity
+from bayesdip.problem import Problem
+from bayesdip.progress import Progress
+
+def peak():
+    with open("/proc/self/status") as status:
+        return next(1024 * int(line.split()[1]) for line in status if line.startswith("VmHWM"))
+
+name, side, chains, samples = sys.argv[1], *map(int, sys.argv[2:])
+y = torch.rand(3, side, side, dtype=torch.float64)
+method = SGLD(arch=name, chains=chains, steps=12, samples=samples, device="cpu")
+problem = Problem(y, Identity((side, side)), Gaussian(0.1))
+method = method.resolved(problem)
+before, progress = peak(), Progress()
+method.fit_by(problem, progress, method.schedule(problem), initial=False)
+print(peak() - before, progress.memory)
+"""
 
 
-def test_kept_bytes_grow_with_the_width():
-    one = cost.bytes_per_input_pixel(arch.skip(scales=1, width=64), 3, 2)
-    two = cost.bytes_per_input_pixel(arch.skip(scales=1, width=128), 3, 2)
-    for narrow, wide in zip(one, two, strict=True):
-        assert 1.5 < wide / narrow < 2.2  # nearly all of it grows with the width
+@pytest.mark.slow
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
+@pytest.mark.parametrize(
+    ("name", "side", "chains", "samples"),
+    [
+        ("skip(scales=2, width=16)", 96, 1, 4),
+        ("shuffle(scales=3, width=32)", 192, 1, 0),
+        ("skip(scales=2, width=8)", 64, 3, 60),
+        ("skip(scales=3, width=128)", 32, 1, 0),
+    ],
+)
+def test_a_run_stays_below_its_bound(name, side, chains, samples):
+    command = [sys.executable, "-c", RUN, name, str(side), str(chains), str(samples)]
+    found = subprocess.run(command, check=True, capture_output=True, text=True, timeout=300).stdout
+    used, bound = map(int, found.split()[-2:])
+    assert 0 < used < bound
+    assert bound < 3 * used  # not a bound of any size
 
 
-def test_memory_grows_with_the_pixels_but_for_the_weights():
+def test_the_bound_grows_with_pixels_networks_and_samples():
     net = arch.shuffle(width=16)
-    weights = cost.step_memory(net, 3, (0, 0))
-    small, large = (cost.step_memory(net, 3, (n, n)) - weights for n in (64, 128))
-    assert small * 4 == pytest.approx(large, rel=1e-6)
-    at_once, in_turn = (cost.step_memory(net, 3, (64, 64), networks=5, at_once=n) for n in (5, 1))
-    assert at_once - cost.LEAST == pytest.approx(5 * (small + weights - cost.LEAST), rel=1e-6)
-    assert at_once - in_turn == pytest.approx(4 * small, rel=1e-6)  # of the others the weights alone
+
+    def bound(side, **more):
+        return fit_memory(net, 3, (side, side), **more)
+
+    nothing = bound(0)  # weights, and what a run needs once
+    small, large = (bound(side) - nothing for side in (64, 128))
+    assert large == pytest.approx(4 * small, rel=1e-6)
+    in_turn, together = (bound(64, networks=5, at_once=n) for n in (1, 5))
+    assert together - in_turn == pytest.approx(4 * (bound(64) - nothing), rel=0.03)  # all but averages
+    assert in_turn - bound(64) > 4 * 13 * 4 * sum(w.numel() for w in net.build(3).parameters())
+    assert bound(64, samples=10) - bound(64) > 10 * 4 * 3 * 64**2  # ten pictures in single precision
 
 
-def test_living_tensors_are_counted_at_their_peak():
-    with cost.Living() as living:
-        first = torch.zeros(1000)
-        second = first + 1
-        del first
-        third = second.view(10, 100) * 2  # a view holds nothing of its own
-        del second
-    assert living.most == 8000 and living.now == third.numel() * 4
-
-
-def test_half_the_precision_and_recomputing_need_less():
+def test_half_the_precision_and_checkpointing_need_less():
     net = arch.shuffle(scales=2, width=16)
-    whole, half = (cost.bytes_per_input_pixel(net, 3, 2, t)[0] for t in (torch.float32, torch.bfloat16))
-    assert 0.4 < half / whole < 0.75
-    assert cost.bytes_per_input_pixel(net, 3, 2, torch.float32, sparing=True)[0] < 0.9 * whole
-
-
-def test_large_tensors_leave_no_gaps():
-    net = arch.shuffle(scales=1, width=16)
-    small, large = (cost.step_memory(net, 3, (n, n)) for n in (64, 2048))
-    assert large < 1024 * small
-
-
-def test_the_memory_of_a_network_is_that_of_how_it_is_set_up():
-    net = arch.shuffle(scales=2, width=16)
-    network = net.build(3)
-    assert cost.network_memory(network, (64, 64)) == cost.step_memory(net, 3, (64, 64))
-    precision.lower(network, torch.bfloat16)
-    recompute(network)
-    told = cost.step_memory(
-        net, 3, (64, 64), dtype=torch.bfloat16, sparing=True, networks=2, at_once=at_once(2)
+    whole, half, sparing = (
+        fit_memory(net, 3, (256, 256), **how) - fit_memory(net, 3, (0, 0))
+        for how in ({}, {"dtype": torch.bfloat16}, {"checkpointed": True})
     )
-    assert cost.network_memory(network, (64, 64), 2) == told
+    assert 0.4 < half / whole < 0.75
+    assert sparing < 0.9 * whole
 
 
-def test_a_run_needs_what_its_steps_need_or_what_its_many_samples_do():
-    """The samples' copies for the user are made when the network's steps are over."""
-    network = arch.shuffle(scales=2, width=16).build(3)
-    steps = cost.network_memory(network, (64, 64))
-    values = 3 * 64**2
-    few, many = (cost.run_memory(network, (64, 64), values, n, 1) for n in (4, 4000))
-    assert steps + cost.ONCE < few < steps + cost.ONCE + 50 * values
-    assert many == cost.ONCE + values * (40 + 20 * 4000)
+@pytest.mark.parametrize("dims", [1, 2])
+def test_the_bound_is_above_all_activations_of_a_forward_pass(dims):
+    """Counted in another way: the sizes of the outputs of all layers."""
+    net = arch.decoder(scales=2, width=8)
+    grid = (256,) if dims == 1 else (64, 64)
+    network = net.build(1, dims, generator=torch.Generator().manual_seed(0))
+    latent = network.new_input(grid, torch.Generator().manual_seed(0))
+    sizes = {}
+
+    def note(module, inputs, output):
+        sizes[output.data_ptr()] = output.numel() * output.element_size()
+
+    for module in network.modules():
+        if not list(module.children()):
+            module.register_forward_hook(note)
+    network(latent)
+    shape = tuple(latent.shape[2:])
+    activations = fit_memory(net, 1, shape) - fit_memory(net, 1, tuple(0 for _ in shape))
+    assert sum(sizes.values()) < activations < 12 * sum(sizes.values())
 
 
-def test_recomputing_changes_neither_picture_nor_gradients():
-    net = arch.shuffle(scales=2, width=8, skip=4)
+def test_checkpointing_changes_neither_picture_nor_gradients():
+    net = arch.skip(scales=2, width=8, skip=4)
     kept, again = (net.build(3, generator=torch.Generator().manual_seed(0)) for _ in range(2))
-    recompute(again)
-    assert any(isinstance(m, Recomputed) for m in again.modules())
-    code = kept.new_input((16, 16), torch.Generator().manual_seed(1))
-    pictures = [network(code) for network in (kept, again)]
+    add_checkpoints(again)
+    assert any(isinstance(m, Checkpointed) for m in again.modules())
+    latent = kept.new_input((16, 16), torch.Generator().manual_seed(1))
+    pictures = [network(latent) for network in (kept, again)]
     assert torch.equal(*pictures)
     gradients = [
         torch.autograd.grad(p.square().sum(), list(n.parameters()))
@@ -93,46 +123,47 @@ def test_recomputing_changes_neither_picture_nor_gradients():
     assert all(torch.equal(a, b) for a, b in zip(*gradients, strict=True))
 
 
-def test_a_fit_recomputes_where_memory_is_short_and_is_refused_where_that_does_not_help(monkeypatch):
+def test_a_checkpointed_network_keeps_less_for_its_backward_pass():
+    kept = []
+    for checkpointed in (False, True):
+        network = arch.shuffle(scales=2, width=16).build(3, generator=torch.Generator().manual_seed(0))
+        if checkpointed:
+            add_checkpoints(network)
+        latent = network.new_input((64, 64), torch.Generator().manual_seed(1))
+        sizes = {}
+
+        def note(tensor, sizes=sizes):
+            sizes[tensor.untyped_storage().data_ptr()] = tensor.untyped_storage().nbytes()
+            return tensor
+
+        with torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor):
+            picture = network(latent)
+        kept.append(sum(sizes.values()))
+        del picture
+    assert kept[1] < 0.6 * kept[0]
+
+
+def test_a_fit_is_checkpointed_where_memory_is_short_and_refused_where_that_is_not_enough(monkeypatch):
     net = arch.skip(scales=1, width=16, skip=2)
     problem = Problem(torch.rand(1, 64, 64, dtype=torch.float64), Identity((64, 64)), Gaussian(0.1))
-    settings = Settings(arch=net, precision="single")
-    plenty, scarce = (cost.step_memory(net, 1, (64, 64), sparing=sparing) for sparing in (False, True))
-    for free, expected in ((plenty, False), ((plenty + scarce) // 2, True)):
-        for module in (memory, fit_map):
-            monkeypatch.setattr(module, "available_memory", lambda device, free=free: free)
-        target, _ = fit_map.pose(problem, settings)
-        assert any(isinstance(m, Recomputed) for m in target.network.modules()) is expected
-    for module in (memory, fit_map):
-        monkeypatch.setattr(module, "available_memory", lambda device: scarce // 2)
+
+    def made(free):
+        for module in (memory, setup):
+            monkeypatch.setattr(module, "available_memory", lambda device: free)
+        return setup.set_up(problem, net, seed=0, device="cpu", compute="single")
+
+    def is_checkpointed(found):
+        return any(isinstance(m, Checkpointed) for m in found.energy.network.modules())
+
+    plenty, scarce = (fit_memory(net, 1, (64, 64), checkpointed=c) for c in (False, True))
+    assert not is_checkpointed(made(plenty)) and made(plenty).memory == plenty
+    assert is_checkpointed(made((plenty + scarce) // 2)) and made(scarce).memory == scarce
     with pytest.raises(ResourceError, match="smaller picture"):
-        fit_map.pose(problem, settings)
-
-
-@pytest.mark.parametrize("dims", [1, 2])
-def test_the_estimate_holds_what_autograd_keeps(dims):
-    """Counted by another way: the sizes of the distinct activations that one forward pass saves."""
-    net = arch.decoder(scales=2, width=8)
-    grid = (256,) if dims == 1 else (64, 64)
-    network = net.build(1, dims, generator=torch.Generator().manual_seed(0))
-    code = network.new_input(grid, torch.Generator().manual_seed(0))
-    sizes: dict[int, int] = {}
-    weights = {w.data_ptr() for w in network.parameters()}
-
-    def pack(tensor):
-        if tensor.untyped_storage().data_ptr() not in weights:
-            sizes[tensor.untyped_storage().data_ptr()] = tensor.untyped_storage().nbytes()
-        return tensor
-
-    with torch.autograd.graph.saved_tensors_hooks(pack, lambda t: t):
-        picture = network(code)
-    needed = cost.step_memory(net, 1, tuple(code.shape[2:])) - cost.LEAST
-    assert sum(sizes.values()) < needed < 6 * sum(sizes.values())
-    del picture
+        made(scarce - 1)
 
 
 def test_too_large_work_is_refused_with_what_to_do_instead(monkeypatch):
     monkeypatch.setattr(memory, "available_memory", lambda device: 2**30)
     memory.check_memory(2**29, "cpu", "this", "that")
-    with pytest.raises(ResourceError, match=r"this needs about 2.0 GiB .* 1.0 GiB are free: that"):
+    with pytest.raises(ResourceError, match=r"this needs up to 2.0 GiB .* 1.0 GiB are free: that"):
         memory.check_memory(2**31, "cpu", "this", "that")

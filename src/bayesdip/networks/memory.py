@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import lru_cache
 from math import prod
 
@@ -20,8 +21,8 @@ OVER_KEPT = 3.0
 # Copies of the weights that a run keeps, counted: themselves, gradients, an optimiser's two moments, a snapshot to go
 # back to, a preconditioner and a momentum; and some in the memory layout of the convolutions.
 COPIES_OF_WEIGHTS = 13
-# Bytes that the first run of a process loads and compiles: measured, on a CPU.
-ONCE = 64 * 2**20
+# Bytes that the first run of a process loads and compiles: 104 MiB were measured on a CPU, for a picture of 16x16.
+ONCE = 128 * 2**20
 # Bytes for each value of a picture, counted: averages in double precision with the results made of them; and a kept sample.
 BYTES_OF_A_VALUE, BYTES_OF_A_SAMPLE = 64, 24
 
@@ -59,18 +60,18 @@ def fit_memory(
     -------
     int
     """
-    kept, weights = _kept_by_input_pixel(arch, channels, len(input_grid), dtype, checkpointed)
+    kept, weights, preconditioner = _costs(arch, channels, len(input_grid), dtype, checkpointed)
     values = channels * prod(input_grid)
     step = at_once * OVER_KEPT * kept * prod(input_grid)
     pictures = values * (BYTES_OF_A_VALUE + BYTES_OF_A_SAMPLE * samples)
-    return round(ONCE + step + networks * COPIES_OF_WEIGHTS * weights + pictures)
+    return round(ONCE + step + networks * (COPIES_OF_WEIGHTS * weights + preconditioner) + pictures)
 
 
 @lru_cache(maxsize=32)
-def _kept_by_input_pixel(
+def _costs(
     arch: Architecture, channels: int, dims: int, dtype: torch.dtype, checkpointed: bool
-) -> tuple[float, int]:
-    """Bytes that a step keeps for its backward pass, per pixel of the network's input, and bytes of its weights."""
+) -> tuple[float, int, int]:
+    """Bytes kept for a backward pass, per pixel of the network's input; of the weights; and of the preconditioner."""
     generator = torch.Generator().manual_seed(0)
     network = arch.build(channels, dims, generator=generator)
     lower(network, dtype)
@@ -90,4 +91,15 @@ def _kept_by_input_pixel(
         picture = network(latent)
     del picture
     weights = sum(w.numel() * w.element_size() for w in network.parameters())
-    return sum(kept.values()) / prod(latent.shape[2:]), weights
+    banks = [w.flatten(1).shape for w in network.parameters() if w.ndim >= 3]
+    return sum(kept.values()) / prod(latent.shape[2:]), weights, _preconditioner_bytes(banks)
+
+
+def _preconditioner_bytes(banks: Sequence[Sequence[int]]) -> int:
+    """Of the filter banks' mean products of gradients and their eigenvectors (`muon.py`); banks are (M, N) matrices.
+
+    Both are in single precision. The eigenvectors of one bank at a time are found in double precision: a copy, the
+    result, and a workspace of twice its size.
+    """
+    squares = [m * m + n * n for m, n in banks]
+    return 2 * 4 * sum(squares) + 4 * 8 * max(squares, default=0)
