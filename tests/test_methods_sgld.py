@@ -5,6 +5,7 @@ import statistics
 
 import pytest
 import torch
+from bayesdip.settings import Settings
 
 from bayesdip import arch
 from bayesdip.errors import BayesDipError
@@ -16,7 +17,6 @@ from bayesdip.noise import Gaussian, Poisson
 from bayesdip.operators import Identity, Mask
 from bayesdip.problem import Problem
 from bayesdip.progress import Progress
-from bayesdip.settings import Settings
 
 GRID = (16, 16)
 

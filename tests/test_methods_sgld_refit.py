@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import pytest
 import torch
+from bayesdip.settings import Settings
 from skimage import data
 
 from bayesdip import arch
@@ -16,7 +17,6 @@ from bayesdip.noise import Gaussian
 from bayesdip.operators import Mask
 from bayesdip.problem import Problem
 from bayesdip.progress import Progress
-from bayesdip.settings import Settings
 
 GRID = (32, 32)
 CLEAN = torch.from_numpy(data.camera()[80:112, 220:252] / 255.0)[None]

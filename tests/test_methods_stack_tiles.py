@@ -4,19 +4,19 @@ from dataclasses import replace
 
 import pytest
 import torch
+from bayesdip.gp.held_out import bare
+from bayesdip.posterior import Posterior
+from bayesdip.settings import Settings
 
 from bayesdip import arch
 from bayesdip.errors import NoResultError
-from bayesdip.gp.held_out import bare
 from bayesdip.methods import sgld
 from bayesdip.networks import tiles as parts
 from bayesdip.networks.schedule import LONG
 from bayesdip.noise import Gaussian
 from bayesdip.operators import Mask
-from bayesdip.posterior import Posterior
 from bayesdip.problem import Problem
 from bayesdip.progress import Progress, Snapshot
-from bayesdip.settings import Settings
 
 SHAPE = (70, 100)
 SETTINGS = Settings(arch=arch.skip(scales=2, width=4), method="stack", samples=2, steps=40)

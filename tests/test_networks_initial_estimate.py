@@ -7,6 +7,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from bayesdip.pipeline import working_units
+from bayesdip.settings import Settings
 from skimage.data import camera
 
 import bayesdip as bd
@@ -19,10 +21,8 @@ from bayesdip.networks import initial_estimate as first
 from bayesdip.networks.initial_estimate import InitialEstimate, process_mean
 from bayesdip.noise import Gaussian
 from bayesdip.operators import Downsample, Identity, Mask
-from bayesdip.pipeline import working_units
 from bayesdip.problem import Problem
 from bayesdip.progress import Progress
-from bayesdip.settings import Settings
 
 SIGMA = 0.1
 CLEAN = torch.from_numpy(camera()[100:164, 200:264] / 255.0)[None]

@@ -1,4 +1,4 @@
-"""The sampler of a network's posterior: on known posteriors, and for several networks at once."""
+"""The default sampler has known posteriors exactly; networks of an ensemble are what each is alone."""
 
 from dataclasses import replace
 
@@ -60,6 +60,7 @@ def test_a_sampled_noise_level_has_its_exact_posterior():
     assert seen.std().item() == pytest.approx(spread, rel=0.05)
 
 
+@pytest.mark.slow
 def test_a_wide_shallow_network_has_the_posterior_of_its_process():
     known = samplers_exact.wide(grid=(6, 6), width=192)
     found = samplers_exact.compare(known, "psgld", chains=8, steps=700, step_size=0.2)
@@ -68,6 +69,7 @@ def test_a_wide_shallow_network_has_the_posterior_of_its_process():
     assert found["variance_error"] < 0.04
 
 
+@pytest.mark.slow
 def test_a_linear_network_has_its_posterior_through_networks_and_masks():
     known = samplers_exact.linear(grid=(6, 6))
     found = samplers_exact.compare(known, "psgld", chains=16, steps=600, step_size=0.4)
@@ -76,17 +78,17 @@ def test_a_linear_network_has_its_posterior_through_networks_and_masks():
     assert found["variance_error"] < 0.03
 
 
-def problem_of(arch, operator, seed=0):
+def energy_of(arch, operator, seed=0):
     generator = torch.Generator().manual_seed(seed)
     y = torch.rand(2, *operator.output_shape, generator=generator)
     return Energy.of(Problem(y, operator, Gaussian((0.1, 0.2))), arch, generator, "cpu")
 
 
 @pytest.mark.parametrize("grid", [(16, 16), (19, 14), (40,)])
-def test_chains_of_a_batch_give_the_same_as_looped_ones(tiny_arch, grid):
+def test_networks_of_an_ensemble_give_the_same_as_looped_ones(tiny_arch, grid):
     """Pictures, likelihoods, gradients and steps at temperature zero, for grids that need padding too."""
     missing = torch.rand(grid, generator=torch.Generator().manual_seed(5)) < 0.3
-    single = problem_of(tiny_arch, Mask(missing))
+    single = energy_of(tiny_arch, Mask(missing))
     others = [tiny_arch.build(2, len(grid), generator=torch.Generator().manual_seed(k)) for k in (1, 2)]
     looped = [replace(single, network=network) for network in [single.network, *others]]
     together = EnsembleEnergy.stack(single, [p.network for p in looped])
@@ -111,9 +113,8 @@ def test_chains_of_a_batch_give_the_same_as_looped_ones(tiny_arch, grid):
             assert torch.allclose(mine, stack[k], rtol=1e-3, atol=1e-5)
 
 
-def test_all_chains_compute_as_the_first_is_set_up(tiny_arch):
-    """In its precision: others, freshly drawn, would take twice as long."""
-    single = problem_of(tiny_arch, Identity((16, 16)))
+def test_all_networks_of_an_ensemble_have_the_precision_of_the_first(tiny_arch):
+    single = energy_of(tiny_arch, Identity((16, 16)))
     precision.lower(single.network, torch.bfloat16)
     target = EnsembleEnergy.of(single, 3, torch.Generator().manual_seed(0))
     asked = [[m.precision for m in body.modules() if hasattr(m, "precision")] for body in target.bodies]
@@ -121,7 +122,7 @@ def test_all_chains_compute_as_the_first_is_set_up(tiny_arch):
     assert torch.bfloat16 in asked[0]
 
 
-def test_chains_of_a_batch_move_apart_from_each_other():
+def test_chains_of_an_ensemble_move_apart():
     """Noise is drawn for each: from one start, two chains differ after a step."""
     known = samplers_exact.linear(grid=(6, 6))
     target = EnsembleEnergy.stack(known.target, [known.target.network] * 2)
@@ -131,8 +132,8 @@ def test_chains_of_a_batch_move_apart_from_each_other():
     assert not torch.allclose(target.weights[0][0], target.weights[0][1])
 
 
-def test_the_fit_of_a_batch_is_that_of_all(tiny_arch):
-    single = problem_of(tiny_arch, Identity((16, 16)))
+def test_the_fit_of_an_ensemble_is_that_of_all_networks(tiny_arch):
+    single = energy_of(tiny_arch, Identity((16, 16)))
     target = EnsembleEnergy.of(single, 3, torch.Generator().manual_seed(0))
     pictures = target.picture().detach()
     squares = [single.fit(p) ** 2 for p in pictures]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+from bayesdip.settings import OPTIMISERS, STOPS, Settings
 from torch import Tensor
 
 from bayesdip import arch
@@ -27,7 +28,6 @@ from bayesdip.noise import Gaussian, Poisson
 from bayesdip.operators import Downsample, Identity, Mask
 from bayesdip.problem import Problem
 from bayesdip.progress import Progress
-from bayesdip.settings import OPTIMISERS, STOPS, Settings
 
 GRID = (16, 16)
 TINY = arch.skip(scales=2, width=8, skip=2)
