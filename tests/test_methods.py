@@ -117,6 +117,14 @@ def test_an_option_out_of_its_range_is_named(wrong: dict[str, Any]) -> None:
         bd.SGLD(**wrong)
 
 
+def test_options_of_the_stack_s_network_go_to_its_network() -> None:
+    stack = bd.methods.create("stack", chains=3, samples=4, effort="fast")
+    assert isinstance(stack, bd.Stack)
+    assert (stack.sgld.chains, stack.samples, stack.effort) == (3, 4, "fast")
+    with pytest.raises(bd.BayesDipError, match=r"kernel=.*belongs to gp"):
+        bd.methods.create("stack", kernel="rbf")
+
+
 def test_every_method_writes_its_options_as_json() -> None:
     import json
 

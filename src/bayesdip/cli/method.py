@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
 from bayesdip import methods
 from bayesdip.errors import BayesDipError
-from bayesdip.methods import SGLD, Method, Stack
+from bayesdip.methods import SGLD, Method
 from bayesdip.methods.method import one_of
 from bayesdip.methods.registry import having, with_options
 
@@ -61,11 +60,6 @@ def _method(options: Options) -> Method:
                 f"--preset paper was given with --method {name}: expected sgld, which has it; use --method sgld"
             )
         return with_options(SGLD.paper(), **given)
-    if name == Stack.name:
-        # The stack's network takes the options that the stack itself does not have.
-        networks = {f.name for f in fields(SGLD)} - {f.name for f in fields(Stack)}
-        sgld = methods.create(SGLD.name, **{key: given.pop(key) for key in networks & given.keys()})
-        return methods.create(name, sgld=sgld, **given)
     return methods.create(name, **given)
 
 

@@ -58,6 +58,35 @@ class Method(ABC):
         one_of("effort", self.effort, EFFORTS)
         at_least("seed", self.seed, 0)
 
+    @classmethod
+    def option_names(cls) -> frozenset[str]:
+        """The options that the method has: the fields of its dataclass.
+
+        Returns
+        -------
+        frozenset of str
+        """
+        return frozenset(f.name for f in fields(cls))
+
+    def changed(self, **options: Any) -> Self:
+        """The same with other options.
+
+        Parameters
+        ----------
+        **options
+            Each one of :meth:`option_names`.
+
+        Returns
+        -------
+        Method
+
+        Raises
+        ------
+        BayesDipError
+            An option is out of its range.
+        """
+        return replace(self, **options)
+
     def check(self, problem: Problem) -> None:  # noqa: B027
         """Refuse a problem that the method cannot do; by default it does every one.
 

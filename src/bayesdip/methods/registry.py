@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import fields, replace
 from typing import Any
 
 from bayesdip.errors import BayesDipError
@@ -58,11 +57,10 @@ def with_options(method: Method, **options: Any) -> Method:
         The method does not have an option, or it is out of its range.
     """
     given = {key: value for key, value in options.items() if value is not None}
-    own = {field.name for field in fields(method)}
     for key, value in given.items():
-        if key not in own:
+        if key not in method.option_names():
             raise BayesDipError(unknown_option(method.name, key, value))
-    return replace(method, **given)
+    return method.changed(**given)
 
 
 def having(option: str) -> tuple[str, ...]:
@@ -76,7 +74,7 @@ def having(option: str) -> tuple[str, ...]:
     -------
     tuple of str
     """
-    return tuple(name for name, kind in METHODS.items() if option in {field.name for field in fields(kind)})
+    return tuple(name for name, kind in METHODS.items() if option in kind.option_names())
 
 
 def unknown_option(name: str, option: str, value: Any) -> str:
@@ -97,7 +95,7 @@ def unknown_option(name: str, option: str, value: Any) -> str:
     owners = having(option)
     given = f"{option}={value!r} was given for method {name!r}, which has no such option"
     if not owners:
-        every = sorted({field.name for kind in METHODS.values() for field in fields(kind)})
+        every = sorted(set().union(*(kind.option_names() for kind in METHODS.values())))
         return f"{given}: expected one of {', '.join(every)}; leave it out"
     first = f"{METHODS[owners[0]].__name__}({option}={value!r})"
     return f"{given}: it belongs to {', '.join(owners)}; use method={first}, or leave it out"

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from typing import ClassVar, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import torch
@@ -68,6 +68,18 @@ class Stack(Method):
 
     name: ClassVar[str] = "stack"
     summary: ClassVar[str] = "patches and a sampled network, averaged by held-out error"
+
+    @classmethod
+    def option_names(cls) -> frozenset[str]:
+        """Its own, and those of its network."""
+        return super().option_names() | SGLD.option_names()
+
+    def changed(self, **options: Any) -> Self:
+        """The same with other options; those that the stack itself does not have go to its network."""
+        own = super().option_names()
+        network = {name: value for name, value in options.items() if name not in own}
+        sgld = options.get("sgld", self.sgld).changed(**network)
+        return replace(self, **({name: options[name] for name in options if name in own} | {"sgld": sgld}))
 
     def check(self, problem: Problem) -> None:
         """The data must be pixels of a signal or picture."""
