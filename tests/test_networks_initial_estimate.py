@@ -1,4 +1,4 @@
-"""The picture that a network's run gives before the network has learnt one."""
+"""The initial estimate: what a network's run gives before the network has learnt a picture."""
 
 from __future__ import annotations
 
@@ -7,22 +7,20 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from bayesdip.pipeline import working_units
-from bayesdip.settings import Settings
 from skimage.data import camera
 
 import bayesdip as bd
-from bayesdip.arch import Skip
+from bayesdip.arch import Architecture, Skip
 from bayesdip.errors import NoResultError
 from bayesdip.gp.inference import posterior
-from bayesdip.methods import map as fit_map
-from bayesdip.methods import sgld
-from bayesdip.networks import initial_estimate as first
+from bayesdip.methods import Method
+from bayesdip.networks import initial_estimate
+from bayesdip.networks.energy import Energy
 from bayesdip.networks.initial_estimate import InitialEstimate, process_mean
 from bayesdip.noise import Gaussian
-from bayesdip.operators import Downsample, Identity, Mask
+from bayesdip.operators import Downsample, Identity, Mask, Operator
 from bayesdip.problem import Problem
-from bayesdip.progress import Progress
+from bayesdip.progress import Progress, Snapshot
 
 SIGMA = 0.1
 CLEAN = torch.from_numpy(camera()[100:164, 200:264] / 255.0)[None]
@@ -32,24 +30,28 @@ NOISY = CLEAN + SIGMA * torch.randn(
 GRID = (64, 64)
 
 
-@pytest.fixture
-def settings(tiny_arch) -> Settings:
-    return Settings(arch=tiny_arch, effort="fast")
-
-
 def psnr(picture: torch.Tensor) -> float:
     return float(-10 * (picture.double().clamp(0, 1) - CLEAN).square().mean().log10())
 
 
 def at_once() -> Progress:
+    """Stops a run at the first thing that it shows."""
     return Progress(callback=lambda snapshot: True)
 
 
-def noisy(operator=None) -> Problem:
+def fit(method: Method, problem: Problem, progress: Progress) -> bd.result.Posterior:
+    return method.resolved(problem).fit(problem, progress)
+
+
+def energy(problem: Problem, arch: Architecture) -> Energy:
+    return Energy.of(problem, arch, torch.Generator().manual_seed(0), "cpu")
+
+
+def noisy(operator: Operator | None = None) -> Problem:
     return Problem(NOISY, operator or Identity(GRID), Gaussian(SIGMA))
 
 
-def test_the_picture_is_the_posterior_mean_of_the_process_that_gp_has() -> None:
+def test_the_estimate_is_the_posterior_mean_of_the_process() -> None:
     kernel = Skip(scales=2, width=1024, skip=4).kernel(dims=2)
     exact = posterior(NOISY, Identity(GRID), kernel, Gaussian(SIGMA), tol=1e-6).mean
     found = process_mean(noisy())
@@ -68,84 +70,79 @@ def test_a_few_pixels_missing_among_noise_hardly_change_it() -> None:
     assert psnr(found) > psnr(exact) - 0.1
 
 
-@pytest.mark.parametrize("run", [sgld.run, fit_map.run])
-def test_stopped_at_the_first_word_a_run_gives_the_mean_of_the_process(settings: Settings, run) -> None:
-    found = run(noisy(), replace(settings, stop="discrepancy"), at_once())
+@pytest.mark.parametrize("method", [bd.SGLD(), bd.MAP(stop="discrepancy")])
+def test_stopped_at_once_a_run_gives_the_mean_of_the_process(
+    tiny_arch: Architecture, method: bd.SGLD | bd.MAP
+) -> None:
+    found = fit(replace(method, arch=tiny_arch), noisy(), at_once())
     expected = process_mean(noisy())
     assert expected is not None and float((found.mean - expected).abs().max()) < 1e-5
     assert found.std is None and found.stopped == "interrupted" and found.info["initial_estimate"]
     assert psnr(found.mean) > psnr(NOISY) + 4
 
 
-@pytest.mark.parametrize("method", ["sgld", "map", "stack"])
-def test_the_pictures_told_get_better_and_are_there_from_the_start(tiny_arch, method: str) -> None:
-    told: list[tuple[str, float]] = []
-    units = working_units(NOISY, Identity(GRID))
+@pytest.mark.parametrize("method", [bd.SGLD, bd.MAP, bd.Stack])
+def test_pictures_are_there_from_the_start_and_get_better(tiny_arch: Architecture, method: type) -> None:
+    heard: list[tuple[str, float]] = []
 
-    def watch(snapshot) -> bool:
+    def watch(snapshot: Snapshot) -> bool:
         if snapshot.mean is not None:
-            told.append((snapshot.phase, psnr(units.to_own(snapshot.mean()))))
+            heard.append((snapshot.phase, psnr(torch.from_numpy(np.asarray(snapshot.mean()))[None])))
         return snapshot.step >= 20
 
-    image = NOISY[0].numpy()
-    r = bd.denoise(image, SIGMA, method=method, arch=tiny_arch, effort="fast", callback=watch)
-    scores = [score for _, score in told]
-    assert [phase for phase, _ in told[:2]] == ["first picture"] * 2
+    made = method(sgld=bd.SGLD(arch=tiny_arch)) if method is bd.Stack else method(arch=tiny_arch)
+    r = bd.denoise(NOISY[0].numpy(), SIGMA, method=made, effort="fast", callback=watch)
+    scores = [score for _, score in heard]
+    assert [phase for phase, _ in heard[:2]] == ["initial estimate"] * 2
     assert scores[1] > scores[0] + 4  # the data, then the process
     assert min(scores[1:]) > scores[1] - 0.1  # never the network's poor beginning
-    assert r.std is None or method == "stack"
+    assert (r.std is None) == (method is not bd.Stack)
 
 
-def test_exact_data_are_judged_by_pixels_that_neither_saw(settings: Settings) -> None:
+def test_exact_data_are_judged_by_pixels_that_neither_saw(tiny_arch: Architecture) -> None:
     generator = torch.Generator().manual_seed(2)
     missing, held_out = (torch.rand(GRID, generator=generator) < share for share in (0.5, 0.05))
     held_out &= ~missing
-    given = Problem(CLEAN, Mask(missing | held_out), Gaussian(0.0), held_out=held_out)
-    target, _ = fit_map.pose(given, settings)
-    begun = InitialEstimate.of(target, given, Progress(), 10)
+    given = Problem(CLEAN, Mask(missing), Gaussian(0.0), held_out=held_out).training
+    begun = InitialEstimate.of(energy(given, tiny_arch), given, Progress(), 10)
     assert begun.picture is not None
     better, worse = (CLEAN + size * (begun.picture - CLEAN) for size in (0.9, 1.1))
     assert begun.or_better(better) is better
     assert begun.or_better(worse) is begun.picture
-    swallowed = torch.where(held_out, 0.5, CLEAN)  # it fits all that the network sees
-    assert begun.or_better(swallowed) is begun.picture
+    perfect_where_seen = torch.where(held_out, 0.5, CLEAN)
+    assert begun.or_better(perfect_where_seen) is begun.picture
 
 
-def test_noisy_data_are_judged_by_the_fit(settings: Settings) -> None:
-    target, _ = fit_map.pose(noisy(), settings)
-    begun = InitialEstimate.of(target, noisy(), Progress(), 10)
+def test_noisy_data_are_judged_by_the_fit(tiny_arch: Architecture) -> None:
+    begun = InitialEstimate.of(energy(noisy(), tiny_arch), noisy(), Progress(), 10)
     assert begun.or_better(None) is begun.picture
     assert begun.or_better(CLEAN) is CLEAN
     blurred = torch.full_like(CLEAN, float(CLEAN.mean()))
     assert begun.or_better(blurred) is begun.picture
 
 
-def test_any_operator_has_a_first_picture(settings: Settings) -> None:
+def test_any_operator_has_an_initial_estimate(tiny_arch: Architecture) -> None:
     operator = Downsample(GRID, 2)
     y = operator.forward(CLEAN)
-    found = sgld.run(Problem(y, operator, Gaussian(0.0)), settings, at_once())
+    found = fit(bd.SGLD(arch=tiny_arch), Problem(y, operator, Gaussian(0.0)), at_once())
     coarse = torch.nn.functional.interpolate(y[None], scale_factor=2)[0]
     assert psnr(found.mean) > psnr(coarse)
 
 
-def test_without_a_process_a_run_stopped_too_early_has_no_result(settings: Settings, monkeypatch) -> None:
-    monkeypatch.setattr(first, "process_mean", lambda problem: None)
+def test_without_a_process_a_run_stopped_too_early_has_no_result(
+    tiny_arch: Architecture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(initial_estimate, "process_mean", lambda problem: None)
     with pytest.raises(NoResultError, match="before its first picture"):
-        sgld.run(noisy(), settings, at_once())
+        fit(bd.SGLD(arch=tiny_arch), noisy(), at_once())
 
 
-def test_the_papers_recipe_begins_without_one(settings: Settings) -> None:
+def test_the_papers_recipe_begins_without_one(tiny_arch: Architecture) -> None:
     progress = Progress(callback=lambda snapshot: snapshot.step >= 1)
-    found = sgld.run(noisy(), replace(settings, sampler="adam-noise"), progress)
+    found = fit(bd.SGLD(arch=tiny_arch, sampler="adam-noise"), noisy(), progress)
     assert not found.info["initial_estimate"] and found.info["steps"] == 1
 
 
-def test_a_finished_run_gives_the_networks_picture(settings: Settings, quick) -> None:
-    for run in (sgld.run, fit_map.run):
-        assert not run(noisy(), settings, Progress()).info["initial_estimate"]
-
-
-def test_stack_stopped_at_the_first_word_gives_the_process() -> None:
-    r = bd.denoise(NOISY[0].numpy(), SIGMA, method="stack", callback=lambda snapshot: True)
-    assert r.std is None and r.info["initial_estimate"]
-    assert psnr(torch.from_numpy(np.asarray(r.mean))[None]) > psnr(NOISY) + 4
+@pytest.mark.parametrize("method", [bd.SGLD, bd.MAP])
+def test_a_finished_run_gives_the_networks_picture(tiny_arch: Architecture, method: type) -> None:
+    assert not fit(method(arch=tiny_arch, steps=20), noisy(), Progress()).info["initial_estimate"]

@@ -1,20 +1,17 @@
-"""Recipes and stopping rules of ``method="map"``: each does what it is named after, and takes the picture it should."""
+"""Optimisers and stopping rules: each does what it is named after, and takes the picture that it should."""
 
 from __future__ import annotations
 
 import pytest
 import torch
-from bayesdip.settings import OPTIMISERS, STOPS, Settings
 from torch import Tensor
 
 from bayesdip import arch
 from bayesdip.errors import BayesDipError
-from bayesdip.methods import map as fit_map
 from bayesdip.networks.energy import Energy
-from bayesdip.networks.optimisers import RECIPES, Fit, Look
-from bayesdip.networks.schedule import SCHEDULES, schedule_of
+from bayesdip.networks.optimisers import RECIPES, Evaluation, Optimisation
+from bayesdip.networks.schedule import SCHEDULES
 from bayesdip.networks.stopping import (
-    RULES,
     Discrepancy,
     HeldOut,
     Lowest,
@@ -27,7 +24,6 @@ from bayesdip.networks.stopping import (
 from bayesdip.noise import Gaussian, Poisson
 from bayesdip.operators import Downsample, Identity, Mask
 from bayesdip.problem import Problem
-from bayesdip.progress import Progress
 
 GRID = (16, 16)
 TINY = arch.skip(scales=2, width=8, skip=2)
@@ -42,37 +38,33 @@ def noisy(sigma: float = 0.15) -> Problem:
     return Problem(Gaussian(sigma).sample(ramp, seeded()), Identity(GRID), Gaussian(sigma))
 
 
-def begin(problem: Problem, recipe: str = "sgd+input+average") -> Fit:
-    target = Energy.pose(problem, TINY, seeded(), "cpu")
-    return Fit.begin(target, seeded(), RECIPES[recipe], SCHEDULES["fast"])
+def begin(problem: Problem, recipe: str = "sgd+input+average") -> Optimisation:
+    target = Energy.of(problem, TINY, seeded(), "cpu")
+    return Optimisation.begin(target, seeded(), RECIPES[recipe], SCHEDULES["fast"])
 
 
-def looks(values: list[Tensor], fits: list[float] | None = None, every: int = 10) -> list[Look]:
+def evaluations(values: list[Tensor], fits: list[float] | None = None, every: int = 10) -> list[Evaluation]:
     fits = fits or [2.0] * len(values)
-    return [Look(every * (i + 1), v, f, v) for i, (v, f) in enumerate(zip(values, fits, strict=True))]
+    return [Evaluation(every * (i + 1), v, f, v) for i, (v, f) in enumerate(zip(values, fits, strict=True))]
 
 
-def watch(rule: Rule, seen: list[Look]) -> int | None:
+def watch(rule: Rule, seen: list[Evaluation]) -> int | None:
     """The step at which the rule says to stop."""
-    return next((look.step for look in seen if rule.ended(look)), None)
+    return next((evaluation.step for evaluation in seen if rule.ended(evaluation)), None)
 
 
 # --- recipes ---------------------------------------------------------------------------------------
 
 
-def test_every_named_recipe_and_rule_is_there() -> None:
-    assert set(RECIPES) == set(OPTIMISERS) and set(RULES) == set(STOPS)
-
-
 def test_without_averaging_the_result_is_the_latest_picture() -> None:
     fit = begin(noisy(), "sgd")
     fit.advance(5)
-    look = fit.look(5)
-    torch.testing.assert_close(look.picture, look.latest)
+    evaluation = fit.evaluation(5)
+    torch.testing.assert_close(evaluation.picture, evaluation.latest)
     averaged = begin(noisy(), "sgd+average")
     averaged.advance(5)
-    assert not torch.allclose(averaged.look(5).picture, look.latest)
-    torch.testing.assert_close(averaged.look(5).latest, look.latest)  # the same fit
+    assert not torch.allclose(averaged.evaluation(5).picture, evaluation.latest)
+    torch.testing.assert_close(averaged.evaluation(5).latest, evaluation.latest)  # the same fit
 
 
 def test_input_noise_changes_the_steps_and_is_off_without_it() -> None:
@@ -91,7 +83,7 @@ def test_two_fits_from_the_same_seeds_are_the_same() -> None:
     one, two = begin(noisy()), begin(noisy())
     one.advance(7)
     two.advance(7)
-    assert torch.equal(one.look(7).picture, two.look(7).picture)
+    assert torch.equal(one.evaluation(7).picture, two.evaluation(7).picture)
 
 
 # --- rules on runs that are made up ------------------------------------------------------------------
@@ -99,41 +91,41 @@ def test_two_fits_from_the_same_seeds_are_the_same() -> None:
 
 def test_lowest_waits_its_patience_and_gives_the_picture_of_the_minimum() -> None:
     class Size(Lowest):
-        def figure(self, look: Look) -> float:
-            return float(look.picture.mean())
+        def figure(self, evaluation: Evaluation) -> float:
+            return float(evaluation.picture.mean())
 
     values = [torch.full((1, 4), v) for v in (5.0, 3.0, 4.0, 2.0, 6.0, 7.0, 8.0, 9.0, 1.0)]
     rule = Size(patience=30)
-    assert watch(rule, looks(values)) == 70
+    assert watch(rule, evaluations(values)) == 70
     assert rule.step == 40 and rule.picture is not None and float(rule.picture[0, 0]) == 2.0
 
 
 def test_discrepancy_stops_at_the_first_fit_at_the_noise_level() -> None:
     rule = Discrepancy()
     values = [torch.full((1, 4), float(i)) for i in range(4)]
-    assert watch(rule, looks(values, [1.5, 1.01, 0.99, 0.5])) == 30 and rule.step == 30
+    assert watch(rule, evaluations(values, [1.5, 1.01, 0.99, 0.5])) == 30 and rule.step == 30
 
 
-def test_never_has_no_opinion() -> None:
+def test_never_ends_no_run_and_chooses_no_picture() -> None:
     rule = Never()
-    assert watch(rule, looks([torch.zeros(1, 4)] * 5, [0.1] * 5)) is None and rule.picture is None
+    assert watch(rule, evaluations([torch.zeros(1, 4)] * 5, [0.1] * 5)) is None and rule.picture is None
 
 
-def test_windowed_variance_finds_where_the_run_is_quietest() -> None:
+def test_windowed_variance_finds_where_pictures_change_least() -> None:
     """Pictures move fast, then slowly around step 500, then fast again."""
     pace = torch.tensor([abs(step - 500) / 500 for step in range(0, 1000, 10)])
     generator = seeded()
     values = [p * torch.randn(1, 500, generator=generator) for p in pace]
     rule = WindowedVariance(patience=200)
-    stopped = watch(rule, looks(values))
-    assert stopped == rule.step + 200 and 500 <= rule.step <= 620  # the window looks back
+    stopped = watch(rule, evaluations(values))
+    assert stopped == rule.step + 200 and 500 <= rule.step <= 620  # the window evaluations back
 
 
 def test_windowed_variance_is_the_sum_over_pixels_of_the_variance_in_the_window() -> None:
     generator = seeded()
     values = [torch.randn(1, 40, generator=generator) for _ in range(40)]
     rule = WindowedVariance(window=100, start=100)
-    figures = [rule.figure(look) for look in looks(values)]
+    figures = [rule.figure(evaluation) for evaluation in evaluations(values)]
     assert all(figure is None for figure in figures[:19])
     expected = torch.stack(values[29:40]).var(0, correction=0).sum()
     assert figures[-1] == pytest.approx(float(expected))
@@ -146,21 +138,21 @@ def test_windowed_variance_is_the_sum_over_pixels_of_the_variance_in_the_window(
 def test_held_out_pixels_are_kept_from_the_fit_and_alone_are_scored(operator: Identity | Mask) -> None:
     problem = Problem(noisy().y, operator, Gaussian(0.15))
     rule = HeldOut(share=0.1)
-    seen = rule.hide(problem, seeded())
+    seen = rule.hold_out(problem, seeded())
     held_out = rule.held_out
     assert held_out is not None
     known = operator.observed.expand(1, *GRID)[0]
     assert bool(known[held_out].all()) and int(held_out.sum()) == round(0.1 * int(known.sum()))
     assert not bool(seen.operator.observed.expand(1, *GRID)[0][held_out].any())
     other = torch.where(held_out, problem.y, 9.0)
-    assert rule.figure(Look(10, other, 1.0, other)) == 0.0
-    assert rule.figure(Look(10, other + 0.5, 1.0, other)) == pytest.approx(0.25)
+    assert rule.figure(Evaluation(10, other, 1.0, other)) == 0.0
+    assert rule.figure(Evaluation(10, other + 0.5, 1.0, other)) == pytest.approx(0.25)
 
 
 def test_held_out_needs_a_pixel_to_hold_out() -> None:
     one = Problem(torch.zeros(1, 1, 2), Mask(torch.tensor([[True, False]])), Gaussian(0.1))
     with pytest.raises(BayesDipError, match="held-out"):
-        HeldOut().hide(one, seeded())
+        HeldOut().hold_out(one, seeded())
 
 
 # --- SURE --------------------------------------------------------------------------------------------
@@ -174,8 +166,8 @@ class Shrink:
 
     def advance(self, step: int) -> None: ...
 
-    def look(self, step: int) -> Look:
-        return Look(step, self.factor * self.y, 1.0, self.factor * self.y)
+    def evaluation(self, step: int) -> Evaluation:
+        return Evaluation(step, self.factor * self.y, 1.0, self.factor * self.y)
 
 
 @pytest.mark.parametrize("factor", [0.2, 0.7, 1.0])
@@ -183,11 +175,11 @@ def test_sure_of_a_linear_estimate_is_its_true_mean_squared_error(factor: float)
     clean = torch.rand(1, 200, 200, generator=seeded(1), dtype=torch.float64)
     noise = Gaussian(0.3)
     y = noise.sample(clean, seeded(2))
-    target = Energy.pose(Problem(y, Identity((200, 200)), noise), TINY, seeded(), "cpu")
+    target = Energy.of(Problem(y, Identity((200, 200)), noise), TINY, seeded(), "cpu")
     rule = Sure()
     rule.begin(target, lambda other: Shrink(other.y, factor))  # type: ignore[arg-type, return-value]
     estimate = factor * target.problem.y
-    found = rule.figure(Look(10, estimate, 1.0, estimate))
+    found = rule.figure(Evaluation(10, estimate, 1.0, estimate))
     assert found == pytest.approx(float((estimate - clean).square().mean()), abs=2e-3)
 
 
@@ -196,12 +188,12 @@ def test_sure_leaves_out_pixels_that_were_clipped_or_not_seen() -> None:
     noise = Gaussian(0.3, clipped=(0.0, 1.0))
     y = noise.sample(clean, seeded(2))
     gone = torch.rand(200, 200, generator=seeded(3)) < 0.3
-    target = Energy.pose(Problem(y, Mask(gone), noise), TINY, seeded(), "cpu")
+    target = Energy.of(Problem(y, Mask(gone), noise), TINY, seeded(), "cpu")
     rule = Sure()
     rule.begin(target, lambda other: Shrink(other.y, 1.0))  # type: ignore[arg-type, return-value]
     counted = rule.seen[0]
     assert not bool((counted & gone).any()) and not bool((counted & ((y <= 0) | (y >= 1))[0]).any())
-    found = rule.figure(Look(10, target.problem.y, 1.0, target.problem.y))
+    found = rule.figure(Evaluation(10, target.problem.y, 1.0, target.problem.y))
     assert found == pytest.approx(0.3**2, rel=0.02)  # the noise itself: no residual, divergence 1
 
 
@@ -209,67 +201,9 @@ def test_sure_leaves_out_pixels_that_were_clipped_or_not_seen() -> None:
     ("operator", "noise"), [(Downsample((32, 32), 2), Gaussian(0.1)), (Identity(GRID), Poisson(0.01))]
 )
 def test_sure_says_where_it_does_not_hold(operator: Identity | Downsample, noise: Gaussian | Poisson) -> None:
-    target = Energy.pose(Problem(noisy().y, operator, noise), TINY, seeded(), "cpu")
+    target = Energy.of(Problem(noisy().y, operator, noise), TINY, seeded(), "cpu")
     with pytest.raises(BayesDipError, match="held-out"):
         Sure().begin(target, begin)
-
-
-# --- runs ----------------------------------------------------------------------------------------------
-
-
-def settings(**changes: object) -> Settings:
-    return Settings(arch=TINY, method="map", effort="fast", **changes)  # type: ignore[arg-type]
-
-
-def test_noisy_data_have_a_rule_by_default_and_exact_data_none() -> None:
-    assert default_rule(noisy()) == "held-out"
-    assert default_rule(noisy(0.0)) == "never"
-    few = Mask(torch.arange(256).view(GRID) >= 50)
-    assert default_rule(Problem(noisy().y, few, Gaussian(0.1))) == "discrepancy"
-
-
-@pytest.mark.parametrize("stop", STOPS)
-def test_a_run_under_every_rule_gives_a_picture_and_says_which(stop: str, quick: None) -> None:
-    found = fit_map.run(noisy(), settings(stop=stop), Progress())
-    assert found.mean.shape == (1, *GRID) and bool(found.mean.isfinite().all())
-    steps = schedule_of(settings(stop=stop)).steps
-    assert 1 <= found.info["picture_of_step"] <= found.info["steps"] <= steps
-
-
-def test_a_run_that_its_rule_ends_is_shorter_and_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(RULES, "discrepancy", lambda: _At(20))  # type: ignore[arg-type]
-    found = fit_map.run(noisy(), settings(stop="discrepancy"), Progress())
-    assert found.stopped == "stopping rule" and found.info["steps"] == 20
-
-
-def _At(step: int) -> Rule:
-    class At(Rule):
-        def ended(self, look: Look) -> bool:
-            self.keep(look)
-            return look.step >= step
-
-    return At()
-
-
-def test_the_picture_that_the_rule_chose_is_the_result(quick: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    kept: list[Look] = []
-
-    class First(Never):
-        def ended(self, look: Look) -> bool:
-            if not kept:
-                kept.append(Look(look.step, look.picture.clone(), look.fit, look.latest))
-                self.keep(look)
-            return False
-
-    monkeypatch.setitem(RULES, "never", First)
-    found = fit_map.run(noisy(), settings(stop="never"), Progress())
-    assert torch.equal(found.mean, kept[0].picture) and found.info["picture_of_step"] == kept[0].step
-
-
-@pytest.mark.parametrize(("option", "value"), [("stop", "soon"), ("optimiser", "lbfgs")])
-def test_an_unknown_name_is_refused_with_the_known_ones(option: str, value: str) -> None:
-    with pytest.raises(BayesDipError, match="expected one of"):
-        settings(**{option: value})
 
 
 @pytest.mark.slow
@@ -277,12 +211,19 @@ def test_a_fit_overfits_and_held_out_pixels_notice() -> None:
     rule: Rule = HeldOut(patience=150)
     problem = noisy(0.3)
     clean = torch.linspace(0.2, 0.8, 16).expand(1, *GRID)
-    fit = begin(rule.hide(problem, seeded()), "sgd")
+    fit = begin(rule.hold_out(problem, seeded()), "sgd")
     errors: dict[int, float] = {}
     for step in range(10, 601, 10):
         fit.advance(step)
-        look = fit.look(step)
-        errors[step] = float((look.picture - clean).square().mean())
-        rule.ended(look)
+        evaluation = fit.evaluation(step)
+        errors[step] = float((evaluation.picture - clean).square().mean())
+        rule.ended(evaluation)
     assert errors[600] > 1.5 * min(errors.values())
     assert errors[rule.step] < 0.8 * errors[600]
+
+
+def test_noisy_data_have_a_rule_by_default_and_exact_data_none() -> None:
+    assert default_rule(noisy()) == "held-out"
+    assert default_rule(noisy(0.0)) == "never"
+    few = Mask(torch.arange(256).view(GRID) >= 50)
+    assert default_rule(Problem(noisy().y, few, Gaussian(0.1))) == "discrepancy"
