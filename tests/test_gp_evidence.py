@@ -11,7 +11,7 @@ from torch import Tensor
 from bayesdip.errors import BayesDipError
 from bayesdip.gp import choose, learn, posterior
 from bayesdip.gp.dense import dense_covariance
-from bayesdip.gp.evidence import VecchiaEvidence, WhittleEvidence, lanczos_evidence
+from bayesdip.gp.evidence import VecchiaEvidence, WhittleEvidence
 from bayesdip.gp.grid_covariance import embed
 from bayesdip.gp.model import Model, build
 from bayesdip.kernels import Kernel, Matern12, Matern32, RationalQuadratic
@@ -82,24 +82,6 @@ def test_vecchia_evidence_is_close_to_the_dense_one(kernel: Kernel) -> None:
     model = modelled(y, operator, kernel, 0.0, None)
     found = VecchiaEvidence(model)(kernel.quadrant((30, 30)), model.system.noise, model.scale)
     assert found.per_entry == pytest.approx(dense_evidence(y, operator, kernel, 1e-5, None), abs=0.02)
-
-
-@pytest.mark.parametrize("name", ["mask", "identity", "blur", "downsample"])
-def test_lanczos_evidence_is_the_dense_one_within_its_error(name: str) -> None:
-    psf = torch.ones(3, 3, dtype=torch.float64) / 9
-    operator = {
-        "mask": Mask(random_mask(24, 24)),
-        "identity": Identity((20, 20)),
-        "blur": Blur((20, 20), psf),
-        "downsample": Downsample((30, 30), 2),
-    }[name]
-    y = operator.forward(drawn(Matern32(2.0), operator.input_shape))
-    y = y + 0.1 * torch.randn(y.shape, generator=seeded(), dtype=y.dtype)
-    model = modelled(y, operator, Matern32(2.0), 0.1, 0.04)
-    table = Matern32(2.0).quadrant(operator.input_shape) if name in ("mask", "identity") else None
-    found = lanczos_evidence(model, table, generator=seeded(), probes=32)
-    expected = dense_evidence(y, operator, Matern32(2.0), 0.25, 0.04)
-    assert found.per_entry == pytest.approx(expected, abs=1e-3 if table is not None else 0.02)
 
 
 @pytest.mark.parametrize("missing", [0.0, 0.3])

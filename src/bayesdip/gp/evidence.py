@@ -1,32 +1,25 @@
-"""How probable the data are under a kernel: the evidence, three ways.
+"""How probable the data are under a kernel: the evidence, two ways.
 
 - Vecchia: the product of each observed pixel's density given its conditioning set (Vecchia
   1988). For pixels, with any mask.
 - Whittle: the debiased spatial Whittle likelihood (Guillaumin et al., J. R. Stat. Soc. B 84, 2022): the
   periodogram against its exact expectation on this grid, so the edges do not count as a jump.
-- Lanczos: exact but for a stochastic estimate of the log-determinant (Ubaru, Chen and Saad, SIAM
-  J. Matrix Anal. Appl. 38, 2017), for any operator.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from bayesdip.gp.conjugate_gradients import LinearMap, conjugate_gradients
-from bayesdip.gp.data_covariance import DataCovariance
 from bayesdip.gp.model import Model
 from bayesdip.gp.vecchia import (
-    VecchiaFactor,
     conditioning_sets,
     observed_places,
     prediction,
     unravelled,
-    vecchia_factor,
 )
 
 # Pixels of a conditioning set: the evidence is then within 0.02 nats a pixel of the dense one (tests/test_gp_evidence.py).
@@ -199,105 +192,3 @@ def _taper(shape: torch.Size) -> Tensor:
         edge = torch.minimum(t, n - t) / max(1e-9, TAPER / 2 * n)
         window = window[..., None] * (0.5 - 0.5 * (math.pi * edge.clamp(max=1)).cos())
     return window
-
-
-def lanczos_evidence(
-    model: Model,
-    table: Tensor | None = None,
-    *,
-    probes: int = 8,
-    steps: int = 25,
-    generator: torch.Generator | None = None,
-) -> Evidence:
-    """Evidence with the log-determinant by stochastic Lanczos quadrature.
-
-    Parameters
-    ----------
-    model : Model
-        With independent channels.
-    table : Tensor, shape (*grid), optional
-        The covariance at the lags 0, 1, ... of each axis: where the data are pixels, the Vecchia factor
-        made from it leaves little for the quadrature to estimate.
-    probes, steps : int
-        Random vectors, and Lanczos steps for each.
-    generator : torch.Generator, optional
-        Draws them; torch's own by default.
-
-    Returns
-    -------
-    Evidence
-    """
-    system = model.system
-    found, densities, counts = [], [], []
-    for row, error in enumerate(model.data):
-        which = torch.full((max(2, probes),), row, device=error.device)
-        marks = system.seen_rows(which[:1])
-        count = int(marks.sum())
-        factor: VecchiaFactor | None = None
-        if table is not None:
-            noise = system.noise_rows(which[:1])[0]
-            factor = vecchia_factor(marks[0], table, noise, 2 * SET_SIZE, error)
-        z = torch.randint(0, 2, (probes, *error.shape), generator=generator).to(error) * 2 - 1
-        log_determinant = count * _quadrature(_whitened(system, which, factor), z * marks, min(steps, count))
-        if factor is not None:
-            log_determinant -= factor.log_determinant
-        ones = system.predict(torch.ones((1, 1, *system.grid.shape)).to(error), which[:1])
-        pair = torch.cat((error[None], ones))
-        solved = conjugate_gradients(
-            _for_row(system, which), pair, precondition=_as_map(factor), tol=1e-6, max_iterations=2000
-        ).x
-        gram = solved.flatten(1) @ pair.flatten(1).T
-        power = (gram[0, 0] - gram[0, 1] ** 2 / gram[1, 1]) / count
-        half = torch.tensor(0.5 * log_determinant / count)
-        density, s = _density(power, half, model.scale[row], model.noise_free[row])
-        densities.append(density)
-        counts.append(count)
-        found.append(s)
-    total = sum(d * n for d, n in zip(densities, counts, strict=True)) / sum(counts)
-    return Evidence(total, torch.stack(found).to(model.scale), tuple(densities))
-
-
-def _for_row(system: DataCovariance, which: Tensor) -> LinearMap:
-    """The covariance of one row, for any number of right-hand sides."""
-    return lambda v, active: system.apply(v, which[: len(v)])
-
-
-def _as_map(factor: VecchiaFactor | None) -> LinearMap | None:
-    return None if factor is None else lambda v, active: factor.solve(v.flatten(1)).reshape(v.shape)
-
-
-def _whitened(
-    system: DataCovariance, which: Tensor, factor: VecchiaFactor | None
-) -> Callable[[Tensor], Tensor]:
-    """``U^T C U``, or C where there is no Vecchia factor."""
-    if factor is None:
-        return lambda v: system.apply(v, which[: len(v)])
-    return lambda v: factor.multiply_transposed(
-        system.apply(factor.multiply(v.flatten(1)).reshape(v.shape), which[: len(v)]).flatten(1)
-    ).reshape(v.shape)
-
-
-def _quadrature(apply: Callable[[Tensor], Tensor], z: Tensor, steps: int) -> float:
-    """Estimate of ``trace(log M) / n`` from probes z, (P, ...), each of squared norm n."""
-    norm = z.flatten(1).square().sum(1).sqrt()
-    q = z / norm.reshape(-1, *[1] * (z.ndim - 1))
-    basis, diagonal, beside = [q], [], []
-    for step in range(steps):
-        v = apply(basis[-1])
-        diagonal.append((v * basis[-1]).flatten(1).sum(1))
-        # Full reorthogonalisation, twice: Lanczos vectors drift apart within a few steps otherwise.
-        for _ in range(2):
-            for b in basis:
-                v = v - b * (v * b).flatten(1).sum(1).reshape(-1, *[1] * (v.ndim - 1))
-        size = v.flatten(1).square().sum(1).sqrt()
-        if step == steps - 1 or float(size.min()) < 1e-10 * float(diagonal[0].abs().max()):
-            break
-        beside.append(size)
-        basis.append(v / size.reshape(-1, *[1] * (v.ndim - 1)))
-    T = torch.diag_embed(torch.stack(diagonal, -1))
-    if beside:
-        off = torch.stack(beside, -1)
-        T = T + torch.diag_embed(off, 1) + torch.diag_embed(off, -1)
-    values, vectors = torch.linalg.eigh(T)
-    floor = 1e-14 * float(values.max())
-    return float((vectors[:, 0].square() * values.clamp(min=floor).log()).sum(1).mean())

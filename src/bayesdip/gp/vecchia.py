@@ -37,33 +37,20 @@ class VecchiaFactor:
         The observed ones of the n entries.
     product, transposed_product : callable
         ``U v`` and ``U^T v`` over the observed entries alone.
-    log_determinant : float
-        Of ``U U^T``.
     """
 
     places: Tensor
     product: Product
     transposed_product: Product
-    log_determinant: float
 
     def without(self, last: Tensor) -> VecchiaFactor:
         """The factor for the data without those entries, (n,) of bool, that came last when it was made."""
         keep = ~last.flatten()[self.places]
-        return replace(
-            self, transposed_product=lambda v: self.transposed_product(v) * keep, log_determinant=math.nan
-        )
+        return replace(self, transposed_product=lambda v: self.transposed_product(v) * keep)
 
     def solve(self, r: Tensor) -> Tensor:
         """``U U^T r``, about the inverse covariance times each row: (R, n) to (R, n), zero where nothing is observed."""
         return self._over_observed(r, lambda v: self.product(self.transposed_product(v)))
-
-    def multiply(self, v: Tensor) -> Tensor:
-        """``U v`` for each row of v, (R, n)."""
-        return self._over_observed(v, self.product)
-
-    def multiply_transposed(self, v: Tensor) -> Tensor:
-        """``U^T v`` for each row of v, (R, n)."""
-        return self._over_observed(v, self.transposed_product)
 
     def _over_observed(self, v: Tensor, through: Product) -> Tensor:
         out = torch.zeros_like(v)
@@ -119,17 +106,15 @@ def vecchia_factor(
     size, width = len(places) - 1, set_size + 1
     columns = torch.empty((size, width), dtype=torch.int32 if size * width < 2**31 else torch.int64)
     values = torch.empty((size, width), dtype=like.dtype)
-    log_determinant = 0.0
     for own, near in conditioning_sets(seen, set_size, None if last is None else last.cpu()):
         at = places.index_select(0, near.flatten()).view(near.shape)
         weights, deviation = prediction(places.index_select(0, own), at, seen.shape, table, B, variances)
-        log_determinant -= 2 * float(deviation.log().sum())
         row, to = own[:, None], own.long()
         columns.index_copy_(0, to, torch.cat((row, torch.where(near < size, near, row)), 1).to(columns))
         weights.div_(deviation).neg_()
         values.index_copy_(0, to, torch.cat((1 / deviation[:, None], weights.T), 1).to(values))
     product_, transposed_product = _products(columns, values, like.device)
-    return VecchiaFactor(places[:-1].to(like.device), product_, transposed_product, log_determinant)
+    return VecchiaFactor(places[:-1].to(like.device), product_, transposed_product)
 
 
 def _products(columns: Tensor, values: Tensor, device: torch.device) -> tuple[Product, Product]:
