@@ -10,7 +10,7 @@ from bayesdip import arch, memory
 from bayesdip.errors import ResourceError
 from bayesdip.networks import setup
 from bayesdip.networks.checkpointing import Checkpointed, add_checkpoints
-from bayesdip.networks.memory import fit_memory
+from bayesdip.networks.memory_bound import fit_memory
 from bayesdip.noise import Gaussian
 from bayesdip.operators import Identity
 from bayesdip.problem import Problem

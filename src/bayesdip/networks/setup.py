@@ -13,7 +13,7 @@ from bayesdip.networks import precision
 from bayesdip.networks.checkpointing import add_checkpoints
 from bayesdip.networks.energy import Energy
 from bayesdip.networks.ensemble import EnsembleEnergy, networks_at_once
-from bayesdip.networks.memory import fit_memory
+from bayesdip.networks.memory_bound import fit_memory
 from bayesdip.networks.muon import MuonStepper
 from bayesdip.networks.steppers import Target
 from bayesdip.problem import Problem
