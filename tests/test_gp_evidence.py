@@ -1,4 +1,4 @@
-"""The three ways to the evidence against dense algebra, and what is learnt against what was drawn."""
+"""The two ways to the evidence against dense algebra, and what is learnt against what was drawn."""
 
 from __future__ import annotations
 
