@@ -280,8 +280,10 @@ def test_an_option_that_a_method_does_not_have_names_the_one_that_has_it(method,
 
 
 def test_an_option_of_a_method_given_to_a_function_is_refused():
-    with pytest.raises(bd.BayesDipError, match=r"method=SGLD\(chains=4\)"):
-        bd.denoise(np.zeros((8, 8)), 0.1, chains=4)
+    for method in ("auto", "gp", bd.Patches()):
+        name = getattr(method, "name", method)
+        with pytest.raises(bd.BayesDipError, match=rf"method '{name}'.*method=SGLD\(chains=4\)"):
+            bd.denoise(np.zeros((8, 8)), 0.1, method=method, chains=4)
 
 
 def test_samples_are_refused_by_a_method_that_has_none():

@@ -294,13 +294,11 @@ def _restored(inputs: Inputs, options: Options) -> Restoration:
 
 def _method(problem: Problem, options: Options) -> tuple[Method, str]:
     """The method that was asked for, with the options that all methods share; and why it runs."""
-    for name in options:
-        if name not in Options.__annotations__:
-            raise BayesDipError(
-                unknown_option(AUTO, name, options[name])  # type: ignore[literal-required]
-            )
-    shared = {name: options.get(name) for name in ("effort", "samples", "seed", "device")}
     asked = options.get("method", AUTO)
+    for name, value in options.items():
+        if name not in Options.__annotations__:
+            raise BayesDipError(unknown_option(getattr(asked, "name", asked), name, value))
+    shared = {name: options.get(name) for name in ("effort", "samples", "seed", "device")}
     if isinstance(asked, Method):
         return with_options(asked, **shared), "as asked for"
     if asked == AUTO:
