@@ -295,9 +295,10 @@ def _restored(inputs: Inputs, options: Options) -> Restoration:
 def _method(problem: Problem, options: Options) -> tuple[Method, str]:
     """The method that was asked for, with the options that all methods share; and why it runs."""
     asked = options.get("method", AUTO)
+    called = asked.name if isinstance(asked, Method) else asked
     for name, value in options.items():
         if name not in Options.__annotations__:
-            raise BayesDipError(unknown_option(getattr(asked, "name", asked), name, value))
+            raise BayesDipError(unknown_option(called, name, value))
     shared = {name: options.get(name) for name in ("effort", "samples", "seed", "device")}
     if isinstance(asked, Method):
         return with_options(asked, **shared), "as asked for"
