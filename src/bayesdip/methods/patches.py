@@ -16,7 +16,7 @@ from torch import Tensor
 
 from bayesdip.errors import BayesDipError, ShapeError
 from bayesdip.gp.inference import posterior as gp_posterior
-from bayesdip.memory import check_memory
+from bayesdip.memory import check_memory, keep_freed_memory
 from bayesdip.methods.method import Method
 from bayesdip.operators import Identity, Mask
 from bayesdip.patches import hbe, nl_bayes
@@ -93,6 +93,7 @@ class Patches(Method):
         what = f"patches of {' x '.join(map(str, problem.grid))} pixels"
         check_memory(needed, self.device, what, "use effort='fast', or a part of the picture")
         progress.memory = needed
+        keep_freed_memory()
         return self._run(problem, first, progress, None)
 
     def update(self, problem: Problem, posterior: Posterior, progress: Progress) -> Posterior | None:
