@@ -4,6 +4,7 @@ import dataclasses
 
 import numpy as np
 import pytest
+import torch
 
 
 @pytest.fixture
@@ -29,3 +30,20 @@ def smooth_picture(shape=(32, 32), channels=None):
     if channels is None:
         return gray
     return np.stack([np.roll(gray, 3 * c, axis=0) for c in range(channels)], axis=-1)
+
+
+def seeded(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def random(*shape: int, seed: int = 0) -> torch.Tensor:
+    """Normal numbers in double precision."""
+    return torch.randn(shape, generator=seeded(seed), dtype=torch.float64)
+
+
+def array(*shape: int, seed: int = 0) -> np.ndarray:
+    return random(*shape, seed=seed).numpy()
+
+
+def complex_array(*shape: int) -> np.ndarray:
+    return array(*shape) + 1j * array(*shape, seed=1)

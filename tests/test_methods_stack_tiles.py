@@ -40,11 +40,11 @@ def stacked(given, steps=40):
 
 
 def test_a_picture_with_a_tile_that_is_all_but_unknown_is_not_cut():
-    assert len(stacked(problem())._tiles(problem())) == 6
+    assert len(stacked(problem())._schedule_and_tiles(problem())[1]) == 6
     hole = torch.zeros(GRID, dtype=torch.bool)
     hole[:45, :45] = True
     given = problem(missing=hole)
-    assert stacked(given)._tiles(given) == [(slice(0, 70), slice(0, 100))]
+    assert stacked(given)._schedule_and_tiles(given)[1] == [(slice(0, 70), slice(0, 100))]
 
 
 @pytest.mark.parametrize(
@@ -54,8 +54,8 @@ def test_a_picture_with_a_tile_that_is_all_but_unknown_is_not_cut():
 def test_long_runs_on_exact_data_have_smaller_tiles_of_fewer_steps(sigma, steps, count, each):
     given = problem(sigma)
     method = stacked(given, steps)
-    schedule = method._schedule(given)
-    assert len(method._tiles(given)) == count and schedule.steps == each
+    schedule, cover = method._schedule_and_tiles(given)
+    assert len(cover) == count and schedule.steps == each
     assert schedule.decays == (sigma == 0 and steps >= LONG)
 
 

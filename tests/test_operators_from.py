@@ -25,22 +25,7 @@ from bayesdip.operators import (
     from_pylops,
     from_scipy,
 )
-
-
-def seeded(seed: int = 0) -> torch.Generator:
-    return torch.Generator().manual_seed(seed)
-
-
-def random(*shape: int, seed: int = 0) -> Tensor:
-    return torch.randn(shape, generator=seeded(seed), dtype=torch.float64)
-
-
-def array(*shape: int, seed: int = 0) -> np.ndarray:
-    return random(*shape, seed=seed).numpy()
-
-
-def complex_array(*shape: int) -> np.ndarray:
-    return array(*shape) + 1j * array(*shape, seed=1)
+from conftest import array, complex_array, random, seeded
 
 
 class Projections(Operator):

@@ -8,7 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
@@ -248,17 +248,14 @@ class Progress:
         remaining = snapshot.remaining if left is None else min(snapshot.remaining, left)
         whole = self._whole
         if whole is None:
-            self._tell(self._in_user_units(snapshot, remaining))
+            mean = _then(snapshot.mean, self.to_user)
+            self._tell(replace(snapshot, elapsed=self.elapsed, remaining=remaining, mean=mean))
             return
-        mean, to_whole = snapshot.mean, self._to_whole
-        passed = Snapshot(
-            snapshot.phase,
-            snapshot.step,
-            snapshot.steps,
-            whole.elapsed,
-            remaining + self._later,
-            snapshot.fit,
-            mean=None if mean is None else lambda: to_whole(mean()),
+        passed = replace(
+            snapshot,
+            elapsed=whole.elapsed,
+            remaining=remaining + self._later,
+            mean=_then(snapshot.mean, self._to_whole),
         )
         whole.memory = max(whole.memory, self.memory)
         if self._share is None or done is None:
@@ -274,33 +271,13 @@ class Progress:
             mean=passed.mean,
         )
 
-    def _in_user_units(self, snapshot: Snapshot, remaining: float) -> Snapshot:
-        mean, to_user = snapshot.mean, self.to_user
-        return Snapshot(
-            snapshot.phase,
-            snapshot.step,
-            snapshot.steps,
-            self.elapsed,
-            remaining,
-            snapshot.fit,
-            mean=None if mean is None else lambda: to_user(mean()),
-        )
-
     def _tell(self, snapshot: Snapshot) -> None:
         if self.callback is None:
             return
         if not self._estimated and math.isfinite(snapshot.remaining):
             self._estimated = True
             cost = Estimate(snapshot.elapsed + snapshot.remaining, self.memory, snapshot.steps)
-            told = Snapshot(
-                "estimate",
-                snapshot.step,
-                snapshot.steps,
-                snapshot.elapsed,
-                snapshot.remaining,
-                estimate=cost,
-                mean=snapshot.mean,
-            )
+            told = replace(snapshot, phase="estimate", fit=math.nan, estimate=cost)
             self._stop_if(self.callback(told))
         self._stop_if(self.callback(snapshot))
 
@@ -337,6 +314,11 @@ class Progress:
             yield
         finally:
             restore()
+
+
+def _then(mean: Callable[[], Any] | None, change: Callable[[Any], Any]) -> Callable[[], Any] | None:
+    """The picture changed, made only when it is asked for."""
+    return None if mean is None else lambda: change(mean())
 
 
 def clock(seconds: float) -> str:

@@ -56,7 +56,8 @@ class Stack(Method):
     Parameters
     ----------
     sgld : SGLD
-        The network's options. Its effort, seed and device are those of the stack.
+        The network's options. Its effort, seed, device and samples are those of the stack, and it is refitted with
+        the held-out pixels of exact data.
     samples : int
         Posterior samples to keep.
     effort, seed, device
@@ -115,11 +116,11 @@ class Stack(Method):
         first = initial_estimate(problem.to(self.device), progress)
         if progress.should_stop() and first is not None:
             return Posterior(first, stopped=progress.stop_reason, info={"initial_estimate": True})
-        schedule, cover = self._schedule(problem), self._tiles(problem)
+        schedule, cover = self._schedule_and_tiles(problem)
         cut_off = problem.whole is not problem
         seconds = self._network_seconds(problem, schedule, cover) if cut_off else 0.0
         patches = self._patches()
-        shown = progress.part(later=seconds, to_whole=lambda picture: picture)
+        shown = progress.part(later=seconds)
         without = patches.fit(problem, shown)
         whole = (patches.update(problem.whole, without, shown) if cut_off else None) or without
         if progress.should_stop() or not cut_off:
@@ -174,19 +175,14 @@ class Stack(Method):
         network = updated.posterior(len(state.cover), posterior.stopped)
         return average(state.whole, network, weight, problem.held_out)
 
-    def _schedule(self, problem: Problem) -> Schedule:
+    def _schedule_and_tiles(self, problem: Problem) -> tuple[Schedule, list[Tile]]:
+        """What each tile's networks do, and the tiles: small ones for exact data in a long run."""
         schedule = self.sgld.schedule(problem)
-        if self._small_tiles(problem, schedule):
-            schedule = replace(schedule, steps=round(STEPS_OF_EXACT * schedule.steps))
-        return schedule
-
-    def _small_tiles(self, problem: Problem, schedule: Schedule) -> bool:
-        exact = problem.noise.is_exact and schedule.steps >= LONG
-        return exact and len(_cover(problem, TILE_OF_EXACT)) > 1
-
-    def _tiles(self, problem: Problem) -> list[Tile]:
-        small = self._small_tiles(problem, self.sgld.schedule(problem))
-        return _cover(problem, TILE_OF_EXACT if small else TILE)
+        if problem.noise.is_exact and schedule.steps >= LONG:
+            small = _cover(problem, TILE_OF_EXACT)
+            if len(small) > 1:
+                return replace(schedule, steps=round(STEPS_OF_EXACT * schedule.steps)), small
+        return schedule, _cover(problem, TILE)
 
     def _network_seconds(self, problem: Problem, schedule: Schedule, cover: list[Tile]) -> float:
         """What the network will take, by a few steps on the first tile, which are thrown away."""
