@@ -24,6 +24,7 @@ _HOME = {
     "compare": "comparison",
     "Comparison": "comparison",
     "Restoration": "result",
+    "Finding": "findings",
     "Posterior": "result",
     "Method": "methods",
     "Patches": "methods",
@@ -66,6 +67,7 @@ __all__ = [
     "Downsample",
     "Estimate",
     "FileError",
+    "Finding",
     "Gaussian",
     "Identity",
     "Laplace",
@@ -116,6 +118,7 @@ if TYPE_CHECKING:
         ResourceError,
         ShapeError,
     )
+    from bayesdip.findings import Finding
     from bayesdip.methods import GP, MAP, SGLD, Method, Patches, Stack
     from bayesdip.noise import (
         Gaussian,

@@ -289,6 +289,7 @@ def _restored(inputs: Inputs, options: Options) -> Restoration:
         channel_axis=layout.channel_axis,
         calibration=None if calibration is None else calibration.rescaled(units.shift, units.scale),
         chain=None if posterior.chain is None else posterior.chain.cpu().numpy(),
+        findings=(*inputs.findings, *found.findings),
     )
 
 

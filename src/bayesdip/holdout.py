@@ -12,6 +12,7 @@ from torch import Tensor
 
 from bayesdip.calibration import Calibration, Values, calibrate
 from bayesdip.control_variate import reduced_squares
+from bayesdip.findings import Finding
 from bayesdip.operators import Identity, Mask
 from bayesdip.problem import Problem, random_entries
 from bayesdip.result import Posterior
@@ -43,6 +44,8 @@ class Outcome:
     count : int
         How many values were held out, channels counted.
     calibration : Calibration or None
+    findings : tuple of Finding
+        What the held-out entries say that the user has to know.
     """
 
     posterior: Posterior
@@ -50,6 +53,7 @@ class Outcome:
     error: float | None
     count: int
     calibration: Calibration | None
+    findings: tuple[Finding, ...] = ()
 
 
 def run(method: Method, problem: Problem, progress: Progress) -> Outcome:

@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
 from bayesdip.errors import BayesDipError, NonFiniteError, ShapeError
+from bayesdip.findings import Finding
 from bayesdip.layout import Layout
 from bayesdip.noise import Gaussian, Noise, detect_clipping, estimate_sigma
 from bayesdip.operators import Blur, Downsample, Identity, Mask, Operator, as_pairs
@@ -35,16 +36,26 @@ class Inputs:
         The noise model in the data's own scale.
     layout : Layout
         That of the result.
+    findings : tuple of Finding
+        What was found in the data, and what was done about it.
     """
 
     problem: Problem
     noise: Noise
     layout: Layout
+    findings: tuple[Finding, ...] = ()
 
     @classmethod
-    def of(cls, data: Tensor, operator: Operator, noise: Noise, layout: Layout) -> Self:
+    def of(
+        cls,
+        data: Tensor,
+        operator: Operator,
+        noise: Noise,
+        layout: Layout,
+        findings: tuple[Finding, ...] = (),
+    ) -> Self:
         """From data in their own scale, float64 (C, *operator.output_shape), finite where they were observed."""
-        return cls(Problem.from_data(data, operator, noise), noise, layout)
+        return cls(Problem.from_data(data, operator, noise), noise, layout, findings)
 
     @classmethod
     def denoising(cls, image: ArrayLike, sigma: Sigma, noise: Noise | None, channel_axis: int | None) -> Self:

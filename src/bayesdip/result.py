@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from bayesdip.calibration import Calibration, check_level
 from bayesdip.diagnostics import Diagnostics, by_chain, diagnose, halved
 from bayesdip.errors import BayesDipError
+from bayesdip.findings import Finding
 
 if TYPE_CHECKING:
     import arviz
@@ -112,6 +113,9 @@ class Restoration:
         deblurring).
     chain : ndarray of int, shape (S,), or None
         From which Markov chain each sample comes, in time's order; None for independent draws.
+    findings : tuple of Finding
+        What was found in the data, and what was done about it: noise of a kind, pixels without data, a point
+        spread function that was mended, a method that was replaced.
     """
 
     mean: Array
@@ -131,6 +135,7 @@ class Restoration:
     channel_axis: int | None = None
     calibration: Calibration | None = None
     chain: NDArray[np.int64] | None = None
+    findings: tuple[Finding, ...] = ()
 
     @cached_property
     def diagnostics(self) -> Diagnostics | None:
@@ -244,6 +249,7 @@ class Restoration:
             "samples": len(self.samples),
             "mean_std": None if self.std is None else float(self.std.mean()),
             "calibration": None if self.calibration is None else self.calibration.summary(),
+            "findings": [finding.to_dict() for finding in self.findings],
             "settings": self.settings,
             "info": self.info,
         }
@@ -319,6 +325,7 @@ class Restoration:
                 channel_axis=facts["channel_axis"],
                 calibration=None if calibration is None else Calibration.of(calibration, kept),
                 chain=arrays.get("chain"),
+                findings=tuple(map(Finding.from_dict, facts["findings"])),
             )
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise BayesDipError(

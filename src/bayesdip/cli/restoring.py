@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from math import prod
 from pathlib import Path
@@ -88,6 +88,7 @@ def restore(
     if found is None:
         with watching(summary.unit_of_fit(work.exact), label) as callback:
             found = work.run(**asked, callback=callback)
+        found = replace(found, findings=(*work.findings, *found.findings))
     files = outputs(options)
     if options.std is not None and found.std is None:
         files["std"] = None

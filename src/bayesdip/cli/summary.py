@@ -37,6 +37,7 @@ def as_text(run: Run) -> str:
     for name, value, remark in run_facts(found):
         estimated = "estimated: " * (name == "Noise sigma" and run.work.sigma_estimated)
         rows.append((name.lower(), f"{value} ({estimated}{remark})"))
+    rows += [("found", finding.text) for finding in found.findings]
     rows += [("why", found.why), ("coverage", coverage_of(found)), ("chain", mixing_of(found))]
     lines = [f"{DONE[run.task]} {one_line(run.options.source)}"]
     for name, value in rows:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from bayesdip.cli.resume import fingerprint
 from bayesdip.errors import BayesDipError
+from bayesdip.findings import Finding
 from bayesdip.io import Picture, check_mask, read_mask, read_psf
 from bayesdip.methods.method import one_of
 
@@ -53,6 +54,8 @@ class Work:
         What becomes of the source's transparency.
     sigma_estimated : bool
         Whether the noise level is left to the program.
+    findings : tuple of Finding
+        What was found in the files.
     """
 
     run: Callable[..., Restoration]
@@ -61,6 +64,7 @@ class Work:
     missing: NDArray[np.bool_] | None = None
     alpha: Literal["keep", "opaque"] = "keep"
     sigma_estimated: bool = False
+    findings: tuple[Finding, ...] = ()
 
     @property
     def exact(self) -> bool:

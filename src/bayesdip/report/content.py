@@ -78,6 +78,7 @@ def content_of(subject: Subject) -> dict[str, Any]:
     trace, energy = figures.trace_plot(restoration.trace), figures.energy_plot(restoration.trace)
     return {
         "facts": [*size_facts(subject), *facts_of(restoration)],
+        "findings": [finding.text for finding in restoration.findings],
         "settings": rows(restoration.settings),
         "info": rows(restoration.info),
         "origin": origin(),

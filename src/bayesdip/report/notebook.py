@@ -56,8 +56,13 @@ def notebook_html(restoration: Restoration) -> str:
     )
     return (
         f'<div><div style="display:flex;flex-wrap:wrap;gap:1em">{figures}</div>'
-        f"<p>{escape(_line(restoration, grid))}</p></div>"
+        f"<p>{escape(_line(restoration, grid))}</p>{_found(restoration)}</div>"
     )
+
+
+def _found(restoration: Restoration) -> str:
+    items = "".join(f"<li>{escape(finding.text)}.</li>" for finding in restoration.findings)
+    return f"<ul>{items}</ul>" if items else ""
 
 
 def _picture(mean: NDArray[Any], std: NDArray[Any] | None, has_channels: bool, plane: str) -> list[Shown]:
