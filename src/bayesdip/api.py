@@ -66,9 +66,10 @@ def denoise(
     ----------
     image : array_like, shape (M,), (M, N), or with channels
         A signal or picture; integers or real numbers of any range.
-    sigma : float, tuple of float, or None
+    sigma : float, tuple of float, "auto" or None
         Standard deviation of the noise in the picture's own scale, for all channels or for
-        each. Estimated when None; ``Restoration.sigma`` says what was used. Where the picture
+        each. With None or ``"auto"``, and no ``noise``, the picture is inspected first:
+        ``Restoration.sigma`` and ``findings`` say what was found. Where the picture
         shows that its noise was clipped (``noise.detect_clipping``), the likelihood knows it.
     noise : Noise, optional
         Instead of ``sigma``: another noise model, such as ``Poisson()``, in the picture's own scale.
@@ -191,8 +192,8 @@ def deblur(
     psf : array_like
         The point spread function, with as many axes as the picture has grid axes; its centre
         is its middle pixel. It is divided by its sum.
-    sigma : float, tuple of float, or None
-        Noise on the blurred picture; estimated when None.
+    sigma : float, tuple of float, "auto" or None
+        Noise on the blurred picture; found out as in :func:`denoise` when None or ``"auto"``.
     noise : Noise, optional
         Instead of ``sigma``: another noise model.
     boundary : {"reflect", "periodic"}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 import numpy as np
 import torch
@@ -13,13 +13,13 @@ from torch import Tensor
 from bayesdip.errors import BayesDipError, NonFiniteError, ShapeError
 from bayesdip.findings import Finding
 from bayesdip.layout import Layout
-from bayesdip.noise import Gaussian, Noise, detect_clipping, estimate_sigma
+from bayesdip.noise import Gaussian, Inspection, Noise, detect_clipping, inspect
 from bayesdip.operators import Blur, Downsample, Identity, Mask, Operator, as_pairs
 from bayesdip.problem import Problem
 
 Array = NDArray[Any]
 Level = float | tuple[float, ...]
-Sigma = Level | None
+Sigma = Level | Literal["auto"] | None
 
 
 @dataclass(frozen=True)
@@ -62,8 +62,9 @@ class Inputs:
         """Of :func:`bayesdip.denoise`."""
         picture, layout = _picture(image, channel_axis)
         picture = _finite(picture)
-        operator = Identity(tuple(picture.shape[1:]))
-        return cls.of(picture, operator, _noise_of(noise, sigma, picture), layout)
+        found = _noise_of(noise, sigma, picture)
+        operator = without_impulses(Identity(tuple(picture.shape[1:])), found)
+        return cls.of(picture, operator, found.noise, layout, found.findings)
 
     @classmethod
     def inpainting(
@@ -130,8 +131,9 @@ class Inputs:
             raise BayesDipError(
                 "psf does not have a finite, positive sum: expected the blur of one bright point"
             )
-        operator = Blur(tuple(picture.shape[1:]), torch.from_numpy(spread / spread.sum()), boundary)
-        return cls.of(picture, operator, _noise_of(noise, sigma, picture), layout)
+        found = _noise_of(noise, sigma, picture)
+        blur = Blur(tuple(picture.shape[1:]), torch.from_numpy(spread / spread.sum()), boundary)
+        return cls.of(picture, without_impulses(blur, found), found.noise, layout, found.findings)
 
     @classmethod
     def restoring(cls, y: ArrayLike, operator: Operator, noise: Noise, channel_axis: int | None) -> Self:
@@ -184,15 +186,31 @@ def _finite(picture: Tensor) -> Tensor:
     return picture
 
 
-def _noise_of(noise: Noise | None, sigma: Sigma, picture: Tensor) -> Noise:
-    """The noise that was given; else Gaussian noise of that sigma, or of the estimated one.
+def given_level(sigma: Sigma) -> Level | None:
+    """The noise level that was given; None where it is to be estimated, which ``"auto"`` asks for as None does."""
+    if isinstance(sigma, str):
+        if sigma.strip().lower() != "auto":
+            raise BayesDipError(
+                f"sigma is {sigma!r}: expected a number, one number for each channel, or 'auto' for an estimate"
+            )
+        return None
+    return sigma
 
-    Clipped where the picture shows that it was.
-    """
+
+def without_impulses(operator: Operator, found: Inspection) -> Operator:
+    """The operator with the entries that were found to be impulses declared missing."""
+    return operator if found.impulses is None else operator.with_held_out(found.impulses)
+
+
+def _noise_of(noise: Noise | None, sigma: Sigma, picture: Tensor) -> Inspection:
+    """The noise that was given; else Gaussian noise of that sigma, clipped where the picture shows that; else what is found."""
+    level = given_level(sigma)
     if noise is not None:
-        return _one_of_two(noise, 0.0 if sigma is None else sigma)
-    gaussian = _gaussian(estimate_sigma(picture) if sigma is None else sigma)
-    return gaussian if gaussian.is_exact else replace(gaussian, clipped=detect_clipping(picture))
+        return Inspection(_one_of_two(noise, 0.0 if level is None else level))
+    if level is None:
+        return inspect(picture)
+    gaussian = _gaussian(level)
+    return Inspection(gaussian if gaussian.is_exact else replace(gaussian, clipped=detect_clipping(picture)))
 
 
 def _one_of_two(noise: Noise | None, sigma: Level) -> Noise:

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from bayesdip.errors import BayesDipError, NonFiniteError, ShapeError
 from bayesdip.holdout import put_back_known
-from bayesdip.inputs import Inputs, Sigma
+from bayesdip.inputs import Inputs, Sigma, given_level
 from bayesdip.io.picture import full_scale
 from bayesdip.noise import Noise
 from bayesdip.problem import Problem
@@ -106,7 +106,7 @@ def set_up(
         raise BayesDipError(
             "factor is 1: expected at least 2 to compare enlarging; leave it out for denoising"
         )
-    array = np.asarray(image)
+    array, sigma = np.asarray(image), given_level(sigma)
     if mask is not None:
         task = "inpaint"
         inputs = Inputs.inpainting(array, mask, sigma or 0.0, noise, None, channel_axis)

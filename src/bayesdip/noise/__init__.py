@@ -8,6 +8,7 @@ from __future__ import annotations
 from bayesdip.noise.clipping import detect_clipping
 from bayesdip.noise.estimate import estimate_sigma
 from bayesdip.noise.gaussian import Gaussian
+from bayesdip.noise.inspection import Inspection, inspect
 from bayesdip.noise.laplace import Laplace
 from bayesdip.noise.log_likelihood import from_log_likelihood
 from bayesdip.noise.noise import Noise
@@ -16,6 +17,7 @@ from bayesdip.noise.speckle import Speckle, estimate_looks
 
 __all__ = [
     "Gaussian",
+    "Inspection",
     "Laplace",
     "Noise",
     "Poisson",
@@ -25,4 +27,5 @@ __all__ = [
     "estimate_looks",
     "estimate_sigma",
     "from_log_likelihood",
+    "inspect",
 ]
