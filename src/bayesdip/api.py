@@ -190,8 +190,10 @@ def deblur(
     Parameters
     ----------
     psf : array_like
-        The point spread function, with as many axes as the picture has grid axes; its centre
-        is its middle pixel. It is divided by its sum.
+        The point spread function, with as many axes as the picture has grid axes, in any scale. Its centre is brought
+        to the middle pixel, a background is subtracted, and black on white turned over
+        (:func:`bayesdip.operators.mend_psf`); ``findings`` says what was done. ``restore(y, Blur(shape, psf), noise)``
+        takes one as it is.
     sigma : float, tuple of float, "auto" or None
         Noise on the blurred picture; found out as in :func:`denoise` when None or ``"auto"``.
     noise : Noise, optional
@@ -208,7 +210,7 @@ def deblur(
     Raises
     ------
     BayesDipError
-        An argument is out of its range, or the sum of the point spread function is not above zero.
+        An argument is out of its range, or nothing stands out in the point spread function.
     ShapeError
         The point spread function does not have the axes of the picture's grid.
     NonFiniteError

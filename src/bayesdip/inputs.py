@@ -14,7 +14,7 @@ from bayesdip.errors import BayesDipError, NonFiniteError, ShapeError
 from bayesdip.findings import Finding
 from bayesdip.layout import Layout
 from bayesdip.noise import Gaussian, Inspection, Noise, detect_clipping, inspect
-from bayesdip.operators import Blur, Downsample, Identity, Mask, Operator, as_pairs
+from bayesdip.operators import Blur, Downsample, Identity, Mask, Operator, as_pairs, mend_psf
 from bayesdip.problem import Problem
 
 Array = NDArray[Any]
@@ -126,14 +126,12 @@ class Inputs:
         """Of :func:`bayesdip.deblur`."""
         picture, layout = _picture(image, channel_axis)
         picture = _finite(picture)
-        spread = np.asarray(psf, dtype=np.float64)
-        if not np.isfinite(spread).all() or spread.sum() <= 0:
-            raise BayesDipError(
-                "psf does not have a finite, positive sum: expected the blur of one bright point"
-            )
+        spread, mended = mend_psf(psf, picture.shape[1:])
         found = _noise_of(noise, sigma, picture)
-        blur = Blur(tuple(picture.shape[1:]), torch.from_numpy(spread / spread.sum()), boundary)
-        return cls.of(picture, without_impulses(blur, found), found.noise, layout, found.findings)
+        blur = Blur(tuple(picture.shape[1:]), spread, boundary)
+        return cls.of(
+            picture, without_impulses(blur, found), found.noise, layout, (*mended, *found.findings)
+        )
 
     @classmethod
     def restoring(cls, y: ArrayLike, operator: Operator, noise: Noise, channel_axis: int | None) -> Self:

@@ -29,8 +29,6 @@ Part = Callable[[Tensor], Tensor]
 # Variance of the noise, in units of the picture's, from which on the inverse on the torus is the better
 # preconditioner: for complete data, and where pixels are missing.
 TORUS_NOISE_COMPLETE, TORUS_NOISE_INCOMPLETE = 0.1, 3.0
-# Clipping, see `GridCovariance.clipped`, from which on a table is no covariance.
-MOST_CLIPPED = 0.05
 
 
 def preconditioners(
@@ -187,9 +185,8 @@ def output_table(system: DataCovariance, table: Tensor) -> Tensor:
     inside = tuple(slice(0, n - c) for n, c in zip(shape, centre, strict=True))
     out[inside] = column[tuple(slice(c, n) for n, c in zip(shape, centre, strict=True))]
     fitted = embed(Tabulated(out), shape)
-    if fitted.clipped < MOST_CLIPPED:
-        return out
-    # The two parts do not fit, and no process has this covariance: the nearest one on a torus is taken.
+    # The two parts do not fit exactly, and no process has this covariance. The nearest one on a torus is taken: however
+    # little it differs, it may be more than the noise is.
     whole: Tensor = torch.fft.irfftn(fitted.spectrum, fitted.torus)
     return whole[tuple(slice(0, n) for n in shape)].contiguous()
 

@@ -73,7 +73,7 @@ def check_mask(mask: NDArray[np.bool_], path: FilePath) -> None:
 
 
 def read_psf(path: FilePath) -> NDArray[np.float64]:
-    """Read a point spread function, made to sum to 1.
+    """Read a point spread function, as it is stored: :func:`bayesdip.deblur` brings it into form.
 
     Parameters
     ----------
@@ -87,15 +87,14 @@ def read_psf(path: FilePath) -> NDArray[np.float64]:
     Raises
     ------
     FileError
-        If its sum is not positive, or not all of it is finite.
+        If it is the same everywhere and not above zero, or not all of it is finite.
     """
     psf = _gray(path, "point spread function")
-    total = float(psf.sum())
-    if not total > 0 or not np.isfinite(total):
-        given = f"the point spread function sums to {total:g}"
+    if not psf.any():
+        given = f"the point spread function sums to {psf.sum():g}"
         advice = "check that it holds the blur of one bright point on black"
         raise file_error(path, given, "a positive finite sum is", advice)
-    return psf / total
+    return psf
 
 
 def _gray(path: FilePath, what: str) -> NDArray[np.float64]:

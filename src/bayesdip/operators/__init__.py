@@ -17,6 +17,7 @@ from bayesdip.operators.matrix import from_deepinv, from_matrix, from_pylops, fr
 from bayesdip.operators.operator import Compose, InUnits, Operator
 from bayesdip.operators.pairs import as_pairs, from_pairs
 from bayesdip.operators.pixelwise import ChannelMix, Identity, Mask
+from bayesdip.operators.psf import mend_psf
 from bayesdip.operators.resample import Downsample
 
 __all__ = [
@@ -35,4 +36,5 @@ __all__ = [
     "from_pairs",
     "from_pylops",
     "from_scipy",
+    "mend_psf",
 ]
