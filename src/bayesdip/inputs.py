@@ -129,9 +129,7 @@ class Inputs:
         spread, mended = mend_psf(psf, picture.shape[1:])
         found = _noise_of(noise, sigma, picture)
         blur = Blur(tuple(picture.shape[1:]), spread, boundary)
-        return cls.of(
-            picture, without_impulses(blur, found), found.noise, layout, (*mended, *found.findings)
-        )
+        return cls.of(picture, without_impulses(blur, found), found.noise, layout, (*mended, *found.findings))
 
     @classmethod
     def restoring(cls, y: ArrayLike, operator: Operator, noise: Noise, channel_axis: int | None) -> Self:
