@@ -16,7 +16,7 @@ LAYERS = (
     {"errors", "findings"},
     {"arrays", "window", "operators", "noise", "kernels", "progress", "memory", "dct_thresholding"},
     {"arch"},
-    {"layout", "problem", "inputs", "result", "calibration", "diagnostics", "control_variate"},
+    {"layout", "no_data", "problem", "inputs", "result", "calibration", "diagnostics", "control_variate"},
     {"gp", "patches", "networks", "tiling"},
     {"methods"},
     {"holdout"},

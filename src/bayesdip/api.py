@@ -14,6 +14,7 @@ from bayesdip.inputs import Inputs, Level, Sigma
 from bayesdip.methods import Method
 from bayesdip.methods.method import one_of
 from bayesdip.methods.registry import unknown_option, with_options
+from bayesdip.no_data import Mark
 from bayesdip.noise import Noise
 from bayesdip.operators import Operator
 from bayesdip.problem import Problem
@@ -57,6 +58,7 @@ def denoise(
     sigma: Sigma = None,
     *,
     noise: Noise | None = None,
+    missing: Mark = "auto",
     channel_axis: int | None = None,
     **options: Unpack[Options],
 ) -> Restoration:
@@ -73,6 +75,10 @@ def denoise(
         shows that its noise was clipped (``noise.detect_clipping``), the likelihood knows it.
     noise : Noise, optional
         Instead of ``sigma``: another noise model, such as ``Poisson()``, in the picture's own scale.
+    missing : "auto", "nan", float or None
+        What marks pixels that are missing and are filled in. ``"auto"``: values that stand for no data and show it,
+        such as -9999, -3.4e38 or a detector's -1; ``Restoration.findings`` says which. ``"nan"``: NaN and infinity
+        besides. A number: that value, and NaN. None: every value is data.
     channel_axis : int or None
         The axis that holds channels; None when every axis is a grid axis, as in scikit-image.
     **options
@@ -87,9 +93,9 @@ def denoise(
     BayesDipError
         An argument is out of its range.
     NonFiniteError
-        The picture holds NaN or infinity.
+        The picture holds NaN or infinity, and ``missing`` does not take them for missing.
     """
-    return _restored(Inputs.denoising(image, sigma, noise, channel_axis), options)
+    return _restored(Inputs.denoising(image, sigma, noise, channel_axis, missing), options)
 
 
 def inpaint(
@@ -98,7 +104,7 @@ def inpaint(
     *,
     sigma: Level = 0.0,
     noise: Noise | None = None,
-    missing: str | None = None,
+    missing: Mark = "auto",
     channel_axis: int | None = None,
     **options: Unpack[Options],
 ) -> Restoration:
@@ -114,8 +120,8 @@ def inpaint(
         Noise on the known pixels. With 0 they come back unchanged.
     noise : Noise, optional
         Instead of ``sigma``: another noise model on the known pixels.
-    missing : {"nan"} or None
-        ``"nan"`` treats pixels that are NaN or infinite as missing, besides those of ``mask``.
+    missing : "auto", "nan", float or None
+        What marks further missing pixels in the picture itself, as in :func:`denoise`.
     channel_axis, **options
         As in :func:`denoise`.
 
@@ -130,7 +136,7 @@ def inpaint(
     ShapeError
         The mask does not fit the picture.
     NonFiniteError
-        A known pixel is NaN or infinite, and ``missing="nan"`` was not asked for.
+        A pixel is NaN or infinite that neither ``mask`` nor ``missing`` takes for missing.
     """
     return _restored(Inputs.inpainting(image, mask, sigma, noise, missing, channel_axis), options)
 
@@ -142,6 +148,7 @@ def upscale(
     kind: str = "lanczos",
     sigma: Level = 0.0,
     noise: Noise | None = None,
+    missing: Mark = "auto",
     channel_axis: int | None = None,
     **options: Unpack[Options],
 ) -> Restoration:
@@ -157,7 +164,7 @@ def upscale(
         Noise on the small picture.
     noise : Noise, optional
         Instead of ``sigma``: another noise model.
-    image, channel_axis, **options
+    image, missing, channel_axis, **options
         As in :func:`denoise`.
 
     Returns
@@ -170,9 +177,9 @@ def upscale(
     BayesDipError
         An argument is out of its range.
     NonFiniteError
-        The picture holds NaN or infinity.
+        The picture holds NaN or infinity, and ``missing`` does not take them for missing.
     """
-    return _restored(Inputs.upscaling(image, factor, kind, sigma, noise, channel_axis), options)
+    return _restored(Inputs.upscaling(image, factor, kind, sigma, noise, channel_axis, missing), options)
 
 
 def deblur(
@@ -182,6 +189,7 @@ def deblur(
     sigma: Sigma = None,
     noise: Noise | None = None,
     boundary: str = "reflect",
+    missing: Mark = "auto",
     channel_axis: int | None = None,
     **options: Unpack[Options],
 ) -> Restoration:
@@ -200,7 +208,7 @@ def deblur(
         Instead of ``sigma``: another noise model.
     boundary : {"reflect", "periodic"}
         What the blur saw beyond the border.
-    image, channel_axis, **options
+    image, missing, channel_axis, **options
         As in :func:`denoise`.
 
     Returns
@@ -214,9 +222,9 @@ def deblur(
     ShapeError
         The point spread function does not have the axes of the picture's grid.
     NonFiniteError
-        The picture holds NaN or infinity.
+        The picture holds NaN or infinity, and ``missing`` does not take them for missing.
     """
-    return _restored(Inputs.deblurring(image, psf, sigma, noise, boundary, channel_axis), options)
+    return _restored(Inputs.deblurring(image, psf, sigma, noise, boundary, channel_axis, missing), options)
 
 
 def restore(

@@ -10,11 +10,13 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
+from bayesdip import no_data
 from bayesdip.errors import BayesDipError, NonFiniteError, ShapeError
 from bayesdip.findings import Finding
 from bayesdip.layout import Layout
+from bayesdip.no_data import Mark
 from bayesdip.noise import Gaussian, Inspection, Noise, detect_clipping, inspect
-from bayesdip.operators import Blur, Downsample, Identity, Mask, Operator, as_pairs, mend_psf
+from bayesdip.operators import Blur, Downsample, Identity, Operator, as_pairs, mend_psf
 from bayesdip.problem import Problem
 
 Array = NDArray[Any]
@@ -58,13 +60,21 @@ class Inputs:
         return cls(Problem.from_data(data, operator, noise), noise, layout, findings)
 
     @classmethod
-    def denoising(cls, image: ArrayLike, sigma: Sigma, noise: Noise | None, channel_axis: int | None) -> Self:
+    def denoising(
+        cls,
+        image: ArrayLike,
+        sigma: Sigma,
+        noise: Noise | None,
+        channel_axis: int | None,
+        missing: Mark = "auto",
+    ) -> Self:
         """Of :func:`bayesdip.denoise`."""
         picture, layout = _picture(image, channel_axis)
+        picture, gone, findings = _without_no_data(image, picture, layout, missing)
         picture = _finite(picture)
-        found = _noise_of(noise, sigma, picture)
-        operator = without_impulses(Identity(tuple(picture.shape[1:])), found)
-        return cls.of(picture, operator, found.noise, layout, found.findings)
+        found = _noise_of(noise, sigma, picture, ~gone)
+        operator = without_impulses(_masked(Identity(tuple(picture.shape[1:])), gone), found)
+        return cls.of(picture, operator, found.noise, layout, (*findings, *found.findings))
 
     @classmethod
     def inpainting(
@@ -73,27 +83,19 @@ class Inputs:
         mask: ArrayLike | None,
         sigma: Level,
         noise: Noise | None,
-        missing: str | None,
+        missing: Mark,
         channel_axis: int | None,
     ) -> Self:
         """Of :func:`bayesdip.inpaint`."""
-        if missing not in (None, "nan"):
-            raise BayesDipError(f"missing is {missing!r}: expected 'nan' or None; choose one of these")
         picture, layout = _picture(image, channel_axis)
-        gone = _missing(mask, np.shape(image), picture, layout)
-        if missing == "nan":
-            gone = gone | ~torch.isfinite(picture)
-        gone = gone.expand(picture.shape) if gone.ndim == picture.ndim else gone
+        masked = _missing(mask, np.shape(image), picture, layout)
+        picture, gone, findings = _without_no_data(image, picture, layout, missing, masked)
         if not gone.any():
             raise BayesDipError(
                 "no pixel is missing: give a mask that is True (white) where a pixel is missing"
             )
-        if gone.all():
-            raise BayesDipError(
-                "every pixel is missing: give a mask that is False (black) where a pixel is known"
-            )
-        picture = _finite(torch.where(gone, 0.0, picture))
-        return cls.of(picture, Mask(gone, picture.shape[1:]), _one_of_two(noise, sigma), layout)
+        operator = _masked(Identity(tuple(picture.shape[1:])), gone)
+        return cls.of(_finite(picture), operator, _one_of_two(noise, sigma), layout, findings)
 
     @classmethod
     def upscaling(
@@ -104,14 +106,17 @@ class Inputs:
         sigma: Level,
         noise: Noise | None,
         channel_axis: int | None,
+        missing: Mark = "auto",
     ) -> Self:
         """Of :func:`bayesdip.upscale`."""
         picture, layout = _picture(image, channel_axis)
+        picture, gone, findings = _without_no_data(image, picture, layout, missing)
         picture = _finite(picture)
         if isinstance(factor, bool) or not isinstance(factor, int | np.integer) or factor < 1:
             raise BayesDipError(f"factor is {factor}: expected a whole number of at least 1")
         large = tuple(n * int(factor) for n in picture.shape[1:])
-        return cls.of(picture, Downsample(large, int(factor), kind), _one_of_two(noise, sigma), layout)
+        operator = _masked(Downsample(large, int(factor), kind), gone)
+        return cls.of(picture, operator, _one_of_two(noise, sigma), layout, findings)
 
     @classmethod
     def deblurring(
@@ -122,14 +127,17 @@ class Inputs:
         noise: Noise | None,
         boundary: str,
         channel_axis: int | None,
+        missing: Mark = "auto",
     ) -> Self:
         """Of :func:`bayesdip.deblur`."""
         picture, layout = _picture(image, channel_axis)
+        picture, gone, findings = _without_no_data(image, picture, layout, missing)
         picture = _finite(picture)
         spread, mended = mend_psf(psf, picture.shape[1:])
-        found = _noise_of(noise, sigma, picture)
-        blur = Blur(tuple(picture.shape[1:]), spread, boundary)
-        return cls.of(picture, without_impulses(blur, found), found.noise, layout, (*mended, *found.findings))
+        found = _noise_of(noise, sigma, picture, ~gone)
+        blur = _masked(Blur(tuple(picture.shape[1:]), spread, boundary), gone)
+        findings = (*findings, *mended, *found.findings)
+        return cls.of(picture, without_impulses(blur, found), found.noise, layout, findings)
 
     @classmethod
     def restoring(cls, y: ArrayLike, operator: Operator, noise: Noise, channel_axis: int | None) -> Self:
@@ -151,7 +159,11 @@ class Inputs:
         if operator.input_channels is not None:
             layout = Layout(None if operator.input_channels == 1 else -1, layout.dtype)
         observed = operator.observed.expand(data.shape)
-        return cls.of(_finite(torch.where(observed, data, 0.0)), operator, noise, layout)
+        data = torch.where(observed, data, 0.0)
+        if np.ma.isMaskedArray(y):
+            gone = layout.to_tensor(np.ma.getmaskarray(y)) != 0
+            data, operator = torch.where(gone, 0.0, data), _masked(operator, gone)
+        return cls.of(_finite(data), operator, noise, layout)
 
     @property
     def sigma(self) -> tuple[float, ...] | None:
@@ -172,12 +184,38 @@ def _picture(image: ArrayLike, channel_axis: int | None) -> tuple[Tensor, Layout
     return layout.to_tensor(array), layout
 
 
+def _without_no_data(
+    image: ArrayLike, picture: Tensor, layout: Layout, mark: Mark, masked: Tensor | None = None
+) -> tuple[Tensor, Tensor, tuple[Finding, ...]]:
+    """The picture with zeros where a value is missing, where that is, (C, *grid), and what was found out about it."""
+    flags, values = no_data.find(np.asarray(image), mark)
+    marked = layout.to_tensor(flags) != 0
+    masked = torch.zeros(picture.shape, dtype=torch.bool) if masked is None else masked.expand(picture.shape)
+    if np.ma.isMaskedArray(image):
+        masked = masked | (layout.to_tensor(np.ma.getmaskarray(image)) != 0)
+    gone = marked | masked
+    if gone.all():
+        raise BayesDipError(
+            "every pixel is missing: give a mask that is False (black) where a pixel is known"
+        )
+    found = no_data.finding((marked & ~masked).numpy(), values, mark)
+    return torch.where(gone, 0.0, picture), gone, (found,) if found else ()
+
+
+def _masked(operator: Operator, gone: Tensor) -> Operator:
+    """The operator without the measurements that are missing, (C, *grid); one mask for all channels if it serves."""
+    if not gone.any():
+        return operator
+    alike = bool((gone == gone[:1]).all())
+    return operator.with_held_out(gone[0] if alike else gone)
+
+
 def _finite(picture: Tensor) -> Tensor:
     bad = int((~torch.isfinite(picture)).sum())
     if bad:
         raise NonFiniteError(
             f"the picture holds {bad} value{'s' * (bad > 1)} that {'are' if bad > 1 else 'is'} NaN or infinite: "
-            "inpaint with missing='nan' (on the command line --missing nan) can fill them in"
+            "missing='nan' (on the command line --missing nan) takes them for missing and fills them in"
         )
     return picture
 
@@ -198,15 +236,17 @@ def without_impulses(operator: Operator, found: Inspection) -> Operator:
     return operator if found.impulses is None else operator.with_held_out(found.impulses)
 
 
-def _noise_of(noise: Noise | None, sigma: Sigma, picture: Tensor) -> Inspection:
+def _noise_of(noise: Noise | None, sigma: Sigma, picture: Tensor, seen: Tensor) -> Inspection:
     """The noise that was given; else Gaussian noise of that sigma, clipped where the picture shows that; else what is found."""
     level = given_level(sigma)
     if noise is not None:
         return Inspection(_one_of_two(noise, 0.0 if level is None else level))
     if level is None:
-        return inspect(picture)
+        return inspect(picture, seen)
     gaussian = _gaussian(level)
-    return Inspection(gaussian if gaussian.is_exact else replace(gaussian, clipped=detect_clipping(picture)))
+    if not gaussian.is_exact:
+        gaussian = replace(gaussian, clipped=detect_clipping(picture, seen))
+    return Inspection(gaussian)
 
 
 def _one_of_two(noise: Noise | None, sigma: Level) -> Noise:

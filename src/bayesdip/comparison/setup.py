@@ -14,6 +14,7 @@ from bayesdip.holdout import put_back_known
 from bayesdip.inputs import Inputs, Sigma, given_level
 from bayesdip.io.picture import full_scale
 from bayesdip.noise import Noise
+from bayesdip.operators import Identity
 from bayesdip.problem import Problem
 from bayesdip.result import Posterior
 
@@ -109,19 +110,19 @@ def set_up(
     array, sigma = np.asarray(image), given_level(sigma)
     if mask is not None:
         task = "inpaint"
-        inputs = Inputs.inpainting(array, mask, sigma or 0.0, noise, None, channel_axis)
+        inputs = Inputs.inpainting(array, mask, sigma or 0.0, noise, "auto", channel_axis)
     elif factor is not None:
         task = "upscale"
-        inputs = Inputs.upscaling(array, factor, kind, sigma or 0.0, noise, channel_axis)
+        inputs = Inputs.upscaling(array, factor, kind, sigma or 0.0, noise, channel_axis, None)
     elif psf is not None:
         task = "deblur"
-        inputs = Inputs.deblurring(array, psf, sigma, noise, "reflect", channel_axis)
+        inputs = Inputs.deblurring(array, psf, sigma, noise, "reflect", channel_axis, None)
     else:
-        task = "denoise"
         inputs = Inputs.denoising(array, sigma, noise, channel_axis)
+        task = "denoise" if isinstance(inputs.problem.operator, Identity) else "inpaint"  # of no-data values
     _check(inputs, task)
     clean = None if truth is None else _checked_truth(truth, array, inputs)
-    estimated = noise is None and sigma is None and task in ("denoise", "deblur")
+    estimated = noise is None and sigma is None and mask is None and factor is None
     return Setup(task, inputs, array, estimated, _peak(array, array if clean is None else clean), clean)
 
 
