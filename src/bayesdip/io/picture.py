@@ -13,6 +13,16 @@ Colour = Literal["gray", "rgb", "cmyk", "channels"]
 
 
 @dataclass(frozen=True)
+class TiffTag:
+    """A tag of a TIFF file: its number, type and count by TIFF's codes, and its value (a string or a tuple)."""
+
+    code: int
+    dtype: int
+    count: int
+    value: Any
+
+
+@dataclass(frozen=True)
 class TiffLayout:
     """How a TIFF file arranges its samples.
 
@@ -27,12 +37,22 @@ class TiffLayout:
         the colours multiplied by it, 2 plain transparency.
     compressed : bool
         Whether the samples were compressed.
+    tags : tuple of TiffTag
+        Where the pixels lie on Earth, and what GDAL says of them.
+    resolution : (float, float, int) or None
+        Pixels a unit along columns and rows, and TIFF's code of the unit: 1 none (ImageJ's
+        description names it then), 2 inch, 3 centimetre.
+    description : str
+        What ImageJ or OME says of the pixels: axes, units, sizes. Other descriptions are in the EXIF block.
     """
 
     arrangement: Literal["contiguous", "planar", "pages"] = "contiguous"
     photometric: str = "minisblack"
     extrasamples: tuple[int, ...] = ()
     compressed: bool = False
+    tags: tuple[TiffTag, ...] = ()
+    resolution: tuple[float, float, int] | None = None
+    description: str = ""
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,6 +114,13 @@ class Picture:
         from bayesdip.io.metadata import orientation_of
 
         return orientation_of(self.exif)
+
+    @property
+    def no_data(self) -> float | None:
+        """The value that the file declares to stand for "no data"; None if it declares none."""
+        from bayesdip.io.pixel_size import no_data_of
+
+        return no_data_of(self.tiff)
 
 
 def channels_of(shape: tuple[int, ...]) -> int:

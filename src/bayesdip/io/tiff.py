@@ -12,6 +12,7 @@ from bayesdip.errors import one_line
 from bayesdip.io.guards import FilePath, decoding, file_error, refuse_huge
 from bayesdip.io.metadata import append_directories, exif_of_tiff, sound_dpi, tiff_tags
 from bayesdip.io.picture import Array, Colour, Picture, TiffLayout, full_scale, native
+from bayesdip.io.pixel_size import read_description, read_resolution, read_tags, with_type
 
 # What a colour model is, by TIFF's name of it, and how many samples a pixel it takes.
 _COLOURS: dict[str, tuple[Colour, int]] = {
@@ -25,7 +26,8 @@ _COLOURS: dict[str, tuple[Colour, int]] = {
 _PHOTOMETRIC = {"gray": "minisblack", "rgb": "rgb", "cmyk": "separated", "channels": "minisblack"}
 _ASSOCIATED, _PLAIN_ALPHA = 1, 2
 _ICC_PROFILE, _BYTES = 34675, 7
-_X_RESOLUTION, _NO_UNIT, _UNCOMPRESSED = 282, 1, 1
+_X_RESOLUTION, _NO_UNIT, _INCH, _UNCOMPRESSED = 282, 1, 2, 1
+_DESCRIPTION = 270
 _JPEG = (6, 7, 33007, 34892)  # TIFF's codes for JPEG compression
 
 
@@ -59,6 +61,9 @@ def read_tiff(path: FilePath, data: bytes) -> Picture:
             photometric,
             tuple(int(code) for code in page.extrasamples),
             page.compression != _UNCOMPRESSED,
+            read_tags(page),
+            read_resolution(page),
+            read_description(page),
         )
         has_dpi = _X_RESOLUTION in page.tags and page.resolutionunit != _NO_UNIT
         return Picture(
@@ -188,20 +193,31 @@ def encode(pixels: Array, alpha: Array | None, colour: Colour, like: Picture) ->
     extratags, directories = tiff_tags(like.exif)
     if like.icc_profile:
         extratags.append((_ICC_PROFILE, _BYTES, len(like.icc_profile), like.icc_profile, True))
+    extratags += [(tag.code, tag.dtype, tag.count, tag.value, True) for tag in layout.tags]
+    if layout.description and _same_planes(pixels, like.pixels):
+        text = with_type(layout.description, str(pixels.dtype))
+        extratags = [tag for tag in extratags if tag[0] != _DESCRIPTION]
+        extratags.append((_DESCRIPTION, "s", 0, text.encode(), True))
+    *resolution, unit = layout.resolution or (*(like.dpi or ()), _INCH)
     out = BytesIO()
     with TiffWriter(out, byteorder="<") as writer:
         for page in pages:
             writer.write(
                 np.ascontiguousarray(page),
                 compression="zlib" if layout.compressed else None,
-                resolution=like.dpi,
-                resolutionunit="inch" if like.dpi else None,
+                resolution=tuple(resolution) or None,
+                resolutionunit=unit if resolution else None,
                 metadata=None,
                 software=False,
                 extratags=extratags if page is pages[0] else (),
                 **words,
             )
     return append_directories(out.getvalue(), directories)
+
+
+def _same_planes(pixels: Array, before: Array) -> bool:
+    """Whether there are as many channels as before: descriptions count them."""
+    return pixels.shape[2:] == before.shape[2:]
 
 
 def _arranged(

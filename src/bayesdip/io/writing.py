@@ -20,6 +20,7 @@ from bayesdip.errors import FileError
 from bayesdip.io.encoding import Encoding, as_type, choose_encoding, encode, fitted_alpha, to_rgb
 from bayesdip.io.guards import FilePath, file_error, reason_of
 from bayesdip.io.picture import Array, Picture, colour_of, full_scale
+from bayesdip.io.pixel_size import enlarged
 
 # Compressed formats seldom get smaller than this share of the samples; the others need all of it.
 _SMALLEST_SHARE = 0.02
@@ -168,7 +169,7 @@ def write_picture(
     pixels = np.asarray(pixels)
     dtype = pixels.dtype if like is None else like.pixels.dtype
     target = choose_encoding(path, pixels.shape, dtype, like)
-    source = like or Picture(pixels, colour=colour_of(pixels.shape))
+    source = enlarged(like or Picture(pixels, colour=colour_of(pixels.shape)), pixels.shape[:2])
     values = as_type(pixels, dtype, path)
     transparency = _transparency(target, source, values.shape, alpha)
     if target.format != "NPY" and target.colour == "rgb" and values.shape[2:] != (3,):
