@@ -70,7 +70,7 @@ def run(results: Results, options: Options) -> None:
     sources = {side: source for side in OPTIONS if (source := getattr(options, side))}
     if not sources and not results.rows:
         raise BayesDipError("no version was given: expected src folders; name them with --before and --after")
-    for key, task in planned(options.method, options.seeds):
+    for key, task in planned(options.method, options.seeds or 1):
         for side, source in sources.items():
             if results.has(side=side, **key):
                 continue

@@ -32,9 +32,10 @@ class Options:
     crop : int or None
         For ``paper-denoise`` and ``paper-inpaint``: the side of the centre crop.
     before, after : Path or None
-        For ``before-after``: ``src`` folders of two versions of bayesdip.
-    seeds : int
-        For ``before-after``: how many seeds for methods that depend on them.
+        For ``before-after`` and ``field``: ``src`` folders of two versions of bayesdip.
+    seeds : int or None
+        For ``before-after``: how many seeds for methods that depend on them; for ``random-problems``: how many
+        problems.
 
     Raises
     ------
@@ -54,7 +55,7 @@ class Options:
     crop: int | None = None
     before: Path | None = None
     after: Path | None = None
-    seeds: int = 1
+    seeds: int | None = None
 
     def __post_init__(self) -> None:
         if self.effort not in EFFORTS:

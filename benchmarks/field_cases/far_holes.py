@@ -1,0 +1,148 @@
+"""Holes whose inside is far from known pixels, in pictures and in smooth scientific data."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import numpy as np
+from scipy.ndimage import gaussian_filter
+
+import bayesdip as bd
+from benchmarks.field_cases.case import RELATIVE, RMS, Case, Measure
+from benchmarks.field_cases.simple import Array, biharmonic, crop
+
+KIND = "far from known pixels"
+# Where photographs have something to carry into a hole.
+CORNERS = {"camera": (100, 150), "astronaut": (60, 120)}
+
+
+def big_hole(name: str) -> Case:
+    """An object cut out of a picture of 96 pixels: a hole of 34 x 26."""
+    truth = crop(name, *CORNERS.get(name, (0, 0)), 96)
+    missing = np.zeros(truth.shape[:2], bool)
+    missing[30:64, 34:60] = True
+    given = truth.copy()
+    given[missing] = 255
+    axis = -1 if truth.ndim == 3 else None
+    return Case(
+        run=lambda: bd.inpaint(given, missing, channel_axis=axis),
+        truth=truth,
+        rival=lambda: biharmonic(given, missing, axis),
+        rival_name="biharmonic",
+        counted=missing,
+        intervals=True,
+    )
+
+
+def texture_is_carried_in() -> Case:
+    """Brick: the standard deviation inside the hole should be that of the texture, not of a flat patch."""
+    case = big_hole("brick")
+    inside = Measure("distance from the true sd", lambda e, t: abs(float(e.std()) - float(t.std())))
+    flat = np.full(case.truth.shape, case.truth.mean())
+    half = np.where(
+        np.indices(flat.shape)[0] % 2, flat - 0.5 * case.truth.std(), flat + 0.5 * case.truth.std()
+    )
+    # A wall of half the contrast is the least that shows structure.
+    return Case(
+        run=case.run, truth=case.truth, rival=lambda: half, rival_name="half the contrast",
+        counted=case.counted, measure=inside,
+    )  # fmt: skip
+
+
+def detector_gaps() -> Case:
+    """Counts of an X-ray detector over five decades, with gaps of 6 and 3 pixels and dead pixels, marked as NaN."""
+    n = 112
+    y, x = np.mgrid[:n, :n]
+    r, rng = np.hypot(x - 60, y - 52), np.random.default_rng(31)
+    rings = ((16, 8e3), (25, 2e4), (34, 900), (44, 4e3), (51, 300))
+    truth = 40 + 3e4 * np.exp(-r / 10) + sum(a * np.exp(-(((r - q) / 1.6) ** 2)) for q, a in rings)
+    given = rng.poisson(truth).astype(np.float64)
+    missing = rng.random((n, n)) < 0.001
+    missing[38:44] = True
+    missing[:, 72:75] = True
+    given[missing] = np.nan
+    return _filled(truth, given, missing, RELATIVE)
+
+
+def sparse_grid() -> Case:
+    """35 x 35 readings of a smooth field with one decimal, 15% known."""
+    rng = np.random.default_rng(3)
+    truth = 1.9 + 2.5 * gaussian_filter(rng.normal(size=(35, 35)), 4)
+    missing = rng.random(truth.shape) > 0.15
+    given = np.round(truth, 1)
+    given[missing] = np.nan
+    return _filled(truth, given, missing, RMS)
+
+
+def sparse_volume() -> Case:
+    """A smooth volume of 14 pixels a side, 8% known."""
+    rng = np.random.default_rng(2)
+    truth = gaussian_filter(rng.normal(size=(14,) * 3), 2.5)
+    truth /= truth.std()
+    missing = rng.random(truth.shape) > 0.08
+    return _filled(truth, np.where(missing, np.nan, truth), missing, RMS)
+
+
+def satellite_stripes() -> Case:
+    """Four bands of 16 bits with slanted stripes without data, 1 to 8 pixels wide."""
+    from skimage.data import retina
+    from skimage.transform import resize
+
+    rng, n = np.random.default_rng(9), 96
+    eye = resize(retina()[300:1100, 300:1100] / 255.0, (n, n, 3), anti_aliasing=True)
+    mixed = np.stack(
+        [eye @ w for w in ((0.8, 0.2, 0), (0.3, 0.7, 0), (0, 0.6, 0.4), (0.1, 0.1, 0.8))], axis=-1
+    )
+    truth = mixed * 9000 + 7000
+    given = np.rint(truth + rng.normal(0, 25, truth.shape)).astype(np.uint16)
+    y, x = np.mgrid[:n, :n]
+    missing = ((y + 0.13 * x) % 24) < 1 + 7 * np.abs(x - n / 2) / (n / 2)
+    given[missing] = 0
+    return Case(
+        run=lambda: bd.inpaint(given, missing, channel_axis=-1),
+        truth=truth,
+        rival=lambda: biharmonic(given, missing, -1),
+        rival_name="biharmonic",
+        measure=RMS,
+        counted=missing,
+        intervals=True,
+    )
+
+
+def long_gap() -> Case:
+    """Two months of an hourly series with daily and weekly rhythm, one gap of 120 hours and single ones."""
+    rng, n = np.random.default_rng(1), 1400
+    t = np.arange(n)
+    truth = 18 + 6 * np.sin(2 * np.pi * t / 24) + 3 * np.sin(2 * np.pi * t / 168) + 0.002 * t
+    given = truth + rng.normal(0, 0.3, n)
+    missing = np.zeros(n, bool)
+    missing[640:760] = True
+    missing[rng.choice(n, 40, replace=False)] = True
+    given[missing] = np.nan
+    return _filled(truth, given, missing, RMS)
+
+
+def _filled(truth: Array, given: Array, missing: Array, measure: Measure) -> Case:
+    return Case(
+        run=lambda: bd.inpaint(given, missing="nan"),
+        truth=truth,
+        rival=lambda: biharmonic(given, missing),
+        rival_name="biharmonic",
+        measure=measure,
+        counted=missing,
+        intervals=True,
+    )
+
+
+CASES = {
+    "a hole in brick": partial(big_hole, "brick"),
+    "a hole in grass": partial(big_hole, "grass"),
+    "a hole in a gray photo": partial(big_hole, "camera"),
+    "a hole in a colour photo": partial(big_hole, "astronaut"),
+    "texture in the hole in brick": texture_is_carried_in,
+    "detector gaps": detector_gaps,
+    "sparse grid": sparse_grid,
+    "sparse volume": sparse_volume,
+    "satellite stripes": satellite_stripes,
+    "a long gap in a series": long_gap,
+}

@@ -1,0 +1,144 @@
+"""The table of inputs from the field: how a result is judged, and what the table says."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from benchmarks import field, random_problems
+from benchmarks.field_cases import every
+from benchmarks.field_cases.case import RMS, Case, Check
+from benchmarks.field_cases.command import Outcome
+from benchmarks.options import Options
+from benchmarks.results import Results
+
+from bayesdip.errors import BayesDipError
+from conftest import array, smooth_picture
+
+TRUTH = 255 * smooth_picture((20, 20))
+NOISE = array(20, 20)
+
+
+def case(error: float, *, half: float = 0.0, findings: tuple[str, ...] = (), **options) -> Case:
+    """A result with noise of that size, and intervals of that half width."""
+    mean = TRUTH + error * NOISE
+    restored = SimpleNamespace(
+        mean=mean,
+        std=None if half == 0 else np.full_like(mean, half),
+        interval=lambda level: (mean - half, mean + half),
+        method="patches",
+        findings=[SimpleNamespace(kind=kind) for kind in findings],
+    )
+    given, rival = TRUTH + 10 * NOISE, TRUTH + 5 * NOISE
+    options = {"measure": RMS, **options}
+    return Case(
+        run=lambda: restored, truth=TRUTH, given=given, rival=lambda: rival, rival_name="median", **options
+    )
+
+
+def test_a_result_has_to_reach_the_data_and_the_simple_method():
+    size = NOISE.std()
+    good, poor, bad = (case(error).measured() for error in (5, 7, 12))
+    assert good["ok"] and good["result"] == pytest.approx(5 * size, rel=0.01)
+    assert not poor["ok"] and "below median" in poor["why"] and "the data" not in poor["why"]
+    assert not bad["ok"] and "below the data" in bad["why"]
+    assert case(5.04).measured()["ok"]  # less than 0.1 dB
+
+
+def test_intervals_have_to_hold_where_that_is_asked_for():
+    rows = [case(1, half=half, intervals=True).measured() for half in (0.2, 1.645, 9.0)]
+    assert [row["ok"] for row in rows] == [False, True, False]
+    assert rows[1]["coverage"] == pytest.approx(0.9, abs=0.05)
+    assert case(1, half=0.2).measured()["ok"]
+
+
+def test_something_has_to_be_said_where_that_is_asked_for():
+    assert not case(1, said=True).measured()["ok"]
+    assert case(1, said=True, findings=("hot pixels",)).measured()["ok"]
+
+
+def test_only_the_values_that_count_are_judged():
+    counted = np.zeros(TRUTH.shape, bool)
+    counted[0, 0] = True
+    assert case(12, counted=~counted).measured()["result"] > case(1, counted=counted).measured()["result"]
+
+
+def test_a_value_that_is_not_finite_is_never_good():
+    assert not case(float("nan")).measured()["ok"]
+
+
+@pytest.mark.parametrize(("error", "word"), [(BayesDipError("no"), "refused"), (KeyError("x"), "KeyError")])
+def test_an_error_is_a_row(error, word):
+    def run():
+        raise error
+
+    wrong = Case(run=run, truth=TRUTH, rival=lambda: TRUTH, rival_name="median").measured()
+    assert not wrong["ok"] and word in wrong["why"]
+    assert Check(run).measured()["ok"] is False
+
+
+@pytest.mark.parametrize(
+    ("outcome", "works", "refused"),
+    [
+        (Outcome(("denoise",), 0, b"", ""), True, False),
+        (Outcome(("denoise",), 2, b"", "bayesdip: error: no such file\n"), False, True),
+        (Outcome(("denoise",), 1, b"", "Traceback (most recent call last):\nKeyError"), False, False),
+        (Outcome(("denoise",), None, b"", ""), False, False),
+    ],
+)
+def test_a_command_works_or_is_refused_in_one_line(outcome, works, refused):
+    assert (not outcome.complaints()) == works
+    assert (not outcome.complaints(refused=True)) == refused
+
+
+def test_every_kind_has_cases_and_the_table_shows_both_sides():
+    kinds = {kind for kind, _ in every().values()}
+    assert len(kinds) >= 10 and len(every()) >= 80
+    rows = [{"kind": "k", "case": "c", "side": "before", "ok": False, "why": "w", "unit": "dB", "result": 7.1,
+             "rival": 36.7, "rival_name": "Richardson-Lucy", "given": 32.3, "coverage": 0.2}]  # fmt: skip
+    rows.append(rows[0] | {"side": "after", "ok": True, "why": "", "result": 37.0, "coverage": 0.9})
+    shown = field.table(rows)
+    for text in ("7.1", "37", "Richardson-Lucy", "20% → 90%", "**no** → yes"):
+        assert text in shown
+
+
+def test_random_problems_that_fail_are_in_the_table_with_their_seeds():
+    rows = [
+        {"seed": 1, "task": "denoise", "words": "w", "loss_db": -2.0, "against": "the data", "coverage": 0.9},
+        {
+            "seed": 21,
+            "task": "denoise",
+            "words": "w",
+            "loss_db": 3.0,
+            "against": "the data",
+            "coverage": None,
+        },
+        {"seed": 22, "task": "denoise", "words": "w", "loss_db": 0.0, "against": "the data", "coverage": 0.3},
+        {"seed": 23, "task": "deblur", "words": "w", "error": "KeyError: x"},
+    ]
+    rows = [row | {"cpu_s": 1.0, "method": "patches"} for row in rows]
+    shown = random_problems.table(rows)
+    assert [line.split("|")[1].strip() for line in shown.splitlines()[2:]] == ["23", "21", "22"]
+    assert [target.met for target in random_problems.targets(rows)] == [False] * 4
+    assert all(target.met for target in random_problems.targets(rows[:1]))
+
+
+@pytest.mark.slow
+def test_the_benchmark_runs_a_case_of_each_sort(tmp_path):
+    results = Results("field", {}, tmp_path / "field.json")
+    field.run(results, Options(pictures=("differences, which see no constant", "a result in a notebook")))
+    assert {row["case"] for row in results.rows} == {
+        "differences, which see no constant",
+        "a result in a notebook",
+    }
+    assert all(row["side"] == "after" and "cpu_s" in row for row in results.rows)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", every())
+def test_what_a_case_is_held_against_is_finite(name):
+    made = every()[name][1]()
+    if isinstance(made, Case) and "two runs" not in made.rival_name:
+        assert np.isfinite(made.figure(made.rival()))
+        assert made.given is None or np.isfinite(made.figure(made.given))
