@@ -193,8 +193,8 @@ def test_pixels_deep_in_a_hole_are_told_to_be_beyond_the_calibration():
     held_out = np.zeros_like(observed)
     held_out[::7, ::7] = observed[::7, ::7]
     deep = (np.minimum.reduce([np.arange(1, 21), np.arange(20, 0, -1)]) > 1).mean() ** 2
-    assert share_beyond(observed, held_out) == pytest.approx(deep, abs=0.02)
-    assert share_beyond(np.ones_like(observed), held_out) == 0
+    assert share_beyond(observed[None], held_out[None]) == pytest.approx(deep, abs=0.02)
+    assert share_beyond(np.ones_like(observed)[None], held_out[None]) == 0
 
 
 @pytest.mark.parametrize("task", ["denoise", "inpaint"])

@@ -33,7 +33,7 @@ def reduced_squares(
         ``y - mean`` at the held-out pixels.
     y, mean : Tensor, shape (C, *grid)
     observed : Tensor of bool, shape (C, *grid)
-        Hidden pixels are observed.
+        Held-out pixels are observed; what is said of an entry that is not means nothing.
     held_out : Tensor of bool, shape (*grid)
     sigma : float
         Of the noise, about.
@@ -45,7 +45,7 @@ def reduced_squares(
     squares = residual.square()
     control = (y - shrink(torch.where(observed, y, mean), sigma)).square() * observed
     level = local_sum(control) / local_sum(observed.to(control)).clamp(min=1e-9)
-    excess = (control - level)[:, held_out]
+    excess = (control - level)[:, held_out] * observed[:, held_out]
     variance = excess.var()
     if not variance > 0:
         return squares

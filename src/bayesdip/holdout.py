@@ -83,13 +83,13 @@ def run(method: Method, problem: Problem, progress: Progress) -> Outcome:
         updated = first if calibration is None else with_own_values(first, problem, calibration, method.seed)
     posterior = put_back_known(replace(updated, state=None), problem)
     std = posterior.std if calibration is None else calibrated_std(posterior, problem, calibration)
-    count = int(held_out.sum()) * len(problem.y)
+    count = int(problem.held_out_entries.sum())
     return Outcome(posterior, std, error, count, calibration)
 
 
 def split(problem: Problem, seed: int) -> Tensor | None:
     """The entries to hold out (bool, output grid); None when too few were observed."""
-    seen = problem.observed.all(0)
+    seen = problem.observed.any(0)
     observed = int(seen.sum())
     if observed < FEWEST_FOR_HOLDING_OUT:
         return None
@@ -99,9 +99,8 @@ def split(problem: Problem, seed: int) -> Tensor | None:
 
 def root_mean_square_error(posterior: Posterior, problem: Problem) -> float:
     """Of the posterior mean on the held-out data, in working units."""
-    assert problem.held_out is not None
     residual = problem.y - problem.operator.forward(posterior.mean.double().cpu())
-    return float(residual[:, problem.held_out].square().mean().sqrt())
+    return float(residual[problem.held_out_entries].square().mean().sqrt())
 
 
 def calibrated_on(posterior: Posterior, problem: Problem, seed: int) -> Calibration | None:
@@ -127,10 +126,15 @@ def calibrated_on(posterior: Posterior, problem: Problem, seed: int) -> Calibrat
         squares = reduced_squares(residual, problem.y, observed, held_out, mean, sigma).double()
     parts = (mean[:, held_out], std[:, held_out], residual, squares, noise)
     places = held_out.flatten().nonzero().squeeze(1).numpy()
+    seen = observed[:, held_out]
+    if not seen.all():  # each seen channel of a pixel stands for itself
+        parts = tuple(part[seen][None] for part in parts)
+        places = places[seen.nonzero()[:, 1].numpy()]
     found = calibrate(Values(*(part.numpy() for part in parts)), places, seed)
     if found is None:
         return None
-    return replace(found, beyond=share_beyond(observed.all(0).numpy(), held_out.numpy()))
+    planes = observed[:1] if bool((observed == observed[:1]).all()) else observed
+    return replace(found, beyond=share_beyond(planes.numpy(), (planes & held_out).numpy()))
 
 
 def with_own_values(posterior: Posterior, problem: Problem, calibration: Calibration, seed: int) -> Posterior:
@@ -145,10 +149,10 @@ def with_own_values(posterior: Posterior, problem: Problem, calibration: Calibra
     held_out = problem.held_out
     assert posterior.std is not None and held_out is not None
     mean, std = posterior.mean.double().cpu(), posterior.std.double().cpu()
-    n = noise_variance(problem)[:, held_out]
+    n, seen = noise_variance(problem)[:, held_out], problem.observed[:, held_out]
     own = std[:, held_out].square()
     v = torch.from_numpy(calibration.variance(std[:, held_out].numpy()))
-    gain = torch.where(v > 0, v / (v + n), 0.0)
+    gain = torch.where((v > 0) & seen, v / (v + n), 0.0)
     y = problem.y[:, held_out]
     samples = posterior.samples
     if samples is not None:
@@ -157,7 +161,7 @@ def with_own_values(posterior: Posterior, problem: Problem, calibration: Calibra
         drawn = y + n.sqrt() * torch.randn(len(samples), *y.shape, generator=generator, dtype=torch.float64)
         samples[..., held_out] += gain * (drawn - samples[..., held_out])
     mean[:, held_out] += gain * (y - mean[:, held_out])
-    std[:, held_out] = torch.where(own > 0, own * n / (own + n), 0.0).sqrt()
+    std[:, held_out] = torch.where((own > 0) & seen, own * n / (own + n), own).sqrt()
     return replace(posterior, mean=mean, std=std, samples=samples)
 
 
@@ -191,11 +195,12 @@ def noise_variance(problem: Problem) -> Tensor:
 
 
 def share_beyond(observed: NDArray[np.bool_], held_out: NDArray[np.bool_]) -> float:
-    """Share of the missing pixels that are farther from any known one than every held-out pixel was."""
+    """Share of the missing entries, arrays (C, *grid), that are farther from any known one of their channel than every held-out one was."""
     from scipy.ndimage import distance_transform_edt
 
-    if observed.all():
-        return 0.0
-    farthest = distance_transform_edt(~(observed & ~held_out))[held_out].max()
-    distances = distance_transform_edt(~observed)[~observed]
-    return float((distances > farthest).mean())
+    beyond = 0
+    for seen, left_out in zip(observed, held_out, strict=True):
+        if seen.any() and not seen.all():
+            farthest = distance_transform_edt(~(seen & ~left_out))[left_out].max(initial=0.0)
+            beyond += int((distance_transform_edt(~seen)[~seen] > farthest).sum())
+    return beyond / max(1, int((~observed).sum()))

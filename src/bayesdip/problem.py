@@ -58,8 +58,8 @@ class Problem:
     noise : Noise
         The noise model, in working units.
     held_out : Tensor of bool or None, shape operator.output_shape
-        Entries that were observed and are kept from the method at first: they measure its error
-        and calibrate its standard deviation. :attr:`training` is the problem without them.
+        Pixels that were observed, in some channel at least, and are kept from the method at first: they measure its
+        error and calibrate its standard deviation. :attr:`training` is the problem without them.
     units : Units
         From working units back to the data's own.
     """
@@ -106,6 +106,12 @@ class Problem:
     def observed(self) -> Tensor:
         """Which entries of `y` were seen: bool, the shape of `y`."""
         return self.operator.observed.expand(self.y.shape)
+
+    @property
+    def held_out_entries(self) -> Tensor:
+        """Which entries of `y` are held out: bool, the shape of `y`; of a held-out pixel, the channels that were seen."""
+        held_out = torch.zeros((), dtype=torch.bool) if self.held_out is None else self.held_out
+        return self.whole.observed & held_out
 
     @property
     def training(self) -> Problem:

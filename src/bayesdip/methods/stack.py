@@ -193,18 +193,18 @@ class Stack(Method):
         """From the network's mean to its weight, (C, *grid); where data are exact, in proportion to `precision_share`."""
         held_out = problem.held_out
         assert held_out is not None
-        missing = ~problem.observed.cpu() | held_out
+        missing, entries = ~problem.observed.cpu() | held_out, problem.held_out_entries
 
         def weigh(mean: Tensor) -> Tensor:
             mean, without = mean.double().cpu(), patches.mean.double().cpu()
             share, usual = torch.ones_like(mean), USUAL_WEIGHT
             if problem.noise.is_exact and patches.std is not None:
-                std = calibrated(patches.std, problem.y - without, held_out)
-                error, other = ((problem.y - x)[:, held_out].square().mean().sqrt() for x in (mean, without))
+                std = calibrated(patches.std, problem.y - without, entries)
+                error, other = ((problem.y - x)[entries].square().mean().sqrt() for x in (mean, without))
                 share = precision_share(error.expand(std.shape), std, missing)
                 usual = weight_of_sizes(float(error), float(other))
             both = without + share * (mean - without)
-            return share * network_weight(problem.y, both, without, held_out, usual)
+            return share * network_weight(problem.y, both, without, entries, usual)
 
         return weigh
 
@@ -248,7 +248,7 @@ def network_weight(
     ----------
     y, network, patches : Tensor, shape (C, *grid)
         The data, and two predictions of which neither saw `y` where `held_out`.
-    held_out : Tensor of bool, shape grid
+    held_out : Tensor of bool, shape grid or (C, *grid)
     usual : float
         The prior's mean.
 
@@ -257,8 +257,9 @@ def network_weight(
     float
         Between 0 and 1.
     """
-    step = (network - patches).double().cpu()[:, held_out]
-    wanted = (y - patches).double().cpu()[:, held_out]
+    held_out = held_out.expand(y.shape)
+    step = (network - patches).double().cpu()[held_out]
+    wanted = (y - patches).double().cpu()[held_out]
     length = float(step.square().sum())
     if length == 0:
         return usual
@@ -270,12 +271,13 @@ def network_weight(
 
 
 def calibrated(std: Tensor, residual: Tensor, held_out: Tensor) -> Tensor:
-    """`std`, (C, *grid), times what makes it right on average where `residual` is an error, at the held-out pixels."""
-    std, error = std.double().cpu(), residual[:, held_out]
+    """`std`, (C, *grid), times what makes it right on average where `residual` is an error, at the held-out pixels or entries."""
+    held_out = held_out.expand(std.shape)
+    std, error = std.double().cpu(), residual[held_out]
     if not bool(std.any()):
         return std
     least = 1e-3 * float(std.amax())
-    return std * (error / std[:, held_out].clamp_min(least)).square().mean().sqrt()
+    return std * (error / std[held_out].clamp_min(least)).square().mean().sqrt()
 
 
 def precision_share(network: Tensor, patches: Tensor, missing: Tensor) -> Tensor:

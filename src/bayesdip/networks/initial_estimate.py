@@ -98,9 +98,8 @@ class InitialEstimate:
         )
 
     def _error(self, picture: Tensor) -> float:
-        """Mean squared, over the held-out pixels."""
-        assert self.given.held_out is not None
-        return float((picture.to(self.given.y) - self.given.y)[:, self.given.held_out].square().mean())
+        """Mean squared, over the held-out entries."""
+        return float((picture.to(self.given.y) - self.given.y)[self.given.held_out_entries].square().mean())
 
 
 def initial_estimate(problem: Problem, progress: Progress, steps: int = 0) -> Tensor | None:

@@ -150,7 +150,7 @@ class HeldOut(Lowest):
     whole: Problem | None = field(default=None, init=False)
 
     def hold_out(self, problem: Problem, generator: torch.Generator) -> Problem:
-        seen = problem.operator.observed.expand(problem.y.shape).all(0)
+        seen = problem.operator.observed.expand(problem.y.shape).any(0)
         places = seen.flatten().nonzero().squeeze(1)
         if len(places) < 2:
             raise BayesDipError(
@@ -168,7 +168,8 @@ class HeldOut(Lowest):
             raise BayesDipError("no pixel was held out: expected hold_out to be called before the fit")
         predicted = self.whole.operator.forward(evaluation.picture)
         error = self.whole.y.to(predicted) - predicted
-        return float(error[:, self.held_out.to(error.device)].square().mean())
+        entries = self.whole.observed & self.held_out
+        return float(error[entries.to(error.device)].square().mean())
 
 
 @dataclass
