@@ -124,7 +124,7 @@ def calibrated_on(posterior: Posterior, problem: Problem, seed: int) -> Calibrat
     if bool(noise.any()):
         sigma = float(variance[observed].mean().sqrt())
         squares = reduced_squares(residual, problem.y, observed, held_out, mean, sigma).double()
-    parts = (mean[:, held_out], std[:, held_out], residual, squares, noise)
+    parts: tuple[Tensor, ...] = (mean[:, held_out], std[:, held_out], residual, squares, noise)
     places = held_out.flatten().nonzero().squeeze(1).numpy()
     seen = observed[:, held_out]
     if not seen.all():  # each seen channel of a pixel stands for itself
