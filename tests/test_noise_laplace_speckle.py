@@ -12,9 +12,20 @@ from scipy import stats
 from skimage import data
 from torch import Tensor
 
+from bayesdip import denoise, methods
 from bayesdip.networks.energy import Energy
 from bayesdip.networks.steppers import AdamStepper
-from bayesdip.noise import Gaussian, Laplace, Noise, Speckle, estimate_looks, estimate_sigma
+from bayesdip.noise import (
+    Gaussian,
+    Laplace,
+    Noise,
+    Poisson,
+    PoissonGaussian,
+    Speckle,
+    estimate_looks,
+    estimate_sigma,
+    from_log_likelihood,
+)
 from bayesdip.operators import Identity
 from bayesdip.problem import Problem
 
@@ -197,3 +208,23 @@ def test_with_speckle_its_own_likelihood_restores_better_than_gaussian_noise() -
         return float((torch.stack(pictures).mean(0) - clean)[dark].square().mean())
 
     assert error_in_the_dark(Speckle(4.0)) < 0.7 * error_in_the_dark(Gaussian(spread))
+
+
+@pytest.mark.parametrize(
+    ("noise", "method"),
+    [
+        (Laplace(25.0), methods.Patches(effort="fast")),
+        (Laplace(25.0), methods.GP(effort="fast")),
+        (Laplace(25.0), methods.SGLD(steps=30, samples=2)),
+        (Speckle(16.0), methods.Patches(effort="fast")),
+        (Poisson(2.0), methods.Patches(effort="fast")),
+        (PoissonGaussian(2.0, 3.0), methods.GP(effort="fast")),
+        (from_log_likelihood(lambda y, mean: (y - mean).abs() / 25), methods.Patches(effort="fast")),
+    ],
+)
+def test_every_noise_runs_through_with_held_out_pixels(noise: Noise, method: methods.Method) -> None:
+    picture = 255 * camera(20)[0].numpy()
+    picture[3, 4], picture[7, 7] = 255, 0  # impulses
+    found = denoise(picture, noise=noise, method=method)
+    assert found.held_out is not None and np.isfinite(found.mean).all()
+    assert found.mean.min() > -60 and found.mean.max() < 315

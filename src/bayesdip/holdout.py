@@ -119,7 +119,7 @@ def calibrated_on(posterior: Posterior, problem: Problem, seed: int) -> Calibrat
     observed = problem.observed
     residual = (problem.y - mean)[:, held_out]
     variance = noise_variance(problem)
-    noise = problem.noise.mean_square(mean, variance)[:, held_out]
+    noise = problem.noise.mean_square(mean, variance).expand(mean.shape)[:, held_out]
     squares = residual.square()
     if bool(noise.any()):
         sigma = float(variance[observed].mean().sqrt())
