@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, TypedDict, Unpack
 
 import numpy as np
@@ -95,7 +96,7 @@ def denoise(
     NonFiniteError
         The picture holds NaN or infinity, and ``missing`` does not take them for missing.
     """
-    return _restored(Inputs.denoising(image, sigma, noise, channel_axis, missing), options)
+    return _restored(lambda: Inputs.denoising(image, sigma, noise, channel_axis, missing), options)
 
 
 def inpaint(
@@ -138,7 +139,7 @@ def inpaint(
     NonFiniteError
         A pixel is NaN or infinite that neither ``mask`` nor ``missing`` takes for missing.
     """
-    return _restored(Inputs.inpainting(image, mask, sigma, noise, missing, channel_axis), options)
+    return _restored(lambda: Inputs.inpainting(image, mask, sigma, noise, missing, channel_axis), options)
 
 
 def upscale(
@@ -179,7 +180,7 @@ def upscale(
     NonFiniteError
         The picture holds NaN or infinity, and ``missing`` does not take them for missing.
     """
-    return _restored(Inputs.upscaling(image, factor, kind, sigma, noise, channel_axis, missing), options)
+    return _restored(lambda: Inputs.upscaling(image, factor, kind, sigma, noise, channel_axis, missing), options)
 
 
 def deblur(
@@ -224,7 +225,7 @@ def deblur(
     NonFiniteError
         The picture holds NaN or infinity, and ``missing`` does not take them for missing.
     """
-    return _restored(Inputs.deblurring(image, psf, sigma, noise, boundary, channel_axis, missing), options)
+    return _restored(lambda: Inputs.deblurring(image, psf, sigma, noise, boundary, channel_axis, missing), options)
 
 
 def restore(
@@ -262,16 +263,18 @@ def restore(
     NonFiniteError
         An observed value is NaN or infinite.
     """
-    return _restored(Inputs.restoring(y, operator, noise, channel_axis), options)
+    return _restored(lambda: Inputs.restoring(y, operator, noise, channel_axis), options)
 
 
-def _restored(inputs: Inputs, options: Options) -> Restoration:
-    """What the method makes of the inputs, in the user's layout."""
+def _restored(make: Callable[[], Inputs], options: Options) -> Restoration:
+    """What the method makes of the inputs, in the user's layout. The time budget counts from here on."""
+    progress = Progress(options.get("callback"), options.get("time_budget"))
+    inputs = make()
+    progress.to_user = inputs.to_user
     problem, layout, units = inputs.problem, inputs.layout, inputs.problem.units
     method, why = _method(problem, options)
     method.check(problem)
     method = method.resolved(problem)
-    progress = Progress(options.get("callback"), options.get("time_budget"), to_user=inputs.to_user)
     with progress.interruptible():
         found = holdout.run(method, problem, progress)
     posterior, calibration = found.posterior, found.calibration

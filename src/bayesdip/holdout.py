@@ -12,9 +12,12 @@ from torch import Tensor
 
 from bayesdip.calibration import Calibration, Values, calibrate
 from bayesdip.control_variate import reduced_squares
+from bayesdip.errors import NoResultError
 from bayesdip.findings import Finding
+from bayesdip.interruption import Stopped, stoppable
 from bayesdip.operators import Identity, Mask
 from bayesdip.problem import Problem, random_entries
+from bayesdip.quick_picture import quick_picture
 from bayesdip.result import Posterior
 
 if TYPE_CHECKING:
@@ -70,15 +73,59 @@ def run(method: Method, problem: Problem, progress: Progress) -> Outcome:
     -------
     Outcome
     """
+    quick = None if progress.time_budget is None else in_half_the_time(problem, progress)
+    # What follows the method goes over the picture about as often as what came before it.
+    progress.keep_time(progress.elapsed)
+    try:
+        return judged(method, problem, progress)
+    except (Stopped, NoResultError) as error:
+        if not progress.stop_reason:
+            raise
+        picture = quick_picture(problem) if quick is None else quick
+        posterior = put_back_known(Posterior(picture, stopped=progress.stop_reason), problem)
+        return Outcome(posterior, None, None, 0, None, (no_picture_yet(method, progress),))
+
+
+def in_half_the_time(problem: Problem, progress: Progress) -> Tensor:
+    """The quick picture, stopped at half of the time budget."""
+    with stoppable(lambda: progress.budget_spent() > 0.5):
+        return quick_picture(problem)
+
+
+def no_picture_yet(method: Method, progress: Progress) -> Finding:
+    """What to say of a run that was stopped before its method had a picture."""
+    why = (
+        f"the time budget of {progress.time_budget:g} s"
+        if progress.stop_reason == "time budget"
+        else "the interruption"
+    )
+    return Finding(
+        "no picture yet",
+        f"{why} came before method {method.name!r} had a picture: that of a simple filter is given instead; give it "
+        "more time",
+        {"stopped": progress.stop_reason},
+    )
+
+
+def judged(method: Method, problem: Problem, progress: Progress) -> Outcome:
+    """What the method finds, with its error and calibration by the held-out entries."""
     held_out = split(problem, method.seed)
     if held_out is None:
-        posterior = put_back_known(method.fit(problem, progress), problem)
+        with stoppable(progress.should_stop):
+            posterior = method.fit(problem, progress)
+        posterior = put_back_known(posterior, problem)
         return Outcome(posterior, posterior.std, None, 0, None)
     problem = replace(problem, held_out=held_out)
-    first = method.fit(problem.training, progress)
+    with stoppable(progress.should_stop):
+        first = method.fit(problem.training, progress)
     error = root_mean_square_error(first, problem)
     calibration = calibrated_on(first, problem, method.seed)
-    updated = method.update(problem, first, progress)
+    updated = None
+    try:
+        with stoppable(progress.should_stop):
+            updated = method.update(problem, first, progress)
+    except Stopped:
+        pass  # each held-out pixel is updated by its own value
     if updated is None:
         updated = first if calibration is None else with_own_values(first, problem, calibration, method.seed)
     posterior = put_back_known(replace(updated, state=None), problem)

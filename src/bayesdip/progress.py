@@ -126,6 +126,7 @@ class Progress:
     _to_whole: Callable[[Tensor], Tensor] = lambda picture: picture
     _work_began: tuple[float, float] | None = None
     _estimated: bool = False
+    _kept: float = 0.0
 
     def __post_init__(self) -> None:
         if self.time_budget is not None and not self.time_budget > 0:
@@ -141,7 +142,32 @@ class Progress:
     @property
     def time_left(self) -> float | None:
         """Seconds of the time budget that are left; None without one."""
-        return None if self.time_budget is None else max(0.0, self.time_budget - self.elapsed)
+        return None if self.time_budget is None else max(0.0, self.time_budget - self._kept - self.elapsed)
+
+    def keep_time(self, seconds: float) -> None:
+        """Leave that much of the time budget to what follows the method, a quarter of it at most.
+
+        Parameters
+        ----------
+        seconds : float
+        """
+        self._kept = 0.0 if self.time_budget is None else min(seconds, 0.25 * self.time_budget)
+
+    def ends_within(self, seconds: float) -> bool:
+        """Whether work that takes so long would end in time; where it would not, the run shall stop.
+
+        Parameters
+        ----------
+        seconds : float
+
+        Returns
+        -------
+        bool
+        """
+        left = self.time_left
+        if left is not None and seconds > left and not self.stop_reason:
+            self.stop_reason = "time budget"
+        return not self.should_stop()
 
     def budget_spent(self) -> float:
         """Share of the time budget that is spent.
@@ -151,7 +177,7 @@ class Progress:
         float
             0 when there is none.
         """
-        return self.elapsed / self.time_budget if self.time_budget else 0.0
+        return self.elapsed / (self.time_budget - self._kept) if self.time_budget else 0.0
 
     def should_stop(self) -> bool:
         """Whether the run shall end now with what it has.

@@ -123,7 +123,7 @@ class Conditioned:
             own = draw(system, self.solver, samples, generator, self.offset_covariance, keep=True)
             amplitude = _inner(scale[:, None], centred).sqrt()
             parts = [mean + model.to_picture(s * amplitude.to(s)) for s in own.kept]
-            given = torch.stack(parts).to(self.dtype)
+            given = torch.stack(parts).to(self.dtype) if parts else None
             drawn = drawn + replace(own, kept=())
         if _ran_through(solution):
             drawn = self._drawn_up_to(drawn, system, draws, generator)

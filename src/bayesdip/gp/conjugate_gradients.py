@@ -8,6 +8,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from bayesdip.interruption import look
+
 Stop = Callable[[int, float], "bool | None"]
 """``(iteration, residual) -> stop?``: asked after every iteration."""
 
@@ -67,7 +69,8 @@ def conjugate_gradients(
         Stop when ``|b - A x| <= tol |b|``.
     max_iterations : int
     stop : callable, optional
-        ``(iteration, residual) -> bool``, asked after every iteration; True stops.
+        ``(iteration, residual) -> bool``, asked after every iteration; True stops. Without it a run that is stopped
+        (:mod:`bayesdip.interruption`) has no solution.
     start : Tensor, optional
         A first guess, shape of `b`.
     overwrite_b : bool
@@ -96,6 +99,8 @@ def conjugate_gradients(
     p, rz = r, torch.ones_like(scale[active])
     try:
         while iteration < max_iterations:
+            if stop is None:
+                look()
             z = r if precondition is None else precondition(r, active)
             rz_next = _dots(r, z)
             p = p.mul_(_spread(rz_next / rz, z)).add_(z) if iteration else z.clone()

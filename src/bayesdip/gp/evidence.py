@@ -21,6 +21,7 @@ from bayesdip.gp.vecchia import (
     prediction,
     unravelled,
 )
+from bayesdip.interruption import look
 
 # Pixels of a conditioning set: the evidence is then within 0.02 nats a pixel of the dense one (tests/test_gp_evidence.py).
 SET_SIZE = 12
@@ -105,6 +106,7 @@ class VecchiaEvidence:
         table, one = table.cpu(), torch.ones((1, 1), dtype=torch.float64)
         found, densities = [], []
         for row, data in enumerate(self.model.data.cpu()):
+            look()
             own, near = self.targets[min(row, len(self.targets) - 1)]
             variances = noise[min(row, len(noise) - 1)].cpu().expand(data.shape).flatten()
             weights, deviation = prediction(own, near, data.shape, table, one, variances)
@@ -146,6 +148,7 @@ class WhittleEvidence:
         expected = self._expectation(table.cpu())
         found, densities = [], []
         for row, seen in enumerate(self.periodogram[:, 0]):
+            look()
             floor = noise[min(row, len(noise) - 1)].mean().cpu()
             E = (expected + floor * self.white).flatten()[1:]  # the mean is unknown
             ratio = seen.flatten()[1:] / E

@@ -18,6 +18,7 @@ from torch import Tensor
 from bayesdip.gp.conjugate_gradients import FLOOR, Solution
 from bayesdip.gp.data_covariance import DataCovariance
 from bayesdip.gp.solver import Solver
+from bayesdip.interruption import Stopped, look
 
 Solve = Callable[[DataCovariance, Tensor], Solution]
 
@@ -52,6 +53,7 @@ def deviations(
     each = max(1, BATCH_VALUES // (system.picture_channels * rows_of_system * math.prod(system.grid.torus)))
     factor = None if offset_covariance is None else _root(offset_covariance)
     for begin in range(0, count, each):
+        look()
         n = min(each, count - begin)
         several = system.repeated(n)
         rows = torch.arange(n * rows_of_system, device=system.channel.device)
@@ -113,10 +115,13 @@ def draw(
     """
     low = system.to(torch.float32 if solver.tol >= FLOOR[torch.float32] else torch.float64)
     drawn = Draws()
-    for spread, solution in deviations(low, count, solver, generator, offset_covariance):
-        square = spread.square().sum(0)
-        power = square.mean(0, keepdim=True) if system.shares_covariance else square
-        drawn = drawn + Draws(tuple(spread) if keep else (), power, len(spread), (solution,))
+    try:
+        for spread, solution in deviations(low, count, solver, generator, offset_covariance):
+            square = spread.square().sum(0)
+            power = square.mean(0, keepdim=True) if system.shares_covariance else square
+            drawn = drawn + Draws(tuple(spread) if keep else (), power, len(spread), (solution,))
+    except Stopped:
+        pass  # as many as there are by then
     return drawn
 
 

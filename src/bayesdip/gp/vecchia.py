@@ -19,6 +19,8 @@ from scipy.sparse import csc_array
 from torch import Tensor
 from torch.nn.functional import pad
 
+from bayesdip.interruption import look
+
 # Entries of the small covariances that are factorised at a time: about what a processor's cache holds, and for a
 # small picture not much more than it has pixels. They change the time and the memory alone.
 MOST_ENTRIES, LEAST_ENTRIES = 2**18, 2**15
@@ -190,6 +192,7 @@ def conditioning_sets(
         cells = cells.masked_fill(last, none)
         key[levels[0].own.long()] = priority[levels[0].own.long()]
     while cells.numel() > 1:
+        look()
         coarser = _coarsened(cells, priority, none)
         stays = torch.zeros(none + 1, dtype=torch.bool)
         stays[none] = True
@@ -211,6 +214,7 @@ def conditioning_sets(
         level = levels.pop()
         around = (window * torch.tensor(level.framed.stride())).sum(1).to(level.centres)
         for own, centre in zip(torch.split(level.own, chunk), torch.split(level.centres, chunk), strict=True):
+            look()
             near = level.framed.view(-1).index_select(0, (centre[:, None] + around).flatten())
             distance = torch.zeros((len(own), len(window)))
             for i, along in enumerate(coordinates):

@@ -16,6 +16,7 @@ from bayesdip.arch.networks import FIGURE6
 from bayesdip.errors import BayesDipError
 from bayesdip.gp.conditioned import Conditioned, condition
 from bayesdip.gp.learning import choose
+from bayesdip.interruption import Stopped, stoppable
 from bayesdip.kernels.kernel import Kernel
 from bayesdip.memory import available_memory, check_memory
 from bayesdip.methods.method import Method, at_least
@@ -29,6 +30,8 @@ from bayesdip.tiling import Mosaic, Tile, can_be_cut, cut, tiles
 DRAWS = {"fast": 8, "balanced": 12, "best": 128}
 TOLERANCE = {"fast": 1e-3, "balanced": 1e-3, "best": 1e-5}
 MOST_ITERATIONS = 2000
+# The most that learning a kernel takes of a time budget.
+LEARNING_SHARE = 0.5
 # Of the work with held-out entries, the share of the solve without them and of its draws.
 FIRST_SHARE = 0.7
 # Bytes: an upper bound of what the resident memory grows by, measured from 256x256 to 1024x1024 pixels; in any
@@ -95,7 +98,7 @@ class GP(Method):
 
     def fit(self, problem: Problem, progress: Progress) -> Posterior:
         """Mean by one solve, standard deviation by solves for draws (Matheron's rule)."""
-        model = self._model(problem)
+        model = self._model(problem, progress)
         cover = self._tiles(problem, progress)
         if len(cover) > 1:
             return self._in_tiles(problem, model, cover, progress)
@@ -124,17 +127,27 @@ class GP(Method):
             return None
         return _told(found, run, model)
 
-    def _model(self, problem: Problem) -> _Model:
-        """The kernel that was asked for: the architecture's own, a given one, or with ``"auto"`` the likeliest."""
+    def _model(self, problem: Problem, progress: Progress) -> _Model:
+        """The kernel that was asked for: the architecture's own, a given one, or with ``"auto"`` the likeliest.
+
+        Learning that takes more than half of the time budget is given up for the architecture's own.
+        """
+        network = self.arch
+        assert isinstance(network, Architecture)
         if self.kernel == "auto":
-            choice = choose(problem.y, problem.operator, problem.noise)
+            try:
+                with stoppable(progress.part(time_share=LEARNING_SHARE).should_stop):
+                    choice = choose(problem.y, problem.operator, problem.noise)
+            except Stopped:
+                why = "learning a kernel took more than half of the time budget"
+                facts = {"kernel": network.name, "why": why}
+                return _Model(network.kernel(dims=len(problem.grid)), problem.noise, facts=facts)
             best = choice.best
             facts = {"kernel": best.name, "parameters": dict(best.parameters), "why": choice.why}
             return _Model(best.kernel, best.noise, best.colour.to(self.device), facts)
         if isinstance(self.kernel, Kernel):
             return _Model(self.kernel, problem.noise)
-        assert isinstance(self.arch, Architecture)
-        return _Model(self.arch.kernel(dims=len(problem.grid)), problem.noise)
+        return _Model(network.kernel(dims=len(problem.grid)), problem.noise)
 
     def _conditioned(
         self, problem: Problem, model: _Model, run: _Run, held_out: Tensor | None = None, **known: Any
@@ -188,7 +201,12 @@ class GP(Method):
             part = cut(problem, tile)
             if not bool(part.observed.flatten(1).any(1).all()):
                 continue  # nothing was seen here: the mean stands
-            found = self._conditioned(part, model, run, **known).posterior(0, self.draws, generator)
+            try:
+                found = self._conditioned(part, model, run, **known).posterior(0, self.draws, generator)
+            except Stopped:
+                if not mosaic.found:
+                    raise
+                break
             mosaic.found.append((tile, _told(found, run, model)))
             if progress.should_stop():
                 break

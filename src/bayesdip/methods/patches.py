@@ -16,6 +16,7 @@ from torch import Tensor
 
 from bayesdip.errors import BayesDipError, ShapeError
 from bayesdip.gp.inference import posterior as gp_posterior
+from bayesdip.interruption import Stopped
 from bayesdip.memory import check_memory, keep_freed_memory
 from bayesdip.methods.method import Method
 from bayesdip.operators import Identity, Mask
@@ -140,9 +141,12 @@ class Patches(Method):
         if not progress.should_stop():
             generator = torch.Generator(self.device).manual_seed(self.seed)
             stationary = STATIONARY.kernel(dims=len(operator.input_shape))
-            process = gp_posterior(y, operator, stationary, noise, draws=draws, generator=generator)
-            if process.std is not None:
-                std = rule_of_thumb_std(found.mean, process.mean, process.std)
+            try:
+                process = gp_posterior(y, operator, stationary, noise, draws=draws, generator=generator)
+                if process.std is not None:
+                    std = rule_of_thumb_std(found.mean, process.mean, process.std)
+            except Stopped:
+                pass  # the picture alone
         return self._finished(replace(found, std=std), run, progress)
 
     def _finished(self, found: Posterior, run: _Run, progress: Progress) -> Posterior:

@@ -18,6 +18,7 @@ from scipy.ndimage import gaussian_filter
 from torch import Tensor
 
 from bayesdip.errors import BayesDipError, NoResultError
+from bayesdip.interruption import Stopped
 from bayesdip.methods.method import Method
 from bayesdip.methods.patches import Patches
 from bayesdip.methods.sgld import SGLD
@@ -118,11 +119,19 @@ class Stack(Method):
             return Posterior(first, stopped=progress.stop_reason, info={"initial_estimate": True})
         schedule, cover = self._schedule_and_tiles(problem)
         cut_off = problem.whole is not problem
-        seconds = self._network_seconds(problem, schedule, cover) if cut_off else 0.0
         patches = self._patches()
-        shown = progress.part(later=seconds)
-        without = patches.fit(problem, shown)
-        whole = (patches.update(problem.whole, without, shown) if cut_off else None) or without
+        try:
+            seconds = self._network_seconds(problem, schedule, cover) if cut_off else 0.0
+            shown = progress.part(later=seconds)
+            whole = without = patches.fit(problem, shown)
+        except Stopped:
+            if first is None:
+                raise
+            return Posterior(first, stopped=progress.stop_reason, info={"initial_estimate": True})
+        try:
+            whole = (patches.update(problem.whole, without, shown) if cut_off else None) or without
+        except Stopped:
+            return replace(without, stopped=progress.stop_reason, state=_State(whole=whole))
         if progress.should_stop() or not cut_off:
             return replace(without, state=_State(whole=whole))
         weigh = self._weigher(problem, without)
@@ -144,7 +153,7 @@ class Stack(Method):
             try:
                 method = replace(self.sgld, seed=self.sgld.seed + i)
                 mosaic.found.append((tile, method.fit_by(cut(problem, tile), own, schedule, initial=False)))
-            except NoResultError:
+            except (NoResultError, Stopped):
                 if not mosaic.found:
                     return replace(without, stopped=progress.stop_reason, state=_State(whole=whole))
             if progress.should_stop():
@@ -170,7 +179,10 @@ class Stack(Method):
         for i, (tile, found) in enumerate(mosaic.found):
             n = len(mosaic.found)
             own = refitted.part((i / n, (i + 1) / n), time_share=1 / (n - i))
-            new = self.sgld.update(cut(problem, tile), found, own)
+            try:
+                new = self.sgld.update(cut(problem, tile), found, own)
+            except Stopped:
+                new = None
             updated.found.append((tile, new or found))
         network = updated.posterior(len(state.cover), posterior.stopped)
         return average(state.whole, network, weight, problem.held_out)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import torch
 
 from bayesdip.arch.architecture import Architecture
+from bayesdip.interruption import look
 from bayesdip.memory import available_memory, check_memory
 from bayesdip.networks import precision
 from bayesdip.networks.checkpointing import add_checkpoints
@@ -21,6 +22,8 @@ from bayesdip.problem import Problem
 PRECISIONS = ("auto", "single")
 # Steps that are timed, after a first one, which is slower.
 TIMED_STEPS = 5
+# Seconds after which no more are timed.
+LONGEST_TIMING = 1.0
 
 
 @dataclass(frozen=True)
@@ -106,6 +109,9 @@ def set_up(
     check_memory(memory, device, what, f"take fewer chains, {instead}" if networks > 1 else instead)
     energy = Energy.of(problem, arch, torch.Generator().manual_seed(seed), device)
     precision.lower(energy.network, dtype)
+    for module in energy.network.modules():
+        if not any(True for _ in module.children()):
+            module.register_forward_pre_hook(lambda *_: look())  # a step on a large picture takes many seconds
     if checkpointed:
         add_checkpoints(energy.network)
     target: Target = energy
@@ -131,8 +137,10 @@ def seconds_per_step(made: SetUp, input_noise: float) -> float:
     muon = MuonStepper(made.target, made.generator, input_noise=input_noise)
     muon.step()
     began = time.perf_counter()
-    for _ in range(TIMED_STEPS):
+    count = 0
+    while count < TIMED_STEPS and time.perf_counter() - began < LONGEST_TIMING:
         muon.step()
+        count += 1
     if made.generator.device.type == "cuda":
         torch.cuda.synchronize(made.generator.device)
-    return (time.perf_counter() - began) / TIMED_STEPS
+    return (time.perf_counter() - began) / count

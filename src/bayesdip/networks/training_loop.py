@@ -10,6 +10,7 @@ from typing import Any
 from torch import Tensor
 
 from bayesdip.errors import BayesDipError, NoResultError
+from bayesdip.interruption import Stopped
 from bayesdip.networks.steppers import Stepper, Target
 from bayesdip.progress import Progress
 from bayesdip.result import Trace
@@ -56,6 +57,7 @@ class TrainingLoop:
     span: tuple[float, float] = (0.0, 1.0)
     trace: Trace = field(default_factory=lambda: {key: [] for key in TRACED})
     _good: tuple[float, Any] | None = None
+    _pace: float = 0.0
 
     @property
     def share(self) -> float:
@@ -74,7 +76,7 @@ class TrainingLoop:
     ) -> None:
         """One phase of the run: step until a share of the run is done, or the progress says stop.
 
-        The first phase takes at least one step: the set-up may have used all of its time.
+        No step begins that would not end within the time budget, at the pace of the one before. The first phase takes at least one step: the set-up may have used all of its time.
 
         Parameters
         ----------
@@ -101,7 +103,14 @@ class TrainingLoop:
                 evaluated = len(self.trace["fit"])
                 if ended(self.trace["fit"][begin:]):
                     return
-            picture = stepper.step()
+            if not self.progress.ends_within(self._pace):
+                return
+            began = self.progress.elapsed
+            try:
+                picture = stepper.step()
+            except Stopped:
+                return
+            self._pace = self.progress.elapsed - began
             self.step += 1
             if self.step % EVALUATE_EVERY == 0 or self._good is None:
                 fit = self.target.fit(picture)

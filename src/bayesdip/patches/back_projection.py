@@ -23,6 +23,7 @@ from bayesdip.arch.networks import FIGURE6
 from bayesdip.control_variate import local_sum
 from bayesdip.gp.data_covariance import is_nearly_stationary
 from bayesdip.gp.inference import posterior
+from bayesdip.interruption import Stopped
 from bayesdip.noise import Noise
 from bayesdip.operators import Operator
 from bayesdip.patches.nl_bayes import Whitening, nl_bayes_pass, pilot_estimate
@@ -89,9 +90,12 @@ def project(
         if stop(turn - first, picture):
             return Posterior(picture, info={"turns": turn - first})
         sigma = value_range * FIRST_SIGMA * (LAST_SIGMA / FIRST_SIGMA) ** (turn / max(1, turns - 1))
-        cleaned = _denoised(picture, sigma)
-        left = torch.where(observed, y - operator.forward(cleaned), 0.0)
-        picture = cleaned + posterior(left, operator, stationary, noise).mean.to(y)
+        try:
+            cleaned = _denoised(picture, sigma)
+            left = torch.where(observed, y - operator.forward(cleaned), 0.0)
+            picture = cleaned + posterior(left, operator, stationary, noise).mean.to(y)
+        except Stopped:
+            return Posterior(picture, info={"turns": turn - first})
     return Posterior(picture, info={"turns": turns - first})
 
 

@@ -13,6 +13,7 @@ from itertools import product
 from torch import Tensor
 from torch.nn.functional import pad
 
+from bayesdip.interruption import look
 from bayesdip.window import box_sum
 
 # Reference patches that are compared at a time, per axis of a picture: more waste products, fewer copy more values. And
@@ -50,6 +51,7 @@ def squared_distances(
     along = BATCH_SIDE if min(len(tops), len(lefts)) > 1 else BATCH_SIDE**2
     runs = (even_runs(starts.tolist(), every, along) for starts in (tops, lefts))
     for rows, columns in product(*runs):
+        look()
         top, left = (starts[run].tolist() for starts, run in ((tops, rows), (lefts, columns)))
         y, x = slice(top[0], top[-1] + 2 * down + 1), slice(left[0], left[-1] + 2 * right + 1)
         found[rows, columns] = _distances_of_batch(

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from bayesdip.interruption import Stopped
+
 Stop = Callable[[int, float], bool]
 """``(pass, share of it done) -> stop?``"""
 
@@ -68,7 +70,12 @@ def average_over_sizes(
         def stop_size(stage: int, share: float, before: int = number * stages) -> bool:
             return stop(before + stage, share)
 
-        one = restore(patch_values, stop_size)
+        try:
+            one = restore(patch_values, stop_size)
+        except Stopped:
+            if average is None:
+                raise
+            return average
         if one.passes < passes or one.std is None:
             return average or one
         own = weight if one.covered is None else weight * one.covered.to(one.mean)

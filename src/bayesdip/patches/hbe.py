@@ -25,6 +25,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from bayesdip.interruption import Stopped, look
 from bayesdip.patches.estimate import Estimate
 from bayesdip.patches.patch_grid import JOINT_CHANNELS, PATCH_VALUES, ReferenceGrid, side_of
 
@@ -113,7 +114,11 @@ def fill(
         def stop_pass(share: float, number: int = number) -> bool:
             return stop(number, share)
 
-        if not _add_patches(sums, known, estimate, added, references, last, stop_pass):
+        try:
+            finished = _add_patches(sums, known, estimate, added, references, last, stop_pass)
+        except Stopped:
+            finished = False
+        if not finished:
             return Estimate(estimate, None, done, covered)
         covered = sums.weights > 0
         found = torch.where(covered, sums.mean, estimate)
@@ -204,6 +209,7 @@ def _restored(
     count = min(max(1, round(count)), groups.shape[1])
     enough = (~missing).to(values).mean(1, keepdim=True) >= LEAST_KNOWN
     for some in groups.split(max(1, ENTRIES // (values.shape[1] ** 2 * count))):  # type: ignore[no-untyped-call]
+        look()
         centre = estimate[some].mean(1, keepdim=True)
         centred = estimate[some] - centre
         covariance = centred.mT @ centred / max(some.shape[1] - 1, 1)

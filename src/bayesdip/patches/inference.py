@@ -15,6 +15,7 @@ from torch import Tensor
 from bayesdip.arch.networks import FIGURE6
 from bayesdip.errors import BayesDipError, NonFiniteError, ShapeError
 from bayesdip.gp.inference import posterior
+from bayesdip.interruption import Stopped
 from bayesdip.noise import Gaussian, Noise
 from bayesdip.noise.gaussian import AT_LEVEL
 from bayesdip.operators import Identity, Mask, Operator
@@ -158,13 +159,16 @@ def _denoised_by_all_sizes(
     if last_size is None or average.passes < passes:
         return average
     values, weight = last_size
-    found = nl_bayes_pass(
-        data_given(average.mean),
-        average.mean,
-        lambda share: stop(len(patches) * stages, share),
-        last=True,
-        patch_values=values,
-    )
+    try:
+        found = nl_bayes_pass(
+            data_given(average.mean),
+            average.mean,
+            lambda share: stop(len(patches) * stages, share),
+            last=True,
+            patch_values=values,
+        )
+    except Stopped:
+        found = None
     if found is None:
         return average
     assert average.std is not None
@@ -229,7 +233,10 @@ def _filled_in(
     std = found.std.reshape(y.shape).to(y) * scale
     if bool(left.any()):
         generator = torch.Generator(y.device).manual_seed(0)
-        stationary = posterior(y, operator, kernel, noise, samples=DRAWS, generator=generator).std
+        try:
+            stationary = posterior(y, operator, kernel, noise, samples=DRAWS, generator=generator).std
+        except Stopped:
+            return _posterior(mean, None, found.passes, float(left.double().mean()))
         std = std if stationary is None else torch.where(left, stationary, std)
     return _posterior(mean, std, found.passes, float(left.double().mean()))
 

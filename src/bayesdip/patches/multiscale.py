@@ -16,6 +16,7 @@ from torch import Tensor
 from torch.nn.functional import adaptive_avg_pool2d
 
 from bayesdip.dct_thresholding import cosine_basis
+from bayesdip.interruption import Stopped
 from bayesdip.patches.estimate import Estimate, Stop
 from bayesdip.patches.nl_bayes import WhitenedData, nl_bayes_pass, pilot_estimate
 from bayesdip.patches.patch_grid import PATCH_VALUES
@@ -71,29 +72,35 @@ def denoised(
         def stop_pass(share: float, number: int = number) -> bool:
             return stop(number, share)
 
-        found = nl_bayes_pass(
-            data_given(mean),
-            mean,
-            stop_pass,
-            last=number == passes - 1,
-            patch_values=patch_values,
-            far_radius=far_radius,
-        )
+        try:
+            found = nl_bayes_pass(
+                data_given(mean),
+                mean,
+                stop_pass,
+                last=number == passes - 1,
+                patch_values=patch_values,
+                far_radius=far_radius,
+            )
+        except Stopped:
+            found = None
         if found is None:
             return Estimate(mean, std, number)
         mean, std = found
     if passes == 0 or scales == 1 or min(mean.shape[1:]) < 2 * LEAST_SIDE:
         return Estimate(mean, std, passes)
     half = halved(data_given(mean), mean)
-    coarse = denoised(
-        lambda estimate: half,
-        kernel,
-        passes,
-        lambda number, share: stop(passes, (number + share) / (passes + 1)),
-        patch_values=patch_values,
-        far_radius=far_radius,
-        scales=scales - 1,
-    )
+    try:
+        coarse = denoised(
+            lambda estimate: half,
+            kernel,
+            passes,
+            lambda number, share: stop(passes, (number + share) / (passes + 1)),
+            patch_values=patch_values,
+            far_radius=far_radius,
+            scales=scales - 1,
+        )
+    except Stopped:
+        return Estimate(mean, std, passes)
     if coarse.passes == passes:
         mean = with_lowest(mean, coarse.mean)
     return Estimate(mean, std, passes)

@@ -28,6 +28,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import avg_pool2d
 
+from bayesdip.interruption import look
 from bayesdip.patches.patch_grid import JOINT_CHANNELS, PATCH_VALUES, ReferenceGrid, side_of
 from bayesdip.patches.pilot import PatchKernel
 
@@ -235,6 +236,7 @@ def _posterior_of_groups(
     """Sums over the groups, (G, n), of their patches' means and variances: two tables like `y`."""
     means, variances = torch.zeros_like(y), torch.zeros_like(y)
     for start in range(0, len(groups), BATCH):
+        look()
         members = groups[start : start + BATCH]
         of_members = None if missing is None else missing[members]
         mean, variance = condition(y[members], estimate[members], noise[members].mean(1), of_members)
@@ -317,6 +319,7 @@ def filled_from_neighbours(y: Tensor, missing: Tensor) -> Tensor:
     weights = (~missing).to(y).reshape(*shape, *[1] * (3 - y.ndim))
     values = torch.where(missing, 0.0, y).reshape(weights.shape)
     while bool((weights == 0).any()) and bool(weights.any()):
+        look()
         around, known = (avg_pool2d(x, 3, stride=1, padding=1) for x in (values, weights))
         new = (weights == 0) & (known > 0)
         if not bool(new.any()):  # a channel of which nothing was seen

@@ -28,6 +28,7 @@ from torch.nn.functional import pad
 from bayesdip.arch.activations import Activation
 from bayesdip.arch.layers import Pointwise
 from bayesdip.errors import BayesDipError, ShapeError
+from bayesdip.interruption import look
 from bayesdip.window import box_sum
 
 Lag = tuple[int, int]
@@ -204,6 +205,7 @@ class KernelOnPicture:
         """The kernel times each of `pictures`, (..., H, W), without its matrix."""
         out = self.variance * pictures
         for lag in self.lags():
+            look()
             here, there = shifted(lag, self.grid)
             values = self.at(lag)
             out[..., *here] += values * pictures[..., *there]
