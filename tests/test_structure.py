@@ -14,7 +14,17 @@ SOURCE = ROOT / "src"
 # From the lowest to the highest; a module may import from its own line and from those above it here.
 LAYERS = (
     {"errors", "findings"},
-    {"arrays", "window", "operators", "noise", "kernels", "progress", "interruption", "memory", "dct_thresholding"},
+    {
+        "arrays",
+        "window",
+        "operators",
+        "noise",
+        "kernels",
+        "progress",
+        "interruption",
+        "memory",
+        "dct_thresholding",
+    },
     {"arch"},
     {"layout", "no_data", "problem", "inputs", "result", "calibration", "diagnostics", "control_variate"},
     {"gp", "patches", "networks", "tiling", "quick_picture"},

@@ -78,7 +78,7 @@ def run(method: Method, problem: Problem, progress: Progress) -> Outcome:
     progress.keep_time(progress.elapsed)
     try:
         return judged(method, problem, progress)
-    except (Stopped, NoResultError) as error:
+    except (Stopped, NoResultError):
         if not progress.stop_reason:
             raise
         picture = quick_picture(problem) if quick is None else quick

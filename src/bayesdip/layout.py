@@ -81,10 +81,12 @@ class Layout:
         return np.moveaxis(array, lead, axis)
 
     def cast(self, array: NDArray[np.float64]) -> Array:
-        """To the type that came in: integers are rounded and clipped to their range."""
+        """To the type that came in, clipped to its range; integers are rounded."""
         if self.dtype.kind == "b":
             return array >= 0.5
         if self.dtype.kind in "ui":
             ends = np.iinfo(self.dtype.name)
             return np.clip(np.rint(array), ends.min, ends.max).astype(self.dtype)
+        if self.dtype.kind == "f":
+            array = np.clip(array, np.finfo(self.dtype).min, np.finfo(self.dtype).max)
         return array.astype(self.dtype)

@@ -103,15 +103,16 @@ def least_squares(problem: Problem, y: Tensor, start: Tensor) -> Tensor:
 def descent(problem: Problem, y: Tensor, start: Tensor) -> Tensor:
     """The same for an operator that is not linear, by its derivative (L-BFGS)."""
     best = [(float("inf"), start)]
-    x = start.clone().requires_grad_(True)
+    x, size = start.clone().requires_grad_(True), float(y.square().sum()) or 1.0
     search = torch.optim.LBFGS([x], max_iter=STEPS, line_search_fn="strong_wolfe")
 
     def closure() -> Tensor:
         look()
         search.zero_grad()
-        error = torch.where(problem.observed, problem.operator.forward(x) - y, 0.0).square().sum()
-        if float(error) < best[0][0]:
-            best[0] = (float(error), x.detach().clone())
+        residual = torch.where(problem.observed, problem.operator.forward(x) - y, 0.0)
+        error = residual.square().sum() / size
+        if float(error.detach()) < best[0][0]:
+            best[0] = (float(error.detach()), x.detach().clone())
         error.backward()  # type: ignore[no-untyped-call]
         return error
 

@@ -140,10 +140,10 @@ class GP(Method):
                     choice = choose(problem.y, problem.operator, problem.noise)
             except Stopped:
                 why = "learning a kernel took more than half of the time budget"
-                facts = {"kernel": network.name, "why": why}
-                return _Model(network.kernel(dims=len(problem.grid)), problem.noise, facts=facts)
+                own = network.kernel(dims=len(problem.grid))
+                return _Model(own, problem.noise, facts={"kernel": network.name, "why": why})
             best = choice.best
-            facts = {"kernel": best.name, "parameters": dict(best.parameters), "why": choice.why}
+            facts: dict[str, Any] = {"kernel": best.name, "parameters": dict(best.parameters), "why": choice.why}
             return _Model(best.kernel, best.noise, best.colour.to(self.device), facts)
         if isinstance(self.kernel, Kernel):
             return _Model(self.kernel, problem.noise)

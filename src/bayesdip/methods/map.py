@@ -12,12 +12,13 @@ from torch import Tensor
 from bayesdip import arch
 from bayesdip.arch.architecture import Architecture
 from bayesdip.arch.networks import Shuffle
+from bayesdip.interruption import Stopped
 from bayesdip.methods.method import Method, at_least, one_of
 from bayesdip.methods.sgld import check_axes
 from bayesdip.networks.initial_estimate import InitialEstimate
 from bayesdip.networks.optimisers import RECIPES, Optimisation
 from bayesdip.networks.schedule import schedule_of
-from bayesdip.networks.setup import PRECISIONS, set_up
+from bayesdip.networks.setup import PRECISIONS, seconds_to_load, set_up
 from bayesdip.networks.stopping import RULES, default_rule
 from bayesdip.networks.training_loop import TrainingLoop, picture_or_raise
 from bayesdip.problem import Problem
@@ -94,6 +95,8 @@ class MAP(Method):
             progress.memory += made.memory
             return Optimisation.begin(made.energy, made.generator, recipe, schedule)
 
+        if not progress.ends_within(seconds_to_load()):
+            raise Stopped
         fit = begin(seen)
         rule.begin(fit.target, begin)
         first = InitialEstimate.of(fit.target, seen, progress, schedule.steps)

@@ -19,7 +19,7 @@ from bayesdip.networks.running_averages import Thinned
 from bayesdip.networks.samplers import LangevinStepper, Psgld
 from bayesdip.networks.sampling import COUNT_EVERY, Summary, sample_by_adam_noise, sample_posterior
 from bayesdip.networks.schedule import PAPER, Schedule, schedule_of
-from bayesdip.networks.setup import PRECISIONS, SetUp, set_up
+from bayesdip.networks.setup import PRECISIONS, SetUp, seconds_to_load, set_up
 from bayesdip.networks.training_loop import TrainingLoop, picture_or_raise
 from bayesdip.noise import Gaussian
 from bayesdip.problem import Problem
@@ -236,6 +236,9 @@ class SGLD(Method):
         first = InitialEstimate(made.energy, None, problem)
         if initial and not paper:
             first = InitialEstimate.of(made.energy, problem, progress, schedule.steps)
+
+        if not progress.ends_within(seconds_to_load()):
+            return first.as_posterior(progress.stop_reason)
 
         def best() -> Tensor | None:
             own = summary.mean()

@@ -10,12 +10,14 @@ from torch import Tensor
 from bayesdip.arch.networks import FIGURE6
 from bayesdip.errors import BayesDipError
 from bayesdip.gp.inference import posterior
+from bayesdip.interruption import Stopped
 from bayesdip.networks.energy import Energy
 from bayesdip.operators import Identity, Mask, Operator
 from bayesdip.patches.inference import FEW_MISSING
 from bayesdip.patches.nl_bayes import filled_from_neighbours
 from bayesdip.problem import Problem
 from bayesdip.progress import Progress
+from bayesdip.result import Posterior
 
 # Relative residual and iterations at which the solve ends: a tighter one changes the picture by less than 1/255.
 TOLERANCE, MOST_ITERATIONS = 1e-2, 50
@@ -88,6 +90,27 @@ class InitialEstimate:
         else:
             better = self.target.fit(own.to(self.picture)) <= GOOD_FIT
         return own if better else self.picture
+
+    def as_posterior(self, stopped: str) -> Posterior:
+        """What a run gives that was stopped before its first step.
+
+        Parameters
+        ----------
+        stopped : str
+            Why.
+
+        Returns
+        -------
+        Posterior
+
+        Raises
+        ------
+        Stopped
+            There is no initial estimate.
+        """
+        if self.picture is None:
+            raise Stopped
+        return Posterior(self.picture, stopped=stopped, info={"steps": 0, "initial_estimate": True})
 
     @cached_property
     def _judged_by_held_out(self) -> bool:

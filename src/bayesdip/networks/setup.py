@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from dataclasses import dataclass
 
@@ -22,6 +23,8 @@ from bayesdip.problem import Problem
 PRECISIONS = ("auto", "single")
 # Steps that are timed, after a first one, which is slower.
 TIMED_STEPS = 5
+# Seconds that PyTorch takes to load its compiler, which its optimisers do when the first one is made.
+LOADING, COMPILER = 1.0, "torch._dynamo"
 # Seconds after which no more are timed.
 LONGEST_TIMING = 1.0
 
@@ -111,13 +114,26 @@ def set_up(
     precision.lower(energy.network, dtype)
     for module in energy.network.modules():
         if not any(True for _ in module.children()):
-            module.register_forward_pre_hook(lambda *_: look())  # a step on a large picture takes many seconds
+            module.register_forward_pre_hook(
+                lambda *_: look()
+            )  # a step on a large picture takes many seconds
     if checkpointed:
         add_checkpoints(energy.network)
     target: Target = energy
     if networks > 1:
         target = EnsembleEnergy.of(energy, networks, torch.Generator().manual_seed(seed + 1))
     return SetUp(energy, target, torch.Generator(device).manual_seed(seed), memory)
+
+
+def seconds_to_load() -> float:
+    """What the first network of a process takes before its first step.
+
+    Returns
+    -------
+    float
+        0 when it is loaded.
+    """
+    return 0.0 if COMPILER in sys.modules else LOADING
 
 
 def seconds_per_step(made: SetUp, input_noise: float) -> float:
