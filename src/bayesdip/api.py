@@ -180,7 +180,9 @@ def upscale(
     NonFiniteError
         The picture holds NaN or infinity, and ``missing`` does not take them for missing.
     """
-    return _restored(lambda: Inputs.upscaling(image, factor, kind, sigma, noise, channel_axis, missing), options)
+    return _restored(
+        lambda: Inputs.upscaling(image, factor, kind, sigma, noise, channel_axis, missing), options
+    )
 
 
 def deblur(
@@ -225,7 +227,9 @@ def deblur(
     NonFiniteError
         The picture holds NaN or infinity, and ``missing`` does not take them for missing.
     """
-    return _restored(lambda: Inputs.deblurring(image, psf, sigma, noise, boundary, channel_axis, missing), options)
+    return _restored(
+        lambda: Inputs.deblurring(image, psf, sigma, noise, boundary, channel_axis, missing), options
+    )
 
 
 def restore(

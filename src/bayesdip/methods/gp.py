@@ -143,7 +143,11 @@ class GP(Method):
                 own = network.kernel(dims=len(problem.grid))
                 return _Model(own, problem.noise, facts={"kernel": network.name, "why": why})
             best = choice.best
-            facts: dict[str, Any] = {"kernel": best.name, "parameters": dict(best.parameters), "why": choice.why}
+            facts: dict[str, Any] = {
+                "kernel": best.name,
+                "parameters": dict(best.parameters),
+                "why": choice.why,
+            }
             return _Model(best.kernel, best.noise, best.colour.to(self.device), facts)
         if isinstance(self.kernel, Kernel):
             return _Model(self.kernel, problem.noise)
