@@ -88,5 +88,5 @@ class Layout:
             ends = np.iinfo(self.dtype.name)
             return np.clip(np.rint(array), ends.min, ends.max).astype(self.dtype)
         if self.dtype.kind == "f":
-            array = np.clip(array, np.finfo(self.dtype).min, np.finfo(self.dtype).max)
+            array = np.clip(array, np.finfo(self.dtype.name).min, np.finfo(self.dtype.name).max)
         return array.astype(self.dtype)

@@ -12,7 +12,6 @@ from torch import Tensor
 from bayesdip import arch
 from bayesdip.arch.architecture import Architecture
 from bayesdip.arch.networks import Shuffle
-from bayesdip.interruption import Stopped
 from bayesdip.methods.method import Method, at_least, one_of
 from bayesdip.methods.sgld import check_axes
 from bayesdip.networks.initial_estimate import InitialEstimate
@@ -96,7 +95,7 @@ class MAP(Method):
             return Optimisation.begin(made.energy, made.generator, recipe, schedule)
 
         if not progress.ends_within(seconds_to_load()):
-            raise Stopped
+            picture_or_raise(None, progress.stop_reason)
         fit = begin(seen)
         rule.begin(fit.target, begin)
         first = InitialEstimate.of(fit.target, seen, progress, schedule.steps)

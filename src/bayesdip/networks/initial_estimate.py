@@ -10,8 +10,8 @@ from torch import Tensor
 from bayesdip.arch.networks import FIGURE6
 from bayesdip.errors import BayesDipError
 from bayesdip.gp.inference import posterior
-from bayesdip.interruption import Stopped
 from bayesdip.networks.energy import Energy
+from bayesdip.networks.training_loop import picture_or_raise
 from bayesdip.operators import Identity, Mask, Operator
 from bayesdip.patches.inference import FEW_MISSING
 from bayesdip.patches.nl_bayes import filled_from_neighbours
@@ -105,12 +105,11 @@ class InitialEstimate:
 
         Raises
         ------
-        Stopped
+        NoResultError
             There is no initial estimate.
         """
-        if self.picture is None:
-            raise Stopped
-        return Posterior(self.picture, stopped=stopped, info={"steps": 0, "initial_estimate": True})
+        picture = picture_or_raise(self.picture, stopped)
+        return Posterior(picture, stopped=stopped, info={"steps": 0, "initial_estimate": True})
 
     @cached_property
     def _judged_by_held_out(self) -> bool:

@@ -46,6 +46,8 @@ SINGLE_PRECISION_RANGE = 1e4
 # Least variance of the noise: of a channel's standard deviation as a share of the largest channel's, of a pixel's variance
 # as a share of the mean.
 LEAST_NOISE = 1e-3
+# And as a share of the picture's: the square of a smaller one is lost beside the picture's in double precision.
+ROUNDING = 1e-6
 # A group has a second model, whose covariance has this part of the posterior covariance besides, and prior log odds. It has
 # the larger evidence in texture, which the estimate has lost. A larger part, or no prior against it, is too much on smooth
 # surfaces: there is a little evidence for it everywhere, for patches are chosen by an estimate that follows the noise.
@@ -100,6 +102,7 @@ class Whitening:
         if not bool(scales.any()):
             return None
         scales = scales.clamp_min(LEAST_NOISE * float(scales.amax()))
+        scales = scales.maximum(ROUNDING * y.flatten(1).std(1, correction=0))
         unit = (y / column(scales, y)).flatten(1)
         unit = unit - unit.mean(1, keepdim=True)
         basis = torch.eye(len(y)).to(y)
