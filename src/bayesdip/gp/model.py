@@ -171,7 +171,9 @@ def _of_any_operator(
         scale = torch.as_tensor(amplitude).to(data).expand(len(data)).clone()
         noise_free = torch.zeros_like(noise_free)
     shape = (-1, *[1] * (data.ndim - 1))
-    floor = jitter_for(grid) * (unit / grid.variance).reshape(shape)
+    # Of an operator that sees nothing at all, any level will do.
+    level = torch.where(unit > 0, unit / grid.variance, 1.0)
+    floor = jitter_for(grid) * level.reshape(shape)
     noise = torch.maximum(variance / scale.reshape(shape), floor.expand_as(variance))
     return Model(replace(probe, noise=noise, _low={}), data, scale, noise_free, None)
 

@@ -47,7 +47,7 @@ SINGLE_PRECISION_RANGE = 1e4
 # as a share of the mean.
 LEAST_NOISE = 1e-3
 # And as a share of the picture's: the square of a smaller one is lost beside the picture's in double precision.
-ROUNDING = 1e-6
+ROUNDING = 1e-5
 # A group has a second model, whose covariance has this part of the posterior covariance besides, and prior log odds. It has
 # the larger evidence in texture, which the estimate has lost. A larger part, or no prior against it, is too much on smooth
 # surfaces: there is a little evidence for it everywhere, for patches are chosen by an estimate that follows the noise.
