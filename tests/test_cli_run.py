@@ -296,3 +296,26 @@ def test_threads_wait_less_busily_unless_the_user_has_said_how(said):
     )
     spins, usual = found.stdout.split()[-2:]
     assert spins == (said or usual)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="sends signals")
+@pytest.mark.parametrize(
+    ("words", "number"),
+    [
+        (["denoise", "--sigma", "10", "--method", "patches"], signal.SIGTERM),
+        (["inpaint", "--mask", "in.png", "--method", "sgld"], signal.SIGINT),
+        (["upscale", "--factor", "2"], signal.SIGTERM),
+    ],
+)
+def test_a_signal_before_the_method_has_a_picture_gives_a_simple_one(here, words, number):
+    """It comes with the first look at the clock inside the method, before any picture."""
+    code = (
+        "import os, signal, sys\nimport bayesdip.holdout as holdout\nfrom bayesdip import cli\n"
+        "keep = holdout.judged\n"
+        f"holdout.judged = lambda *given: (os.kill(os.getpid(), {int(number)}), keep(*given))[1]\n"
+        f"sys.argv = ['bayesdip', {words[0]!r}, 'in.png', '-o', 'out.png', *{words[1:]!r}]\ncli.main()"
+    )
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
+    assert found.returncode == 0, found.stderr
+    assert "interrupted" in found.stdout and "Traceback" not in found.stderr
+    assert io.read_picture("out.png").pixels.size > 0

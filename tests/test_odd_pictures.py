@@ -47,6 +47,7 @@ METHODS = {
     "stack": bd.Stack(effort="fast", sgld=bd.SGLD(arch="skip(scales=1, width=4)", steps=4), samples=1),
 }
 QUICK = ("patches", "gp", "sgld")
+ALL = [name if name in QUICK else pytest.param(name, marks=pytest.mark.slow) for name in METHODS]
 
 
 def axis(name: str) -> int | None:
@@ -64,7 +65,7 @@ def is_finite_or_refused(run) -> None:
 
 
 @pytest.mark.filterwarnings("error::RuntimeWarning")
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", ALL)
 @pytest.mark.parametrize("name", PICTURES)
 def test_noise_on_odd_pictures(name, method):
     picture = PICTURES[name]
@@ -82,7 +83,7 @@ def test_holes_in_odd_pictures(name, method):
 
 
 @pytest.mark.parametrize("sigma", [0.0, 0.1])
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", ALL)
 def test_all_but_one_pixel_missing(method, sigma):
     is_finite_or_refused(lambda: bd.inpaint(NOISY[:9, :9], ALMOST_ALL, sigma=sigma, method=METHODS[method]))
 
