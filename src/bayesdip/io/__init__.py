@@ -8,16 +8,18 @@ a :class:`bayesdip.errors.FileError` or a :class:`bayesdip.errors.ResourceError`
 
 from __future__ import annotations
 
-from bayesdip.io.masks import check_mask, read_mask, read_psf
+from bayesdip.io.masks import Mask, check_mask, mask_of, read_mask, read_psf
 from bayesdip.io.picture import Picture
 from bayesdip.io.reading import read_picture
 from bayesdip.io.writing import atomic_write, check_writable, write_picture
 
 __all__ = [
+    "Mask",
     "Picture",
     "atomic_write",
     "check_mask",
     "check_writable",
+    "mask_of",
     "read_mask",
     "read_picture",
     "read_psf",
