@@ -9,7 +9,7 @@ import typer
 
 from bayesdip.cli.guard import OneLineGroup
 from bayesdip.cli.lab import lab
-from bayesdip.cli.options import CompareOptions, Options, with_options
+from bayesdip.cli.options import INVERT_MASK, CompareOptions, Options, with_options
 
 app = typer.Typer(
     cls=OneLineGroup,
@@ -72,7 +72,7 @@ def denoise(
     from bayesdip.cli.restoring import carry_out
 
     model = verbs.NoiseChoice.parse(noise, sigma, gain=gain, offset=offset, looks=looks)
-    carry_out("denoise", options, lambda picture: verbs.denoising(picture, model))
+    carry_out("denoise", options, lambda picture: verbs.denoising(picture, model, options.missing))
 
 
 @app.command()
@@ -80,21 +80,21 @@ def denoise(
 def inpaint(
     options: Options,
     mask: Annotated[
-        Path | None, typer.Option(metavar="MASK", help="Picture of the same size: white is missing.")
+        Path | None,
+        typer.Option(metavar="MASK", help="Picture of the same size: white or painted is missing."),
     ] = None,
-    missing: Annotated[
-        str | None, typer.Option(metavar="nan", help="With nan, NaN and infinite pixels are missing too.")
-    ] = None,
+    invert_mask: Annotated[bool | None, typer.Option(help=INVERT_MASK)] = None,
     sigma: Annotated[
         str, typer.Option(metavar="S", help="Noise on the known pixels; with 0 they stay as they are.")
     ] = "0",
 ) -> None:
-    """Fill in missing pixels: white in MASK, and where the picture is transparent."""
+    """Fill in missing pixels: white or painted in MASK, transparent in the picture, or of a no-data value."""
     from bayesdip.cli import verbs
     from bayesdip.cli.restoring import carry_out
 
     known_noise = verbs.parse_level(sigma)
-    carry_out("inpaint", options, lambda picture: verbs.inpainting(picture, mask, missing, known_noise))
+    marked = verbs.MaskChoice(mask, invert_mask, options.missing)
+    carry_out("inpaint", options, lambda picture: verbs.inpainting(picture, marked, known_noise))
 
 
 @app.command()
@@ -114,7 +114,11 @@ def upscale(
     from bayesdip.cli.restoring import carry_out
 
     small_noise = verbs.parse_level(sigma)
-    carry_out("upscale", options, lambda picture: verbs.upscaling(picture, factor, kind, small_noise))
+    carry_out(
+        "upscale",
+        options,
+        lambda picture: verbs.upscaling(picture, factor, kind, small_noise, options.missing),
+    )
 
 
 @app.command()
@@ -136,7 +140,11 @@ def deblur(
     from bayesdip.cli.restoring import carry_out
 
     blurred_noise = verbs.parse_sigma(sigma)
-    carry_out("deblur", options, lambda picture: verbs.deblurring(picture, psf, blurred_noise, boundary))
+    carry_out(
+        "deblur",
+        options,
+        lambda picture: verbs.deblurring(picture, psf, blurred_noise, boundary, options.missing),
+    )
 
 
 @app.command()

@@ -21,7 +21,7 @@ from bayesdip.comparison import Comparison, compare
 from bayesdip.comparison.candidates import all_names
 from bayesdip.comparison.page import DOTS_PER_INCH, files_of, suffix_for, write_comparison
 from bayesdip.errors import BayesDipError, FileError, one_line
-from bayesdip.io import Picture, atomic_write, check_mask, read_mask, read_picture, read_psf
+from bayesdip.io import Picture, atomic_write, check_mask, mask_of, read_picture, read_psf
 
 FIGURES = (".png", ".svg", ".pdf")
 
@@ -80,9 +80,11 @@ def missing_of(options: CompareOptions, picture: Picture) -> NDArray[np.bool_] |
     transparent = None if picture.alpha is None else picture.alpha == 0
     if options.mask is None:
         return transparent if transparent is not None and transparent.any() else None
-    missing = read_mask(options.mask, picture.pixels.shape, picture.orientation)
-    check_mask(missing, options.mask)
-    return missing if transparent is None else missing | transparent
+    mask = mask_of(options.mask, picture, options.invert_mask)
+    check_mask(mask.missing, options.mask)
+    for finding in mask.findings:
+        typer.echo(f"note: {finding.text}", err=True)
+    return mask.missing if transparent is None else verbs.as_channels(mask.missing, transparent)
 
 
 def check_outputs(options: CompareOptions, picture: Picture) -> None:

@@ -13,6 +13,7 @@ import typer
 
 METHOD_PANEL = "How to restore"
 FILES_PANEL = "Files and output"
+INVERT_MASK = "Exchange missing and known in MASK, or not; a doubtful one is asked about."
 
 
 def _how(*names: str, help: str, metavar: str | None = None) -> Any:
@@ -42,6 +43,13 @@ class Options:
             metavar="NAME",
             help="auto (by the task), patches (groups of similar patches), gp (Gaussian process), "
             "sgld (sampled network), map (one fit of a network) or stack (patches and sgld, averaged).",
+        ),
+    ] = "auto"
+    missing: Annotated[
+        str,
+        _how(
+            metavar="auto|nan|none|VALUE",
+            help="What marks missing pixels: known values such as -9999 (auto), NaN too, a value, or nothing.",
         ),
     ] = "auto"
     effort: Annotated[
@@ -111,6 +119,7 @@ class CompareOptions:
     mask: Annotated[
         Path | None, typer.Option(metavar="MASK", help="Inpainting: white is missing, as for inpaint.")
     ] = None
+    invert_mask: Annotated[bool | None, typer.Option(help=INVERT_MASK)] = None
     sigma: Annotated[
         str, typer.Option(metavar="auto|S", help="Noise in the picture's own scale; with MASK, auto is none.")
     ] = "auto"

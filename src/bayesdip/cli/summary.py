@@ -108,4 +108,5 @@ def missing_of(run: Run) -> str:
     missing = run.work.missing
     if missing is None:
         return ""
-    return f"{int(missing.sum())} of {missing.size} pixels ({100 * missing.mean():.1f} %)"
+    what = "values" if missing.ndim == 3 else "pixels"
+    return f"{int(missing.sum())} of {missing.size} {what} ({100 * missing.mean():.1f} %)"

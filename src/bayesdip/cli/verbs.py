@@ -11,15 +11,17 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from bayesdip import no_data
 from bayesdip.cli.resume import fingerprint
 from bayesdip.errors import BayesDipError
 from bayesdip.findings import Finding
-from bayesdip.io import Picture, check_mask, read_mask, read_psf
+from bayesdip.io import Picture, check_mask, mask_of, read_psf
 from bayesdip.methods.method import one_of
 
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from bayesdip.no_data import Mark
     from bayesdip.noise import Noise
     from bayesdip.result import Restoration
 
@@ -174,72 +176,147 @@ def _tensor(picture: Picture) -> Tensor:
     return Layout.of(picture.pixels, channel_axis(picture)).to_tensor(picture.pixels)
 
 
-def denoising(picture: Picture, choice: NoiseChoice) -> Work:
+@dataclass(frozen=True)
+class MaskChoice:
+    """What was said of missing pixels: a mask, whether to invert it, and what marks them in the picture itself."""
+
+    file: Path | None = None
+    invert: bool | None = None
+    missing: str = "auto"
+
+
+def parse_missing(text: str, picture: Picture) -> Mark:
+    """``--missing`` to what the library takes; ``auto`` goes by what the file declares, where it declares anything."""
+    word = text.strip().lower()
+    if word == "none":
+        return None
+    if word == "auto":
+        declared = picture.no_data
+        if declared is not None and no_data.find(picture.pixels, declared)[1]:
+            return declared
+    if word in ("auto", "nan"):
+        return word
+    try:
+        return float(word)
+    except ValueError:
+        raise BayesDipError(
+            f"missing is {text!r}: expected auto, nan, none, or the value that marks missing pixels; give one of these"
+        ) from None
+
+
+def found_missing(picture: Picture, text: str) -> tuple[Mark, NDArray[np.bool_] | None, tuple[Finding, ...]]:
+    """What marks missing pixels, where they are (None: nowhere), and what the file's own word for it was."""
+    mark = parse_missing(text, picture)
+    flags, values = no_data.find(picture.pixels, mark)
+    if not values:
+        return mark, None, ()
+    findings: tuple[Finding, ...] = ()
+    if text.strip().lower() == "auto" and mark != "auto":
+        shown = " or ".join(f"{value:.8g}" for value in values)
+        said = f"{int(flags.sum()):,} values are {shown}, which the file declares to stand for no data, and treated as "
+        facts = {"count": int(flags.sum()), "values": list(values)}
+        findings = (Finding("no data", said + "missing; give --missing none to take it as data", facts),)
+    return mark, flags, findings
+
+
+def denoising(picture: Picture, choice: NoiseChoice, missing: str = "auto") -> Work:
     """``bayesdip denoise``."""
     from bayesdip.api import denoise
 
     sigma = choice.facts.get("sigma") if choice.kind == "gaussian" else None
     model = choice.model(picture)
+    mark, gone, findings = found_missing(picture, missing)
     return Work(
-        partial(denoise, picture.pixels, sigma, noise=model, channel_axis=channel_axis(picture)),
+        partial(
+            denoise, picture.pixels, sigma, noise=model, missing=mark, channel_axis=channel_axis(picture)
+        ),
         picture.pixels.shape,
-        {"noise": choice.kind, "sigma": None, **choice.facts},
+        {"noise": choice.kind, "sigma": None, **choice.facts, "missing": missing},
+        missing=gone,
+        findings=findings,
         sigma_estimated=choice.is_estimated,
     )
 
 
-def inpainting(picture: Picture, mask_file: Path | None, missing: str | None, sigma: Level) -> Work:
-    """``bayesdip inpaint``: white in the mask, and where the picture is transparent."""
+def inpainting(picture: Picture, choice: MaskChoice, sigma: Level) -> Work:
+    """``bayesdip inpaint``: white or painted in the mask, where the picture is transparent, and no-data values."""
     from bayesdip.api import inpaint
 
     transparent = np.zeros(picture.grid, bool) if picture.alpha is None else picture.alpha == 0
+    mark, flags, findings = found_missing(picture, choice.missing)
     gone = transparent
-    if mask_file is not None:
-        gone = read_mask(mask_file, picture.pixels.shape, picture.orientation) | transparent
-        if missing is None:
-            check_mask(gone, mask_file)
-    elif missing is None and not transparent.any():
+    if choice.file is not None:
+        mask = mask_of(choice.file, picture, choice.invert)
+        findings = (*mask.findings, *findings)
+        gone = as_channels(mask.missing, transparent)
+        if flags is None:
+            check_mask(gone, choice.file)
+    elif flags is None and not transparent.any():
         raise BayesDipError(
-            "nothing says which pixels are missing: give --mask FILE (white is missing), --missing nan, "
-            "or a picture with transparent pixels"
+            "nothing says which pixels are missing: give --mask FILE (white is missing), --missing VALUE (such as nan or "
+            "0) if the picture marks them, or a picture with transparent pixels"
         )
-    shown = gone
-    if missing == "nan":
-        holes = ~np.isfinite(picture.pixels)
-        shown = gone | (holes.any(axis=-1) if holes.ndim == 3 else holes)
     return Work(
-        partial(
-            inpaint, picture.pixels, gone, sigma=sigma, missing=missing, channel_axis=channel_axis(picture)
-        ),
+        partial(inpaint, picture.pixels, gone, sigma=sigma, missing=mark, channel_axis=channel_axis(picture)),
         picture.pixels.shape,
-        {"mask": fingerprint(gone), "missing": missing, "sigma": sigma},
-        missing=shown,
+        {"mask": fingerprint(gone), "missing": choice.missing, "sigma": sigma},
+        missing=gone if flags is None else as_channels(flags, gone),
         alpha="opaque" if transparent.any() else "keep",
+        findings=findings,
     )
 
 
-def upscaling(picture: Picture, factor: int, kind: str, sigma: Level) -> Work:
+def as_channels(one: NDArray[np.bool_], other: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Either of two masks; of the grid where that says it all, else for each channel."""
+    if one.ndim < other.ndim:
+        one = one[..., None]
+    elif other.ndim < one.ndim:
+        other = other[..., None]
+    both = one | other
+    return both[..., 0] if both.ndim == 3 and (both == both[..., :1]).all() else both
+
+
+def upscaling(picture: Picture, factor: int, kind: str, sigma: Level, missing: str = "auto") -> Work:
     """``bayesdip upscale``."""
     from bayesdip.api import upscale
 
     grid = tuple(n * factor for n in picture.grid)
+    mark, _, findings = found_missing(picture, missing)
     return Work(
-        partial(upscale, picture.pixels, factor, kind=kind, sigma=sigma, channel_axis=channel_axis(picture)),
+        partial(
+            upscale,
+            picture.pixels,
+            factor,
+            kind=kind,
+            sigma=sigma,
+            missing=mark,
+            channel_axis=channel_axis(picture),
+        ),
         grid + picture.pixels.shape[2:],
-        {"factor": factor, "kind": kind, "sigma": sigma},
+        {"factor": factor, "kind": kind, "sigma": sigma, "missing": missing},
+        findings=findings,
     )
 
 
-def deblurring(picture: Picture, psf_file: Path, sigma: Sigma, boundary: str) -> Work:
+def deblurring(picture: Picture, psf_file: Path, sigma: Sigma, boundary: str, missing: str = "auto") -> Work:
     """``bayesdip deblur``."""
     from bayesdip.api import deblur
 
     psf = read_psf(psf_file)
+    mark, gone, findings = found_missing(picture, missing)
     return Work(
         partial(
-            deblur, picture.pixels, psf, sigma=sigma, boundary=boundary, channel_axis=channel_axis(picture)
+            deblur,
+            picture.pixels,
+            psf,
+            sigma=sigma,
+            boundary=boundary,
+            missing=mark,
+            channel_axis=channel_axis(picture),
         ),
         picture.pixels.shape,
-        {"psf": fingerprint(psf), "sigma": sigma, "boundary": boundary},
+        {"psf": fingerprint(psf), "sigma": sigma, "boundary": boundary, "missing": missing},
+        missing=gone,
         sigma_estimated=sigma is None,
+        findings=findings,
     )

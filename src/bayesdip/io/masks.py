@@ -158,7 +158,9 @@ def _read(path: FilePath, shape: tuple[int, ...], orientation: int, picture: Pic
             before = None
             if picture is not None and picture.colour in ("gray", "rgb"):
                 shown = picture.pixels if source.orientation != 1 else upright(picture.pixels, orientation)
-                before = np.asarray(shown / _white(picture.pixels), float)
+                before = np.nan_to_num(np.asarray(shown, float)) / _white(picture.pixels)
+                if before.ndim == 2 and level.ndim == 3:
+                    before = np.repeat(before[..., None], level.shape[2], -1)
             taken = painted(level, opacity, before, lossy=source.format == "JPEG")
             found, how, soft = taken.missing, taken.how, taken.soft
     findings = []

@@ -114,7 +114,7 @@ def _strokes(level: Levels, lossy: bool = False) -> Painted:
     if _is_two_levels(level):
         return Painted(level > (top + float(level.min())) / 2)
     half = level >= 0.5 * min(top, 1.0) if top < 0.5 else level >= 0.5
-    seeds = level >= SEED * top
+    seeds = level > SEED * top
     if level.ndim != 2 or (level > PAINT * top).mean() > 0.5 or clustering(seeds) < STROKES:
         return Painted(half)
     from scipy.ndimage import label

@@ -82,6 +82,8 @@ class Picture:
         The colour space in PNG's other forms (gamma, chromaticities, ...), as in the file.
     tiff : TiffLayout or None
         The arrangement of a TIFF file.
+    no_data : float or None
+        The value that the file declares to stand for "no data"; None if it declares none.
     notes : tuple of str
         What was changed on reading, one phrase each, to be shown to the user.
     """
@@ -96,6 +98,7 @@ class Picture:
     dpi: tuple[float, float] | None = None
     png_chunks: tuple[tuple[bytes, bytes], ...] = ()
     tiff: TiffLayout | None = None
+    no_data: float | None = None
     notes: tuple[str, ...] = ()
 
     @property
@@ -114,13 +117,6 @@ class Picture:
         from bayesdip.io.metadata import orientation_of
 
         return orientation_of(self.exif)
-
-    @property
-    def no_data(self) -> float | None:
-        """The value that the file declares to stand for "no data"; None if it declares none."""
-        from bayesdip.io.pixel_size import no_data_of
-
-        return no_data_of(self.tiff)
 
 
 def channels_of(shape: tuple[int, ...]) -> int:

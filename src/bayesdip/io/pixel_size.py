@@ -12,7 +12,7 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
-from bayesdip.io.picture import Picture, TiffLayout, TiffTag
+from bayesdip.io.picture import Picture, TiffTag
 
 _PIXEL_SCALE, _TIEPOINTS, _TRANSFORMATION, _GEO_KEYS = 33550, 33922, 34264, 34735
 _GDAL_NODATA = 42113
@@ -60,9 +60,9 @@ def read_description(page: Any) -> str:
     return ""
 
 
-def no_data_of(layout: TiffLayout | None) -> float | None:
+def no_data_of(tags: tuple[TiffTag, ...]) -> float | None:
     """The value that GDAL's tag declares to be no data; None if it declares none."""
-    for tag in layout.tags if layout is not None else ():
+    for tag in tags:
         if tag.code == _GDAL_NODATA:
             with suppress(ValueError):
                 return float(str(tag.value).strip("\0 "))

@@ -12,7 +12,7 @@ from bayesdip.errors import one_line
 from bayesdip.io.guards import FilePath, decoding, file_error, refuse_huge
 from bayesdip.io.metadata import append_directories, exif_of_tiff, sound_dpi, tiff_tags
 from bayesdip.io.picture import Array, Colour, Picture, TiffLayout, full_scale, native
-from bayesdip.io.pixel_size import read_description, read_resolution, read_tags, with_type
+from bayesdip.io.pixel_size import no_data_of, read_description, read_resolution, read_tags, with_type
 
 # What a colour model is, by TIFF's name of it, and how many samples a pixel it takes.
 _COLOURS: dict[str, tuple[Colour, int]] = {
@@ -76,6 +76,7 @@ def read_tiff(path: FilePath, data: bytes) -> Picture:
             exif=exif_of_tiff(data),
             dpi=sound_dpi(page.get_resolution("inch")) if has_dpi else None,
             tiff=layout,
+            no_data=no_data_of(layout.tags),
             notes=tuple(notes),
         )
 

@@ -45,8 +45,8 @@ class Subject:
         ``"denoise"``, ``"inpaint"``, ``"upscale"``, ``"deblur"``, or another word.
     like : Picture or None
         What the file said of its pixels: colours, orientation, transparency.
-    missing : bool array (M, N) or None
-        Pixels of ``before`` that were missing.
+    missing : bool array (M, N) or (M, N, C), or None
+        Pixels of ``before`` that were missing, or values of them.
     """
 
     before: NDArray[Any]
@@ -102,7 +102,8 @@ def size_facts(subject: Subject) -> list[Fact]:
     channels = f"{mean.shape[-1]} channels, " if subject.channels_last else ""
     found = [("Size", " x ".join(str(n) for n in subject.grid[::-1]), f"{channels}{mean.dtype}")]
     if missing is not None:
-        found.append(("Missing", f"{100 * missing.mean():.1f} %", f"{int(missing.sum())} pixels"))
+        what = "values" if missing.ndim == 3 else "pixels"
+        found.append(("Missing", f"{100 * missing.mean():.1f} %", f"{int(missing.sum())} {what}"))
     return found
 
 
@@ -148,7 +149,9 @@ def before_levels(subject: Subject, view: View) -> Levels:
     before = view.levels(pictures.enlarged_to(subject.before, subject.grid))
     if subject.missing is None:
         return before
-    return pictures.paint_missing(before, upright(subject.missing, view.orientation))
+    # Where some channels were seen, they are shown.
+    missing = subject.missing.all(-1) if subject.missing.ndim == 3 else subject.missing
+    return pictures.paint_missing(before, upright(missing, view.orientation))
 
 
 def uncertainty_parts(subject: Subject, view: View, before: Levels, after: Levels) -> dict[str, Any]:

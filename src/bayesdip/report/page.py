@@ -47,8 +47,8 @@ def write_report(
         Replace an earlier page.
     like : Picture, optional
         The picture as it was read: its colours, orientation and transparency.
-    missing : bool array, shape (M, N), optional
-        True where a pixel of ``before`` was missing.
+    missing : bool array, shape (M, N) or (M, N, C), optional
+        True where a pixel, or a channel of it, of ``before`` was missing.
 
     Returns
     -------
