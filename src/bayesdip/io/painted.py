@@ -102,7 +102,7 @@ def grown(flags: Flags) -> Flags:
     """One pixel wider, to all eight neighbours."""
     from scipy.ndimage import binary_dilation
 
-    wider: Flags = binary_dilation(flags, np.ones((3,) * flags.ndim))
+    wider: Flags = binary_dilation(flags, np.ones((3,) * flags.ndim, bool))
     return wider
 
 
@@ -143,7 +143,7 @@ def _on_a_copy(levels: Levels, picture: Levels, lossy: bool) -> Painted | None:
     from scipy.ndimage import binary_closing
 
     # Paint of the picture's own colour leaves gaps.
-    return Painted((difference > 0) | binary_closing(difference > 0, np.ones((3, 3))))
+    return Painted((difference > 0) | binary_closing(difference > 0, np.ones((3, 3), bool)))
 
 
 def _is_two_levels(level: Any) -> bool:
