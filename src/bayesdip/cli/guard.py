@@ -6,8 +6,10 @@ A traceback is still shown for what nobody foresaw: that is a defect, and has to
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from contextvars import ContextVar
 from typing import Any
 
@@ -17,6 +19,8 @@ from typer.core import TyperGroup
 from bayesdip.errors import BayesDipError, NoResultError, one_line
 
 DONE, REFUSED, INTERRUPTED = 0, 2, 130
+# Verbs with one input and one output.
+ONE_PICTURE = ("denoise", "inpaint", "upscale", "deblur")
 # The command line as it was typed, for the report to repeat it.
 TYPED: ContextVar[tuple[str, ...]] = ContextVar("typed", default=())
 
@@ -30,7 +34,12 @@ class OneLineGroup(TyperGroup):
         options["standalone_mode"] = False  # errors come to us instead of being printed
         TYPED.set(tuple(words))
         run = super().main
-        sys.exit(exit_code(lambda: run(words, *rest, **options), wants_json="--json" in words))
+        try:
+            code = exit_code(lambda: run(words, *rest, **options), wants_json="--json" in words)
+            sys.stdout.flush()
+        except BrokenPipeError:
+            code = reader_gone()
+        sys.exit(code)
 
 
 def exit_code(run: Callable[[], Any], *, wants_json: bool = False) -> int:
@@ -45,6 +54,13 @@ def exit_code(run: Callable[[], Any], *, wants_json: bool = False) -> int:
     """
     try:
         returned = run()
+    except BrokenPipeError:
+        return reader_gone()
+    except SystemExit as left:
+        # Typer leaves so, with 1, when nobody reads the output any more.
+        if left.code == 1:
+            return reader_gone()
+        raise
     except (KeyboardInterrupt, typer.Abort):
         return _interrupted(wants_json)
     except NoResultError as error:
@@ -62,14 +78,19 @@ def exit_code(run: Callable[[], Any], *, wants_json: bool = False) -> int:
     return returned if isinstance(returned, int) else DONE
 
 
+def reader_gone() -> int:
+    """Go on without a reader of the output, such as ``head``: what was asked for is done, and nothing is told."""
+    with suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return DONE
+
+
 def explanation(error: Exception) -> str | None:
     """What to tell the user about an error; None if it is a defect of the program."""
     if isinstance(error, BayesDipError):
         return str(error)
     if isinstance(error, MemoryError) or _is_torch_out_of_memory(error):
         return "the memory ran out: expected more of it free; use --method patches, a smaller picture, or fewer --samples"
-    if isinstance(error, BrokenPipeError):
-        return "whoever read the output stopped reading it"
     if isinstance(error, OSError):
         place = f"{error.filename}: " if error.filename else ""
         return f"{place}{error.strerror or error}: free some space or check the permissions, then run again"
@@ -77,6 +98,12 @@ def explanation(error: Exception) -> str | None:
     format_message = getattr(error, "format_message", None)
     if callable(format_message):
         path = getattr(getattr(error, "ctx", None), "command_path", "bayesdip")
+        said = str(format_message())
+        if "unexpected extra argument" in said and path.split()[-1] in ONE_PICTURE:
+            return (
+                f"{said.rstrip('.')}: '{path}' takes one picture; for several, call it in a loop: "
+                f'for f in *.png; do {path} "$f" -o "out/$f"; done'
+            )
         return f"{str(format_message()).rstrip('.')}: '{path} --help' tells what is expected"
     return None
 

@@ -20,6 +20,7 @@ from bayesdip.cli.options import Options
 from bayesdip.cli.outputs import check_outputs, outputs, write_all
 from bayesdip.cli.resume import SavedRun, request_of
 from bayesdip.cli.verbs import Work
+from bayesdip.errors import BayesDipError
 from bayesdip.memory import check_memory
 from bayesdip.result import Restoration
 
@@ -53,7 +54,8 @@ class Run:
 def carry_out(task: str, options: Options, prepare: Callable[[io.Picture], Work]) -> None:
     """Run one verb and say what came of it."""
     run = restore(task, options, prepare, shlex.join(["bayesdip", *TYPED.get()]))
-    typer.echo(summary.as_json(run) if options.json else summary.as_text(run))
+    piped = str(options.output) == io.PIPE
+    typer.echo(summary.as_json(run) if options.json else summary.as_text(run), err=piped)
 
 
 def restore(
@@ -73,6 +75,10 @@ def restore(
         Put before every line of the progress.
     """
     asked = api_options(options)
+    if options.json and str(options.output) == io.PIPE:
+        raise BayesDipError(
+            "--json and -o - were both given, and both write to standard output: expected one of them; name a file after -o"
+        )
     picture = io.read_picture(options.source)
     work = prepare(picture)
     check_room(work.shape, options.samples or 0)
@@ -104,10 +110,11 @@ def check_room(shape: tuple[int, ...], samples: int) -> None:
 
     Mean, standard deviation, data and a copy each stand in double precision, and so do the samples.
     """
-    what = f"a result of {' x '.join(map(str, shape))} with {samples} samples"
-    check_memory(
-        8 * prod(shape) * (4 + samples), "cpu", what, "ask for fewer --samples, or a smaller picture"
-    )
+    size = " x ".join(map(str, shape))
+    what, instead = f"a result of {size}", "restore it in tiles"
+    if samples:
+        what, instead = f"{what} with {samples} samples", "ask for fewer --samples, or a smaller picture"
+    check_memory(8 * prod(shape) * (4 + samples), "cpu", what, instead)
 
 
 def write(run: Run, saved: SavedRun | None, command: str) -> None:

@@ -8,12 +8,14 @@ a :class:`bayesdip.errors.FileError` or a :class:`bayesdip.errors.ResourceError`
 
 from __future__ import annotations
 
+from bayesdip.io.guards import PIPE
 from bayesdip.io.masks import Mask, check_mask, mask_of, read_mask, read_psf
 from bayesdip.io.picture import Picture
 from bayesdip.io.reading import read_picture
 from bayesdip.io.writing import atomic_write, check_writable, write_picture
 
 __all__ = [
+    "PIPE",
     "Mask",
     "Picture",
     "atomic_write",

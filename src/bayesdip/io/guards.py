@@ -6,6 +6,7 @@ import logging
 import math
 import os
 import stat
+import sys
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,6 +15,8 @@ from pathlib import Path
 from bayesdip.errors import BayesDipError, FileError, ResourceError, one_line
 
 FilePath = str | os.PathLike[str]
+#: The name that stands for standard input, and for standard output.
+PIPE = "-"
 
 #: Most pixels of a picture in any format. From this number on Pillow takes a file for a decompression bomb.
 LARGEST_GRID = 178_956_970
@@ -30,7 +33,7 @@ def file_error(path: FilePath, given: str, expected: str, advice: str) -> FileEr
 
 
 def read_bytes(path: FilePath) -> bytes:
-    """Read a whole file.
+    """Read a whole file; ``-`` is standard input.
 
     Raises
     ------
@@ -39,6 +42,11 @@ def read_bytes(path: FilePath) -> bytes:
     ResourceError
         If it is larger than half of the machine's memory.
     """
+    if os.fspath(path) == PIPE:
+        data = sys.stdin.buffer.read()
+        if not data:
+            raise file_error(path, "standard input is empty", "a picture is", "write one into the pipe")
+        return data
     try:
         status = os.stat(path)
         if stat.S_ISDIR(status.st_mode):

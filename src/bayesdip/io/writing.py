@@ -8,6 +8,7 @@ import os
 import secrets
 import shutil
 import stat
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -17,8 +18,8 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from bayesdip.errors import FileError
-from bayesdip.io.encoding import Encoding, as_type, choose_encoding, encode, fitted_alpha, to_rgb
-from bayesdip.io.guards import FilePath, file_error, reason_of
+from bayesdip.io.encoding import FORMATS, Encoding, as_type, choose_encoding, encode, fitted_alpha, to_rgb
+from bayesdip.io.guards import PIPE, FilePath, file_error, reason_of
 from bayesdip.io.picture import Array, Picture, colour_of, full_scale
 from bayesdip.io.pixel_size import enlarged
 
@@ -107,7 +108,10 @@ def check_writable(
         dtype = like.pixels.dtype if dtype is None else dtype
     if shape is None or dtype is None:
         shape, dtype = (1, 1), np.uint8  # every format holds that
-    encoding, target = choose_encoding(path, shape, np.dtype(dtype), like), _target(path, force)
+    encoding = choose_encoding(_named(path, like), shape, np.dtype(dtype), like)
+    if os.fspath(path) == PIPE:
+        return encoding.notes
+    target = _target(path, force)
     size = math.prod(shape) * encoding.dtype.itemsize
     if encoding.format not in ("TIFF", "NPY"):
         size = max(int(size * _SMALLEST_SHARE), 1)
@@ -143,7 +147,8 @@ def write_picture(
     Parameters
     ----------
     path : path-like
-        Ends in .png, .jpg, .jpeg, .tif, .tiff, .webp or .npy.
+        Ends in .png, .jpg, .jpeg, .tif, .tiff, .webp or .npy; ``-`` is standard output, in the
+        source's format, or as PNG where that is only read.
     pixels : array, shape (M, N), (M, N, C) or (M,)
         In the scale of ``like.pixels``; of another size than it where the picture was enlarged.
     like : Picture, optional
@@ -168,13 +173,17 @@ def write_picture(
     """
     pixels = np.asarray(pixels)
     dtype = pixels.dtype if like is None else like.pixels.dtype
-    target = choose_encoding(path, pixels.shape, dtype, like)
+    target = choose_encoding(_named(path, like), pixels.shape, dtype, like)
     source = enlarged(like or Picture(pixels, colour=colour_of(pixels.shape)), pixels.shape[:2])
     values = as_type(pixels, dtype, path)
     transparency = _transparency(target, source, values.shape, alpha)
     if target.format != "NPY" and target.colour == "rgb" and values.shape[2:] != (3,):
         values = to_rgb(values, source.colour, source.icc_profile)
     data = encode(target, values, transparency, source, path)
+    if os.fspath(path) == PIPE:
+        sys.stdout.buffer.write(data)
+        sys.stdout.buffer.flush()
+        return target.notes
     with atomic_write(path, force) as temporary:
         temporary.write_bytes(data)
     return target.notes
@@ -188,6 +197,14 @@ def _transparency(target: Encoding, source: Picture, shape: tuple[int, ...], alp
     if alpha == "opaque":
         return np.full(grid, full_scale(source.alpha.dtype), source.alpha.dtype)
     return fitted_alpha(source.alpha, grid)
+
+
+def _named(path: FilePath, like: Picture | None) -> FilePath:
+    """The name that says the format: that of the source for standard output."""
+    if os.fspath(path) != PIPE:
+        return path
+    kind = like.format if like is not None else "NPY"
+    return PIPE + next((suffix for suffix, name in FORMATS.items() if name == kind), ".png")
 
 
 def _beside(target: Path) -> Path:
