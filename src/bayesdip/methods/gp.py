@@ -114,6 +114,9 @@ class GP(Method):
         state = (conditioned, found, generator, run, model)
         return replace(_told(found, run, model), state=state)
 
+    def updates(self, problem: Problem) -> bool:
+        return True
+
     def update(self, problem: Problem, posterior: Posterior, progress: Progress) -> Posterior | None:
         if progress.should_stop():
             return None

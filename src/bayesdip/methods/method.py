@@ -161,6 +161,19 @@ class Method(ABC):
         """
         return None
 
+    def updates(self, problem: Problem) -> bool:
+        """Whether :meth:`update` fits such data again with the held-out entries; by default it does not.
+
+        Parameters
+        ----------
+        problem : Problem
+
+        Returns
+        -------
+        bool
+        """
+        return False
+
     def to_dict(self) -> dict[str, Any]:
         """The name and all options.
 

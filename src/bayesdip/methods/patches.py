@@ -97,6 +97,9 @@ class Patches(Method):
         keep_freed_memory()
         return self._run(problem, first, progress, None)
 
+    def updates(self, problem: Problem) -> bool:
+        return True
+
     def update(self, problem: Problem, posterior: Posterior, progress: Progress) -> Posterior | None:
         """Once more with all pixels: filling in goes on from the first fit, denoising begins anew.
 

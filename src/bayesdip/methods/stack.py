@@ -163,6 +163,9 @@ class Stack(Method):
         found = average(without, network, weight, torch.zeros_like(held_out))
         return replace(found, state=_State(whole, mosaic, cover, weigh, so_far))
 
+    def updates(self, problem: Problem) -> bool:
+        return True
+
     def update(self, problem: Problem, posterior: Posterior, progress: Progress) -> Posterior | None:
         """The average with patches of all pixels, and networks refitted with the held-out ones where these are exact."""
         state: _State | None = posterior.state

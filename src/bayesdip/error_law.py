@@ -1,0 +1,172 @@
+"""The law of errors on held-out values: two numbers that correct a standard deviation, and the tails of its intervals."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from statistics import NormalDist
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.float64]
+NORMAL = NormalDist()
+
+# The level whose coverage is reported, and those at which the tails are kept.
+LEVEL = 0.9
+LEVELS = np.arange(1, 100) / 100
+# Held-out values are summed up in so many groups of like std for the fit of the two numbers.
+GROUPS = 64
+# What the fit tries: the constant's share of v, and log sqrt(mean v / mean std^2). The latter has a
+# prior, normal with this spread: where few pixels stand in strong noise, they tell little. Sampled networks, whose 90% intervals
+# held 77 to 94% of nine noisy pictures, were off by -0.14 to 0.31.
+SHARES = np.linspace(0.0, 1.0, 21)
+STEP = 0.02
+LOG_RATIOS = np.arange(-150, 151) * STEP
+PRIOR_SPREAD = 0.35
+
+
+@dataclass(frozen=True)
+class Values:
+    """Held-out values, each array of shape (C, n).
+
+    Attributes
+    ----------
+    mean, std : ndarray
+        What the method said.
+    residual : ndarray
+        ``y - mean``.
+    squares : ndarray
+        Of the same expectation as ``residual^2``, with less noise (``control_variate.reduced_squares``).
+    noise : ndarray
+        Variance of the noise, 0 for exact data.
+    """
+
+    mean: Array
+    std: Array
+    residual: Array
+    squares: Array
+    noise: Array
+
+    def of(self, chosen: NDArray[Any]) -> Values:
+        """Those at some of the n pixels."""
+        return Values(*(getattr(self, name)[:, chosen] for name in self.__dataclass_fields__))
+
+    @property
+    def exact(self) -> bool:
+        return not self.noise.any()
+
+
+@dataclass(frozen=True, eq=False)
+class Law:
+    """A fitted ``v = floor^2 + scale^2 std^2`` and the tails of its intervals."""
+
+    scale: float
+    floor: float
+    ratio: float
+    ratio_error: float
+    tails: Array
+
+    def variance(self, std: Array) -> Array:
+        found: Array = self.floor**2 + (self.scale * std) ** 2
+        return found
+
+    def summary(self) -> dict[str, float]:
+        """Plain JSON values, without the tails."""
+        return {name: float(getattr(self, name)) for name in ("scale", "floor", "ratio", "ratio_error")}
+
+
+def fit_law(values: Values) -> Law:
+    """The two numbers by their quasi-likelihood on a grid, and the tails at every level.
+
+    The squares ``q`` have expectation ``n + v``. Their quasi-log-likelihood
+    ``-sum(log(n + v) + q / (n + v)) / (2 dispersion)`` is that of normal residuals, tempered by how
+    much the squares scatter in fact (McCullagh and Nelder, *Generalized Linear Models*, ch. 9). The
+    two numbers are its means: where the data do not tell them, they stay in the middle.
+    """
+    own = values.std**2
+    level = float(own.mean())
+    likelihood = _likelihood(values, own / level, level)
+    share, log_ratio = np.unravel_index(int(likelihood.argmax()), likelihood.shape)
+    best = math.exp(2 * LOG_RATIOS[log_ratio]) * (SHARES[share] * level + (1 - SHARES[share]) * own)
+    density = likelihood / _dispersion(values, best) - 0.5 * (LOG_RATIOS / PRIOR_SPREAD) ** 2
+    density = np.exp(density - density.max())
+    density /= density.sum()
+    constant = float((density * SHARES[:, None]).sum())
+    middle = float((density * LOG_RATIOS).sum())
+    spread = math.sqrt(float((density * (LOG_RATIOS - middle) ** 2).sum()) + STEP**2 / 12)
+    ratio = math.exp(middle)
+    scale = ratio * math.sqrt(1 - constant)
+    floor = ratio * math.sqrt(constant * level)
+    return Law(scale, floor, ratio, spread, _tails(values, floor**2 + scale**2 * own))
+
+
+def covered(values: Values, variance: Array, half: Array) -> tuple[float, float]:
+    """Share of noise-free values within ``mean -+ half``, and its standard error.
+
+    Parameters
+    ----------
+    variance : ndarray, shape (C, n)
+        What is claimed of the squared error.
+    half : ndarray, shape (C, n)
+        Half of the claimed 90% interval.
+    """
+    if values.exact:
+        inside = (np.abs(values.residual) <= half).mean(0)
+        return float(inside.mean()), float(inside.std() / math.sqrt(len(inside)))
+    # How large the squared error is against the claim; the noise is known, and taken off.
+    error = (values.squares - values.noise).mean(0)
+    claim = variance.mean(0)
+    found = error.mean() / claim.mean()
+    deviation = float((error - found * claim).std() / claim.mean() / math.sqrt(len(claim)))
+    found = max(float(found), deviation / 10, 1e-6)
+    z = z_of(LEVEL)
+    slope = z * NORMAL.pdf(z / math.sqrt(found)) * found**-1.5
+    return 2 * NORMAL.cdf(z / math.sqrt(found)) - 1, slope * deviation
+
+
+def _likelihood(values: Values, relative: Array, level: float) -> Array:
+    """Quasi-log-likelihood of every share and ratio of the grid, not tempered, (shares, ratios)."""
+    n, s, q, weight = _grouped(values.noise, relative, values.squares)
+    share, log_ratio = SHARES[:, None, None], LOG_RATIOS[None, :, None]
+    v = np.exp(2 * log_ratio) * level * (share + (1 - share) * s)
+    expected = n + np.maximum(v, np.finfo(float).tiny)
+    found: Array = -(weight * (np.log(expected) + q / expected)).sum(-1) / 2
+    return found
+
+
+def _dispersion(values: Values, variance: Array) -> float:
+    """Scatter of the squares over that of squared normal residuals, channels of a pixel taken together."""
+    expected = values.noise + np.maximum(variance, 1e-6 * variance.mean())
+    scatter = ((values.squares - expected) / expected).mean(0)
+    return max(len(values.std) * float((scatter**2).mean()) / 2, 0.01)
+
+
+def _grouped(noise: Array, relative: Array, squares: Array) -> tuple[Array, Array, Array, Array]:
+    """Means of like values, in groups by std; and how many each group holds."""
+    order = np.argsort(relative, axis=None)
+    groups = np.array_split(order, min(GROUPS, len(order)))
+    found = [[part.ravel()[group].mean() for group in groups] for part in (noise, relative, squares)]
+    n, s, q = (np.array(part) for part in found)
+    return n, s, q, np.array([float(len(group)) for group in groups])
+
+
+def _tails(values: Values, variance: Array) -> Array:
+    """Half of the interval at each of `LEVELS`, over that of a normal variable.
+
+    Of exact data the conformal quantile of the scores. In strong noise the scores tell of the
+    noise's tails, not of the error's: there it is the normal law. In between, the geometric mean
+    of the two, by the error's share of the residual's variance.
+    """
+    total = values.noise + variance
+    scores = np.sort((np.abs(values.residual) / np.sqrt(total)).ravel())
+    rank = np.minimum(np.ceil(LEVELS * (scores.size + 1)).astype(int), scores.size) - 1
+    normal = np.array([z_of(level) for level in LEVELS])
+    share = float((variance / total).mean())
+    found: Array = (scores[rank] / normal) ** share
+    return found
+
+
+def z_of(level: float) -> float:
+    return NORMAL.inv_cdf(0.5 + level / 2)

@@ -1,0 +1,141 @@
+"""A method and simple estimates, averaged by their errors on held-out pixels, near known pixels and far from them.
+
+In a hole nobody knows beforehand who is right: a method that carries on texture, a surface that bends as its rim does,
+or one that does not overshoot. Held-out regions tell it in part. The weights are those that predict them best (stacking;
+Wolpert, Neural Networks 1992), by distance, drawn towards the inverse mean squared errors (Bates and Granger, Oper. Res. Q.
+1969) as far as the regions are few.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bayesdip.held_out_regions import NEAR
+
+Array = NDArray[np.float64]
+
+# The weights are piecewise linear in the logarithm of the distance from known pixels, with knots at 1, 2, 4, ... pixels.
+KNOTS = 7
+# Prior of the weights in holes, normal with this spread around shares by the inverse mean squared errors. On 20 crops of
+# 128x128 pixels with holes of 8 to 48, spreads of 0.1 and 0.3 gave the same within 0.01 dB; equal shares lost 0.07 dB, and a
+# prior around the method alone 0.2 to 1.2 dB.
+SPREAD = 0.3
+# The first knot that lies in a hole; the one before it, at `NEAR`, is the last one near known pixels.
+FIRST_FAR = 1 + int(np.log2(NEAR))
+# Bootstrap samples of held-out regions and single pixels, and the confidence with which a method is told to lose.
+RESAMPLES, CONFIDENCE = 500, 0.975
+
+
+@dataclass(frozen=True)
+class HeldOutErrors:
+    """What a method and others say of held-out values.
+
+    Attributes
+    ----------
+    wanted : ndarray, shape (C, n)
+        The values less what the method says.
+    steps : ndarray, shape (J, C, n)
+        What each of the others says, less what the method says.
+    distance : ndarray, shape (n,)
+        From the nearest known pixel, in pixels.
+    region : ndarray of int, shape (n,)
+        Values of one region err together, and count together.
+    """
+
+    wanted: Array
+    steps: Array
+    distance: Array
+    region: NDArray[np.int64]
+
+    def error(self, chosen: NDArray[np.bool_], other: int | None = None) -> float:
+        """Root mean square error of the method, or of one of the others, on some of the pixels."""
+        left = self.wanted if other is None else self.wanted - self.steps[other]
+        return float(np.sqrt(np.square(left[:, chosen]).mean()))
+
+    def loses(self, other: int, chosen: NDArray[np.bool_], seed: int) -> bool:
+        """Whether the method's squared error is larger than another's on some of the pixels, beyond chance."""
+        left = self.wanted - self.steps[other]
+        behind = (np.square(self.wanted) - np.square(left)).sum(0)[chosen]
+        _, number = np.unique(self.region[chosen], return_inverse=True)
+        sums = np.bincount(number, behind)
+        if len(sums) < 2:
+            return False
+        drawn = np.random.default_rng(seed).integers(0, len(sums), size=(RESAMPLES, len(sums)))
+        return bool(np.quantile(sums[drawn].sum(1), 1 - CONFIDENCE) > 0)
+
+
+def near_knots(distance: Array) -> Array:
+    """How much each knot counts at each distance, (KNOTS, *distance.shape): straight lines between knots."""
+    at = np.clip(np.log2(np.maximum(distance, 1.0)), 0, KNOTS - 1)
+    knots = np.arange(KNOTS).reshape(-1, *[1] * distance.ndim)
+    found: Array = np.maximum(0.0, 1 - np.abs(at - knots))
+    return found
+
+
+def fitted_weights(errors: HeldOutErrors, allowed: Sequence[bool], near_allowed: Sequence[bool]) -> Array:
+    """The weights of the others, (KNOTS, J), each at least 0, and their sum at most 1.
+
+    Parameters
+    ----------
+    errors : HeldOutErrors
+    allowed, near_allowed : sequence of bool
+        Which of the others may have a weight far from known pixels and near them.
+
+    Returns
+    -------
+    ndarray, shape (KNOTS, J)
+        At each knot the posterior mean of least squares under the prior. The values of a region count as one of their
+        mean size: its errors are one error (Kish, *Survey Sampling*, 1965).
+    """
+    count = len(errors.steps)
+    far = errors.distance > NEAR
+    knots = near_knots(errors.distance)
+    _, region = np.unique(errors.region, return_inverse=True)
+    weights = np.zeros((KNOTS, count))
+    for knot, share in enumerate(knots):
+        chosen = np.flatnonzero(near_allowed if knot < FIRST_FAR else allowed)
+        if not len(chosen):
+            continue
+        prior = _inverse_errors(errors, far if knot >= FIRST_FAR else ~far, chosen)
+        weights[knot, chosen] = _simplex(_ridge(errors, share, region, chosen, prior))
+    return weights
+
+
+def _inverse_errors(errors: HeldOutErrors, where: NDArray[np.bool_], chosen: NDArray[np.int64]) -> Array:
+    """Shares of the chosen ones in proportion to one over their mean squared error, the method's share left out."""
+    if not where.any():
+        return np.full(len(chosen), 1 / (1 + len(chosen)))
+    sizes = np.array([errors.error(where), *(errors.error(where, int(j)) for j in chosen)])
+    precision = 1 / np.maximum(sizes, max(1e-6 * float(sizes.max()), np.finfo(float).tiny)) ** 2
+    return np.asarray((precision / precision.sum())[1:])
+
+
+def _ridge(
+    errors: HeldOutErrors,
+    share: Array,
+    region: NDArray[np.int64],
+    chosen: NDArray[np.int64],
+    prior: Array,
+) -> Array:
+    steps = errors.steps[chosen]
+    total = float(share.sum())
+    if total < 1:
+        return prior
+    left = errors.wanted - np.tensordot(prior, steps, 1)
+    together = float(np.square(np.bincount(region, share)).sum()) / total
+    variance = float((share * np.square(left)).sum()) / (total * len(left)) * together
+    if variance == 0:
+        return prior
+    weighted = (share * steps).reshape(len(chosen), -1)
+    precision = weighted @ steps.reshape(len(chosen), -1).T / variance + np.eye(len(chosen)) / SPREAD**2
+    found: Array = prior + np.linalg.solve(precision, weighted @ left.ravel() / variance)
+    return found
+
+
+def _simplex(weights: Array) -> Array:
+    positive = np.maximum(weights, 0.0)
+    return np.asarray(positive / max(1.0, float(positive.sum())))

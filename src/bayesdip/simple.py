@@ -1,0 +1,176 @@
+"""What costs next to nothing: simple estimates, against which every method is held."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from bayesdip.networks.initial_estimate import process_mean
+from bayesdip.operators import Blur, Downsample, Identity, Mask
+from bayesdip.problem import Problem
+
+Array = NDArray[np.float64]
+Bools = NDArray[np.bool_]
+
+# Missing pixels that hang together are solved for by a sparse factorisation up to so many; its time and memory grow
+# faster than they do, the faster the more axes there are. Beyond that harmonic functions stand, which need neither.
+MOST_UNKNOWNS = {2: 60_000, 3: 3_000}
+# Relative residual, and iterations, of the harmonic functions.
+TOLERANCE, MOST_ITERATIONS = 1e-4, 2000
+
+
+@dataclass(frozen=True)
+class Simple:
+    """A simple estimate.
+
+    Attributes
+    ----------
+    name : str
+    estimate : callable
+        From a problem to the picture, float64 (C, *grid), or None where it has no answer.
+    fills : bool
+        Whether it says something of missing pixels alone, and leaves observed ones as they are.
+    """
+
+    name: str
+    estimate: Callable[[Problem], Tensor | None]
+    fills: bool = False
+
+
+def simple_estimates(problem: Problem) -> tuple[Simple, ...]:
+    """The simple estimates for such data.
+
+    Parameters
+    ----------
+    problem : Problem
+
+    Returns
+    -------
+    tuple of Simple
+        For missing pixels two ways to fill them in, for noise a stationary process, for a small picture bicubic
+        interpolation, for a blurred one the data as they are. None for other operators.
+    """
+    operator = problem.whole.operator
+    seen = problem.observed.flatten(1)
+    if not bool(seen.any(1).all()):
+        return ()
+    if isinstance(operator, Downsample):
+        return (Simple("bicubic interpolation", bicubic),)
+    if isinstance(operator, Blur):
+        return (Simple("the data as they are", data_as_they_are),)
+    if isinstance(operator, Identity):
+        return () if problem.noise.is_exact else (Simple("a stationary process", _process),)
+    if not isinstance(operator, Mask):
+        return ()
+    if len(problem.grid) == 1:
+        return _filler("Akima interpolation", akima), _filler("linear interpolation", linear)
+    return _filler("biharmonic filling", biharmonic), _filler("harmonic filling", harmonic)
+
+
+def _filler(name: str, fill: Callable[[Array, Bools], Array]) -> Simple:
+    return Simple(name, lambda problem: filled(problem, fill), fills=True)
+
+
+def filled(problem: Problem, fill: Callable[[Array, Bools], Array]) -> Tensor:
+    """The data filled in channel by channel, each with its own missing entries: (C, *operator.output_shape)."""
+    missing = ~problem.observed.cpu().numpy()
+    data = np.where(missing, 0.0, problem.y.double().cpu().numpy())
+    full = [fill(x, gone) if gone.any() else x for x, gone in zip(data, missing, strict=True)]
+    return torch.from_numpy(np.stack(full))
+
+
+def _process(problem: Problem) -> Tensor | None:
+    found = process_mean(problem)
+    return None if found is None else found.double().cpu()
+
+
+def data_as_they_are(problem: Problem) -> Tensor:
+    """The data, (C, *operator.output_shape); harmonic functions where they are not observed."""
+    return filled(problem, harmonic)
+
+
+def bicubic(problem: Problem) -> Tensor:
+    """Bicubic interpolation of the small picture, (C, *grid)."""
+    from scipy.ndimage import zoom
+
+    small = data_as_they_are(problem).numpy()
+    factors = [n / m for n, m in zip(problem.grid, small.shape[1:], strict=True)]
+    large = [zoom(x, factors, order=3, mode="nearest", grid_mode=True) for x in small]
+    return torch.from_numpy(np.stack(large))
+
+
+def linear(y: Array, missing: Bools) -> Array:
+    """Straight lines between the known values of a signal; its ends stay constant."""
+    at = np.arange(len(y))
+    return np.interp(at, at[~missing], y[~missing])
+
+
+def akima(y: Array, missing: Bools) -> Array:
+    """Piecewise cubics that do not overshoot (Akima, J. ACM 1970); beyond the ends constant."""
+    from scipy.interpolate import Akima1DInterpolator
+
+    at, known = np.arange(len(y)), np.flatnonzero(~missing)
+    if len(known) < 2:
+        return linear(y, missing)
+    inside = np.clip(at, known[0], known[-1])
+    return np.asarray(Akima1DInterpolator(known, y[known])(inside))
+
+
+def harmonic(y: Array, missing: Bools) -> Array:
+    """The mean of the neighbours in every missing pixel: a membrane over the hole, which never leaves the known values' range."""
+    from scipy.sparse import coo_matrix, diags
+    from scipy.sparse.linalg import cg
+
+    shape = np.array(y.shape)
+    places = np.argwhere(missing)
+    count = len(places)
+    number = np.full(y.shape, -1)
+    number[missing] = np.arange(count)
+    right, degree = np.zeros(count), np.zeros(count)
+    pairs = []
+    for axis in range(y.ndim):
+        for step in (-1, 1):
+            beside = places.copy()
+            beside[:, axis] += step
+            own = np.flatnonzero((beside[:, axis] >= 0) & (beside[:, axis] < shape[axis]))
+            there = tuple(beside[own].T)
+            degree[own] += 1
+            other = number[there]
+            right[own[other < 0]] += y[there][other < 0]
+            pairs.append(np.stack([own[other >= 0], other[other >= 0]]))
+    rows, columns = np.concatenate(pairs, axis=1)
+    joined = coo_matrix((np.ones(len(rows)), (rows, columns)), shape=(count, count)).tocsr()
+    start = np.full(count, y[~missing].mean())
+    solution, _ = cg(
+        diags(degree) - joined,
+        right,
+        start,
+        rtol=TOLERANCE,
+        maxiter=MOST_ITERATIONS,
+        M=diags(1 / degree),
+    )
+    full = y.copy()
+    full[missing] = solution
+    return full
+
+
+def biharmonic(y: Array, missing: Bools) -> Array:
+    """Biharmonic functions (Damelin and Hoang, Int. J. Math. Math. Sci. 2018); harmonic ones where a hole is very large."""
+    from scipy.ndimage import label
+    from skimage.restoration import inpaint_biharmonic
+
+    numbers, _ = label(missing, np.ones((3,) * y.ndim, dtype=int))
+    sizes = np.bincount(numbers.ravel())
+    sizes[0] = 0
+    large = sizes > MOST_UNKNOWNS[y.ndim]
+    rest = large[numbers]
+    if rest.any():
+        y = harmonic(y, missing)
+    if rest.all() or not (missing & ~rest).any():
+        return y
+    return np.asarray(inpaint_biharmonic(y, missing & ~rest), dtype=np.float64)

@@ -1,0 +1,161 @@
+"""A method that loses to what costs nothing is replaced by it, and that is said; one that wins stays."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+import pytest
+import torch
+from scipy.ndimage import gaussian_filter, uniform_filter
+
+import bayesdip as bd
+from bayesdip.held_out_weights import KNOTS, HeldOutErrors, fitted_weights, near_knots
+from bayesdip.methods.method import Method
+from bayesdip.noise import Gaussian
+from bayesdip.operators import Mask
+from bayesdip.problem import Problem
+from bayesdip.result import Posterior
+from bayesdip.simple import akima, biharmonic, harmonic, linear, simple_estimates
+from conftest import smooth_picture
+
+
+@dataclass(frozen=True, kw_only=True)
+class Says(Method):
+    """Says that the picture is this one, in its own scale, whatever the data are."""
+
+    name: ClassVar[str] = "says"
+    summary: ClassVar[str] = "a picture given beforehand"
+    picture: np.ndarray
+
+    def fit(self, problem, progress):
+        own = torch.from_numpy(np.broadcast_to(self.picture, problem.grid).copy())[None]
+        working = problem.units.to_working(own)
+        return Posterior(working, torch.full_like(working, 0.01), samples=working[None].repeat(3, 1, 1, 1))
+
+
+def rms(x):
+    return float(np.sqrt(np.mean(np.square(x))))
+
+
+@pytest.fixture
+def hole():
+    missing = np.zeros((96, 96), bool)
+    missing[30:50, 40:60] = True
+    return missing
+
+
+def test_a_method_that_loses_everywhere_is_replaced_by_filling_in(hole):
+    truth = smooth_picture((96, 96))
+    found = bd.inpaint(np.where(hole, 0, truth), hole, method=Says(picture=np.float64(0.0)))
+    simple = biharmonic(np.where(hole, 0, truth), hole)
+    assert rms((found.mean - truth)[hole]) < 0.02 + rms((simple - truth)[hole])
+    told = [f for f in found.findings if f.kind == "simple estimate"]
+    assert {f.facts["where"] for f in told} == {"near", "far"}
+    assert all("filling" in f.text and "says" in f.text for f in told)
+    assert found.held_out < 0.05  # the error told is that of the result, not of the method
+
+
+def test_a_method_that_is_right_stays(hole):
+    rng = np.random.default_rng(0)
+    truth = rng.random((96, 96))
+    found = bd.inpaint(np.where(hole, 0, truth), hole, method=Says(picture=truth))
+    np.testing.assert_allclose(found.mean[hole], truth[hole], atol=1e-6)
+    assert not found.findings
+
+
+def test_the_mixture_says_that_it_is_unsure_where_its_parts_disagree(hole):
+    truth = gaussian_filter(np.random.default_rng(1).normal(size=(96, 96)), 3)
+    other = gaussian_filter(np.random.default_rng(2).normal(size=(96, 96)), 3)
+    found = bd.inpaint(np.where(hole, 0, truth), hole, method=Says(picture=other))
+    inside = found.raw_std[hole]
+    assert inside.max() > 2 * inside.min()
+    low, high = found.interval(0.9)
+    assert ((low <= truth) & (truth <= high))[hole].mean() > 0.6
+    assert found.samples.shape[0] == 3 and not np.allclose(found.samples[0][hole], other[hole])
+
+
+def test_a_denoiser_that_destroys_the_picture_is_replaced():
+    truth = smooth_picture((64, 64))
+    noisy = truth + 0.1 * np.random.default_rng(0).standard_normal(truth.shape)
+    found = bd.denoise(noisy, sigma=0.1, method=Says(picture=truth[::-1].copy()))
+    assert rms(found.mean - truth) < 0.06
+    assert "stationary process" in found.findings[-1].text
+
+
+def test_an_enlargement_that_does_not_fit_the_data_is_replaced():
+    truth = smooth_picture((64, 64))
+    small = truth.reshape(32, 2, 32, 2).mean((1, 3))
+    rough = truth + np.random.default_rng(0).standard_normal(truth.shape)
+    found = bd.upscale(small, 2, kind="area", method=Says(picture=rough))
+    assert rms(found.mean - truth) < 0.1 and "bicubic" in found.findings[-1].text
+
+
+def test_a_deblurred_picture_that_does_not_fit_the_data_is_replaced():
+    truth = smooth_picture((64, 64))
+    blurred = uniform_filter(truth, 3, mode="reflect")
+    wild = truth + 3 * np.random.default_rng(0).standard_normal(truth.shape)
+    found = bd.deblur(blurred, np.ones((3, 3)), sigma=0.01, method=Says(picture=wild))
+    assert rms(found.mean - truth) < 0.2 and "the data as they are" in found.findings[-1].text
+
+
+def errors(method, other, distance, region):
+    wanted = method[None]
+    return HeldOutErrors(wanted, (wanted - other[None])[None], distance, region)
+
+
+def test_near_known_pixels_chance_does_not_unseat_a_method():
+    rng = np.random.default_rng(0)
+    wins = 0
+    for _ in range(40):
+        method, other = rng.standard_normal((2, 200))
+        found = errors(method, other, np.ones(200), np.arange(200))
+        wins += found.loses(0, np.ones(200, bool), 0)
+    assert wins <= 4
+    clear = errors(rng.standard_normal(200), 0.5 * rng.standard_normal(200), np.ones(200), np.arange(200))
+    assert clear.loses(0, np.ones(200, bool), 0)
+
+
+def test_one_region_alone_proves_nothing():
+    one = errors(np.full(100, 5.0), np.zeros(100), np.full(100, 8.0), np.ones(100))
+    assert not one.loses(0, np.ones(100, bool), 0)
+
+
+def test_weights_follow_the_errors_by_distance():
+    rng = np.random.default_rng(0)
+    distance = np.repeat([3.0, 16.0], 2000)
+    method = rng.standard_normal(4000) * np.where(distance < 8, 0.1, 1.0)
+    other = rng.standard_normal(4000) * np.where(distance < 8, 1.0, 0.1)
+    weights = fitted_weights(errors(method, other, distance, np.arange(4000)), [True], [False])
+    at = near_knots(np.array([1.0, 3.0, 16.0]))
+    near, close, deep = weights[:, 0] @ at
+    assert weights.shape == (KNOTS, 1)
+    assert near == 0 and close < 0.3 and deep > 0.9
+
+
+def test_fillers_agree_with_what_they_are():
+    plane = np.add.outer(np.arange(20.0), 2 * np.arange(30.0))
+    gap = np.zeros(plane.shape, bool)
+    gap[5:12, 8:20] = True
+    for fill in (harmonic, biharmonic):
+        np.testing.assert_allclose(fill(np.where(gap, 0, plane), gap), plane, atol=0.05)
+    line, missing = np.arange(30.0), np.zeros(30, bool)
+    missing[10:18] = missing[-3:] = True
+    for fill in (linear, akima):
+        full = fill(np.where(missing, 0, line), missing)
+        np.testing.assert_allclose(full[:27], line[:27])
+        np.testing.assert_allclose(full[27:], 26)
+    bowl = np.square(np.linspace(-1, 1, 25))[:, None] * np.ones(25)
+    centre = np.zeros(bowl.shape, bool)
+    centre[8:17, 8:17] = True
+    inside = harmonic(np.where(centre, 0, bowl), centre)[centre]
+    assert inside.min() >= bowl[~centre].min() and inside.max() <= bowl[~centre].max()
+
+
+def test_channels_with_different_masks_are_filled_each_by_itself():
+    picture = torch.from_numpy(np.stack([smooth_picture((20, 20))] * 2))
+    gone = torch.zeros(2, 20, 20, dtype=torch.bool)
+    gone[0, 4:8, 4:8] = gone[1, 10:15, 10:15] = True
+    problem = Problem(torch.where(gone, 7.0, picture), Mask(gone, (20, 20)), Gaussian(0.0))
+    for simple in simple_estimates(problem):
+        full = simple.estimate(problem)
+        assert torch.equal(full[~gone], picture[~gone]) and float(full.max()) < 2

@@ -1,0 +1,135 @@
+"""Where pixels are missing in holes, known pixels are held out in holes of the same shapes."""
+
+import numpy as np
+import pytest
+import torch
+from scipy.ndimage import gaussian_filter
+
+import bayesdip as bd
+from bayesdip.calibration import Calibration, calibrate, few_regions_factor
+from bayesdip.error_law import Values
+from bayesdip.held_out_regions import FEWEST, NEAR, SHARE, distances, hole_share, numbered, regions
+from bayesdip.holdout import split
+from bayesdip.noise import Gaussian
+from bayesdip.operators import Mask
+from bayesdip.problem import Problem
+
+
+def with_hole(shape, *slices):
+    missing = np.zeros(shape, bool)
+    missing[slices] = True
+    return missing
+
+
+def chosen_of(missing, seed=0):
+    return regions(~missing, np.random.default_rng(seed))
+
+
+@pytest.mark.parametrize(
+    "missing",
+    [
+        with_hole((96, 96), slice(20, 40), slice(30, 50)),
+        with_hole((400,), slice(100, 130)),
+        with_hole((24, 24, 24), slice(8, 14), slice(8, 14), slice(8, 14)),
+    ],
+    ids=["picture", "signal", "volume"],
+)
+def test_regions_are_known_pixels_deep_inside_of_what_stays_known(missing):
+    chosen = chosen_of(missing)
+    assert chosen.any() and not (chosen & missing).any()
+    assert chosen.sum() <= SHARE * (~missing).sum()
+    depth = distances(~missing & ~chosen)
+    assert depth[chosen].max() > NEAR
+    assert len(np.unique(numbered(chosen)[chosen])) >= 2
+    assert depth[missing].max() == distances(~missing)[missing].max()  # the hole itself is not made larger
+
+
+def test_small_holes_are_held_out_whole():
+    missing = with_hole((128, 128), slice(20, 30), slice(30, 41))
+    chosen = chosen_of(missing)
+    sizes = np.bincount(numbered(chosen).ravel())[1:]
+    assert len(sizes) >= FEWEST and set(sizes) == {110}
+
+
+def test_scattered_missing_pixels_need_no_regions():
+    scattered = np.random.default_rng(0).random((64, 64)) < 0.3
+    assert not chosen_of(scattered).any() or distances(~scattered).max() > NEAR
+    lines = with_hole((64, 64), slice(20, 23), slice(0, 64))
+    assert not chosen_of(lines).any()
+
+
+def test_holes_among_scattered_missing_pixels_find_a_place():
+    missing = np.random.default_rng(0).random((96, 96)) < 0.5
+    missing[30:50, 30:50] = True
+    chosen = chosen_of(missing)
+    assert distances(~missing & ~chosen)[chosen].max() > 3
+
+
+def test_the_split_has_single_pixels_and_regions_and_is_the_same_for_the_same_seed():
+    missing = with_hole((96, 96), slice(20, 40), slice(30, 50))
+    problem = Problem(torch.zeros(1, 96, 96), Mask(torch.from_numpy(missing), (96, 96)), Gaussian(0.0))
+    first, again, other = split(problem, 0), split(problem, 0), split(problem, 1)
+    assert torch.equal(first, again) and not torch.equal(first, other)
+    single = split(problem, 0, in_regions=False)
+    assert bool((single & ~first).sum() == 0) and int(first.sum()) > int(single.sum())
+
+
+def test_a_picture_with_no_place_for_a_region_says_so():
+    missing = np.ones((48, 48), bool)
+    missing[:, ::12] = False  # columns: no two next to each other
+    picture = np.linspace(0, 1, 48)[:, None] * np.ones(48)
+    found = bd.inpaint(np.where(missing, 0, picture), missing, method="gp", effort="fast")
+    assert [f.kind for f in found.findings].count("untested holes") == 1
+
+
+def test_pixels_pass_from_near_to_hole_over_one_octave():
+    assert hole_share(np.array([0.0, 1.0, NEAR, 2 * NEAR, 50.0])).tolist() == [0, 0, 0, 1, 1]
+    assert 0 < hole_share(np.array([1.5 * NEAR]))[0] < 1
+
+
+def test_few_regions_make_intervals_wider():
+    assert (
+        few_regions_factor(2) > few_regions_factor(5) > few_regions_factor(1000) == pytest.approx(1, abs=1e-2)
+    )
+
+
+def drawn(count, size, seed=0):
+    rng = np.random.default_rng(seed)
+    std = rng.uniform(1, 2, (1, count))
+    residual = size * std * rng.standard_normal(std.shape)
+    return Values(np.zeros_like(std), std, residual, residual**2, np.zeros_like(std))
+
+
+def test_near_pixels_and_holes_have_each_their_calibration():
+    near = calibrate(drawn(2000, 1.0), np.arange(2000), 0)
+    far = calibrate(drawn(2000, 5.0, seed=1), np.arange(2000), 0, np.arange(2000) // 100)
+    both = near.with_far(far, 0.75, 1000)
+    own = np.ones(3)
+    hole = np.array([0.0, 0.5, 1.0])
+    found = both.std(own, hole=hole)
+    assert found[0] == pytest.approx(1.0, rel=0.1) and found[2] == pytest.approx(5.0, rel=0.1)
+    assert found[0] < found[1] < found[2]
+    assert both.count == 4000 and both.held_out.mean.shape == (1, 4000)
+    assert both.coverage == pytest.approx(0.9, abs=0.03)
+
+
+def test_a_calibration_with_holes_survives_its_file_and_a_change_of_units():
+    far = calibrate(drawn(400, 5.0, seed=1), np.arange(400), 0)
+    both = calibrate(drawn(400, 1.0), np.arange(400), 0).with_far(far, 0.5, 10)
+    again = Calibration.of(both.summary(), both.to_arrays())
+    own, hole = np.full(2, 1.5), np.array([0.0, 1.0])
+    np.testing.assert_allclose(again.std(own, hole=hole), both.std(own, hole=hole))
+    tenfold = both.rescaled(3.0, 10.0)
+    np.testing.assert_allclose(tenfold.std(10 * own, hole=hole), 10 * both.std(own, hole=hole), rtol=1e-5)
+
+
+@pytest.mark.slow
+def test_intervals_hold_in_holes():
+    held = []
+    for seed in range(4):
+        texture = gaussian_filter(np.random.default_rng(seed).normal(size=(96, 96)), 2.5)
+        missing = with_hole((96, 96), slice(30, 54), slice(40, 64))
+        found = bd.inpaint(np.where(missing, 0, texture), missing, seed=seed)
+        low, high = found.interval(0.9)
+        held.append(float(((low <= texture) & (texture <= high))[missing].mean()))
+    assert 0.75 < np.mean(held) < 0.99
