@@ -133,7 +133,7 @@ def _errors(posterior: Posterior, problem: Problem, pictures: Sequence[Tensor]) 
     distance = np.ones(chosen.shape)
     if isinstance(operator, Identity | Mask):
         distance = _distance(problem.training)
-    region = np.broadcast_to(numbered(chosen.any(0)), chosen.shape)
+    region = np.broadcast_to(numbered(np.asarray(chosen.any(0))), chosen.shape)
     wanted = problem.y.double().cpu()[entries].numpy() - own
     steps = np.stack([on_data(picture) - own for picture in pictures])
     return HeldOutErrors(wanted[None], steps[:, None], distance[chosen], region[chosen])
