@@ -183,7 +183,7 @@ def test_held_out_pixels_are_few_of_a_large_picture_and_more_of_a_small_one():
         problem = Problem(torch.zeros(1, side, side), Identity((side, side)), Gaussian(1.0))
         assert int(split(problem, 0).sum()) == count
     half = torch.arange(200)[:, None].expand(200, 200) < 100
-    held_out = split(Problem(torch.zeros(1, 200, 200), Mask(half), Gaussian(0.0)), 0)
+    held_out = split(Problem(torch.zeros(1, 200, 200), Mask(half), Gaussian(0.0)), 0, in_regions=False)
     assert not held_out[half].any() and int(held_out.sum()) == 800
 
 
