@@ -55,9 +55,10 @@ def noisy(choices: Choices, clean: Array, kinds: tuple[str, ...] = KINDS) -> tup
     if kind == "salt and pepper":
         share = choices.number(0.02, 0.25)
         hit = rng.random(clean.shape[:-1])[..., None]
-        return np.where(
-            hit < share / 2, 0.0, np.where(hit > 1 - share / 2, 1.0, clean)
-        ), f"{share:.0%} salt and pepper"
+        # At the ends of the picture's range, or far outside, where integers stop at those of their type.
+        pepper, salt = choices.one_of(((0.0, 1.0), (-1.0, 2.0)))
+        spoilt = np.where(hit < share / 2, pepper, np.where(hit > 1 - share / 2, salt, clean))
+        return spoilt, f"{share:.0%} salt and pepper, {pepper:g} and {salt:g}"
     sigma = choices.one_of((0.005, 0.02, 0.05, 0.1, 0.2))
     if kind == "one for each channel":
         levels = sigma * np.geomspace(0.3, 2.0, clean.shape[-1])
