@@ -45,15 +45,22 @@ def pipes() -> list[str]:
 
 
 def reader_goes_away() -> list[str]:
-    """``bayesdip ... --json | true``: quietly."""
+    """``bayesdip ... --json | true``, and ``bayesdip ... 2>&1 | true``: the picture is written, quietly."""
     Image.fromarray(_noisy()).save("in.png")
-    words = [sys.executable, "-c", PROGRAM, "denoise", "in.png", "-o", "out.png", "--json", *QUICK]
-    read_end, write_end = os.pipe()
-    os.close(read_end)
-    ended = subprocess.run(words, stdout=write_end, stderr=subprocess.PIPE, timeout=120, check=False)
-    os.close(write_end)
-    said = ended.stderr.decode(errors="replace")
-    return ["a traceback"] if "Traceback" in said or "BrokenPipe" in said else []
+    wrong = []
+    for closed in ("output", "both"):
+        words = [sys.executable, "-c", PROGRAM, "denoise", "in.png", "-o", f"{closed}.png", "--json", *QUICK]
+        read_end, write_end = os.pipe()
+        os.close(read_end)
+        errors = write_end if closed == "both" else subprocess.PIPE
+        ended = subprocess.run(words, stdout=write_end, stderr=errors, timeout=300, check=False)
+        os.close(write_end)
+        said = (ended.stderr or b"").decode(errors="replace")
+        if "Traceback" in said or "BrokenPipe" in said:
+            wrong.append("a traceback")
+        if not Path(f"{closed}.png").exists():
+            wrong.append(f"the picture was lost when the reader of {closed} went away")
+    return wrong
 
 
 def names() -> list[str]:
