@@ -16,11 +16,11 @@ KIND = "far from known pixels"
 CORNERS = {"camera": (100, 150), "astronaut": (60, 120)}
 
 
-def big_hole(name: str) -> Case:
-    """An object cut out of a picture of 96 pixels: a hole of 34 x 26."""
-    truth = crop(name, *CORNERS.get(name, (0, 0)), 96)
+def big_hole(name: str, side: int = 96) -> Case:
+    """An object cut out of a picture: a hole of 2/5 by 1/3 of its side."""
+    truth = crop(name, *CORNERS.get(name, (0, 0)), side)
     missing = np.zeros(truth.shape[:2], bool)
-    missing[30:64, 34:60] = True
+    missing[side // 3 : side // 3 + 2 * side // 5, side // 3 : 2 * side // 3] = True
     given = truth.copy()
     given[missing] = 255
     axis = -1 if truth.ndim == 3 else None
@@ -35,8 +35,8 @@ def big_hole(name: str) -> Case:
 
 
 def texture_is_carried_in() -> Case:
-    """Brick: the standard deviation inside the hole should be that of the texture, not of a flat patch."""
-    case = big_hole("brick")
+    """A hole of 57 x 48: the standard deviation inside should be that of the brick wall, not of a flat patch."""
+    case = big_hole("brick", 144)
     inside = Measure("distance from the true sd", lambda e, t: abs(float(e.std()) - float(t.std())))
     flat = np.full(case.truth.shape, case.truth.mean())
     half = np.where(
@@ -50,16 +50,16 @@ def texture_is_carried_in() -> Case:
 
 
 def detector_gaps() -> Case:
-    """Counts of an X-ray detector over five decades, with gaps of 6 and 3 pixels and dead pixels, marked as NaN."""
+    """Counts of an X-ray detector over decades, with gaps of 17 and 7 pixels and dead pixels, marked as NaN."""
     n = 112
     y, x = np.mgrid[:n, :n]
     r, rng = np.hypot(x - 60, y - 52), np.random.default_rng(31)
-    rings = ((16, 8e3), (25, 2e4), (34, 900), (44, 4e3), (51, 300))
-    truth = 40 + 3e4 * np.exp(-r / 10) + sum(a * np.exp(-(((r - q) / 1.6) ** 2)) for q, a in rings)
+    rings = ((21, 8e3), (33, 2e4), (44, 900), (57, 4e3), (67, 300))
+    truth = 40 + 3e4 * np.exp(-r / 25) + sum(a * np.exp(-(((r - q) / 2.5) ** 2)) for q, a in rings)
     given = rng.poisson(truth).astype(np.float64)
     missing = rng.random((n, n)) < 0.001
-    missing[38:44] = True
-    missing[:, 72:75] = True
+    missing[37:54] = True
+    missing[:, 72:79] = True
     given[missing] = np.nan
     return _filled(truth, given, missing, RELATIVE)
 
