@@ -38,10 +38,8 @@ def texture_is_carried_in() -> Case:
     """A hole of 57 x 48: the standard deviation inside should be that of the brick wall, not of a flat patch."""
     case = big_hole("brick", 144)
     inside = Measure("distance from the true sd", lambda e, t: abs(float(e.std()) - float(t.std())))
-    flat = np.full(case.truth.shape, case.truth.mean())
-    half = np.where(
-        np.indices(flat.shape)[0] % 2, flat - 0.5 * case.truth.std(), flat + 0.5 * case.truth.std()
-    )
+    contrast = case.truth[case.counted].std()
+    half = np.where(np.indices(case.truth.shape)[0] % 2, 0.5 * contrast, -0.5 * contrast)
     # A wall of half the contrast is the least that shows structure.
     return Case(
         run=case.run, truth=case.truth, rival=lambda: half, rival_name="half the contrast",
@@ -49,8 +47,8 @@ def texture_is_carried_in() -> Case:
     )  # fmt: skip
 
 
-def detector_gaps() -> Case:
-    """Counts of an X-ray detector over decades, with gaps of 17 and 7 pixels and dead pixels, marked as NaN."""
+def detector() -> tuple[Array, Array, Array]:
+    """Truth, counts of an X-ray detector over decades, and its gaps of 17 and 7 pixels and dead pixels."""
     n = 112
     y, x = np.mgrid[:n, :n]
     r, rng = np.hypot(x - 60, y - 52), np.random.default_rng(31)
@@ -60,8 +58,28 @@ def detector_gaps() -> Case:
     missing = rng.random((n, n)) < 0.001
     missing[37:54] = True
     missing[:, 72:79] = True
-    given[missing] = np.nan
-    return _filled(truth, given, missing, RELATIVE)
+    return truth, given, missing
+
+
+def detector_gaps() -> Case:
+    """Gaps and dead pixels as NaN."""
+    truth, counts, missing = detector()
+    return _filled(truth, np.where(missing, np.nan, counts), missing, RELATIVE)
+
+
+def marked_gaps() -> Case:
+    """Whole numbers, -1 for gaps and dead pixels, as detectors write them; denoised, and nothing told."""
+    truth, counts, missing = detector()
+    given = np.where(missing, -1, counts).astype(np.int32)
+    return Case(
+        run=lambda: bd.denoise(given),
+        truth=truth,
+        rival=lambda: biharmonic(counts, missing),
+        rival_name="biharmonic",
+        measure=RELATIVE,
+        counted=missing,
+        said=True,
+    )
 
 
 def sparse_grid() -> Case:
@@ -141,6 +159,7 @@ CASES = {
     "a hole in a colour photo": partial(big_hole, "astronaut"),
     "texture in the hole in brick": texture_is_carried_in,
     "detector gaps": detector_gaps,
+    "detector gaps marked -1": marked_gaps,
     "sparse grid": sparse_grid,
     "sparse volume": sparse_volume,
     "satellite stripes": satellite_stripes,
