@@ -282,6 +282,7 @@ def _restored(make: Callable[[], Inputs], options: Options) -> Restoration:
     with progress.interruptible():
         found = holdout.run(method, problem, progress)
     posterior, calibration = found.posterior, found.calibration
+    inputs = inputs.keeping_fractions(posterior.mean)
     samples = posterior.samples
     if samples is None:
         samples = posterior.mean.new_empty((0, *posterior.mean.shape))

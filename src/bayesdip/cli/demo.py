@@ -85,7 +85,7 @@ class Scene:
         def prepare(picture: Picture) -> verbs.Work:
             if self.missing is None:
                 return verbs.denoising(picture, verbs.NoiseChoice("gaussian", {"sigma": SIGMA}))
-            return verbs.inpainting(picture, mask, None, 0.0)
+            return verbs.inpainting(picture, verbs.MaskChoice(mask), 0.0)
 
         options = Options(
             source, place / "restored.png", std=place / "std.tif", report=place, force=True, **asked

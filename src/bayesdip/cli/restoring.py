@@ -9,6 +9,7 @@ from functools import partial
 from math import prod
 from pathlib import Path
 
+import numpy as np
 import typer
 
 from bayesdip import io
@@ -17,7 +18,7 @@ from bayesdip.cli.display import watching
 from bayesdip.cli.guard import TYPED
 from bayesdip.cli.method import api_options, decisive
 from bayesdip.cli.options import Options
-from bayesdip.cli.outputs import check_outputs, outputs, write_all
+from bayesdip.cli.outputs import STD_SUFFIXES, check_outputs, outputs, write_all
 from bayesdip.cli.resume import SavedRun, request_of
 from bayesdip.cli.verbs import Work
 from bayesdip.errors import BayesDipError
@@ -100,9 +101,23 @@ def restore(
         files["std"] = None
         notes = (*notes, f"{options.std} is not written: the run ended before it had a standard deviation")
         typer.echo(f"note: {notes[-1]}", err=True)
+    if (
+        found.mean.dtype.kind == "f"
+        and picture.pixels.dtype.kind in "ui"
+        and sample_type(options, picture) is None
+    ):
+        rounded = f"{options.output} holds whole numbers: the restored values were rounded; write .tif or .npy to keep them"
+        notes = (*notes, rounded)
+        typer.echo(f"note: {rounded}", err=True)
     run = Run(task, options, picture, work, found, files, resumed, notes)
     write(run, None if resumed else saved, command)
     return run
+
+
+def sample_type(options: Options, picture: io.Picture) -> type[np.float32] | None:
+    """The type for real numbers restored from whole ones, where the output's format has one; None for that of the input."""
+    holds = options.output.suffix.lower() in STD_SUFFIXES and picture.alpha is None
+    return np.float32 if holds else None
 
 
 def check_room(shape: tuple[int, ...], samples: int) -> None:
@@ -124,6 +139,8 @@ def write(run: Run, saved: SavedRun | None, command: str) -> None:
     if saved is not None:
         tasks.append(partial(saved.save, found))
     picture = partial(io.write_picture, options.output, found.mean, run.picture, alpha=run.work.alpha)
+    if found.mean.dtype.kind == "f" and run.picture.pixels.dtype.kind in "ui":
+        picture = partial(picture, dtype=sample_type(options, run.picture))
     tasks.append(partial(picture, force=options.force))
     if std is not None and found.std is not None:
         tasks.append(partial(io.write_picture, std, found.std, force=options.force))

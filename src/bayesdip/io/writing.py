@@ -135,6 +135,7 @@ def write_picture(
     force: bool = False,
     *,
     alpha: Literal["keep", "opaque"] = "keep",
+    dtype: DTypeLike | None = None,
 ) -> tuple[str, ...]:
     """Write a picture in the format its name asks for, like the picture it was made from.
 
@@ -158,6 +159,8 @@ def write_picture(
     alpha : {"keep", "opaque"}
         Write the source's transparency back (resized with the picture), or make it opaque, as
         after filling in the transparent pixels.
+    dtype : optional
+        Sample type in the file; by default that of ``like``, or of ``pixels``.
 
     Returns
     -------
@@ -172,7 +175,9 @@ def write_picture(
         If NaN or infinity would have to become a whole number.
     """
     pixels = np.asarray(pixels)
-    dtype = pixels.dtype if like is None else like.pixels.dtype
+    if dtype is None:
+        dtype = pixels.dtype if like is None else like.pixels.dtype
+    dtype = np.dtype(dtype)
     target = choose_encoding(_named(path, like), pixels.shape, dtype, like)
     source = enlarged(like or Picture(pixels, colour=colour_of(pixels.shape)), pixels.shape[:2])
     values = as_type(pixels, dtype, path)
