@@ -179,8 +179,8 @@ def test_the_report_repeats_the_command_as_it_was_typed(here):
 def test_a_run_without_two_samples_says_that_there_is_no_std(here, monkeypatch):
     from bayesdip.cli import verbs
 
-    def without_std(picture, choice):
-        work = denoising(picture, choice)
+    def without_std(picture, choice, missing):
+        work = denoising(picture, choice, missing)
 
         def run_without(**options):
             from dataclasses import replace
