@@ -8,18 +8,24 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from bayesdip.noise import Noise
+from bayesdip.noise import Gaussian, Noise
 from bayesdip.operators import InUnits, Operator
 
 # How far the operator's answer to a constant picture of ones may be from ones for a shift of the picture
 # to pass through it.
 KEEPS_CONSTANTS = 1e-4
-# For any other operator, the picture's range is that of a rough estimate: least squares by so many steps of L-BFGS,
-# few enough for the noise not to be amplified. Networks end in a sigmoid and cannot go beyond 1, so that what the
-# estimate says of the brightest percent of pixels gets some headroom.
+# For any other operator, the picture's range is that of a rough estimate: least squares by so many steps of conjugate
+# gradients (L-BFGS where it is not linear), few enough for the noise not to be amplified. Networks end in a sigmoid and
+# cannot leave 0..1, so that what the estimate says of all pixels but the darkest and the brightest percent gets some
+# headroom.
 ROUGH_STEPS = 12
-BRIGHT = 0.99
+DARK, BRIGHT = 0.01, 0.99
 HEADROOM = 1.2
+# An estimate that goes below zero by more than the first share of its brightest values, or stays above the second, is not
+# that of a picture from black to white: its range is mapped to 0..1, else only its brightest value.
+BELOW_ZERO, ABOVE_ZERO = 0.25, 0.5
+# Least gain of a constant picture, over that of a random one, for the data to say anything of the picture's level.
+SEES_CONSTANTS = 1e-6
 
 
 @dataclass(frozen=True)
@@ -86,10 +92,17 @@ class Problem:
         -------
         Problem
         """
-        units = working_units(data, operator)
+        units = working_units(data, operator, may_shift=_has_no_level(noise))
         if not operator.is_linear:
-            operator = InUnits(operator, units.scale)
-        return cls(units.to_working(data), operator, noise.rescaled(units.shift, units.scale), units=units)
+            operator = InUnits(operator, units.scale, units.shift)
+            return cls(data / units.scale, operator, noise.rescaled(0.0, units.scale), units=units)
+        if units.shift == 0 or _keeps_constants(operator, data):
+            return cls(units.to_working(data), operator, noise.rescaled(units.shift, units.scale), units=units)
+        # What a constant picture gives is taken from the data.
+        ones = torch.ones(operator.input_channels or len(data), *operator.input_shape, dtype=data.dtype)
+        level = operator.forward(units.shift * ones)
+        y = torch.where(operator.observed.expand(data.shape), data - level, 0.0) / units.scale
+        return cls(y, operator, noise.rescaled(0.0, units.scale), units=units)
 
     @property
     def channels(self) -> int:
@@ -143,42 +156,94 @@ class Problem:
         return replace(self, y=self.y.to(device, dtype))
 
 
-def working_units(data: Tensor, operator: Operator) -> Units:
-    """Map the range of the observed data to 0..1.
+def working_units(data: Tensor, operator: Operator, *, may_shift: bool = True) -> Units:
+    """Map the range of the observed data to 0..1, or of the picture where the two differ.
 
-    The shift passes through operators that keep a constant picture constant (masks, blurs
-    and downsampling do); for any other the picture is only scaled, so that a rough estimate of it ends at 1.
+    Operators that keep a constant picture constant (masks, blurs and downsampling do) give data in the picture's range. For
+    any other the range is that of a rough least-squares estimate of the picture. Then a picture in other units, and an
+    operator times a number, make the same problem.
 
     Parameters
     ----------
     data : Tensor, shape (C, *operator.output_shape)
     operator : Operator
+    may_shift : bool
+        Whether a constant may be taken from data that are no averages of the picture: not where their noise goes by
+        their level.
 
     Returns
     -------
     Units
     """
     observed = operator.observed.expand(data.shape)
-    channels = operator.input_channels or 1
-    ones = operator.forward(torch.ones(channels, *operator.input_shape, dtype=data.dtype)).expand(data.shape)
-    if operator.is_linear and torch.allclose(
-        ones[observed], torch.ones((), dtype=data.dtype), atol=KEEPS_CONSTANTS
-    ):
+    if operator.is_linear and _keeps_constants(operator, data):
         return Units.of(data[observed])
-    largest, gain = float(data[observed].abs().max()), float(ones[observed].abs().max())
-    level = largest / gain if largest > 0 and gain > 0 else 1.0
-    channels = operator.input_channels or len(data)
-    start = torch.full((channels, *operator.input_shape), level, dtype=torch.float64)
-    picture = _least_squares(torch.where(observed, data, 0.0), operator, start)
-    bright = float(np.quantile(picture.abs().numpy(), BRIGHT))
-    return Units(0.0, HEADROOM * bright if np.isfinite(bright) and bright > 0 else level)
+    seen = torch.where(observed, data, 0.0).double()
+    picture = (_least_squares if operator.is_linear else _nonlinear_least_squares)(seen, operator)
+    low, high = (float(q) for q in np.quantile(picture.numpy(), (DARK, BRIGHT)))
+    if not (np.isfinite(low) and np.isfinite(high)) or max(-low, high) <= 0:
+        return Units()
+    from_zero = -BELOW_ZERO * high <= low <= ABOVE_ZERO * high
+    if from_zero or not may_shift or not high > low:
+        return Units(0.0, HEADROOM * max(-low, high))
+    margin = (HEADROOM - 1) / 2 * (high - low)
+    return Units(low - margin, high - low + 2 * margin)
 
 
-def _least_squares(data: Tensor, operator: Operator, start: Tensor) -> Tensor:
-    """A rough picture for these data (zero where not observed), linear operator or not, in units of `start`."""
-    level, size = float(start.flatten()[0]), float(data.square().sum()) or 1.0
+def _has_no_level(noise: Noise) -> bool:
+    """Whether the noise is the same on data less a constant."""
+    return isinstance(noise, Gaussian) and not noise.is_clipped
+
+
+def _keeps_constants(operator: Operator, data: Tensor) -> bool:
+    """Whether a constant picture gives data of the same constant."""
+    observed = operator.observed.expand(data.shape)
+    found = operator.forward(torch.ones(operator.input_channels or 1, *operator.input_shape, dtype=data.dtype))
+    one = torch.ones((), dtype=data.dtype)
+    return torch.allclose(found.expand(data.shape)[observed], one, atol=KEEPS_CONSTANTS)
+
+
+def _least_squares(data: Tensor, operator: Operator) -> Tensor:
+    """A rough picture for these data (zero where not observed): a constant, and a few steps from there.
+
+    Conjugate gradients on the normal equations (CGLS; Bjorck, *Numerical Methods for Least Squares Problems*, 1996).
+    """
     seen = operator.observed.expand(data.shape)
-    picture = torch.ones_like(start, requires_grad=True)
+
+    def forward(x: Tensor) -> Tensor:
+        return torch.where(seen, operator.forward(x), 0.0)
+
+    shape = (operator.input_channels or len(data), *operator.input_shape)
+    generator = torch.Generator().manual_seed(0)
+    flat = torch.ones(shape, dtype=torch.float64)
+    noisy = torch.randn(shape, generator=generator, dtype=torch.float64)
+    ones, gain = forward(flat), float(forward(noisy).norm() / noisy.norm())
+    x = torch.zeros_like(flat)
+    if float(ones.norm() / flat.norm()) > SEES_CONSTANTS * gain:
+        x = flat * (ones * data).sum() / ones.square().sum()
+    residual = data - forward(x)
+    gradient = direction = operator.adjoint(residual)
+    power = first = float(gradient.square().sum())
+    for _ in range(ROUGH_STEPS):
+        if power <= 1e-20 * first or first == 0:
+            break
+        moved = forward(direction)
+        step = power / float(moved.square().sum())
+        x, residual = x + step * direction, residual - step * moved
+        gradient = operator.adjoint(residual)
+        power, before = float(gradient.square().sum()), power
+        direction = gradient + power / before * direction
+    return x
+
+
+def _nonlinear_least_squares(data: Tensor, operator: Operator) -> Tensor:
+    """The same for an operator that is not linear: L-BFGS from a constant that gives data of the size of these."""
+    seen, size = operator.observed.expand(data.shape), float(data.square().sum()) or 1.0
+    flat = torch.ones(operator.input_channels or len(data), *operator.input_shape, dtype=torch.float64)
+    largest = float(data.abs().max())
+    gain = float(torch.where(seen, operator.forward(flat).expand(data.shape), 0.0).abs().max())
+    level = largest / gain if largest > 0 and gain > 0 else 1.0
+    picture = flat.clone().requires_grad_()
     search = torch.optim.LBFGS([picture], max_iter=ROUGH_STEPS, line_search_fn="strong_wolfe")
 
     def closure() -> Tensor:

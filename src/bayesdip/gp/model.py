@@ -56,7 +56,7 @@ class Model:
 
     def to_picture(self, x: Tensor) -> Tensor:
         """(..., R, G, *any) in the model's channels to (..., C, *any) in the picture's."""
-        lead = x.ndim - self.data.ndim
+        lead = x.ndim - 2 - len(self.system.grid.shape)
         x = x.flatten(lead, lead + 1)
         return (
             x

@@ -15,13 +15,21 @@ import torch
 from torch import Tensor
 
 from bayesdip.errors import BayesDipError, ShapeError
+from bayesdip.gp.data_covariance import is_nearly_stationary
 from bayesdip.gp.inference import posterior as gp_posterior
 from bayesdip.interruption import Stopped
 from bayesdip.memory import check_memory, keep_freed_memory
 from bayesdip.methods.method import Method
 from bayesdip.operators import Identity, Mask
 from bayesdip.patches import hbe, nl_bayes
-from bayesdip.patches.back_projection import STATIONARY, project, rule_of_thumb_std, turns_of
+from bayesdip.patches.back_projection import (
+    STATIONARY,
+    TURNS_FACTOR,
+    project,
+    rule_of_thumb_std,
+    turns_of,
+)
+from bayesdip.patches.count_deconvolution import deconvolve_counts, takes
 from bayesdip.patches.inference import ONE_SIZE, fills_in, patch_posterior
 from bayesdip.patches.multiscale import COARSER_WORK
 from bayesdip.patches.patch_grid import (
@@ -46,6 +54,8 @@ FAR = {"fast": 0, "balanced": 0, "best": 100}
 # Turns of denoising and back-projection where the data are not pixels, and draws for the standard deviation.
 TURNS = {"fast": 8, "balanced": 16, "best": 32}
 DRAWS = {"fast": 8, "balanced": 16, "best": 64}
+# The model where the data are blurred counts.
+COUNTS = "expectation maximisation"
 # At best, values in a patch and their weight in the mean: larger and smaller patches err differently. Small ones are no
 # help against noise on a gray picture, nor where pixels of a colour picture are missing.
 COLOUR_NOISE = {PATCH_VALUES: 0.7, SMALL_PATCH: 0.3}
@@ -132,11 +142,13 @@ class Patches(Method):
     ) -> Posterior:
         """Of blurred, downsampled or otherwise indirect data."""
         y, operator, noise = problem.y.to(self.device), problem.operator, problem.noise
-        found = project(
+        # `takes` is true of noise of counts alone.
+        restored = deconvolve_counts if run.model == COUNTS else project
+        found = restored(  # type: ignore[operator]
             y,
             operator,
             noise,
-            turns=TURNS[self.effort],
+            turns=run.turns,
             start=start,
             stop=lambda turn, picture: run.told(progress, turn, 0.0, picture),
         )
@@ -197,8 +209,9 @@ class _Run:
     def of(cls, method: Patches, problem: Problem, *, whole: bool) -> _Run:
         effort, shape = method.effort, (problem.channels, *problem.grid)
         if not isinstance(problem.operator, Identity | Mask):
-            turns = TURNS[effort]
-            run = cls("back-projection", False, 0, turns, {}, None, shape, [1.0] * turns)
+            turns = TURNS[effort] * (1 if is_nearly_stationary(problem.operator) else TURNS_FACTOR)
+            model = COUNTS if takes(problem.operator, problem.noise) else "back-projection"
+            run = cls(model, False, 0, turns, {}, None, shape, [1.0] * turns)
         else:
             fills = fills_in(problem.y, problem.operator, problem.noise)
             sizes = distinct(_sizes(effort, shape[0], fills), problem.y.shape)

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from bayesdip.arch.architecture import Architecture
 from bayesdip.arch.network import Network
+from bayesdip.gp.data_covariance import is_nearly_stationary
 from bayesdip.networks.weight_prior import weight_stds
 from bayesdip.noise import Gaussian
 from bayesdip.operators import Operator
@@ -73,7 +74,7 @@ class Energy:
         """
         noise = problem.noise
         if isinstance(noise, Gaussian):
-            noise = with_smallest_sigma(noise)
+            noise = with_smallest_sigma(noise, gain(problem.operator))
         y = problem.y.to(device, torch.float32)
         problem = replace(problem, y=y, noise=noise)
         grid = problem.grid
@@ -193,20 +194,43 @@ def with_gradients(picture: Tensor, likelihood: Tensor, weights: Sequence[Tensor
     return [picture.detach(), likelihood.detach(), *torch.autograd.grad(likelihood.sum(), weights)]
 
 
-def with_smallest_sigma(noise: Gaussian) -> Gaussian:
-    """The same noise, nowhere below `SMALLEST_SIGMA`.
+def gain(operator: Operator) -> float:
+    """How much larger an error of the data is than that of the picture from which it comes: 1 where the data are averages.
+
+    Parameters
+    ----------
+    operator : Operator
+
+    Returns
+    -------
+    float
+        For any other linear operator the root mean square of ``A r`` for white noise r of unit variance.
+    """
+    if not operator.is_linear or is_nearly_stationary(operator):
+        return 1.0
+    shape = (operator.input_channels or 1, *operator.input_shape)
+    white = torch.randn(shape, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    found = operator.forward(white)
+    return float(found[operator.observed.expand(found.shape)].square().mean().sqrt()) or 1.0
+
+
+def with_smallest_sigma(noise: Gaussian, gain: float = 1.0) -> Gaussian:
+    """The same noise, nowhere below what `SMALLEST_SIGMA` in the picture is in the data.
 
     Parameters
     ----------
     noise : Gaussian
         In working units.
+    gain : float
+        See :func:`gain`.
 
     Returns
     -------
     Gaussian
     """
+    least = SMALLEST_SIGMA * gain
     if isinstance(noise.sigma, Tensor):
-        return replace(noise, sigma=noise.sigma.clamp(min=SMALLEST_SIGMA))
+        return replace(noise, sigma=noise.sigma.clamp(min=least))
     if isinstance(noise.sigma, tuple):
-        return replace(noise, sigma=tuple(max(s, SMALLEST_SIGMA) for s in noise.sigma))
-    return replace(noise, sigma=max(noise.sigma, SMALLEST_SIGMA))
+        return replace(noise, sigma=tuple(max(s, least) for s in noise.sigma))
+    return replace(noise, sigma=max(noise.sigma, least))

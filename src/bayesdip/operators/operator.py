@@ -280,18 +280,19 @@ class Compose(Operator):
 
 
 class InUnits(Operator):
-    """``A(scale u) / scale``: an operator that is not linear, for pictures and data in units of `scale`.
+    """``A(shift + scale u) / scale``: an operator that is not linear, for pictures and data in units of `scale`.
 
-    One that is linear is its own.
+    One that is linear is its own, but for the shift.
 
     Parameters
     ----------
     operator : Operator
     scale : float
         More than 0.
+    shift : float
     """
 
-    def __init__(self, operator: Operator, scale: float) -> None:
+    def __init__(self, operator: Operator, scale: float, shift: float = 0.0) -> None:
         super().__init__(
             operator.input_shape,
             operator.output_shape,
@@ -300,10 +301,11 @@ class InUnits(Operator):
         )
         self.operator = operator
         self.scale = scale
-        self.is_linear = operator.is_linear
+        self.shift = shift
+        self.is_linear = operator.is_linear and shift == 0
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.operator.forward(self.scale * x) / self.scale
+        return self.operator.forward(self.shift + self.scale * x) / self.scale
 
     def observed_given(self, inputs: Tensor) -> Tensor:
         return self.operator.observed_given(inputs)

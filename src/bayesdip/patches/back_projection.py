@@ -34,6 +34,10 @@ from bayesdip.result import Posterior
 STATIONARY = FIGURE6
 # s in the first turn and in the last, over the range of the picture; it falls by equal ratios.
 FIRST_SIGMA, LAST_SIGMA = 30 / 255, 6 / 255
+# So many times as many turns for data that are no averages of the picture, which tell of many pixels at once: the error falls
+# by about the same factor in every turn. On a third of the Fourier rows of a Shepp-Logan phantom, 96 x 96, without noise,
+# 8, 12 and 16 turns came to 33.0, 38.2 and 42.8 dB.
+TURNS_FACTOR = 3
 # The share of the stationary process's standard deviation that patches leave: see `rule_of_thumb_std`. Set on 128x128
 # parts of four pictures of Set5, enlarged four times.
 STD_SHARE = 0.5
@@ -91,7 +95,7 @@ def project(
             return Posterior(picture, info={"turns": turn - first})
         sigma = value_range * FIRST_SIGMA * (LAST_SIGMA / FIRST_SIGMA) ** (turn / max(1, turns - 1))
         try:
-            cleaned = _denoised(picture, sigma)
+            cleaned = denoised_by_patches(picture, sigma)
             left = torch.where(observed, y - operator.forward(cleaned), 0.0)
             picture = cleaned + posterior(left, operator, stationary, noise).mean.to(y)
         except Stopped:
@@ -121,7 +125,7 @@ def rule_of_thumb_std(mean: Tensor, stationary_mean: Tensor, stationary_std: Ten
     return (local_sum(moved) / seen).clamp_min(0.0).sqrt()
 
 
-def _denoised(picture: Tensor, sigma: float) -> Tensor:
+def denoised_by_patches(picture: Tensor, sigma: float) -> Tensor:
     """NL-Bayes's posterior mean of (C, *grid), as if it had noise of that standard deviation."""
     whole = torch.zeros_like(picture, dtype=torch.bool)
     variance = torch.full_like(picture, sigma**2)
