@@ -97,7 +97,9 @@ class Problem:
             operator = InUnits(operator, units.scale, units.shift)
             return cls(data / units.scale, operator, noise.rescaled(0.0, units.scale), units=units)
         if units.shift == 0 or _keeps_constants(operator, data):
-            return cls(units.to_working(data), operator, noise.rescaled(units.shift, units.scale), units=units)
+            return cls(
+                units.to_working(data), operator, noise.rescaled(units.shift, units.scale), units=units
+            )
         # What a constant picture gives is taken from the data.
         ones = torch.ones(operator.input_channels or len(data), *operator.input_shape, dtype=data.dtype)
         level = operator.forward(units.shift * ones)
@@ -198,7 +200,9 @@ def _has_no_level(noise: Noise) -> bool:
 def _keeps_constants(operator: Operator, data: Tensor) -> bool:
     """Whether a constant picture gives data of the same constant."""
     observed = operator.observed.expand(data.shape)
-    found = operator.forward(torch.ones(operator.input_channels or 1, *operator.input_shape, dtype=data.dtype))
+    found = operator.forward(
+        torch.ones(operator.input_channels or 1, *operator.input_shape, dtype=data.dtype)
+    )
     one = torch.ones((), dtype=data.dtype)
     return torch.allclose(found.expand(data.shape)[observed], one, atol=KEEPS_CONSTANTS)
 

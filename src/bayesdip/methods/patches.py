@@ -142,16 +142,14 @@ class Patches(Method):
     ) -> Posterior:
         """Of blurred, downsampled or otherwise indirect data."""
         y, operator, noise = problem.y.to(self.device), problem.operator, problem.noise
-        # `takes` is true of noise of counts alone.
-        restored = deconvolve_counts if run.model == COUNTS else project
-        found = restored(  # type: ignore[operator]
-            y,
-            operator,
-            noise,
-            turns=run.turns,
-            start=start,
-            stop=lambda turn, picture: run.told(progress, turn, 0.0, picture),
-        )
+
+        def told(turn: int, picture: Tensor) -> bool:
+            return run.told(progress, turn, 0.0, picture)
+
+        if takes(operator, noise):
+            found = deconvolve_counts(y, operator, noise, turns=run.turns, start=start, stop=told)
+        else:
+            found = project(y, operator, noise, turns=run.turns, start=start, stop=told)
         std, draws = None, DRAWS[self.effort]
         if not progress.should_stop():
             generator = torch.Generator(self.device).manual_seed(self.seed)

@@ -95,9 +95,9 @@ class Energy:
 
     @cached_property
     def noise_level(self) -> float:
-        """Root mean square of the noise on what was observed, in working units."""
+        """Root mean square of the noise on what was observed, in working units, as an error of the picture (see :func:`gain`)."""
         variance = self.variance.expand(self.problem.y.shape)
-        return float(variance[self.observed].double().mean().sqrt())
+        return float(variance[self.observed].double().mean().sqrt()) / gain(self.problem.operator)
 
     def with_operator(self, operator: Operator) -> Energy:
         """The same network, for the data that another operator shows.

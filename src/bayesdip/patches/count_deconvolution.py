@@ -24,16 +24,15 @@ from bayesdip.interruption import Stopped
 from bayesdip.noise import Noise, Poisson, PoissonGaussian
 from bayesdip.operators import Blur, Compose, Identity, Mask, Operator
 from bayesdip.patches.back_projection import denoised_by_patches, turns_of
-from bayesdip.problem import random_entries
 from bayesdip.result import Posterior
 
 # Strength of the denoising in the first turn and in the last, over the range of the square root. On blurred counts of two
 # pictures of scikit-image (cell, up to 60 counts; camera, up to 60), strengths of 30 to 8 and to 3 came to 0.0 to 0.1 dB of
 # each other, and 0.8 to 0.9 dB above the best number of steps without denoising.
 FIRST_SIGMA, LAST_SIGMA = 30 / 255, 5 / 255
-# Steps before the first turn: as many as predict this share of the entries best, which are left out in the search. It ends
-# after so many steps without a better one.
-SHARE, MOST_STEPS, PATIENCE = 0.1, 100, 10
+# Steps before the first turn: as many as predict entries best, of which one in so many is left out in turns. The search
+# ends after so many steps without a better one.
+FOLDS, MOST_STEPS, PATIENCE = 5, 100, 5
 # Rates below this are nothing.
 LEAST_RATE = 1e-6
 # Added to a rate before its square root is taken: without it, differences between rates near zero would count most.
@@ -53,7 +52,7 @@ def takes(operator: Operator, noise: Noise) -> bool:
 def deconvolve_counts(
     y: Tensor,
     operator: Operator,
-    noise: Poisson | PoissonGaussian,
+    noise: Noise,
     *,
     turns: int,
     start: Tensor | None = None,
@@ -78,6 +77,7 @@ def deconvolve_counts(
     Posterior
         Its mean alone; ``info`` has ``turns``, those that were finished.
     """
+    assert isinstance(noise, Poisson | PoissonGaussian)  # `takes` has seen to that
     counts = _Counts.of(y, operator, noise)
     if start is None:
         rate = counts.maximised(counts.flat(), counts.best_steps())
@@ -144,14 +144,16 @@ class _Counts:
         return rate
 
     def best_steps(self) -> int:
-        """How many steps predict entries best that are left out."""
-        count = round(SHARE * int(self.seen.sum()))
-        out = random_entries(self.seen.cpu(), count, torch.Generator().manual_seed(0)).to(self.seen.device)
-        rate, best, least = self.flat(), 1, float("inf")
+        """How many steps predict entries best that are left out: each entry once (cross-validation)."""
+        folds = torch.randint(FOLDS, self.seen.shape, generator=torch.Generator().manual_seed(0)).to(self.seen.device)
+        rates, best, least = [self.flat()] * FOLDS, 1, float("inf")
         for step in range(1, MOST_STEPS + 1):
-            rate = self.maximised(rate, 1, self.seen & ~out)
-            mean = (self.operator.forward(rate) + self.read_out).clamp_min(LEAST_RATE)
-            loss = float((mean - self.counts * mean.log())[out].sum())
+            loss = 0.0
+            for fold in range(FOLDS):
+                rates[fold] = self.maximised(rates[fold], 1, self.seen & (folds != fold))
+                mean = (self.operator.forward(rates[fold]) + self.read_out).clamp_min(LEAST_RATE)
+                out = self.seen & (folds == fold)
+                loss += float((mean - self.counts * mean.log())[out].sum())
             if loss < least:
                 best, least = step, loss
             elif step - best >= PATIENCE:
