@@ -145,7 +145,9 @@ class _Counts:
 
     def best_steps(self) -> int:
         """How many steps predict entries best that are left out: each entry once (cross-validation)."""
-        folds = torch.randint(FOLDS, self.seen.shape, generator=torch.Generator().manual_seed(0)).to(self.seen.device)
+        folds = torch.randint(FOLDS, self.seen.shape, generator=torch.Generator().manual_seed(0)).to(
+            self.seen.device
+        )
         rates, best, least = [self.flat()] * FOLDS, 1, float("inf")
         for step in range(1, MOST_STEPS + 1):
             loss = 0.0
