@@ -159,3 +159,14 @@ def test_channels_with_different_masks_are_filled_each_by_itself():
     for simple in simple_estimates(problem):
         full = simple.estimate(problem)
         assert torch.equal(full[~gone], picture[~gone]) and float(full.max()) < 2
+
+
+def test_a_smooth_volume_is_filled_in_by_a_kernel_chosen_by_evidence():
+    volume = gaussian_filter(np.random.default_rng(0).normal(size=(20, 20, 20)), 2)
+    missing = np.random.default_rng(1).random(volume.shape) < 0.85
+    given = np.where(missing, 0, volume)
+    found = bd.inpaint(given, missing)
+    usual = bd.inpaint(given, missing, method="gp")
+    assert found.method == "gp" and found.settings["kernel"] == "auto"
+    assert rms((found.mean - volume)[missing]) < 0.9 * rms((usual.mean - volume)[missing])
+    assert rms((found.mean - volume)[missing]) < rms((biharmonic(given, missing) - volume)[missing])

@@ -60,6 +60,10 @@ FAMILIES: dict[str, Family] = {
 }
 
 
+# Kernels of the distance alone: each costs little to build on three axes, too.
+ISOTROPIC = ("rbf", "matern12", "matern32", "matern52", "rq")
+
+
 def named(name: str) -> Family:
     """The family of that name.
 

@@ -20,6 +20,7 @@ from bayesdip.gp.families import FAMILIES, Family
 from bayesdip.gp.grid_covariance import embed
 from bayesdip.gp.model import build, jitter_for
 from bayesdip.gp.preconditioners import output_table
+from bayesdip.interruption import look
 from bayesdip.kernels import Kernel, Matern32
 from bayesdip.noise import Gaussian, Noise
 from bayesdip.operators import Mask, Operator
@@ -186,6 +187,7 @@ class _KernelData:
         names = list(ranges)
 
         def loss(at: NDArray[np.float64]) -> float:
+            look()
             inside = np.clip(at, low, high)
             value = -self._ask(family, dict(zip(names, np.exp(inside), strict=True))).per_entry
             # Outside, a slope that leads back.

@@ -56,9 +56,12 @@ def choose(problem: Problem, effort: str = "balanced", samples: bool = False) ->
     operator, noise = problem.operator, problem.noise
     if not operator.is_linear:
         return Choice(SGLD(), "the operator is not linear, and a sampled network needs only its derivative")
-    if len(problem.grid) > 2:
-        return Choice(GP(), "the picture is a volume, which the Gaussian process restores in closed form")
     pixels = isinstance(operator, Identity | Mask)
+    if len(problem.grid) > 2:
+        why = "the picture is a volume, which the Gaussian process restores in closed form"
+        if pixels:
+            return Choice(GP(kernel="auto"), f"{why}, by the kernel with the largest evidence")
+        return Choice(GP(), why)
     if not noise.is_gaussian_like:
         why = f"{noise.describe()} is far from Gaussian, and a sampled network takes its likelihood as it is"
         return Choice(Stack(), f"{why}, beside patches") if pixels else Choice(SGLD(), why)

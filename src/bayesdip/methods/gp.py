@@ -15,6 +15,7 @@ from bayesdip.arch.architecture import Architecture
 from bayesdip.arch.networks import FIGURE6
 from bayesdip.errors import BayesDipError
 from bayesdip.gp.conditioned import Conditioned, condition
+from bayesdip.gp.families import FAMILIES, ISOTROPIC
 from bayesdip.gp.learning import choose
 from bayesdip.interruption import Stopped, stoppable
 from bayesdip.kernels.kernel import Kernel
@@ -37,6 +38,10 @@ FIRST_SHARE = 0.7
 # Bytes: an upper bound of what the resident memory grows by, measured from 256x256 to 1024x1024 pixels; in any
 # case, for each value of the picture, and for each value of each sample.
 BYTES, BYTES_OF_A_VALUE, BYTES_OF_A_SAMPLE = 120 * 2**20, 280, 12
+# Share of a time budget that the choice of a kernel may take.
+HALF = 0.5
+# Fewer observed values than this do not tell a network's kernel from one of the distance alone.
+FEW_DATA = 1000
 # Side of the tiles of a picture that does not fit in memory whole, and how far they overlap, in pixels: farther
 # than the default kernel reaches.
 TILE, MARGIN = 512, 48
@@ -140,7 +145,7 @@ class GP(Method):
         if self.kernel == "auto":
             try:
                 with stoppable(progress.part(time_share=LEARNING_SHARE).should_stop):
-                    choice = choose(problem.y, problem.operator, problem.noise)
+                    choice = choose(problem.y, problem.operator, problem.noise, candidates_for(problem))
             except Stopped:
                 why = "learning a kernel took more than half of the time budget"
                 own = network.kernel(dims=len(problem.grid))
@@ -218,6 +223,16 @@ class GP(Method):
             if progress.should_stop():
                 break
         return mosaic.posterior(len(cover), progress.stop_reason or "finished")
+
+
+def candidates_for(problem: Problem) -> tuple[str, ...]:
+    """The kernel families to try with ``"auto"``: of volumes and few data those of the distance alone.
+
+    A network's kernel takes seconds for each value of its parameters on three axes, and few data do not tell it
+    from the others.
+    """
+    few = int(problem.observed.sum()) < FEW_DATA
+    return ISOTROPIC if len(problem.grid) > 2 or few else tuple(FAMILIES)
 
 
 @dataclass(frozen=True)
