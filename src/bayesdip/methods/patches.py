@@ -118,7 +118,11 @@ class Patches(Method):
         if progress.should_stop():
             return None
         run: _Run = posterior.state
-        found = self._run(problem, run.second(), progress, posterior.mean)
+        second = run.second()
+        if not run.turns and run.fills != fills_in(problem.y, problem.operator, problem.noise):
+            # Without the held-out pixels so many were missing that they were the matter, and now they are not.
+            second = replace(_Run.of(self, problem, whole=True), before=second.before, trace=second.trace)
+        found = self._run(problem, second, progress, posterior.mean)
         return None if progress.should_stop() else found
 
     def _run(self, problem: Problem, run: _Run, progress: Progress, start: Tensor | None) -> Posterior:

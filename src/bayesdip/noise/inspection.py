@@ -11,6 +11,7 @@ from bayesdip.findings import Finding
 from bayesdip.noise.clipping import detect_clipping
 from bayesdip.noise.estimate import estimate_sigma
 from bayesdip.noise.gaussian import Gaussian
+from bayesdip.noise.impulses import Impulses, find_impulses
 from bayesdip.noise.noise import Noise
 from bayesdip.noise.rounding import rounding_step
 
@@ -52,13 +53,36 @@ def inspect(picture: Tensor, observed: Tensor | None = None) -> Inspection:
     Inspection
     """
     seen = torch.ones_like(picture, dtype=torch.bool) if observed is None else observed.expand(picture.shape)
+    impulses = find_impulses(picture, seen)
+    findings = impulse_findings(impulses, seen)
+    left_out = impulses.every
+    seen = seen & ~left_out
     step = rounding_step(picture[seen])
     levels = estimate_sigma(picture, observed=seen, per_channel=True)
     assert isinstance(levels, tuple)
     noise = Gaussian(_common(tuple(max(level, step / 12**0.5) for level in levels)))
     if not noise.is_exact:
         noise = Gaussian(noise.sigma, detect_clipping(picture, seen))
-    return Inspection(noise)
+    return Inspection(noise, left_out if findings else None, findings)
+
+
+def impulse_findings(impulses: Impulses, seen: Tensor) -> tuple[Finding, ...]:
+    """What to say of impulses; nothing where there are none."""
+    total = int(seen.sum())
+    said = []
+    for kind, many, first, second, names in (
+        ("salt and pepper", "values are salt and pepper", impulses.salt, impulses.pepper, ("salt", "pepper")),
+        ("hot pixels", "values are hot or dead pixels", impulses.hot, impulses.dead, ("hot", "dead")),
+    ):
+        counts = {name: int(part.sum()) for name, part in zip(names, (first, second), strict=True)}
+        count = sum(counts.values())
+        if count:
+            text = (
+                f"{count} of {total} {many} ({', '.join(f'{n} {name}' for name, n in counts.items())}): treated as "
+                "missing and filled in; a given noise model or sigma keeps them"
+            )
+            said.append(Finding(kind, text, {**counts, "share": count / total}))
+    return tuple(said)
 
 
 def _common(levels: tuple[float, ...]) -> float | tuple[float, ...]:

@@ -1,0 +1,287 @@
+"""Entries that say nothing of the picture: salt and pepper, hot and dead pixels, tracks of cosmic rays.
+
+An impulse stands apart from its neighbours, and the optics do not: what is seen through them is as wide as they are.
+
+- *Salt and pepper* are values at an end of the range whose neighbours are not there, and that fall on pixels
+  independently of each other: strokes of a drawing have neighbours of their own kind, and clipped noise lies
+  within the spread of its neighbours (after Chan, Ho, Nikolova, *Salt-and-pepper noise removal by median-type
+  noise detectors and detail-preserving regularization*, IEEE TIP 2005).
+- *Hot and dead pixels* exceed all their neighbours by many times their spread, and there is a gap between them and
+  the rest: the tail of a picture's own detail, or of heavy-tailed noise, has none.
+- *Tracks* are found only where the picture's own structures are wide (after van Dokkum, *Cosmic-ray rejection by
+  Laplacian edge detection*, PASP 2001): they are sharper than all of these.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import product
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy.ndimage import distance_transform_edt, uniform_filter
+from torch import Tensor
+
+from bayesdip.noise.rounding import rounding_step
+
+Array = NDArray[np.float64]
+Bools = NDArray[np.bool_]
+
+# Half the side of the window around an entry, by the number of axes, and of the ring next to it.
+REACH = {1: 6, 2: 2, 3: 1}
+RING = {1: 2, 2: 1, 3: 1}
+# The constants below were set on pictures of Berkeley's training set and scikit-image, clean and with white noise: no
+# more than 1 picture in 50 has an impulse, and those that are put there are found.
+# Salt and pepper: distance from the neighbours' median, in their spreads, of the sure ones.
+SURE = 6.0
+# Where half of the neighbours have the same value, it is the picture's.
+MOST_ALIKE = 0.5
+# Least share of the neighbours that are elsewhere than at the same end.
+ELSEWHERE = 0.25
+# Least number and share of sure ones.
+FEWEST, LEAST_SHARE = 20, 1e-3
+# How many pairs of them are neighbours, for every pair this far apart.
+INDEPENDENT, FAR_LAG = (0.5, 1.5), 5
+# Hot pixels: excess over all neighbours, in spreads; there must be a gap of a factor of two below it, in which there are
+# at most so many per hot pixel. The excess over the neighbours' contrast is that of a point against wide stars.
+EXCESSES, IN_GAP, OVER_CONTRAST = (8.0, 16.0, 32.0, 64.0), 0.25, 1.0
+# Sharpness: height over the background, in units of the noise, from which on it is looked at; up to the first limit
+# structures are wide, above the second they are narrow; how many there may be between, per narrow one.
+CONTRAST, BACKGROUND, SHARP, OPTICS_GAP = 10.0, 0.25, (0.5, 0.8), 0.1
+# More than so many are no outliers.
+LARGEST_SHARE = 0.05
+# Least standard deviation of any neighbourhood, as a share of the range of the inner 99% of the data.
+LEAST_SPREAD, INNER = 0.01, (0.005, 0.995)
+SQRT_2PI = 2.5066
+# Values at once in the table of neighbours.
+MOST_VALUES = 2**24
+
+
+@dataclass(frozen=True)
+class Impulses:
+    """Which entries are impulses.
+
+    Attributes
+    ----------
+    salt, pepper, hot, dead : Tensor of bool, shape (C, *grid)
+        At the upper and at the lower end of the range; far above and far below the neighbours.
+    """
+
+    salt: Tensor
+    pepper: Tensor
+    hot: Tensor
+    dead: Tensor
+
+    @property
+    def every(self) -> Tensor:
+        """All of them."""
+        return self.salt | self.pepper | self.hot | self.dead
+
+
+def find_impulses(picture: Tensor, observed: Tensor) -> Impulses:
+    """Find the impulses of a picture, channel by channel.
+
+    Parameters
+    ----------
+    picture : Tensor, float64, shape (C, *grid)
+    observed : Tensor of bool, shape (C, *grid)
+
+    Returns
+    -------
+    Impulses
+    """
+    found = [_of_channel(c.numpy(), seen.numpy()) for c, seen in zip(picture, observed, strict=True)]
+    salt, pepper, hot, dead = (torch.from_numpy(np.stack(part)) for part in zip(*found, strict=True))
+    ends = salt | pepper
+    # Where all channels are hit at once, one that is at an end of its range was hit if another was.
+    if len(ends) > 1 and 2 * int(ends.all(0).sum()) > int(ends[0].sum()) > 0:
+        for part, end in ((salt, picture.flatten(1).amax(1)), (pepper, picture.flatten(1).amin(1))):
+            part |= ends.any(0) & observed & (picture == end.reshape(-1, *[1] * (picture.ndim - 1)))
+    return Impulses(salt, pepper, hot, dead)
+
+
+def _of_channel(values: Array, seen: Bools) -> tuple[Bools, Bools, Bools, Bools]:
+    """Salt, pepper, hot and dead pixels of one channel."""
+    none = np.zeros(values.shape, bool)
+    grid = [n for n in values.shape if n > 1]
+    if int(seen.sum()) < FEWEST or len(grid) > 3 or not grid:
+        return none, none, none, none
+    squeezed = values.reshape(grid)
+    seen = seen.reshape(grid)
+    if not seen.all():
+        squeezed = _nearest_seen(squeezed, seen)
+    low, high = np.quantile(squeezed[seen], INNER)
+    spread = max(rounding_step(torch.from_numpy(squeezed[seen])), LEAST_SPREAD * float(high - low))
+    if not spread > 0:
+        return none, none, none, none
+    salt, pepper = (_at_end(squeezed, seen, spread, end) for end in (squeezed.max(), squeezed.min()))
+    rest = seen & ~salt & ~pepper
+    clean = squeezed if rest.all() else _nearest_seen(squeezed, rest)
+    hot, dead = (_outliers(sign * clean, rest, spread) for sign in (1.0, -1.0))
+    salt, pepper, hot, dead = (part.reshape(values.shape) for part in (salt, pepper, hot, dead))
+    return salt, pepper, hot, dead
+
+
+def _nearest_seen(values: Array, seen: Bools) -> Array:
+    """`values` with those not seen replaced by the nearest that was."""
+    nearest = distance_transform_edt(~seen, return_distances=False, return_indices=True)
+    filled: Array = values[tuple(nearest)]
+    return filled
+
+
+def _at_end(values: Array, seen: Bools, least: float, end: float) -> Bools:
+    """Salt or pepper: impulses among the entries with the value `end`.
+
+    First those that stand apart for sure. If these fall like impulses, all that are more likely to be one than the
+    picture's own, by their share and by the spread of the neighbours.
+    """
+    there: Bools = (values == end) & seen
+    found: Bools = np.zeros_like(there)
+    if int(there.sum()) < max(FEWEST, LEAST_SHARE * values.size):
+        return found
+    around = _neighbours(values, there, REACH[values.ndim])
+    median, spread = _centre_and_spread(around, around == end, least)
+    found[there] = np.abs(end - median) > SURE * spread
+    if not _fall_independently(found):
+        return np.zeros_like(there)
+    share = found.sum() / seen.sum()
+    extreme = (around == values.max()) | (around == values.min())
+    median, spread = _centre_and_spread(around, extreme, least)
+    distance, alike = np.abs(end - median) / spread, (around == end).mean(1)
+    by_chance = share + 3 * (share / around.shape[1]) ** 0.5 + 1 / around.shape[1]
+    clipped = np.maximum(alike - by_chance, 0.0)
+    density = np.exp(-0.5 * distance**2) / (SQRT_2PI * spread)
+    likely = share > clipped + density * rounding_step(torch.from_numpy(values[seen]))
+    found[there] = likely | ((distance > SURE) & (alike < MOST_ALIKE))
+    return found
+
+
+def _centre_and_spread(around: Array, left_out: Bools, least: float) -> tuple[Array, Array]:
+    """Median and robust standard deviation of each row without what is left out; of a row with little else, of all."""
+    most = left_out.mean(1) > 1 - ELSEWHERE
+    rows = np.where(left_out & ~most[:, None], np.nan, around)
+    median = np.nanmedian(rows, axis=1)
+    spread = 1.4826 * np.nanmedian(abs(rows - median[:, None]), axis=1)
+    return median, np.maximum(spread, least)
+
+
+def _fall_independently(found: Bools) -> bool:
+    """Whether there are enough of them, and next to each other as often as `FAR_LAG` apart.
+
+    Not as often as their share says: they are seen more easily in some places than in others.
+    """
+    count = int(found.sum())
+    if count < max(FEWEST, LEAST_SHARE * found.size):
+        return False
+    near, far = (
+        sum(_pairs(np.moveaxis(found, axis, 0), lag) for axis in range(found.ndim)) for lag in (1, FAR_LAG)
+    )
+    low, high = INDEPENDENT
+    chance = 3 * (near + far + 1) ** 0.5  # both are Poisson numbers
+    return bool(low * far - chance <= near <= high * far + chance)
+
+
+def _pairs(found: Bools, lag: int) -> float:
+    """How many are `lag` apart along the first axis, as if it were endless."""
+    length = len(found)
+    return float((found[lag:] & found[:-lag]).sum()) * length / (length - lag) if length > lag else 0.0
+
+
+def _outliers(values: Array, seen: Bools, least: float) -> Bools:
+    """Entries far above all their neighbours."""
+    found = np.zeros_like(seen)
+    noise = _noise(values)
+    if noise == 0:  # a drawing, whose points are its own
+        return found
+    noise = max(least, noise)
+    for _ in range(3):  # of two side by side, the larger goes first
+        clean = values if not found.any() else _nearest_seen(values, ~found)
+        places = seen & ~found & (clean - _ring_maximum(clean) > EXCESSES[0] / 2 * noise)
+        new = _apart(clean, places, noise) | _sharper_than_the_optics(clean, seen & ~found, noise)
+        if not new.any():
+            break
+        found |= new
+    return found if found.sum() <= LARGEST_SHARE * seen.sum() else np.zeros_like(found)
+
+
+def _sharper_than_the_optics(values: Array, seen: Bools, noise: float) -> Bools:
+    """Bright entries that are narrow where all other structures are wide; none where there is no such gap.
+
+    The measure is the height over the median of the neighbours next to an entry, as a share of its height over the
+    background: 1 for a point and for a line of one pixel, 0.2 for a star whose profile has a standard deviation of 1.7.
+    """
+    found = np.zeros_like(seen)
+    if values.ndim == 1:  # the neighbours of a sample are too few
+        return found
+    places = seen & (values - _local_mean(values) > 2 * CONTRAST * noise / 3)
+    if not places.any():
+        return found
+    around = _neighbours(values, places, REACH[values.ndim])
+    ring = np.median(_neighbours(values, places, RING[values.ndim]), axis=1)
+    height = values[places] - np.quantile(around, BACKGROUND, axis=1)
+    high = height > CONTRAST * noise
+    sharpness = np.where(high, (values[places] - ring) / np.where(high, height, 1.0), 0.0)
+    wide, narrow = int((high & (sharpness < SHARP[0])).sum()), int((sharpness > SHARP[1]).sum())
+    between = int(high.sum()) - wide - narrow
+    if narrow <= wide and between <= OPTICS_GAP * narrow:
+        found[places] = sharpness > SHARP[1]
+    return found
+
+
+def _local_mean(values: Array) -> Array:
+    mean: Array = uniform_filter(values, 2 * REACH[values.ndim] + 1, mode="nearest")
+    return mean
+
+
+def _apart(values: Array, places: Bools, noise: float) -> Bools:
+    """Those of the places whose excess over all neighbours has a gap below it."""
+    found = np.zeros_like(places)
+    if not places.any():
+        return found
+    around = _neighbours(values, places, REACH[values.ndim])
+    top = _neighbours(values, places, RING[values.ndim]).max(1)
+    median = np.median(around, axis=1)
+    spread = np.maximum(1.4826 * np.median(abs(around - median[:, None]), axis=1), noise)
+    own = values[places]
+    isolated = own - top > OVER_CONTRAST * (top - median)
+    excess = np.where(isolated, (own - top) / spread, 0.0)
+    for limit in EXCESSES:
+        above, in_gap = int((excess > limit).sum()), int(((excess > limit / 2) & (excess <= limit)).sum())
+        if above and in_gap <= IN_GAP * above:
+            found[places] = excess > limit
+            break
+    return found
+
+
+def _noise(values: Array) -> float:
+    """A robust size of the differences of neighbours, as a standard deviation."""
+    differences = np.concatenate([np.diff(values, axis=axis).ravel() for axis in range(values.ndim)])
+    return float(1.4826 * np.median(abs(differences)) / 2**0.5)
+
+
+def _ring_maximum(values: Array) -> Array:
+    """The largest of the neighbours next to each entry."""
+    reach = RING[values.ndim]
+    padded = np.pad(values, reach, mode="reflect" if min(values.shape) > reach else "edge")
+    largest = np.full_like(values, -np.inf)
+    for shift in _shifts(values.ndim, reach):
+        window = tuple(slice(reach + s, reach + s + n) for s, n in zip(shift, values.shape, strict=True))
+        np.maximum(largest, padded[window], out=largest)
+    return largest
+
+
+def _neighbours(values: Array, places: Bools, reach: int) -> Array:
+    """The entries around each place, (places, entries), without its own; beyond the border the mirror image."""
+    padded = np.pad(values, reach, mode="reflect" if min(values.shape) > reach else "edge")
+    at = [index + reach for index in np.nonzero(places)]
+    columns = [
+        padded[tuple(i + s for i, s in zip(at, shift, strict=True))] for shift in _shifts(values.ndim, reach)
+    ]
+    return np.stack(columns, axis=1)
+
+
+def _shifts(dims: int, reach: int) -> list[tuple[int, ...]]:
+    """All lags up to `reach` per axis but zero."""
+    lags = range(-reach, reach + 1)
+    return [lag for lag in product(lags, repeat=dims) if any(lag)]

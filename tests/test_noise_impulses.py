@@ -1,0 +1,121 @@
+"""Salt and pepper, hot pixels and tracks are found and filled in; stars, fine detail and noise are left alone."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+from skimage import data
+
+import bayesdip as bd
+from bayesdip.noise.impulses import find_impulses
+
+Array = NDArray[np.float64]
+
+
+def found_in(values: Array, observed: NDArray[np.bool_] | None = None) -> dict[str, NDArray[np.bool_]]:
+    """The impulses of (*grid) or (C, *grid) by their kind."""
+    picture = torch.from_numpy(np.ascontiguousarray(values, dtype=np.float64))[None]
+    seen = (
+        torch.ones_like(picture, dtype=torch.bool) if observed is None else torch.from_numpy(observed)[None]
+    )
+    found = find_impulses(picture, seen)
+    return {name: getattr(found, name)[0].numpy() for name in ("salt", "pepper", "hot", "dead", "every")}
+
+
+def salted(clean: Array, share: float, seed: int = 0) -> Array:
+    u = np.random.default_rng(seed).random(clean.shape)
+    return np.where(u < share / 2, 0.0, np.where(u > 1 - share / 2, 255.0, clean))
+
+
+def star_field(n: int = 160) -> Array:
+    """Sky with read-out and photon noise, and stars of all heights with a profile of standard deviation 1.7."""
+    rng = np.random.default_rng(1)
+    y, x = np.mgrid[:n, :n]
+    field = np.full((n, n), 800.0)
+    for height, cx, cy in zip(10 ** rng.uniform(2.5, 5, 50), *rng.uniform(0, n, (2, 50)), strict=True):
+        field += height * np.exp(-((x - cx) ** 2 + (y - cy) ** 2) / (2 * 1.7**2))
+    return rng.poisson(field) + rng.normal(0, 12, field.shape)
+
+
+@pytest.mark.parametrize("share", [0.02, 0.1, 0.3])
+@pytest.mark.parametrize("sigma", [0.0, 8.0])
+def test_salt_and_pepper_is_found(share: float, sigma: float) -> None:
+    clean = data.camera()[100:228, 150:278].astype(float)
+    noisy = np.clip(np.rint(clean + sigma * np.random.default_rng(2).normal(size=clean.shape)), 1, 254)
+    y = salted(noisy, share)
+    found, hit = found_in(y)["every"], y != noisy
+    assert (found & hit).sum() >= 0.9 * hit.sum()
+    assert (found & ~hit).sum() <= 0.002 * hit.size
+
+
+def test_denoising_fills_in_salt_and_pepper_and_says_so() -> None:
+    clean = data.camera()[150:214, 200:264]
+    r = bd.denoise(salted(clean.astype(float), 0.1).astype(np.uint8), effort="fast")
+    error = r.mean.astype(float) - clean
+    assert 10 * np.log10(255**2 / np.mean(error**2)) > 27  # the data have 15
+    (said,) = (finding for finding in r.findings if finding.kind == "salt and pepper")
+    assert said.facts["salt"] + said.facts["pepper"] == pytest.approx(0.1 * clean.size, rel=0.2)
+
+
+@pytest.mark.parametrize("sigma", [0.0, 10.0, 50.0])
+@pytest.mark.parametrize("name", ["camera", "coins", "brick", "moon", "page", "text", "grass"])
+def test_pictures_have_no_impulses(name: str, sigma: float) -> None:
+    clean = getattr(data, name)()[:160, :160].astype(float)
+    y = clean + sigma * np.random.default_rng(0).normal(size=clean.shape)
+    assert not found_in(np.clip(np.rint(y), 0, 255))["every"].any()
+
+
+def test_strokes_of_a_drawing_are_its_own() -> None:
+    drawing = np.full((120, 120), 255.0)
+    rng = np.random.default_rng(0)
+    for row, column in rng.integers(0, 108, (60, 2)):
+        drawing[row, column : column + 12] = 0
+        drawing[row : row + 9, column] = 0
+    assert not found_in(drawing)["every"].any()
+
+
+def test_hot_pixels_and_tracks_are_found_among_stars() -> None:
+    frame = star_field()
+    assert not found_in(frame)["every"].any()
+    rng = np.random.default_rng(3)
+    hot = rng.random(frame.shape) < 0.003
+    for row, column in rng.integers(5, 140, (4, 2)):
+        hot[row, column : column + 12] = True
+    found = found_in(np.where(hot, frame + rng.uniform(5e3, 1e5, frame.shape), frame))["every"]
+    assert (found & hot).sum() >= 0.9 * hot.sum()
+    assert (found & ~hot).sum() == 0
+
+
+def test_hot_pixels_are_found_in_a_noisy_photograph_and_its_detail_is_kept() -> None:
+    y = data.camera()[60:220, 120:280] + 6 * np.random.default_rng(0).normal(size=(160, 160))
+    hot = np.zeros(y.shape, bool)
+    hot[7::24, 11::31] = True
+    found = found_in(np.where(hot, 400.0, y))
+    assert (found["every"] & hot).sum() >= 0.9 * hot.sum() and not (found["every"] & ~hot).any()
+
+
+@pytest.mark.parametrize("shape", [(900,), (24, 30, 30)])
+def test_a_dead_sample_of_a_signal_or_volume_is_found(shape: tuple[int, ...]) -> None:
+    rng = np.random.default_rng(0)
+    y = 100 + 20 * np.sin(np.arange(shape[-1]) / 9) + rng.normal(0, 2, shape)
+    place = tuple(n // 2 for n in shape)
+    y[place] = -200
+    found = found_in(y)
+    assert found["dead"][place] and found["every"].sum() == 1
+
+
+def test_what_was_not_observed_is_no_impulse() -> None:
+    y = 100 + np.random.default_rng(0).normal(0, 3, (80, 80))
+    observed = np.random.default_rng(1).random(y.shape) < 0.9
+    y[~observed] = 1e6
+    assert not found_in(y, observed)["every"].any()
+
+
+def test_a_given_sigma_keeps_the_impulses_as_data() -> None:
+    y = salted(data.camera()[150:190, 200:240].astype(float), 0.1).astype(np.uint8)
+    from bayesdip.inputs import Inputs
+
+    assert bool(Inputs.denoising(y, 20.0, None, None).problem.observed.all())
+    assert not bool(Inputs.denoising(y, "auto", None, None).problem.observed.all())
