@@ -45,8 +45,8 @@ def test_salt_and_pepper_is_found(share: float, sigma: float) -> None:
     clean = data.camera()[100:228, 150:278].astype(float)
     noisy = np.clip(np.rint(clean + sigma * np.random.default_rng(2).normal(size=clean.shape)), 1, 254)
     y = salted(noisy, share)
-    found, hit = found_in(y)["every"], y != noisy
-    assert (found & hit).sum() >= 0.9 * hit.sum()
+    found, hit, far = found_in(y)["every"], y != noisy, abs(y - noisy) > 40
+    assert (found & far).sum() >= 0.95 * far.sum()
     assert (found & ~hit).sum() <= 0.002 * hit.size
 
 

@@ -4,19 +4,24 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from bayesdip.findings import Finding
 from bayesdip.noise.clipping import detect_clipping
 from bayesdip.noise.estimate import estimate_sigma
-from bayesdip.noise.gaussian import Gaussian
+from bayesdip.noise.gaussian import UNCLIPPED, Gaussian
 from bayesdip.noise.impulses import Impulses, find_impulses
 from bayesdip.noise.noise import Noise
+from bayesdip.noise.poisson import Poisson, PoissonGaussian
 from bayesdip.noise.rounding import rounding_step
+from bayesdip.noise.spectrum import BrightnessLaw, Windows, brightness_law, correlated_levels
 
 # Channels whose levels differ by less than this share have one: the estimates scatter as much.
 SAME_LEVEL = 0.1
+# A gain this near the step of the data is one count; a constant below this share of the least photon noise is none.
+ONE_COUNT, NO_READ_OUT = 0.15, 0.1
 
 
 @dataclass(frozen=True)
@@ -60,10 +65,60 @@ def inspect(picture: Tensor, observed: Tensor | None = None) -> Inspection:
     step = rounding_step(picture[seen])
     levels = estimate_sigma(picture, observed=seen, per_channel=True)
     assert isinstance(levels, tuple)
-    noise = Gaussian(_common(tuple(max(level, step / 12**0.5) for level in levels)))
-    if not noise.is_exact:
-        noise = Gaussian(noise.sigma, detect_clipping(picture, seen))
-    return Inspection(noise, left_out if findings else None, findings)
+    floor = step / 12**0.5
+    noise, said = _without_impulses(picture, seen, tuple(max(level, floor) for level in levels), step)
+    return Inspection(noise, left_out if findings else None, (*findings, *said))
+
+
+def _without_impulses(
+    picture: Tensor, seen: Tensor, levels: tuple[float, ...], step: float
+) -> tuple[Noise, tuple[Finding, ...]]:
+    """The noise of a picture whose white level in each channel is given, and what to say of it."""
+    plain = Gaussian(_common(levels))
+    if plain.is_exact or not bool(seen.any()):
+        return plain, ()
+    clipped = detect_clipping(picture, seen)
+    windows = Windows.of(picture, seen)
+    correlated = correlated_levels(windows, levels, _inner_range(picture[seen]))
+    if correlated is not None:
+        stronger = _common(correlated)
+        return Gaussian(stronger, clipped), (_correlated_finding(stronger, levels),)
+    law = brightness_law(windows)
+    counts = law is not None and abs(law.slope / step - 1) < ONE_COUNT if step > 0 else False
+    # Clipping at the dark end takes noise away there; whole numbers of counts pile up at none without it.
+    if law is not None and (counts or clipped == UNCLIPPED):
+        noise = photon_noise(law)
+        text = (
+            f"the noise grows with brightness as photon noise does: {noise.describe()} is taken; noise= or sigma= (on the "
+            "command line --noise) sets another"
+        )
+        return noise, (Finding("photon noise", text, {"gain": law.slope, "constant": law.constant}),)
+    return Gaussian(plain.sigma, clipped), ()
+
+
+def photon_noise(law: BrightnessLaw) -> Poisson | PoissonGaussian:
+    """The model of that law: Poisson noise where the line meets zero within the data, else with read-out noise."""
+    if law.constant <= NO_READ_OUT * law.slope * max(law.least, 0.0):
+        return Poisson(law.slope, -min(law.constant, 0.0) / law.slope)
+    offset = min(law.least, 0.0)
+    return PoissonGaussian(law.slope, max(law.constant + law.slope * offset, 1e-12) ** 0.5, offset)
+
+
+def _inner_range(values: Tensor) -> float:
+    """Of the inner 99% of the data."""
+    low, high = np.quantile(values.numpy(), (0.005, 0.995))
+    return float(high - low)
+
+
+def _correlated_finding(level: float | tuple[float, ...], white: tuple[float, ...]) -> Finding:
+    """What to say of correlated noise, and what to do."""
+    used = level if isinstance(level, tuple) else (level,)
+    text = (
+        "the noise is correlated between pixels, as after demosaicing, resizing, or with stripes: sigma "
+        f"{', '.join(f'{s:.3g}' for s in used)} is taken to remove it as white noise, error bars do not hold, and a picture "
+        "from before that processing would do better; sigma= sets another level"
+    )
+    return Finding("correlated noise", text, {"sigma": list(used), "white": list(white)})
 
 
 def impulse_findings(impulses: Impulses, seen: Tensor) -> tuple[Finding, ...]:

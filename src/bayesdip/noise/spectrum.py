@@ -1,0 +1,169 @@
+"""Noise's power by frequency, and by brightness, from the smooth windows of a picture.
+
+Every window goes through a cosine transform. White or not, noise that is the same all over has independent
+frequencies, so that the windows with little at low frequencies show all of its high ones, and the next smoother
+ones the same; in texture both rise together. That tells the two apart where the noise is not too weak.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from bayesdip.dct_thresholding import cosine_basis
+
+Array = NDArray[np.float64]
+
+# Side of a window by the number of axes, and most windows.
+SIDE, MOST_WINDOWS = {1: 16, 2: 8, 3: 4}, 40_000
+# Bands by the length of the wave vector in half periods per window of 8: low, middle, high.
+BANDS = ((1.0, 2.3), (2.3, 5.0), (5.0, 12.0))
+# Fewer smooth windows say too little.
+FEWEST_WINDOWS = 60
+# Shares of the windows in order of their low frequencies: smoothest, next, and beyond. The very first few may be blank.
+SMOOTHEST, NEXT, BEYOND = (0.02, 0.2), (0.2, 0.4), (0.4, 0.6)
+# The constants below were set on clean and noisy pictures of Berkeley's training set and scikit-image. Between the smoothest windows and
+# these the power of the other frequencies grows by less than this where it is noise; clean pictures have 1.4 to 100.
+STEADY, STEADY_BEYOND = 1.32, 2.4
+# Times the white noise that all frequencies share, from which on noise is correlated, and its least level, as a
+# share of the data's range: weaker traces of a file's compression are left alone.
+CORRELATED, LEAST_LEVEL = 1.8, 0.02
+# The level for a white model of correlated noise, over that of its strongest band.
+FOR_WHITE = 1.3
+
+# Photon noise: bins of brightness; how steady the noise must be within them, how near the line (root mean square of the
+# logarithm), how much nearer than to a constant, and how much it grows.
+BINS, STEADY_AT_BRIGHTNESS, OFF_THE_LINE, BETTER, GROWTH = 12, 1.4, 0.2, 0.5, 1.6
+
+
+@dataclass(frozen=True)
+class Windows:
+    """Windows of a picture: their means, (n, C), and mean squares in the three bands, (n, C, 3).
+
+    In order of their low frequencies, all channels taken together: the smoothest first.
+    """
+
+    means: Array
+    power: Array
+
+    @classmethod
+    def of(cls, picture: Tensor, seen: Tensor) -> Windows | None:
+        """Of a picture, (C, *grid), from where all of it was seen; None where there are too few."""
+        channels = len(picture)
+        grid = [n for n in picture.shape[1:] if n > 1]
+        dims = len(grid)
+        if not grid or dims > 3 or min(grid) < SIDE[dims]:
+            return None
+        cut, complete = picture.reshape(channels, *grid), seen.all(0).reshape(grid)
+        side = SIDE[dims]
+        step = max(side // 2, round((complete.numel() / MOST_WINDOWS) ** (1 / dims)))
+        for axis in range(dims):
+            cut, complete = cut.unfold(axis + 1, side, step), complete.unfold(axis, side, step)
+        rows = cut.movedim(0, dims)[complete.flatten(dims).all(-1)].double()
+        if len(rows) < FEWEST_WINDOWS:
+            return None
+        means = rows.flatten(2).mean(2).numpy()
+        basis = cosine_basis(side, torch.float64)
+        lengths = torch.zeros((side,) * dims, dtype=torch.float64)
+        for axis in range(dims):
+            rows = torch.tensordot(rows, basis, dims=([2 + axis], [1])).movedim(-1, 2 + axis)
+            wave = torch.arange(side, dtype=torch.float64) * 8 / side
+            lengths = lengths + wave.square().reshape([-1 if a == axis else 1 for a in range(dims)])
+        lengths = lengths.sqrt()
+        bands = [rows[:, :, (lengths >= low) & (lengths < high)].square().mean(2) for low, high in BANDS]
+        power = torch.stack(bands, 2).numpy()
+        low = power[:, :, 0] / np.maximum(np.median(power[:, :, 0], axis=0), 1e-300)
+        order = np.argsort(low.sum(1), kind="stable")
+        return cls(means[order], power[order])
+
+    def share(self, part: tuple[float, float]) -> Array:
+        """Mean power in the three bands over a share of the windows, (C, 3)."""
+        start, stop = (int(end * len(self.power)) for end in part)
+        mean: Array = self.power[start : max(stop, start + 1)].mean(0)
+        return mean
+
+
+def correlated_levels(
+    windows: Windows | None, white: tuple[float, ...], value_range: float
+) -> tuple[float, ...] | None:
+    """The standard deviations that a white model needs for correlated noise; None where there is no sign of such noise.
+
+    Parameters
+    ----------
+    windows : Windows or None
+    white : tuple of float
+        The level of each channel that all its frequencies share (:func:`bayesdip.estimate_sigma`).
+    value_range : float
+        Of the data.
+
+    Returns
+    -------
+    tuple of float or None
+        One for each channel.
+    """
+    if windows is None:
+        return None
+    smoothest, following, beyond = (windows.share(part) for part in (SMOOTHEST, NEXT, BEYOND))
+    strongest = smoothest[:, :2].max(1) ** 0.5
+    if (strongest < np.maximum(CORRELATED * np.array(white), LEAST_LEVEL * value_range)).any():
+        return None
+    growth, farther = (
+        float(np.mean(part[:, 1] / np.maximum(smoothest[:, 1], 1e-300))) for part in (following, beyond)
+    )
+    if growth > STEADY or farther > STEADY_BEYOND:
+        return None
+    return tuple(FOR_WHITE * float(level) for level in strongest)
+
+
+@dataclass(frozen=True)
+class BrightnessLaw:
+    """Variance of the noise by brightness: ``slope * brightness + constant``, and the least brightness seen."""
+
+    slope: float
+    constant: float
+    least: float
+
+
+def brightness_law(windows: Windows | None) -> BrightnessLaw | None:
+    """How the noise grows with brightness, as photon noise does; None where it does not, or that cannot be told.
+
+    The noise of windows of about the same brightness is the power of the high frequencies of those with little at
+    low ones; a line through these, by weighted least squares.
+
+    Parameters
+    ----------
+    windows : Windows or None
+
+    Returns
+    -------
+    BrightnessLaw or None
+    """
+    if windows is None:
+        return None
+    means, power = windows.means.ravel(), windows.power.reshape(-1, 3)
+    means, power = means[power[:, 2] > 0], power[power[:, 2] > 0]  # without blank ones
+    if len(means) < BINS * FEWEST_WINDOWS:
+        return None
+    brightness, variance, following = [], [], []
+    for chosen in np.array_split(np.argsort(means, kind="stable"), BINS):
+        smooth = chosen[np.argsort(power[chosen, 0], kind="stable")]
+        third = len(smooth) // 3
+        brightness.append(means[smooth[:third]].mean())
+        variance.append(power[smooth[:third], 2].mean())
+        following.append(power[smooth[third : 2 * third], 2].mean())
+    x, v, later = np.array(brightness), np.array(variance), np.array(following)
+    if not (v > 0).all() or np.median(later / v) > STEADY_AT_BRIGHTNESS:
+        return None
+    fit = v
+    for _ in range(3):
+        slope, constant = np.polyfit(x, v, 1, w=1 / fit)
+        fit = np.maximum(slope * x + constant, 0.1 * v)
+    off = float(np.sqrt(np.mean(np.log(v / fit) ** 2)))
+    off_constant = float(np.log(v).std())
+    if slope <= 0 or off > OFF_THE_LINE or off > BETTER * off_constant or fit.max() < GROWTH * fit.min():
+        return None
+    return BrightnessLaw(float(slope), float(constant), float(x.min()))
