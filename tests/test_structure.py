@@ -32,6 +32,7 @@ LAYERS = (
         "problem",
         "inputs",
         "result",
+        "noise_check",
         "calibration",
         "error_law",
         "diagnostics",

@@ -17,6 +17,7 @@ from bayesdip.errors import NoResultError
 from bayesdip.findings import Finding
 from bayesdip.held_out_regions import NEAR, channel_distances, hole_share, numbered, regions
 from bayesdip.interruption import Stopped, stoppable
+from bayesdip.noise_check import coverage_is_testable, doubts, error_ratio
 from bayesdip.operators import Identity, Mask
 from bayesdip.problem import Problem, random_entries
 from bayesdip.quick_picture import quick_picture
@@ -124,7 +125,8 @@ def judged(method: Method, problem: Problem, progress: Progress) -> Outcome:
     average = compare(first, problem, method.name, method.seed)
     without = average.of(first, problem.training)
     error = root_mean_square_error(without, problem)
-    calibration = calibrated_on(without, problem, method.seed)
+    ratio = error_ratio(without, problem)
+    calibration = calibrated_on(without, problem, method.seed) if coverage_is_testable(ratio) else None
     updated = None
     try:
         with stoppable(progress.should_stop):
@@ -140,7 +142,8 @@ def judged(method: Method, problem: Problem, progress: Progress) -> Outcome:
     posterior = put_back_known(replace(updated, state=None), problem)
     std = posterior.std if calibration is None else calibrated_std(posterior, problem, calibration)
     count = int(problem.held_out_entries.sum())
-    return Outcome(posterior, std, error, count, calibration, (*average.findings, *untested_holes(problem)))
+    findings = (*average.findings, *untested_holes(problem), *doubts(ratio))
+    return Outcome(posterior, std, error, count, calibration, findings)
 
 
 def split(problem: Problem, seed: int, *, in_regions: bool = True) -> Tensor | None:

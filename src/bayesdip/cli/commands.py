@@ -53,9 +53,10 @@ def denoise(
     noise: Annotated[
         str,
         typer.Option(
-            metavar="KIND", help="gaussian, poisson, poisson-gaussian, laplace (outliers) or speckle."
+            metavar="KIND",
+            help="auto (found in the picture), gaussian, poisson, poisson-gaussian, laplace (outliers) or speckle.",
         ),
-    ] = "gaussian",
+    ] = "auto",
     gain: Annotated[
         float | None, typer.Option(metavar="G", help="For poisson: what one count adds to a pixel (1).")
     ] = None,

@@ -29,6 +29,7 @@ Level = float | tuple[float, ...]
 Sigma = Level | None
 # The kinds of noise, and the options that each has.
 NOISES = {
+    "auto": ("sigma",),
     "gaussian": ("sigma",),
     "poisson": ("gain", "offset"),
     "poisson-gaussian": ("gain", "offset", "sigma"),
@@ -72,7 +73,11 @@ class Work:
     def exact(self) -> bool:
         """Whether the data are taken to be free of noise."""
         sigma = self.request["sigma"]
-        return self.request.get("noise", "gaussian") == "gaussian" and sigma is not None and not np.any(sigma)
+        return (
+            self.request.get("noise", "auto") in ("auto", "gaussian")
+            and sigma is not None
+            and not np.any(sigma)
+        )
 
 
 @dataclass(frozen=True)
@@ -124,12 +129,20 @@ class NoiseChoice:
     @property
     def is_estimated(self) -> bool:
         """Whether the size of the noise is left to the program."""
-        size = {"gaussian": "sigma", "laplace": "sigma", "speckle": "looks"}.get(self.kind)
+        size = {"auto": "sigma", "gaussian": "sigma", "laplace": "sigma", "speckle": "looks"}.get(self.kind)
         return size is not None and size not in self.facts
 
     def model(self, picture: Picture) -> Noise | None:
-        """The noise model; None for white Gaussian noise of the given (or estimated) sigma."""
-        from bayesdip.noise import Laplace, Poisson, PoissonGaussian, Speckle, estimate_looks, estimate_sigma
+        """The noise model; None for white noise of the given sigma, and for what an inspection of the picture finds."""
+        from bayesdip.noise import (
+            Laplace,
+            Poisson,
+            PoissonGaussian,
+            Speckle,
+            estimate_looks,
+            estimate_sigma,
+            white_noise,
+        )
 
         facts = dict(self.facts)
         if self.kind == "poisson":
@@ -143,6 +156,8 @@ class NoiseChoice:
             if "looks" not in facts:
                 facts["looks"] = estimate_looks(_tensor(picture), facts.get("offset", 0.0))
             return Speckle(**facts)
+        if self.kind == "gaussian" and "sigma" not in facts:
+            return white_noise(_tensor(picture))
         return None
 
 
@@ -223,7 +238,7 @@ def denoising(picture: Picture, choice: NoiseChoice, missing: str = "auto") -> W
     """``bayesdip denoise``."""
     from bayesdip.api import denoise
 
-    sigma = choice.facts.get("sigma") if choice.kind == "gaussian" else None
+    sigma = choice.facts.get("sigma") if choice.kind in ("auto", "gaussian") else None
     model = choice.model(picture)
     mark, gone, findings = found_missing(picture, missing)
     return Work(

@@ -8,7 +8,7 @@ from __future__ import annotations
 from bayesdip.noise.clipping import detect_clipping
 from bayesdip.noise.estimate import estimate_sigma
 from bayesdip.noise.gaussian import Gaussian
-from bayesdip.noise.inspection import Inspection, inspect
+from bayesdip.noise.inspection import Inspection, inspect, white_noise
 from bayesdip.noise.laplace import Laplace
 from bayesdip.noise.log_likelihood import from_log_likelihood
 from bayesdip.noise.noise import Noise
@@ -28,4 +28,5 @@ __all__ = [
     "estimate_sigma",
     "from_log_likelihood",
     "inspect",
+    "white_noise",
 ]

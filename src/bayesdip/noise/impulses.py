@@ -248,7 +248,8 @@ def _apart(values: Array, places: Bools, noise: float) -> Bools:
     excess = np.where(isolated, (own - top) / spread, 0.0)
     for limit in EXCESSES:
         above, in_gap = int((excess > limit).sum()), int(((excess > limit / 2) & (excess <= limit)).sum())
-        if above and in_gap <= IN_GAP * above:
+        # One or two may be the end of a tail.
+        if (above > 2 or (above and limit > EXCESSES[0])) and in_gap <= IN_GAP * above:
             found[places] = excess > limit
             break
     return found

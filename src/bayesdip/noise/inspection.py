@@ -16,7 +16,7 @@ from bayesdip.noise.impulses import Impulses, find_impulses
 from bayesdip.noise.noise import Noise
 from bayesdip.noise.poisson import Poisson, PoissonGaussian
 from bayesdip.noise.rounding import rounding_step
-from bayesdip.noise.spectrum import BrightnessLaw, Windows, brightness_law, correlated_levels
+from bayesdip.noise.spectrum import BrightnessLaw, Windows, brightness_law, correlated_levels, is_counts
 
 # Channels whose levels differ by less than this share have one: the estimates scatter as much.
 SAME_LEVEL = 0.1
@@ -70,6 +70,25 @@ def inspect(picture: Tensor, observed: Tensor | None = None) -> Inspection:
     return Inspection(noise, left_out if findings else None, (*findings, *said))
 
 
+def white_noise(picture: Tensor) -> Gaussian:
+    """White Gaussian noise of a level for each channel, not below the data's rounding, clipped where the picture shows that.
+
+    Parameters
+    ----------
+    picture : Tensor, float64, shape (C, *grid)
+
+    Returns
+    -------
+    Gaussian
+    """
+    finite = picture.isfinite()
+    levels = estimate_sigma(picture, per_channel=True)
+    assert isinstance(levels, tuple)
+    floor = rounding_step(picture[finite]) / 12**0.5
+    noise = Gaussian(_common(tuple(max(level, floor) for level in levels)))
+    return noise if noise.is_exact else Gaussian(noise.sigma, detect_clipping(picture))
+
+
 def _without_impulses(
     picture: Tensor, seen: Tensor, levels: tuple[float, ...], step: float
 ) -> tuple[Noise, tuple[Finding, ...]]:
@@ -79,29 +98,48 @@ def _without_impulses(
         return plain, ()
     clipped = detect_clipping(picture, seen)
     windows = Windows.of(picture, seen)
-    correlated = correlated_levels(windows, levels, _inner_range(picture[seen]))
+    low, high = clipped
+    inside = Windows.of(picture, seen & (picture > low) & (picture < high))  # clipping takes noise away
+    correlated = correlated_levels(inside, levels, _inner_range(picture[seen]))
     if correlated is not None:
         stronger = _common(correlated)
         return Gaussian(stronger, clipped), (_correlated_finding(stronger, levels),)
     law = brightness_law(windows)
     counts = law is not None and abs(law.slope / step - 1) < ONE_COUNT if step > 0 else False
+    if law is None and is_counts(picture[seen], windows, step):
+        return Poisson(step), (_photon_finding(Poisson(step)),)
     # Clipping at the dark end takes noise away there; whole numbers of counts pile up at none without it.
     if law is not None and (counts or clipped == UNCLIPPED):
-        noise = photon_noise(law)
-        text = (
-            f"the noise grows with brightness as photon noise does: {noise.describe()} is taken; noise= or sigma= (on the "
-            "command line --noise) sets another"
-        )
-        return noise, (Finding("photon noise", text, {"gain": law.slope, "constant": law.constant}),)
+        noise = photon_noise(law, step if counts else None)
+        return noise, (_photon_finding(noise),)
     return Gaussian(plain.sigma, clipped), ()
 
 
-def photon_noise(law: BrightnessLaw) -> Poisson | PoissonGaussian:
-    """The model of that law: Poisson noise where the line meets zero within the data, else with read-out noise."""
-    if law.constant <= NO_READ_OUT * law.slope * max(law.least, 0.0):
-        return Poisson(law.slope, -min(law.constant, 0.0) / law.slope)
+def photon_noise(law: BrightnessLaw, step: float | None = None) -> Poisson | PoissonGaussian:
+    """The model of that law: Poisson noise where the line meets zero within the data, else with read-out noise.
+
+    `step` is what one count adds where the data are counts: then their gain is known.
+    """
+    gain = law.slope if step is None else step
+    least = max(law.least, 0.0)
+    if step is not None and abs(law.constant) <= NO_READ_OUT * max(gain * least, gain**2):
+        return Poisson(gain)
+    if law.constant <= NO_READ_OUT * gain * least:
+        return Poisson(gain, -min(law.constant, 0.0) / gain)
     offset = min(law.least, 0.0)
-    return PoissonGaussian(law.slope, max(law.constant + law.slope * offset, 1e-12) ** 0.5, offset)
+    return PoissonGaussian(gain, max(law.constant + gain * offset, 1e-12) ** 0.5, offset)
+
+
+def _photon_finding(noise: Poisson | PoissonGaussian) -> Finding:
+    """What to say of photon noise."""
+    text = (
+        f"the noise grows with brightness as photon noise does: {noise.describe()} is taken; noise= or sigma= (on the "
+        "command line --noise) sets another"
+    )
+    facts = {"gain": noise.gain, "offset": noise.offset}
+    return Finding(
+        "photon noise", text, facts | ({"sigma": noise.sigma} if isinstance(noise, PoissonGaussian) else {})
+    )
 
 
 def _inner_range(values: Tensor) -> float:

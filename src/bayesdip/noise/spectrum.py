@@ -37,7 +37,10 @@ FOR_WHITE = 1.3
 
 # Photon noise: bins of brightness; how steady the noise must be within them, how near the line (root mean square of the
 # logarithm), how much nearer than to a constant, and how much it grows.
-BINS, STEADY_AT_BRIGHTNESS, OFF_THE_LINE, BETTER, GROWTH = 12, 1.4, 0.2, 0.5, 1.6
+BINS, FEWEST_BINS, STEADY_AT_BRIGHTNESS, OFF_THE_LINE, BETTER, GROWTH = 12, 4, 1.4, 0.2, 0.5, 1.6
+
+# How far the scatter of counts may be from their mean.
+OFF_COUNTS = 0.25
 
 
 @dataclass(frozen=True)
@@ -146,10 +149,11 @@ def brightness_law(windows: Windows | None) -> BrightnessLaw | None:
         return None
     means, power = windows.means.ravel(), windows.power.reshape(-1, 3)
     means, power = means[power[:, 2] > 0], power[power[:, 2] > 0]  # without blank ones
-    if len(means) < BINS * FEWEST_WINDOWS:
+    bins = min(BINS, len(means) // FEWEST_WINDOWS)
+    if bins < FEWEST_BINS:
         return None
     brightness, variance, following = [], [], []
-    for chosen in np.array_split(np.argsort(means, kind="stable"), BINS):
+    for chosen in np.array_split(np.argsort(means, kind="stable"), bins):
         smooth = chosen[np.argsort(power[chosen, 0], kind="stable")]
         third = len(smooth) // 3
         brightness.append(means[smooth[:third]].mean())
@@ -167,3 +171,25 @@ def brightness_law(windows: Windows | None) -> BrightnessLaw | None:
     if slope <= 0 or off > OFF_THE_LINE or off > BETTER * off_constant or fit.max() < GROWTH * fit.min():
         return None
     return BrightnessLaw(float(slope), float(constant), float(x.min()))
+
+
+def is_counts(values: Tensor, windows: Windows | None, step: float) -> bool:
+    """Whether values, most of them 0, are counts of `step` each: their scatter at high frequencies is their mean's.
+
+    Parameters
+    ----------
+    values : Tensor
+        All that were seen.
+    windows : Windows or None
+    step : float
+        Of the values' lattice.
+    """
+    if (
+        windows is None
+        or not step > 0
+        or bool((values < 0).any())
+        or float((values == 0).double().mean()) < 0.5
+    ):
+        return False
+    mean = float(windows.means.sum())
+    return mean > 0 and abs(float(windows.power[..., 2].sum()) / (mean * step) - 1) < OFF_COUNTS
