@@ -53,7 +53,7 @@ def wave(shape: tuple[int, ...]) -> Array:
 @pytest.mark.parametrize("noise", [stripes, blurred, wave])
 @pytest.mark.parametrize("name", ["astronaut", "coffee"])
 def test_correlated_noise_is_recognised_and_its_level_is_not_that_of_its_weakest_frequencies(
-    name, noise
+    name: str, noise: Callable[[tuple[int, ...]], Array]
 ) -> None:
     picture = clean(name)
     added = noise(picture.shape)
