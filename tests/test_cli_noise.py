@@ -13,7 +13,7 @@ from skimage import data
 from bayesdip.cli.verbs import NoiseChoice, denoising
 from bayesdip.errors import BayesDipError
 from bayesdip.io import Picture, read_picture
-from bayesdip.noise import Laplace, Poisson, PoissonGaussian, Speckle
+from bayesdip.noise import Gaussian, Laplace, Poisson, PoissonGaussian, Speckle
 
 PIXELS = data.camera()[:200, 100:300].astype(float) + 5
 
@@ -78,6 +78,15 @@ def test_an_option_that_would_do_nothing_is_refused(
 ) -> None:
     with pytest.raises(BayesDipError, match=message):
         NoiseChoice.parse(kind, sigma, **facts)
+
+
+def test_auto_leaves_the_noise_to_an_inspection_and_gaussian_does_not(tmp_path: Path) -> None:
+    picture = noisy(tmp_path, "laplace")
+    auto, gaussian = (NoiseChoice.parse(kind, "auto") for kind in ("auto", "gaussian"))
+    assert auto.is_estimated and auto.model(picture) is None
+    white = gaussian.model(picture)
+    assert isinstance(white, Gaussian) and white.sigma == pytest.approx(14.1, rel=0.2)
+    assert denoising(picture, auto).request["noise"] == "auto"
 
 
 def test_the_work_says_whether_the_noise_is_estimated(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ TOO_SMALL, TOO_LARGE = 0.75, 2.0
 
 
 def error_ratio(posterior: Posterior, problem: Problem) -> float | None:
-    """Root mean square error on the held-out data over what noise and posterior explain.
+    """Root mean square error on the held-out data over what explains it: at least the noise, at most the posterior too.
 
     Parameters
     ----------
@@ -26,7 +26,7 @@ def error_ratio(posterior: Posterior, problem: Problem) -> float | None:
     Returns
     -------
     float or None
-        None where there is no noise, or none of a known variance, and where data are no pixels.
+        1 in between. None where there is no noise, or none of a known variance, and where data are no pixels.
     """
     pixels = isinstance(problem.operator, Identity | Mask)
     known = isinstance(problem.noise, Gaussian | Poisson | PoissonGaussian) and not problem.noise.is_exact
@@ -35,9 +35,13 @@ def error_ratio(posterior: Posterior, problem: Problem) -> float | None:
     here = problem.held_out_entries
     mean, std = posterior.mean.double().cpu(), posterior.std.double().cpu()
     noise = problem.noise.variance(problem.y, problem.operator.observed).double().expand(problem.y.shape)
-    explained = (problem.noise.mean_square(mean, noise) + std.square())[here].mean()
-    ratio = ((problem.y - mean)[here].square().mean() / explained).sqrt()
-    return float(ratio) if bool(ratio.isfinite()) else None
+    noise = problem.noise.mean_square(mean, noise)
+    square = float((problem.y - mean)[here].square().mean())
+    least, most = (float(part[here].mean()) for part in (noise, noise + std.square()))
+    if not 0 < least <= most < float("inf"):
+        return None
+    # The posterior may be wide; nothing but the noise keeps an error from being small.
+    return (square / min(max(square, least), most)) ** 0.5
 
 
 def doubts(ratio: float | None) -> tuple[Finding, ...]:

@@ -39,6 +39,8 @@ FOR_WHITE = 1.3
 # logarithm), how much nearer than to a constant, and how much it grows.
 BINS, FEWEST_BINS, STEADY_AT_BRIGHTNESS, OFF_THE_LINE, BETTER, GROWTH = 12, 4, 1.4, 0.2, 0.5, 1.6
 
+# Least range of brightness, as a share of the brightest.
+LEAST_RANGE = 1e-3
 # How far the scatter of counts may be from their mean.
 OFF_COUNTS = 0.25
 
@@ -160,7 +162,11 @@ def brightness_law(windows: Windows | None) -> BrightnessLaw | None:
         variance.append(power[smooth[:third], 2].mean())
         following.append(power[smooth[third : 2 * third], 2].mean())
     x, v, later = np.array(brightness), np.array(variance), np.array(following)
-    if not (v > 0).all() or np.median(later / v) > STEADY_AT_BRIGHTNESS:
+    if (
+        not (v > 0).all()
+        or not np.ptp(x) > LEAST_RANGE * abs(x).max()
+        or np.median(later / v) > STEADY_AT_BRIGHTNESS
+    ):
         return None
     fit = v
     for _ in range(3):
