@@ -41,7 +41,7 @@ def error_ratio(posterior: Posterior, problem: Problem) -> float | None:
     if not 0 < least <= most < float("inf"):
         return None
     # The posterior may be wide; nothing but the noise keeps an error from being small.
-    return (square / min(max(square, least), most)) ** 0.5
+    return float((square / min(max(square, least), most)) ** 0.5)
 
 
 def doubts(ratio: float | None) -> tuple[Finding, ...]:
