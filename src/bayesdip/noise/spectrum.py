@@ -114,7 +114,9 @@ def correlated_levels(
         return None
     smoothest, following, beyond = (windows.share(part) for part in (SMOOTHEST, NEXT, BEYOND))
     strongest = smoothest[:, :2].max(1) ** 0.5
-    if (strongest < np.maximum(CORRELATED * np.array(white), LEAST_LEVEL * value_range)).any():
+    # In texture beneath white noise the lowest band alone stands out.
+    middle = smoothest[:, 1] ** 0.5
+    if (middle < np.maximum(CORRELATED * np.array(white), LEAST_LEVEL * value_range)).any():
         return None
     growth, farther = (
         float(np.mean(part[:, 1] / np.maximum(smoothest[:, 1], 1e-300))) for part in (following, beyond)
@@ -170,7 +172,8 @@ def brightness_law(windows: Windows | None) -> BrightnessLaw | None:
         return None
     fit = v
     for _ in range(3):
-        slope, constant = np.polyfit(x, v, 1, w=1 / fit)
+        design = np.stack([x, np.ones_like(x)], 1) / fit[:, None]
+        slope, constant = np.linalg.lstsq(design, v / fit, rcond=None)[0]
         fit = np.maximum(slope * x + constant, 0.1 * v)
     off = float(np.sqrt(np.mean(np.log(v / fit) ** 2)))
     off_constant = float(np.log(v).std())
