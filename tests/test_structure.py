@@ -31,6 +31,7 @@ LAYERS = (
         "no_data",
         "problem",
         "inputs",
+        "rim",
         "result",
         "noise_check",
         "calibration",

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from bayesdip import holdout, methods
 from bayesdip.errors import BayesDipError
-from bayesdip.inputs import Inputs, Level, Sigma
+from bayesdip.inputs import Inputs, Sigma
 from bayesdip.methods import Method
 from bayesdip.methods.method import one_of
 from bayesdip.methods.registry import unknown_option, with_options
@@ -103,9 +103,10 @@ def inpaint(
     image: ArrayLike,
     mask: ArrayLike | None = None,
     *,
-    sigma: Level = 0.0,
+    sigma: Sigma = None,
     noise: Noise | None = None,
     missing: Mark = "auto",
+    grow_mask: bool = True,
     channel_axis: int | None = None,
     **options: Unpack[Options],
 ) -> Restoration:
@@ -114,15 +115,20 @@ def inpaint(
     Parameters
     ----------
     image : array_like, shape (M,), (M, N), or with channels
-        The picture; its values where ``mask`` is True do not matter.
+        The picture; where ``mask`` is True, its values tell only whether the mask is too narrow (``grow_mask``).
     mask : array_like of bool, shape of the grid or of the image
         True where a pixel is missing, as in ``skimage.restoration``.
-    sigma : float or tuple of float
-        Noise on the known pixels. With 0 they come back unchanged.
+    sigma : float, tuple of float, "auto", or None
+        Noise on the known pixels, which are denoised too. With 0 they come back unchanged. ``"auto"`` estimates it.
+        None: where the picture clearly is noisy, the noise is estimated and taken into account where pixels are filled
+        in, and known pixels come back unchanged; ``Restoration.findings`` says so.
     noise : Noise, optional
         Instead of ``sigma``: another noise model on the known pixels.
     missing : "auto", "nan", float or None
         What marks further missing pixels in the picture itself, as in :func:`denoise`.
+    grow_mask : bool
+        Where pixels beside ``mask`` fit the damage in it and not the picture beyond, the mask of a picture is grown by 1
+        to 3 pixels, and ``Restoration.findings`` says so. False takes it as it is.
     channel_axis, **options
         As in :func:`denoise`.
 
@@ -139,7 +145,9 @@ def inpaint(
     NonFiniteError
         A pixel is NaN or infinite that neither ``mask`` nor ``missing`` takes for missing.
     """
-    return _restored(lambda: Inputs.inpainting(image, mask, sigma, noise, missing, channel_axis), options)
+    return _restored(
+        lambda: Inputs.inpainting(image, mask, sigma, noise, missing, channel_axis, grow_mask), options
+    )
 
 
 def upscale(
@@ -147,7 +155,7 @@ def upscale(
     factor: int = 4,
     *,
     kind: str = "lanczos",
-    sigma: Level = 0.0,
+    sigma: Sigma = None,
     noise: Noise | None = None,
     missing: Mark = "auto",
     channel_axis: int | None = None,
@@ -161,8 +169,9 @@ def upscale(
         Every axis becomes that many times as long.
     kind : {"lanczos", "bicubic", "area"}
         How the large picture would have been made small.
-    sigma : float or tuple of float
-        Noise on the small picture.
+    sigma : float, tuple of float, "auto", or None
+        Noise on the small picture. ``"auto"`` estimates it; None does so where the picture clearly is noisy, which
+        ``Restoration.findings`` says, and takes it for exact elsewhere.
     noise : Noise, optional
         Instead of ``sigma``: another noise model.
     image, missing, channel_axis, **options

@@ -277,19 +277,25 @@ def calibrated_std(posterior: Posterior, problem: Problem, calibration: Calibrat
     exact = noise == 0  # known, and put back
     std = torch.where(exact, 0.0, posterior.std.double().cpu())
     hole = hole_share(channel_distances(problem.observed.numpy())) if calibration.far is not None else 0.0
-    return torch.from_numpy(calibration.std(std.numpy(), torch.where(exact, 1.0, noise).numpy(), hole))
+    found = torch.from_numpy(calibration.std(std.numpy(), torch.where(exact, 1.0, noise).numpy(), hole))
+    return torch.where(noise.isfinite(), noise.sqrt().to(found), found) if problem.keeps_known else found
 
 
 def put_back_known(posterior: Posterior, problem: Problem) -> Posterior:
-    """Where a pixel was seen without noise, that is its value, and nothing is uncertain."""
-    if not (problem.noise.is_exact and isinstance(problem.operator, Identity | Mask)):
+    """Where a pixel was seen without noise, that is its value, and nothing is uncertain.
+
+    Where noisy pixels are to come back as they are, the noise is what is uncertain of them.
+    """
+    kept = problem.noise.is_exact or problem.keeps_known
+    if not (kept and isinstance(problem.operator, Identity | Mask)):
         return posterior
     known, y = problem.observed, problem.y
+    noise = noise_variance(problem).sqrt()
 
     def fill(picture: Tensor) -> Tensor:
         return torch.where(known, y, picture.double().cpu())
 
-    std = None if posterior.std is None else torch.where(known, 0.0, posterior.std.double().cpu())
+    std = None if posterior.std is None else torch.where(known, noise, posterior.std.double().cpu())
     samples = None if posterior.samples is None else fill(posterior.samples)
     return replace(posterior, mean=fill(posterior.mean), std=std, samples=samples)
 

@@ -16,8 +16,11 @@ from bayesdip.findings import Finding
 from bayesdip.layout import Layout
 from bayesdip.no_data import Mark
 from bayesdip.noise import Gaussian, Inspection, Noise, detect_clipping, inspect
+from bayesdip.noise.presence import is_clearly_noisy
 from bayesdip.operators import Blur, Downsample, Identity, Operator, as_pairs, mend_psf
 from bayesdip.problem import Problem
+from bayesdip.rim import finding as narrow_mask
+from bayesdip.rim import grown, too_narrow_by
 
 Array = NDArray[Any]
 # Rounding to whole numbers adds an error of 0.29: 2% of a range of so many steps, as 4 bits have.
@@ -25,6 +28,13 @@ FEWEST_STEPS = 16
 WHOLE = 0.01  # values that are this near to whole numbers are such
 Level = float | tuple[float, ...]
 Sigma = Level | Literal["auto"] | None
+
+# What is done about noise that was found unasked.
+INPAINTING = (
+    "taken into account where pixels are filled in; known pixels come back as they are: sigma='auto' (--sigma auto) "
+    "denoises them too, sigma=0 takes them for exact"
+)
+UPSCALING = "taken into account; sigma=0 (--sigma 0) takes the small picture for exact"
 
 
 @dataclass(frozen=True)
@@ -84,21 +94,38 @@ class Inputs:
         cls,
         image: ArrayLike,
         mask: ArrayLike | None,
-        sigma: Level,
+        sigma: Sigma,
         noise: Noise | None,
         missing: Mark,
         channel_axis: int | None,
+        grow_mask: bool = False,
     ) -> Self:
         """Of :func:`bayesdip.inpaint`."""
         picture, layout = _picture(image, channel_axis)
         masked = _missing(mask, np.shape(image), picture, layout)
+        narrow = (
+            too_narrow_by(picture.numpy(), masked.numpy())
+            if grow_mask and masked.shape == picture.shape[1:] and masked.ndim == 2
+            else 0
+        )
+        if narrow:
+            masked = torch.from_numpy(grown(masked.numpy(), narrow))
         picture, gone, findings = _without_no_data(image, picture, layout, missing, masked)
         if not gone.any():
             raise BayesDipError(
                 "no pixel is missing: give a mask that is True (white) where a pixel is missing"
             )
         operator = _masked(Identity(tuple(picture.shape[1:])), gone)
-        return cls.of(_finite(picture), operator, _one_of_two(noise, sigma), layout, findings)
+        picture = _finite(picture)
+        found, unasked = _noise_if_clear(noise, sigma, picture, ~gone)
+        if narrow:
+            findings = (*findings, narrow_mask(narrow))
+        if unasked:
+            findings = (*findings, _noise_finding(found.noise, picture, ~gone, INPAINTING))
+        inputs = cls.of(
+            picture, without_impulses(operator, found), found.noise, layout, (*findings, *found.findings)
+        )
+        return replace(inputs, problem=replace(inputs.problem, keeps_known=unasked))
 
     @classmethod
     def upscaling(
@@ -106,7 +133,7 @@ class Inputs:
         image: ArrayLike,
         factor: int,
         kind: str,
-        sigma: Level,
+        sigma: Sigma,
         noise: Noise | None,
         channel_axis: int | None,
         missing: Mark = "auto",
@@ -119,7 +146,12 @@ class Inputs:
             raise BayesDipError(f"factor is {factor}: expected a whole number of at least 1")
         large = tuple(n * int(factor) for n in picture.shape[1:])
         operator = _masked(Downsample(large, int(factor), kind), gone)
-        return cls.of(picture, operator, _one_of_two(noise, sigma), layout, findings)
+        found, unasked = _noise_if_clear(noise, sigma, picture, ~gone)
+        if unasked:
+            findings = (*findings, _noise_finding(found.noise, picture, ~gone, UPSCALING))
+        return cls.of(
+            picture, without_impulses(operator, found), found.noise, layout, (*findings, *found.findings)
+        )
 
     @classmethod
     def deblurring(
@@ -269,6 +301,30 @@ def _noise_of(noise: Noise | None, sigma: Sigma, picture: Tensor, seen: Tensor) 
     if not gaussian.is_exact:
         gaussian = replace(gaussian, clipped=detect_clipping(picture, seen))
     return Inspection(gaussian)
+
+
+def _noise_if_clear(
+    noise: Noise | None, sigma: Sigma, picture: Tensor, seen: Tensor
+) -> tuple[Inspection, bool]:
+    """The noise that was given or asked for; else what is found if it is clear, and no noise if not. And whether it was found unasked."""
+    if noise is not None or sigma is not None:
+        return _noise_of(noise, sigma, picture, seen), False
+    found = inspect(picture, seen).noise
+    if found.is_exact or not is_clearly_noisy(picture, seen, _levels(found, picture, seen)):
+        return Inspection(Gaussian(0.0)), False
+    return Inspection(found), True
+
+
+def _levels(noise: Noise, picture: Tensor, seen: Tensor) -> list[float]:
+    """The noise's standard deviation, root mean square, in each channel that was seen."""
+    variance = noise.variance(picture, seen).expand(picture.shape)
+    return [float(v[s].mean().sqrt()) if bool(s.any()) else 0.0 for v, s in zip(variance, seen, strict=True)]
+
+
+def _noise_finding(noise: Noise, picture: Tensor, seen: Tensor, done: str) -> Finding:
+    """What to say of noise that was found unasked."""
+    level = max(_levels(noise, picture, seen))
+    return Finding("noise", f"noise of about {level:.3g} was found and {done}", {"sigma": level})
 
 
 def _one_of_two(noise: Noise | None, sigma: Level) -> Noise:

@@ -68,6 +68,8 @@ class Problem:
         error and calibrate its standard deviation. :attr:`training` is the problem without them.
     units : Units
         From working units back to the data's own.
+    keeps_known : bool
+        Whether known pixels come back as they are, though they have noise.
     """
 
     y: Tensor
@@ -75,6 +77,7 @@ class Problem:
     noise: Noise
     held_out: Tensor | None = None
     units: Units = Units()
+    keeps_known: bool = False
     _whole_operator: Operator | None = None
 
     @classmethod

@@ -86,16 +86,24 @@ def inpaint(
     ] = None,
     invert_mask: Annotated[bool | None, typer.Option(help=INVERT_MASK)] = None,
     sigma: Annotated[
-        str, typer.Option(metavar="S", help="Noise on the known pixels; with 0 they stay as they are.")
-    ] = "0",
+        str | None,
+        typer.Option(
+            metavar="auto|S",
+            help="Noise on the known pixels, which are denoised then; with 0 they are exact. Not given, they stay as "
+            "they are, and clear noise is taken into account in the holes.",
+        ),
+    ] = None,
+    no_grow: Annotated[
+        bool, typer.Option("--no-grow", help="Take the mask as it is, even if it seems painted too narrow.")
+    ] = False,
 ) -> None:
     """Fill in missing pixels: white or painted in MASK, transparent in the picture, or of a no-data value."""
     from bayesdip.cli import verbs
     from bayesdip.cli.restoring import carry_out
 
-    known_noise = verbs.parse_level(sigma)
+    known_noise = verbs.parse_if_clear(sigma)
     marked = verbs.MaskChoice(mask, invert_mask, options.missing)
-    carry_out("inpaint", options, lambda picture: verbs.inpainting(picture, marked, known_noise))
+    carry_out("inpaint", options, lambda picture: verbs.inpainting(picture, marked, known_noise, not no_grow))
 
 
 @app.command()
@@ -108,13 +116,18 @@ def upscale(
     kind: Annotated[
         str, typer.Option(metavar="lanczos|bicubic|area", help="How the picture was made small.")
     ] = "lanczos",
-    sigma: Annotated[str, typer.Option(metavar="S", help="Noise on the small picture.")] = "0",
+    sigma: Annotated[
+        str | None,
+        typer.Option(
+            metavar="auto|S", help="Noise on the small picture; not given, it is estimated where clear."
+        ),
+    ] = None,
 ) -> None:
     """Restore the large picture of which this is a small version."""
     from bayesdip.cli import verbs
     from bayesdip.cli.restoring import carry_out
 
-    small_noise = verbs.parse_level(sigma)
+    small_noise = verbs.parse_if_clear(sigma)
     carry_out(
         "upscale",
         options,

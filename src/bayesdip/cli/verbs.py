@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 Level = float | tuple[float, ...]
 Sigma = Level | None
+Asked = Level | Literal["auto"] | None
 # The kinds of noise, and the options that each has.
 NOISES = {
     "auto": ("sigma",),
@@ -71,7 +72,7 @@ class Work:
 
     @property
     def exact(self) -> bool:
-        """Whether the data are taken to be free of noise."""
+        """Whether the data were said to be free of noise."""
         sigma = self.request["sigma"]
         return (
             self.request.get("noise", "auto") in ("auto", "gaussian")
@@ -166,6 +167,13 @@ def parse_sigma(text: str) -> Sigma:
     return None if text.strip().lower() == "auto" else parse_level(text, "auto, a number")
 
 
+def parse_if_clear(text: str | None) -> Asked:
+    """``--sigma`` of a verb that looks for clear noise by itself: None if it was not given, ``"auto"``, or :func:`parse_level`."""
+    if text is None:
+        return None
+    return "auto" if text.strip().lower() == "auto" else parse_level(text, "auto, a number")
+
+
 def parse_level(text: str, expected: str = "a number") -> Level:
     """``"25"`` to 25.0, ``"25,20,30"`` to one for each channel."""
     from bayesdip.noise import Gaussian
@@ -253,7 +261,7 @@ def denoising(picture: Picture, choice: NoiseChoice, missing: str = "auto") -> W
     )
 
 
-def inpainting(picture: Picture, choice: MaskChoice, sigma: Level) -> Work:
+def inpainting(picture: Picture, choice: MaskChoice, sigma: Asked, grow_mask: bool = True) -> Work:
     """``bayesdip inpaint``: white or painted in the mask, where the picture is transparent, and no-data values."""
     from bayesdip.api import inpaint
 
@@ -272,12 +280,21 @@ def inpainting(picture: Picture, choice: MaskChoice, sigma: Level) -> Work:
             "0) if the picture marks them, or a picture with transparent pixels"
         )
     return Work(
-        partial(inpaint, picture.pixels, gone, sigma=sigma, missing=mark, channel_axis=channel_axis(picture)),
+        partial(
+            inpaint,
+            picture.pixels,
+            gone,
+            sigma=sigma,
+            missing=mark,
+            grow_mask=grow_mask,
+            channel_axis=channel_axis(picture),
+        ),
         picture.pixels.shape,
-        {"mask": fingerprint(gone), "missing": choice.missing, "sigma": sigma},
+        {"mask": fingerprint(gone), "missing": choice.missing, "sigma": sigma, "grow_mask": grow_mask},
         missing=gone if flags is None else as_channels(flags, gone),
         alpha="opaque" if transparent.any() else "keep",
         findings=findings,
+        sigma_estimated=sigma in (None, "auto"),
     )
 
 
@@ -291,7 +308,7 @@ def as_channels(one: NDArray[np.bool_], other: NDArray[np.bool_]) -> NDArray[np.
     return both[..., 0] if both.ndim == 3 and (both == both[..., :1]).all() else both
 
 
-def upscaling(picture: Picture, factor: int, kind: str, sigma: Level, missing: str = "auto") -> Work:
+def upscaling(picture: Picture, factor: int, kind: str, sigma: Asked, missing: str = "auto") -> Work:
     """``bayesdip upscale``."""
     from bayesdip.api import upscale
 
@@ -310,6 +327,7 @@ def upscaling(picture: Picture, factor: int, kind: str, sigma: Level, missing: s
         grid + picture.pixels.shape[2:],
         {"factor": factor, "kind": kind, "sigma": sigma, "missing": missing},
         findings=findings,
+        sigma_estimated=sigma in (None, "auto"),
     )
 
 

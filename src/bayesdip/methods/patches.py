@@ -137,6 +137,8 @@ class Patches(Method):
             far_radius=0 if run.fills else FAR[self.effort],
             last_size=run.larger,
             start=start if run.fills else None,
+            fills=run.fills,
+            holes=run.holes,
             stop=lambda number, share: run.told(progress, number, share),
         )
         return self._finished(found, run, progress)
@@ -182,7 +184,9 @@ class _Run:
     model : str
         What ran, by its name in the literature.
     fills : bool
-        Whether missing pixels are the matter, and not noise.
+        Whether HBE alone works on the data.
+    holes : bool
+        Whether one pass of HBE follows on NL-Bayes.
     passes, turns : int
         Passes over patches; turns of back-projection, 0 where the data are pixels.
     sizes : mapping of int to float
@@ -197,6 +201,7 @@ class _Run:
 
     model: str
     fills: bool
+    holes: bool
     passes: int
     turns: int
     sizes: Mapping[int, float]
@@ -213,13 +218,14 @@ class _Run:
         if not isinstance(problem.operator, Identity | Mask):
             turns = TURNS[effort] * (1 if is_nearly_stationary(problem.operator) else TURNS_FACTOR)
             model = COUNTS if takes(problem.operator, problem.noise) else "back-projection"
-            run = cls(model, False, 0, turns, {}, None, shape, [1.0] * turns)
+            run = cls(model, False, False, 0, turns, {}, None, shape, [1.0] * turns)
         else:
             fills = fills_in(problem.y, problem.operator, problem.noise)
             sizes = distinct(_sizes(effort, shape[0], fills), problem.y.shape)
             passes = (FILLING_PASSES if fills else PASSES)[effort]
-            model = "HBE" if fills else "NL-Bayes"
-            run = cls(model, fills, passes, 0, sizes, _larger(effort, shape, fills), shape, [])
+            holes = not fills and not bool(problem.whole.observed.all())
+            model = "HBE" if fills else "NL-Bayes, then HBE in holes" if holes else "NL-Bayes"
+            run = cls(model, fills, holes, passes, 0, sizes, _larger(effort, shape, fills), shape, [])
             run.work = run.work_of(passes)
         run.after = 0.0 if whole else sum(run.second().work)
         return run
@@ -246,6 +252,8 @@ class _Run:
                 found += [*fine, COARSER_WORK * sum(fine)]
         if self.larger is not None:
             found.append(nl_bayes.work(shape, self.larger[0], last=True))
+        if self.holes:
+            found += [hbe.work(shape, values, last=True) for values in self.sizes]
         return found
 
     def memory(self, far: int) -> int:

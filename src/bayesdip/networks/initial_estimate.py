@@ -13,7 +13,6 @@ from bayesdip.gp.inference import posterior
 from bayesdip.networks.energy import Energy
 from bayesdip.networks.training_loop import picture_or_raise
 from bayesdip.operators import Identity, Mask, Operator
-from bayesdip.patches.inference import FEW_MISSING
 from bayesdip.patches.nl_bayes import filled_from_neighbours
 from bayesdip.problem import Problem
 from bayesdip.progress import Progress
@@ -25,6 +24,8 @@ TOLERANCE, MOST_ITERATIONS = 1e-2, 50
 # errs by at least ``fit^2 - 1`` noise variances, and by more as it fits the noise. It became better than the process at a
 # fit of 1.00 to 1.03, on crops with noise of 10, 25 and 50 of 255.
 GOOD_FIT = 1.02
+# Up to this share of missing pixels among noisy ones, they are filled in first and the solve is that of complete data.
+FEW_MISSING = 0.1
 
 
 @dataclass(frozen=True)

@@ -1,12 +1,14 @@
 """A picture as Gaussian patches whose mean and covariance are learnt from groups of similar patches.
 
 Data with noise are restored by NL-Bayes (:mod:`bayesdip.patches.nl_bayes`), data with missing pixels by HBE
-(:mod:`bayesdip.patches.hbe`). A few missing pixels among noisy ones are left to the first.
+(:mod:`bayesdip.patches.hbe`). With both, NL-Bayes learns the picture from the noisy pixels, and one pass of HBE fills in
+from there.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from types import MappingProxyType
 
 import torch
@@ -23,12 +25,10 @@ from bayesdip.patches.estimate import Estimate, Stop, average_over_sizes
 from bayesdip.patches.hbe import LEAST_NOISE, KnownPixels, fill
 from bayesdip.patches.multiscale import denoised
 from bayesdip.patches.nl_bayes import WhitenedData, Whitening, column, nl_bayes_pass
-from bayesdip.patches.patch_grid import PATCH_VALUES, distinct
+from bayesdip.patches.patch_grid import JOINT_CHANNELS, PATCH_VALUES, distinct
 from bayesdip.patches.pilot import PILOT, PatchKernel
 from bayesdip.result import Posterior
 
-# Noisy data with at most this share of the pixels missing are left to NL-Bayes.
-FEW_MISSING = 0.1
 # A picture whose standard deviation is at most so many rounding errors of its mean is flat.
 ROUNDING = 16
 # Patches of one size alone: values in a patch, and weight.
@@ -52,6 +52,8 @@ def patch_posterior(
     last_size: tuple[int, float] | None = None,
     start: Tensor | None = None,
     stop: Stop | None = None,
+    fills: bool | None = None,
+    holes: bool | None = None,
 ) -> Posterior:
     """Posterior of a signal or picture seen with noise, with missing pixels, or both.
 
@@ -81,6 +83,11 @@ def patch_posterior(
         process of `STATIONARY`. Little is left of it after five passes; take one.
     stop : callable, optional
         ``(pass, share of it done) -> bool``; True stops with the last finished estimate.
+    fills : bool, optional
+        Whether HBE alone works on the data; by default :func:`fills_in`.
+    holes : bool, optional
+        Whether HBE fills in after NL-Bayes; by default where pixels are missing. Those held out from complete data
+        are scattered, and left to NL-Bayes.
 
     Returns
     -------
@@ -117,7 +124,7 @@ def patch_posterior(
         )
     variance = noise.variance(y, ~missing).to(y).expand(y.shape)
     stop = stop or (lambda number, share: False)
-    if fills_in(y, operator, noise):
+    if fills_in(y, operator, noise) if fills is None else fills:
         passes = FILLING_PASSES if passes is None else passes
         data = KnownPixels(seen, missing, variance)
         return _filled_in(data, operator, noise, passes, patches, start, stop)
@@ -131,12 +138,41 @@ def patch_posterior(
             return whitening.apply(seen, variance, missing)
         return whitening.apply(beyond_the_levels(seen, whitening.undo(estimate, y), noise), variance, missing)
 
-    found = _denoised_by_all_sizes(data_given, kernel, passes, patches, far_radius, last_size, stop)
+    found = _restoredby_all_sizes(data_given, kernel, passes, patches, far_radius, last_size, stop)
     assert found.std is not None
-    return _posterior(whitening.undo(found.mean, y), whitening.undo_std(found.std, y), found.passes)
+    restored = _posterior(whitening.undo(found.mean, y), whitening.undo_std(found.std, y), found.passes)
+    if found.passes < passes or not (bool(missing.any()) if holes is None else holes):
+        return restored
+    before = len(patches) * (passes + 1) + (last_size is not None)
+    data = KnownPixels(seen, missing, variance)
+    return _with_holes_filled(
+        restored, data, operator, noise, patches, lambda number, share: stop(before + number, share)
+    )
 
 
-def _denoised_by_all_sizes(
+def _with_holes_filled(
+    restored: Posterior,
+    data: KnownPixels,
+    operator: Operator,
+    noise: Noise,
+    patches: Mapping[int, float],
+    stop: Stop,
+) -> Posterior:
+    """With the missing pixels by one pass of HBE from the denoised picture, which NL-Bayes has filled in less well.
+
+    More passes bring nothing: on crops of the tuning pictures with scratches, dust and half of the pixels missing, sigma 6
+    and 15, one pass gained 0.3 dB in the holes, and two 0.1.
+    """
+    mean, std, info = restored.mean, restored.std, restored.info
+    filled = _filled_in(data, operator, noise, 1, patches, mean, stop)
+    if filled.std is None or std is None:
+        return restored
+    info = {**info, "left_to_initial_estimate": filled.info["left_to_initial_estimate"]}
+    mean, std = torch.where(data.missing, filled.mean, mean), torch.where(data.missing, filled.std, std)
+    return replace(restored, mean=mean, std=std, info=info)
+
+
+def _restoredby_all_sizes(
     data_given: Callable[[Tensor | None], WhitenedData],
     kernel: PatchKernel,
     passes: int,
@@ -182,10 +218,15 @@ def _posterior(mean: Tensor, std: Tensor | None, passes: int, left: float = 0.0)
 
 
 def fills_in(y: Tensor, operator: Operator, noise: Noise) -> bool:
-    """Whether the data are left to HBE: many pixels are missing, or some and there is no noise."""
+    """Whether the data are left to HBE alone: pixels are missing, and there is no noise.
+
+    On crops of the tuning pictures with noise of 1 to 15 of 255 and 5 to 90% of the pixels missing, NL-Bayes before HBE
+    gained 0 to 1.5 dB, and 4 in a hole of 28x28 pixels. Also where more than three channels miss pixels of their own: NL-Bayes mixes the channels of such a picture.
+    """
     missing = missing_pixels(y, operator)
     noisy = bool(noise.variance(y, ~missing).to(y).expand(y.shape)[~missing].any())
-    return float(missing.double().mean()) > FEW_MISSING or (bool(missing.any()) and not noisy)
+    mixed = len(y) > JOINT_CHANNELS and bool((missing != missing[:1]).any())
+    return bool(missing.any()) and (mixed or not noisy)
 
 
 def _filled_in(

@@ -1,0 +1,138 @@
+"""Missing pixels beside noisy ones: one run fills in and takes the noise into account, and says what it found."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from skimage.data import brick, camera
+
+import bayesdip as bd
+from bayesdip.inputs import Inputs
+from bayesdip.noise import Gaussian
+from bayesdip.noise.presence import is_clearly_noisy
+from bayesdip.operators import Mask
+from bayesdip.patches.inference import patch_posterior
+
+CLEAN = camera()[100:196, 180:276].astype(float)
+
+
+def noisy(sigma: float, seed: int = 0) -> np.ndarray:
+    return CLEAN + np.random.default_rng(seed).normal(0, sigma, CLEAN.shape)
+
+
+def dust(seed: int = 1) -> np.ndarray:
+    """Specks of 3x3 to 5x5 pixels, away from the border."""
+    rng, mask = np.random.default_rng(seed), np.zeros(CLEAN.shape, bool)
+    for _ in range(25):
+        (row, column), side = rng.integers(4, 86, 2), rng.integers(3, 6)
+        mask[row : row + side, column : column + side] = True
+    return mask
+
+
+def psnr(restored, truth=CLEAN, where=...) -> float:
+    return float(10 * np.log10(255**2 / np.mean((np.asarray(restored, float) - truth)[where] ** 2)))
+
+
+def inpainting(image, mask, sigma=None) -> Inputs:
+    return Inputs.inpainting(image, mask, sigma, None, "auto", None)
+
+
+def test_clean_photographs_count_as_clean_and_noisy_ones_as_noisy() -> None:
+    mask = dust()
+    small = camera().reshape(128, 4, 128, 4).mean((1, 3)).round()  # looks rough
+    for clean, m in ((CLEAN, mask), (small[:96, :96], mask), (brick()[:96, :96], mask)):
+        found = inpainting(clean, m)
+        assert found.sigma == (0.0,) and not found.findings and not found.problem.keeps_known
+    found = inpainting(noisy(12), mask)
+    assert found.sigma == pytest.approx((12.0,), rel=0.15)
+    (finding,) = found.findings
+    assert finding.kind == "noise" and "--sigma auto" in finding.text
+    assert finding.facts["sigma"] == pytest.approx(found.sigma[0])
+
+
+def test_scattered_missing_pixels_leave_enough_to_see_the_noise() -> None:
+    mask = np.random.default_rng(0).random(CLEAN.shape) < 0.5
+    assert inpainting(noisy(20), mask).sigma == pytest.approx((20.0,), rel=0.25)
+    assert inpainting(CLEAN, mask).sigma == (0.0,)
+
+
+def test_correlated_noise_is_not_white() -> None:
+    generator = torch.Generator().manual_seed(0)
+    white = 100 + 5 * torch.randn(2, 64, 64, generator=generator)
+    blurred = torch.nn.functional.avg_pool2d(white[None], 3, stride=1)[0]
+    everywhere = torch.ones((), dtype=torch.bool)
+    assert is_clearly_noisy(white, everywhere, 5.0)
+    assert not is_clearly_noisy(blurred, everywhere, float(blurred.std()))
+    assert is_clearly_noisy(white.reshape(1, -1), everywhere, 5.0)  # a signal
+    assert not is_clearly_noisy(torch.zeros(1, 64, 64), everywhere, 0.0)
+
+
+def test_by_default_known_pixels_come_back_and_holes_are_filled_without_their_noise() -> None:
+    mask, y = dust(), noisy(12)
+    unasked, exact = bd.inpaint(y, mask, effort="fast"), bd.inpaint(y, mask, sigma=0, effort="fast")
+    np.testing.assert_allclose(unasked.mean[~mask], y[~mask], atol=1e-9)
+    assert psnr(unasked.mean, where=mask) > psnr(exact.mean, where=mask) + 0.3
+    assert unasked.std is not None
+    np.testing.assert_allclose(unasked.std[~mask], unasked.sigma[0], rtol=1e-4)
+    low, high = unasked.interval(0.9)
+    inside = (low <= CLEAN) & (high >= CLEAN)
+    assert 0.85 <= inside[~mask].mean() <= 0.95
+    assert not exact.findings and exact.sigma == (0.0,) and not exact.std[~mask].any()
+
+
+def test_auto_denoises_known_pixels_too() -> None:
+    mask, y = dust(), noisy(12)
+    r = bd.inpaint(y, mask, sigma="auto", effort="fast")
+    assert r.sigma == pytest.approx((12.0,), rel=0.15)
+    assert psnr(r.mean, where=~mask) > psnr(y, where=~mask) + 4
+    low, high = r.interval(0.9)
+    inside = (low <= CLEAN) & (high >= CLEAN)
+    assert 0.8 <= inside.mean() <= 0.97
+
+
+@pytest.mark.parametrize("share", [0.05, 0.5])
+def test_one_run_is_as_good_as_two(share: float) -> None:
+    """Against: denoise the picture with its holes smoothly filled, then fill in; and fill in, then denoise."""
+    from skimage.restoration import inpaint_biharmonic
+
+    sigma, y = 15.0, noisy(15)
+    mask = dust() if share < 0.1 else np.random.default_rng(0).random(CLEAN.shape) < share
+    one = bd.inpaint(y, mask, sigma=sigma, effort="fast")
+    if share < 0.1:
+        denoised = bd.denoise(np.where(mask, inpaint_biharmonic(y, mask), y), sigma, effort="fast")
+        two = bd.inpaint(denoised.mean, mask, sigma=0, effort="fast")
+    else:
+        two = bd.denoise(bd.inpaint(y, mask, sigma=0, effort="fast").mean, sigma, effort="fast")
+    assert psnr(one.mean, where=mask) > psnr(two.mean, where=mask) - 0.1
+    assert psnr(one.mean, where=~mask) > psnr(two.mean, where=~mask) - 0.1
+
+
+def test_filling_in_after_denoising_is_no_worse_than_either_alone() -> None:
+    mask = torch.from_numpy(np.random.default_rng(0).random(CLEAN.shape) < 0.6)
+    y = torch.from_numpy(noisy(15))[None] / 255
+    y = torch.where(mask, 0.0, y)
+
+    def quality(**how: bool) -> float:
+        r = patch_posterior(y, Mask(mask), Gaussian(15 / 255), **how)
+        return psnr(255 * r.mean[0].numpy(), where=mask.numpy())
+
+    both = quality()
+    assert both > quality(fills=True) and both > quality(holes=False) - 0.1
+
+
+def test_upscaling_takes_clear_noise_into_account() -> None:
+    small = CLEAN.reshape(48, 2, 48, 2).mean((1, 3))
+    clean = Inputs.upscaling(small, 2, "lanczos", None, None, None)
+    assert clean.sigma == (0.0,) and not clean.findings
+    y = small + np.random.default_rng(0).normal(0, 15, small.shape)
+    found = Inputs.upscaling(y, 2, "lanczos", None, None, None)
+    assert found.sigma == pytest.approx((15.0,), rel=0.3) and found.findings[0].kind == "noise"
+    assert Inputs.upscaling(y, 2, "lanczos", "auto", None, None).sigma == found.sigma
+    unasked, exact = bd.upscale(y, 2, effort="fast"), bd.upscale(y, 2, sigma=0, effort="fast")
+    assert psnr(unasked.mean) > psnr(exact.mean) + 1
+
+
+def test_a_wrong_sigma_is_refused_in_one_line() -> None:
+    with pytest.raises(bd.BayesDipError, match="'auto'"):
+        bd.inpaint(CLEAN, dust(), sigma="much")
