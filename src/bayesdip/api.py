@@ -170,8 +170,7 @@ def upscale(
     kind : {"lanczos", "bicubic", "area"}
         How the large picture would have been made small.
     sigma : float, tuple of float, "auto", or None
-        Noise on the small picture. ``"auto"`` estimates it; None does so where the picture clearly is noisy, which
-        ``Restoration.findings`` says, and takes it for exact elsewhere.
+        Noise on the small picture. ``"auto"`` estimates it; None takes the picture for exact, as 0 does.
     noise : Noise, optional
         Instead of ``sigma``: another noise model.
     image, missing, channel_axis, **options

@@ -29,12 +29,11 @@ WHOLE = 0.01  # values that are this near to whole numbers are such
 Level = float | tuple[float, ...]
 Sigma = Level | Literal["auto"] | None
 
-# What is done about noise that was found unasked.
+# What is done about noise that was found unasked beside a mask.
 INPAINTING = (
     "taken into account where pixels are filled in; known pixels come back as they are: sigma='auto' (--sigma auto) "
     "denoises them too, sigma=0 takes them for exact"
 )
-UPSCALING = "taken into account; sigma=0 (--sigma 0) takes the small picture for exact"
 
 
 @dataclass(frozen=True)
@@ -121,7 +120,7 @@ class Inputs:
         if narrow:
             findings = (*findings, narrow_mask(narrow))
         if unasked:
-            findings = (*findings, _noise_finding(found.noise, picture, ~gone, INPAINTING))
+            findings = (*findings, _noise_finding(found.noise, picture, ~gone))
         inputs = cls.of(
             picture, without_impulses(operator, found), found.noise, layout, (*findings, *found.findings)
         )
@@ -146,9 +145,7 @@ class Inputs:
             raise BayesDipError(f"factor is {factor}: expected a whole number of at least 1")
         large = tuple(n * int(factor) for n in picture.shape[1:])
         operator = _masked(Downsample(large, int(factor), kind), gone)
-        found, unasked = _noise_if_clear(noise, sigma, picture, ~gone)
-        if unasked:
-            findings = (*findings, _noise_finding(found.noise, picture, ~gone, UPSCALING))
+        found = _noise_of(noise, 0.0 if sigma is None else sigma, picture, ~gone)
         return cls.of(
             picture, without_impulses(operator, found), found.noise, layout, (*findings, *found.findings)
         )
@@ -321,10 +318,10 @@ def _levels(noise: Noise, picture: Tensor, seen: Tensor) -> list[float]:
     return [float(v[s].mean().sqrt()) if bool(s.any()) else 0.0 for v, s in zip(variance, seen, strict=True)]
 
 
-def _noise_finding(noise: Noise, picture: Tensor, seen: Tensor, done: str) -> Finding:
+def _noise_finding(noise: Noise, picture: Tensor, seen: Tensor) -> Finding:
     """What to say of noise that was found unasked."""
     level = max(_levels(noise, picture, seen))
-    return Finding("noise", f"noise of about {level:.3g} was found and {done}", {"sigma": level})
+    return Finding("noise", f"noise of about {level:.3g} was found and {INPAINTING}", {"sigma": level})
 
 
 def _one_of_two(noise: Noise | None, sigma: Level) -> Noise:

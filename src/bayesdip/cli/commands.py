@@ -118,9 +118,7 @@ def upscale(
     ] = "lanczos",
     sigma: Annotated[
         str | None,
-        typer.Option(
-            metavar="auto|S", help="Noise on the small picture; not given, it is estimated where clear."
-        ),
+        typer.Option(metavar="auto|S", help="Noise on the small picture; not given, it is exact."),
     ] = None,
 ) -> None:
     """Restore the large picture of which this is a small version."""
