@@ -150,7 +150,7 @@ def before_levels(subject: Subject, view: View) -> Levels:
     if subject.missing is None:
         return before
     # Where some channels were seen, they are shown.
-    missing = subject.missing.all(-1) if subject.missing.ndim == 3 else subject.missing
+    missing = subject.missing if subject.missing.ndim < 3 else np.asarray(subject.missing.all(-1))
     return pictures.paint_missing(before, upright(missing, view.orientation))
 
 
