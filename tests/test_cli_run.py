@@ -303,12 +303,15 @@ def test_threads_wait_less_busily_unless_the_user_has_said_how(said):
     ("words", "number"),
     [
         (["denoise", "--sigma", "10", "--method", "patches"], signal.SIGTERM),
-        (["inpaint", "--mask", "in.png", "--method", "sgld"], signal.SIGINT),
+        (["inpaint", "--mask", "mask.png", "--method", "sgld"], signal.SIGINT),
         (["upscale", "--factor", "2"], signal.SIGTERM),
     ],
 )
 def test_a_signal_before_the_method_has_a_picture_gives_a_simple_one(here, words, number):
     """It comes with the first look at the clock inside the method, before any picture."""
+    mask = np.zeros((24, 20), np.uint8)
+    mask[8:12, 6:9] = 255
+    Image.fromarray(mask).save("mask.png")
     code = (
         "import os, signal, sys\nimport bayesdip.holdout as holdout\nfrom bayesdip import cli\n"
         "keep = holdout.judged\n"

@@ -210,7 +210,8 @@ def test_a_method_of_ones_own_is_compared_as_an_object():
     y = noisy().y[0].numpy()
     found = bd.compare(y, sigma=SIGMA, methods=[Smooth(width=0.8), Smooth(width=6.0), "tv"], rounds=1)
     assert {e.name for e in found.applied} == {"smooth", "smooth-2", "tv"}
-    assert found.applied[-1].name == "smooth-2" and "width 6.0" in found.applied[-1].setting
+    settings = {e.name: e.setting for e in found.applied}
+    assert "width 0.8" in settings["smooth"] and "width 6.0" in settings["smooth-2"]
 
 
 def test_comparison_is_reachable_by_its_public_name():

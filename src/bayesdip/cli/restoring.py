@@ -126,7 +126,7 @@ def check_room(shape: tuple[int, ...], samples: int) -> None:
     Mean, standard deviation, data and a copy each stand in double precision, and so do the samples.
     """
     size = " x ".join(map(str, shape))
-    what, instead = f"a result of {size}", "restore it in tiles"
+    what, instead = f"a result of {size}", "restore a part of the picture"
     if samples:
         what, instead = f"{what} with {samples} samples", "ask for fewer --samples, or a smaller picture"
     check_memory(8 * prod(shape) * (4 + samples), "cpu", what, instead)
