@@ -1,7 +1,7 @@
 """``method="patches"``: groups of similar patches of the picture itself, each a Gaussian.
 
 Noise: NL-Bayes on several scales. Missing pixels: HBE/PLE. Blurred or downsampled data: denoising and
-back-projection in turns (IDBP). The sources stand in :mod:`bayesdip.patches`.
+back-projection in turns (IDBP). Data of other operators: plug-and-play ADMM. The sources stand in :mod:`bayesdip.patches`.
 """
 
 from __future__ import annotations
@@ -24,7 +24,6 @@ from bayesdip.operators import Identity, Mask
 from bayesdip.patches import hbe, nl_bayes
 from bayesdip.patches.back_projection import (
     STATIONARY,
-    TURNS_FACTOR,
     project,
     rule_of_thumb_std,
     turns_of,
@@ -41,6 +40,7 @@ from bayesdip.patches.patch_grid import (
     distinct,
     side_of,
 )
+from bayesdip.patches.plug_and_play import plug_and_play
 from bayesdip.problem import Problem
 from bayesdip.progress import Progress
 from bayesdip.result import Posterior, Trace
@@ -51,8 +51,10 @@ FILLING_PASSES = {"fast": 3, "balanced": 5, "best": 5}
 # How far, in pixels, similar patches are searched for beyond the usual reach in noise. Among filled-in pixels it
 # finds false matches.
 FAR = {"fast": 0, "balanced": 0, "best": 100}
-# Turns of denoising and back-projection where the data are not pixels, and draws for the standard deviation.
+# Turns of denoising and fitting the data where these are not pixels, and draws for the standard deviation.
 TURNS = {"fast": 8, "balanced": 16, "best": 32}
+# So many times as many where they are no averages of the picture, and leave more of it open.
+TURNS_FACTOR = 2
 DRAWS = {"fast": 8, "balanced": 16, "best": 64}
 # The model where the data are blurred counts.
 COUNTS = "expectation maximisation"
@@ -153,9 +155,10 @@ class Patches(Method):
             return run.told(progress, turn, 0.0, picture)
 
         if takes(operator, noise):
-            found = deconvolve_counts(y, operator, noise, turns=run.turns, start=start, stop=told)
+            restore = deconvolve_counts
         else:
-            found = project(y, operator, noise, turns=run.turns, start=start, stop=told)
+            restore = project if is_nearly_stationary(operator) else plug_and_play
+        found = restore(y, operator, noise, turns=run.turns, start=start, stop=told)
         std, draws = None, DRAWS[self.effort]
         if not progress.should_stop():
             generator = torch.Generator(self.device).manual_seed(self.seed)
@@ -216,8 +219,11 @@ class _Run:
     def of(cls, method: Patches, problem: Problem, *, whole: bool) -> _Run:
         effort, shape = method.effort, (problem.channels, *problem.grid)
         if not isinstance(problem.operator, Identity | Mask):
-            turns = TURNS[effort] * (1 if is_nearly_stationary(problem.operator) else TURNS_FACTOR)
-            model = COUNTS if takes(problem.operator, problem.noise) else "back-projection"
+            turns, model = TURNS[effort], "back-projection"
+            if takes(problem.operator, problem.noise):
+                model = COUNTS
+            elif not is_nearly_stationary(problem.operator):
+                turns, model = TURNS_FACTOR * turns, "plug-and-play ADMM"
             run = cls(model, False, False, 0, turns, {}, None, shape, [1.0] * turns)
         else:
             fills = fills_in(problem.y, problem.operator, problem.noise)

@@ -1,4 +1,4 @@
-"""Back-projection: blurred, downsampled or otherwise indirect data, by denoising and projecting in turns (IDBP).
+"""Back-projection: blurred and downsampled pictures, by denoising and projecting in turns (IDBP).
 
 Patches of such data are no patches of the picture. So its estimate is denoised by its own patches, and what
 contradicts the data is put right, in turns (Tirer and Giryes, *Image restoration by iterative denoising
@@ -21,7 +21,6 @@ from torch import Tensor
 
 from bayesdip.arch.networks import FIGURE6
 from bayesdip.control_variate import local_sum
-from bayesdip.gp.data_covariance import is_nearly_stationary
 from bayesdip.gp.inference import posterior
 from bayesdip.interruption import Stopped
 from bayesdip.noise import Noise
@@ -34,10 +33,6 @@ from bayesdip.result import Posterior
 STATIONARY = FIGURE6
 # s in the first turn and in the last, over the range of the picture; it falls by equal ratios.
 FIRST_SIGMA, LAST_SIGMA = 30 / 255, 6 / 255
-# So many times as many turns for data that are no averages of the picture, which tell of many pixels at once: the error falls
-# by about the same factor in every turn. On a third of the Fourier rows of a Shepp-Logan phantom, 96 x 96, without noise,
-# 8, 12 and 16 turns came to 33.0, 38.2 and 42.8 dB.
-TURNS_FACTOR = 3
 # The share of the stationary process's standard deviation that patches leave: see `rule_of_thumb_std`. Set on 128x128
 # parts of four pictures of Set5, enlarged four times.
 STD_SHARE = 0.5
@@ -65,7 +60,7 @@ def project(
     ----------
     y : Tensor, shape (C, *operator.output_shape)
     operator : Operator
-        Linear, on one or two grid axes.
+        Masks, blurs and downsampling, on one or two grid axes: its data have the picture's range.
     noise : Noise
         Its plug-in variance is used.
     turns : int
@@ -84,9 +79,7 @@ def project(
     stationary = STATIONARY.kernel(dims=len(operator.input_shape))
     observed = operator.observed.to(y.device).expand(y.shape)
     picture = posterior(y, operator, stationary, noise).mean if start is None else start.to(y)
-    # Data that are no averages of the picture have a range of their own.
-    values = y[observed] if is_nearly_stationary(operator) else picture
-    value_range = float(values.max() - values.min())
+    value_range = float(y[observed].max() - y[observed].min())
     first = turns - turns_of(turns, good_start=start is not None)
     if not value_range > 0:
         return Posterior(picture, info={"turns": 0})

@@ -1,0 +1,179 @@
+"""Data that are no averages of the picture (Fourier, Radon, sums, random matrices): plug-and-play ADMM with patches.
+
+The alternating direction method of multipliers with NL-Bayes in the place of the prior's proximal step (Venkatakrishnan,
+Bouman, Wohlberg, *Plug-and-play priors for model based reconstruction*, GlobalSIP 2013; with a falling step: Chan, Wang,
+Elgendy, IEEE Trans. Comput. Imaging 2017):
+
+    z = NL-Bayes's posterior mean of x + u, as if it had noise of standard deviation s
+    u = u + x - z
+    x = argmin (y - A x)' S^{-1} (y - A x) + |x - (z - u)|^2 / s^2
+
+S is the noise's variance, s falls from turn to turn. What such data leave open is as rough as what they show, so that
+the data step takes no smooth process for it, as back-projection does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from bayesdip.gp.inference import posterior
+from bayesdip.interruption import Stopped, look
+from bayesdip.noise import Noise
+from bayesdip.operators import Operator
+from bayesdip.patches.back_projection import STATIONARY, denoised_by_patches, turns_of
+from bayesdip.result import Posterior
+
+# s in the first turn and in the last, over the range of the picture; it falls by equal ratios. On parts of 64 x 64 pixels
+# of two photographs of the Berkeley data set and on a Shepp-Logan phantom, seen by 30 projections with 1% noise, 16 turns
+# from 50 to 1.5 came to 28.1, 41.2 and 38.1 dB, from 50 to 5 to 28.1, 40.8 and 37.8; total variation, its weight the best
+# of six for the truth, to 26.2, 39.3 and 30.2.
+FIRST_SIGMA, LAST_SIGMA = 50 / 255, 1.5 / 255
+# Most iterations, and relative residual, of least squares. A picture of random numbers that comes back from its noisy data
+# to at most this error, over its range, says that the data leave nothing open: then least squares is the start.
+LEAST_SQUARES, CONVERGED, DETERMINED = 300, 1e-8, FIRST_SIGMA
+# An error below this share of the range needs no denoising.
+NOTHING_LEFT = 1e-4
+# Conjugate gradients of a data step: relative residual at which they end, and most iterations.
+TOLERANCE, ITERATIONS = 1e-4, 40
+# The variance of the data, at least this share of what a picture of noise s would give: exact data are not inverted exactly.
+LEAST_VARIANCE = 1e-4
+
+
+def plug_and_play(
+    y: Tensor,
+    operator: Operator,
+    noise: Noise,
+    *,
+    turns: int,
+    start: Tensor | None = None,
+    stop: Callable[[int, Tensor], bool] = lambda turn, picture: False,
+) -> Posterior:
+    """Restore a picture from linear measurements by its patches.
+
+    Parameters
+    ----------
+    y : Tensor, shape (C, *operator.output_shape)
+    operator : Operator
+        Linear, on one or two grid axes.
+    noise : Noise
+        Its plug-in variance is used.
+    turns : int
+        Of denoising and fitting the data.
+    start : Tensor, shape (C, *grid), optional
+        A good estimate: the last quarter of the turns is then enough. By default the posterior mean of the
+        stationary process.
+    stop : callable
+        Called before each turn with its number and the picture so far; True ends with that.
+
+    Returns
+    -------
+    Posterior
+        Its mean alone; ``info`` has ``turns``, those that were finished.
+    """
+    left = turns_of(turns, good_start=start is not None)
+    channels = operator.input_channels or len(y)
+    data = _Data.of(y, operator, noise, (channels, *operator.input_shape))
+    try:
+        picture, error = data.least_squares_and_error()
+    except Stopped:
+        picture, error = None, FIRST_SIGMA
+    if picture is None:
+        kernel = STATIONARY.kernel(dims=len(operator.input_shape))
+        picture = posterior(y, operator, kernel, noise).mean if start is None else start.to(y)
+        shares = [turn / max(1, turns - 1) for turn in range(turns - left, turns)]
+    else:
+        shares = [turn / max(1, left - 1) for turn in range(left)]
+    value_range = float(picture.max() - picture.min())
+    if not value_range > 0 or error < NOTHING_LEFT:
+        return Posterior(picture, info={"turns": 0})
+    dual = torch.zeros_like(picture)
+    for turn, share in enumerate(shares):
+        if stop(turn, picture):
+            return Posterior(picture, info={"turns": turn})
+        sigma = value_range * error * (LAST_SIGMA / FIRST_SIGMA) ** share
+        try:
+            cleaned = denoised_by_patches(picture + dual, sigma)
+            dual = dual + picture - cleaned
+            picture = data.fitted(cleaned - dual, sigma)
+        except Stopped:
+            return Posterior(picture, info={"turns": turn})
+    return Posterior(picture, info={"turns": left})
+
+
+class _Data:
+    """Data and the variance of their noise, for the steps that fit a picture of that shape to them."""
+
+    def __init__(self, y: Tensor, operator: Operator, variance: Tensor, seen: Tensor, noisy: Tensor) -> None:
+        self.y, self.operator, self.variance, self.seen, self.noisy = y, operator, variance, seen, noisy
+        self.answer = self.forward(noisy)
+        self.gain = float(self.answer.square().sum() / seen.sum())
+
+    @classmethod
+    def of(cls, y: Tensor, operator: Operator, noise: Noise, shape: tuple[int, ...]) -> _Data:
+        seen = operator.observed.to(y.device).expand(y.shape)
+        variance = noise.variance(y, seen).to(y).expand(y.shape)
+        noisy = torch.randn(shape, generator=torch.Generator().manual_seed(0)).to(y)
+        return cls(torch.where(seen, y, 0.0), operator, variance, seen, noisy)
+
+    def forward(self, picture: Tensor) -> Tensor:
+        """Zero where no data were seen."""
+        return torch.where(self.seen, self.operator.forward(picture), 0.0)
+
+    def fitted(self, centre: Tensor, sigma: float) -> Tensor:
+        """The picture that fits the data, each by its variance, and is `sigma` from the centre."""
+        variance = (self.variance / sigma**2).clamp_min(LEAST_VARIANCE * self.gain)
+        precision = torch.where(self.seen, 1 / variance, 0.0)
+        gradient = self.operator.adjoint(precision * (self.y - self.forward(centre)))
+
+        def curvature(x: Tensor) -> Tensor:
+            return self.operator.adjoint(precision * self.forward(x)) + x
+
+        return centre + _conjugate_gradients(curvature, gradient, TOLERANCE, ITERATIONS)
+
+    def least_squares_and_error(self) -> tuple[Tensor | None, float]:
+        """Least squares, and its error over the picture's range; None where the data leave some of the picture open.
+
+        The error is that of a simulation: least squares of a picture of random numbers, from its data with noise. Its mean
+        is left out, which some operators do not see.
+        """
+        if int(self.seen.sum()) < self.noisy.numel() - len(self.noisy) or self.gain == 0:
+            return None, FIRST_SIGMA
+        picture = self._least_squares(self.y)
+        value_range = float(picture.max() - picture.min())
+        if not value_range > 0:
+            return None, FIRST_SIGMA
+        random = torch.randn(self.y.shape, generator=torch.Generator().manual_seed(1)).to(self.y)
+        noise = torch.where(self.seen, self.variance.sqrt() * random, 0.0)
+        missed = self._least_squares(value_range * self.answer + noise) - value_range * self.noisy
+        error = (
+            float((missed - missed.flatten(1).mean(1).reshape(-1, *[1] * (missed.ndim - 1))).square().mean())
+            ** 0.5
+        )
+        return (picture, error / value_range) if error < DETERMINED * value_range else (None, FIRST_SIGMA)
+
+    def _least_squares(self, y: Tensor) -> Tensor:
+        def curvature(x: Tensor) -> Tensor:
+            return self.operator.adjoint(self.forward(x))
+
+        return _conjugate_gradients(curvature, self.operator.adjoint(y), CONVERGED, LEAST_SQUARES)
+
+
+def _conjugate_gradients(
+    curvature: Callable[[Tensor], Tensor], gradient: Tensor, tolerance: float, iterations: int
+) -> Tensor:
+    """What the curvature makes the gradient, to that relative residual."""
+    x, residual, direction = torch.zeros_like(gradient), gradient, gradient
+    power = first = float(residual.square().sum())
+    for _ in range(iterations):
+        if power <= tolerance**2 * first:
+            break
+        look()
+        curved = curvature(direction)
+        length = power / float((direction * curved).sum())
+        x, residual = x + length * direction, residual - length * curved
+        power, before = float(residual.square().sum()), power
+        direction = residual + power / before * direction
+    return x

@@ -1,0 +1,73 @@
+"""Plug-and-play ADMM: pictures and signals from data that are no averages of them."""
+
+import numpy as np
+import pytest
+import torch
+
+from bayesdip.gp.inference import posterior
+from bayesdip.noise import Gaussian
+from bayesdip.operators import from_function, from_matrix
+from bayesdip.patches.back_projection import STATIONARY
+from bayesdip.patches.plug_and_play import plug_and_play
+
+
+def blocks() -> torch.Tensor:
+    picture = torch.zeros(1, 24, 24, dtype=torch.float64)
+    picture[0, 4:14, 3:20], picture[0, 8:20, 10:14] = 0.6, 1.0
+    return picture
+
+
+def with_noise(y: torch.Tensor, sigma: float) -> torch.Tensor:
+    return y + sigma * torch.randn(y.shape, generator=torch.Generator().manual_seed(0), dtype=y.dtype)
+
+
+def error(found: torch.Tensor, wanted: torch.Tensor) -> float:
+    return float((found - wanted).square().mean()) ** 0.5
+
+
+def test_a_picture_from_random_sums_is_far_better_than_that_of_the_stationary_process() -> None:
+    clean, sigma = blocks(), 0.02
+    operator = from_matrix(np.random.default_rng(0).normal(size=(240, 576)) / 240**0.5, (24, 24))
+    y = with_noise(operator.forward(clean), sigma)
+    process = posterior(y, operator, STATIONARY.kernel(dims=2), Gaussian(sigma)).mean
+    found = plug_and_play(y, operator, Gaussian(sigma), turns=12)
+    assert found.info["turns"] == 12
+    assert error(found.mean, clean) < 0.5 * error(process, clean)
+
+
+def test_a_signal_from_its_differences_is_as_good_as_their_running_sum() -> None:
+    generator = np.random.default_rng(0)
+    steps = np.cumsum((generator.random(120) < 0.06) * generator.normal(size=120))
+    clean = torch.from_numpy(steps / np.ptp(steps))[None]
+    operator = from_function(lambda x: x[..., 1:] - x[..., :-1], (120,))
+    y = with_noise(operator.forward(clean), 0.01)
+    summed = torch.cat([torch.zeros(1, 1), y.cumsum(-1)], 1)
+    found = plug_and_play(y, operator, Gaussian(0.01), turns=8).mean
+    lost = [error(x - x.mean(), clean - clean.mean()) for x in (found, summed)]
+    assert lost[0] < 1.02 * lost[1]
+
+
+def test_data_that_leave_nothing_open_are_solved_exactly() -> None:
+    clean = torch.rand(1, 60, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    operator = from_function(lambda x: x.cumsum(-1), (60,))
+    found = plug_and_play(operator.forward(clean), operator, Gaussian(0.0), turns=8)
+    torch.testing.assert_close(found.mean, clean, atol=1e-3, rtol=0)
+
+
+@pytest.mark.parametrize("start", [None, blocks()])
+def test_stopped_before_the_first_turn_it_gives_its_start(start: torch.Tensor | None) -> None:
+    operator = from_function(lambda x: torch.fft.fft2(x, norm="ortho").real[..., ::2, :], (24, 24))
+    y = operator.forward(blocks())
+    found = plug_and_play(y, operator, Gaussian(0.1), turns=4, start=start, stop=lambda turn, picture: True)
+    wanted = posterior(y, operator, STATIONARY.kernel(dims=2), Gaussian(0.1)).mean if start is None else start
+    assert found.info["turns"] == 0
+    assert torch.equal(found.mean, wanted)
+
+
+def test_a_flat_picture_stays_flat() -> None:
+    operator = from_function(lambda x: x.sum(-1), (24, 24))
+    y = torch.full((1, 24), 6.0, dtype=torch.float64)
+    found = plug_and_play(y, operator, Gaussian(0.0), turns=2)
+    torch.testing.assert_close(
+        found.mean, torch.full((1, 24, 24), 0.25, dtype=torch.float64), atol=1e-3, rtol=0
+    )
