@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from bayesdip.gp import kriging
 from bayesdip.networks.initial_estimate import process_mean
 from bayesdip.operators import Blur, Downsample, Identity, Mask
 from bayesdip.problem import Problem
@@ -22,6 +23,22 @@ Bools = NDArray[np.bool_]
 MOST_UNKNOWNS = {2: 60_000, 3: 3_000}
 # Relative residual, and iterations, of the harmonic functions.
 TOLERANCE, MOST_ITERATIONS = 1e-4, 2000
+
+
+def can_be_kriged(problem: Problem) -> bool:
+    """Whether kriging costs little: signals, and so few known values of a picture.
+
+    Parameters
+    ----------
+    problem : Problem
+
+    Returns
+    -------
+    bool
+    """
+    known = problem.whole.observed.flatten(1).sum(1)
+    few = len(problem.grid) == 1 or int(known.max()) <= kriging.MOST_KNOWN
+    return few and int(problem.observed.flatten(1).sum(1).min()) >= kriging.FEWEST_KNOWN
 
 
 @dataclass(frozen=True)
@@ -52,7 +69,7 @@ def simple_estimates(problem: Problem) -> tuple[Simple, ...]:
     Returns
     -------
     tuple of Simple
-        For missing pixels two ways to fill them in, for noise a stationary process, for a small picture bicubic
+        For missing pixels two or three ways to fill them in, for noise a stationary process, for a small picture bicubic
         interpolation, for a blurred one the data as they are. None for other operators.
     """
     operator = problem.whole.operator
@@ -67,9 +84,24 @@ def simple_estimates(problem: Problem) -> tuple[Simple, ...]:
         return () if problem.noise.is_exact else (Simple("a stationary process", _process),)
     if not isinstance(operator, Mask):
         return ()
+    smooth = (_kriging(problem),) if can_be_kriged(problem) else ()
     if len(problem.grid) == 1:
-        return _filler("Akima interpolation", akima), _filler("linear interpolation", linear)
-    return _filler("biharmonic filling", biharmonic), _filler("harmonic filling", harmonic)
+        return _filler("Akima interpolation", akima), _filler("linear interpolation", linear), *smooth
+    return _filler("biharmonic filling", biharmonic), _filler("harmonic filling", harmonic), *smooth
+
+
+def _kriging(problem: Problem) -> Simple:
+    """Each channel's kernel is learnt once, from these data, when it is asked for the first time."""
+    models: list[kriging.Fitted] = []
+
+    def estimate(wanted: Problem) -> Tensor:
+        if not models:
+            y, missing = _data_and_missing(problem)
+            models.extend(kriging.learnt_from(*channel) for channel in zip(y, missing, strict=True))
+        channels = zip(models, *_data_and_missing(wanted), strict=True)
+        return torch.from_numpy(np.stack([kriging.filled(*channel) for channel in channels]))
+
+    return Simple("kriging", estimate, fills=True)
 
 
 def _filler(name: str, fill: Callable[[Array, Bools], Array]) -> Simple:
@@ -78,10 +110,14 @@ def _filler(name: str, fill: Callable[[Array, Bools], Array]) -> Simple:
 
 def filled(problem: Problem, fill: Callable[[Array, Bools], Array]) -> Tensor:
     """The data filled in channel by channel, each with its own missing entries: (C, *operator.output_shape)."""
-    missing = ~problem.observed.cpu().numpy()
-    data = np.where(missing, 0.0, problem.y.double().cpu().numpy())
+    data, missing = _data_and_missing(problem)
     full = [fill(x, gone) if gone.any() else x for x, gone in zip(data, missing, strict=True)]
     return torch.from_numpy(np.stack(full))
+
+
+def _data_and_missing(problem: Problem) -> tuple[Array, Bools]:
+    missing = ~problem.observed.cpu().numpy()
+    return np.where(missing, 0.0, problem.y.double().cpu().numpy()), missing
 
 
 def _process(problem: Problem) -> Tensor | None:

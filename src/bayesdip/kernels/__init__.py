@@ -17,6 +17,7 @@ from bayesdip.kernels.kernel import (
     names,
 )
 from bayesdip.kernels.monte_carlo import MonteCarloKernel, autocovariance, monte_carlo_kernel
+from bayesdip.kernels.periodic import Periodic
 
 __all__ = [
     "RBF",
@@ -26,6 +27,7 @@ __all__ = [
     "Matern32",
     "Matern52",
     "MonteCarloKernel",
+    "Periodic",
     "Product",
     "RationalQuadratic",
     "Scaled",
