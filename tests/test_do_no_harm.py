@@ -166,7 +166,5 @@ def test_a_smooth_volume_is_filled_in_by_a_kernel_chosen_by_evidence():
     missing = np.random.default_rng(1).random(volume.shape) < 0.85
     given = np.where(missing, 0, volume)
     found = bd.inpaint(given, missing)
-    usual = bd.inpaint(given, missing, method="gp")
     assert found.method == "gp" and found.settings["kernel"] == "auto"
-    assert rms((found.mean - volume)[missing]) < 0.9 * rms((usual.mean - volume)[missing])
-    assert rms((found.mean - volume)[missing]) < rms((biharmonic(given, missing) - volume)[missing])
+    assert rms((found.mean - volume)[missing]) < 0.2 * rms((biharmonic(given, missing) - volume)[missing])

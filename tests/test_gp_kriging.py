@@ -17,7 +17,7 @@ def rms(x):
     return float(np.sqrt(np.mean(np.square(x))))
 
 
-def series(count=900, gap=(400, 500), noise=0.1):
+def series(count=1600, gap=(700, 800), noise=0.1):
     rng = np.random.default_rng(0)
     t = np.arange(count)
     truth = 5 + 2 * np.sin(2 * np.pi * t / 24) + np.sin(2 * np.pi * t / 168) + 0.001 * t
@@ -112,3 +112,13 @@ def test_channels_have_kernels_and_masks_of_their_own():
     np.testing.assert_allclose(full[~gone], truth[~gone])
     for x, y, missing in zip(truth, full, gone, strict=True):
         assert rms((y - x)[missing]) < 0.2 * x.std()
+
+
+def test_smooth_data_are_told_from_rough_ones():
+    rng = np.random.default_rng(0)
+    missing = rng.random((32, 32)) < 0.7
+    smooth = gaussian_filter(rng.normal(size=(32, 32)), 3)
+    assert kriging.learnt_from(smooth, missing).is_smooth
+    rough = np.cumsum(np.cumsum(rng.normal(size=(32, 32)), 0), 1)  # a Brownian sheet
+    assert not kriging.learnt_from(rough, missing).is_smooth
+    assert not kriging.learnt_from(rng.normal(size=(32, 32)), missing).is_smooth

@@ -76,7 +76,9 @@ def near_knots(distance: Array) -> Array:
     return found
 
 
-def fitted_weights(errors: HeldOutErrors, allowed: Sequence[bool], near_allowed: Sequence[bool]) -> Array:
+def fitted_weights(
+    errors: HeldOutErrors, allowed: Sequence[bool], near_allowed: Sequence[bool], certain: int | None = None
+) -> Array:
     """The weights of the others, (KNOTS, J), each at least 0, and their sum at most 1.
 
     Parameters
@@ -84,6 +86,8 @@ def fitted_weights(errors: HeldOutErrors, allowed: Sequence[bool], near_allowed:
     errors : HeldOutErrors
     allowed, near_allowed : sequence of bool
         Which of the others may have a weight far from known pixels and near them.
+    certain : int, optional
+        The one that the prior is for.
 
     Returns
     -------
@@ -101,6 +105,8 @@ def fitted_weights(errors: HeldOutErrors, allowed: Sequence[bool], near_allowed:
         if not len(chosen):
             continue
         prior = _inverse_errors(errors, far if knot >= FIRST_FAR else ~far, chosen)
+        if certain in chosen:
+            prior = (chosen == certain).astype(float)
         weights[knot, chosen] = _simplex(_ridge(errors, share, region, chosen, prior))
     return weights
 

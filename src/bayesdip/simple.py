@@ -52,11 +52,14 @@ class Simple:
         From a problem to the picture, float64 (C, *grid), or None where it has no answer.
     fills : bool
         Whether it says something of missing pixels alone, and leaves observed ones as they are.
+    is_certain : callable
+        Whether, as `estimate` has found, the evidence is for it already, before any held-out data.
     """
 
     name: str
     estimate: Callable[[Problem], Tensor | None]
     fills: bool = False
+    is_certain: Callable[[], bool] = lambda: False
 
 
 def simple_estimates(problem: Problem) -> tuple[Simple, ...]:
@@ -101,7 +104,10 @@ def _kriging(problem: Problem) -> Simple:
         channels = zip(models, *_data_and_missing(wanted), strict=True)
         return torch.from_numpy(np.stack([kriging.filled(*channel) for channel in channels]))
 
-    return Simple("kriging", estimate, fills=True)
+    def is_smooth() -> bool:
+        return bool(models) and all(model.is_smooth for model in models)
+
+    return Simple("kriging", estimate, True, is_smooth)
 
 
 def _filler(name: str, fill: Callable[[Array, Bools], Array]) -> Simple:

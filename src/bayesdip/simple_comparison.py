@@ -83,8 +83,8 @@ class Average:
 def compare(posterior: Posterior, problem: Problem, name: str, seed: int) -> Average:
     """Hold a posterior that did not see the held-out data against the simple estimates that did not either.
 
-    Near known pixels the method stands unless it loses beyond chance. In holes the estimates are averaged: there
-    none of them is to be trusted alone.
+    Near known pixels the method stands unless it loses beyond chance. In holes, and where few data are held out, the
+    estimates are averaged: there none of them is to be trusted alone, unless the evidence is for it.
 
     Parameters
     ----------
@@ -107,9 +107,11 @@ def compare(posterior: Posterior, problem: Problem, name: str, seed: int) -> Ave
     others = tuple(other for other, _ in kept)
     errors = _errors(posterior, problem, [picture for _, picture in kept])
     far = errors.distance > NEAR
-    loses = [errors.loses(j, ~far, seed) for j in range(len(others))]
     holes = [other.fills for other in others]
-    weights = fitted_weights(errors, holes, loses)
+    few = int((~far).sum()) < FEW
+    loses = [(few and fills) or errors.loses(j, ~far, seed) for j, fills in enumerate(holes)]
+    certain = next((j for j, other in enumerate(others) if other.is_certain()), None)
+    weights = fitted_weights(errors, holes, loses, certain)
     return Average(others, weights, _findings(errors, others, weights, name, problem.units.scale))
 
 
@@ -177,5 +179,7 @@ def _text(where: str, name: str, own: float, other: str, error: float) -> str:
     )
 
 
+# Where pixels are missing and fewer single ones are held out, they do not tell who loses: all are averaged.
+FEW = 100
 # A share of the simple estimates below this is not told.
 LEAST_TOLD = 0.05

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -28,6 +28,9 @@ LEARNT_FROM = 250
 MOST_KNOWN = 2500
 # Known values at least; samples of a signal that are predicted together.
 FEWEST_KNOWN, PIECE = 16, 1000
+# Data are smooth if a kernel of two derivatives is so many nats ahead of rough ones (odds of 150), its lengthscale is so many pixels
+# and the nugget so small a share of its variance. Of 72 crops of 48x48 pixels of photographs, 10 to 60% known, 0 were.
+CLEAR, SMOOTH_LENGTHSCALE, LITTLE = 5.0, 2.0, 0.1
 # Missing values predicted at once.
 AT_ONCE = 1024
 # Nugget over the variance, where the search begins, and its least and largest value.
@@ -75,11 +78,22 @@ class Fitted:
         The nugget, the variances of all parts but the first, and the parts' own ones, in units of the first part's variance.
     evidence : float
         Log evidence of the data that it was learnt from, in nats.
+    ahead : float
+        How far that of the likeliest smooth kernel of the distance was above that of the likeliest rough one.
     """
 
     parts: tuple[Part, ...]
     parameters: Tensor
     evidence: float
+    ahead: float = 0.0
+
+    @property
+    def is_smooth(self) -> bool:
+        """Whether the evidence is clearly for a process of two derivatives: no texture is left to be found."""
+        lengthscale = float(self.parameters[len(self.parts)])
+        return (
+            self.ahead >= CLEAR and lengthscale >= SMOOTH_LENGTHSCALE and float(self.parameters[0]) <= LITTLE
+        )
 
     def covariance(self, lag: Tensor) -> Tensor:
         return _covariance(self.parts, self.parameters, lag)
@@ -176,7 +190,8 @@ def _log_evidence(lag: Tensor, values: Tensor, parts: Sequence[Part], parameters
     rest = rest - ones * (ones * rest).sum(0) / weight
     power = rest.square().sum(0) / (n - 1)
     half_log = factor.diagonal().log().sum() + 0.5 * weight.log()
-    return -(0.5 * (n - 1) * power.clamp(min=1e-300).log() + half_log).sum()
+    found: Tensor = -(0.5 * (n - 1) * power.clamp(min=1e-300).log() + half_log).sum()
+    return found
 
 
 def _with_nugget(covariance: Tensor, nugget: Tensor | float) -> Tensor:
@@ -188,7 +203,7 @@ def _with_nugget(covariance: Tensor, nugget: Tensor | float) -> Tensor:
 def predicted(fitted: Fitted, places: Tensor, values: Tensor, wanted: Tensor) -> Tensor:
     """Best linear unbiased prediction, (channels, m), at the places wanted, (m, axes)."""
     K = _with_nugget(fitted.covariance(places[:, None] - places[None]), fitted.parameters[0])
-    factor = torch.linalg.cholesky(K)
+    factor: Tensor = torch.linalg.cholesky(K)
     both = torch.cat((torch.ones(1, len(places), dtype=values.dtype), values)).T
     solved = torch.cholesky_solve(both, factor)
     mean = solved[:, 1:].sum(0) / solved[:, 0].sum()
@@ -212,10 +227,16 @@ def learnt_from(y: Array, missing: Bools) -> Fitted:
     places, values = _known(y, missing)
     chosen = torch.randperm(len(places), generator=torch.Generator().manual_seed(0))[:LEARNT_FROM]
     apart = max(1.0, (y.size / len(places)) ** (1 / y.ndim))
-    kinds = (RBF(1.0), Matern52(1.0), Matern32(1.0), Matern12(1.0))
-    smooth = [isotropic(kernel, 3 * apart, 3.0 * max(y.shape)) for kernel in kinds]
-    tried = [learn(places[chosen], values[:, chosen], (part,)) for part in smooth]
-    best = max(tried, key=lambda fitted: fitted.evidence)
+    rough, smooth = (
+        [
+            learn(places[chosen], values[:, chosen], (isotropic(k, 3 * apart, 3.0 * max(y.shape)),))
+            for k in kinds
+        ]
+        for kinds in ((Matern12(1.0), Matern32(1.0)), (Matern52(1.0), RBF(1.0)))
+    )
+    likeliest = [max(group, key=lambda fitted: fitted.evidence) for group in (rough, smooth)]
+    best = max(likeliest, key=lambda fitted: fitted.evidence)
+    best = replace(best, ahead=likeliest[1].evidence - likeliest[0].evidence)
     return with_rhythms(places, values, best, chosen) if y.ndim == 1 else best
 
 
@@ -266,7 +287,7 @@ def with_rhythms(places: Tensor, values: Tensor, best: Fitted, chosen: Tensor) -
         own = len(tried.parts[-1].start) + 1
         if tried.evidence - best.evidence < 0.5 * own * math.log(len(chosen) * len(values)):
             break
-        best = tried
+        best = replace(tried, ahead=best.ahead)
         left = values - waves(best, places[chosen], values[:, chosen], places)
     return best
 
