@@ -22,7 +22,7 @@ from bayesdip.operators import Identity, Mask
 from bayesdip.problem import Problem, random_entries
 from bayesdip.quick_picture import quick_picture
 from bayesdip.result import Posterior
-from bayesdip.simple_comparison import compare
+from bayesdip.simple_comparison import Average, compare
 
 if TYPE_CHECKING:
     from bayesdip.methods import Method
@@ -122,7 +122,12 @@ def judged(method: Method, problem: Problem, progress: Progress) -> Outcome:
     problem = replace(problem, held_out=held_out)
     with stoppable(progress.should_stop):
         first = method.fit(problem.training, progress)
-    average = compare(first, problem, method.name, method.seed)
+    average = Average()
+    try:
+        with stoppable(progress.should_stop):
+            average = compare(first, problem, method.name, method.seed)
+    except Stopped:
+        pass  # the method stands as it is
     without = average.of(first, problem.training)
     error = root_mean_square_error(without, problem)
     ratio = error_ratio(without, problem)

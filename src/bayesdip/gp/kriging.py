@@ -29,7 +29,7 @@ MOST_KNOWN = 2500
 # Known values at least; samples of a signal that are predicted together.
 FEWEST_KNOWN, PIECE = 16, 1000
 # Data are smooth if a kernel of two derivatives is so many nats ahead of rough ones (odds of 150), its lengthscale is so many pixels
-# and the nugget so small a share of its variance. Of 72 crops of 48x48 pixels of photographs, 10 to 60% known, 0 were.
+# and the nugget so small a share of its variance.
 CLEAR, SMOOTH_LENGTHSCALE, LITTLE = 5.0, 2.0, 0.1
 # Missing values predicted at once.
 AT_ONCE = 1024
