@@ -22,7 +22,7 @@ def with_noise(y: torch.Tensor, sigma: float) -> torch.Tensor:
 
 
 def error(found: torch.Tensor, wanted: torch.Tensor) -> float:
-    return float((found - wanted).square().mean()) ** 0.5
+    return float((found - wanted).square().mean().sqrt())
 
 
 def test_a_picture_from_random_sums_is_far_better_than_that_of_the_stationary_process() -> None:

@@ -13,7 +13,7 @@ from torch import Tensor
 from bayesdip.calibration import Calibration, calibrate
 from bayesdip.control_variate import reduced_squares
 from bayesdip.error_law import Values
-from bayesdip.errors import NoResultError
+from bayesdip.errors import BayesDipError, NoResultError, one_line
 from bayesdip.findings import Finding
 from bayesdip.held_out_regions import NEAR, channel_distances, hole_share, numbered, regions
 from bayesdip.interruption import Stopped, stoppable
@@ -76,7 +76,22 @@ def run(method: Method, problem: Problem, progress: Progress) -> Outcome:
     Returns
     -------
     Outcome
+
+    Raises
+    ------
+    BayesDipError
+        A system of equations could not be solved.
     """
+    try:
+        return _run(method, problem, progress)
+    except (torch.linalg.LinAlgError, np.linalg.LinAlgError) as error:  # type: ignore[attr-defined]
+        raise BayesDipError(
+            f"method {method.name!r} met a system of equations that it cannot solve ({one_line(error)[:120]}): expected data "
+            "and noise of like sizes; look for extreme values, give sigma= a larger value, or use another method="
+        ) from error
+
+
+def _run(method: Method, problem: Problem, progress: Progress) -> Outcome:
     quick = None if progress.time_budget is None else in_half_the_time(problem, progress)
     # What follows the method goes over the picture about as often as what came before it.
     progress.keep_time(progress.elapsed)
