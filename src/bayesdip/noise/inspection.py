@@ -10,13 +10,22 @@ from torch import Tensor
 
 from bayesdip.findings import Finding
 from bayesdip.noise.clipping import detect_clipping
+from bayesdip.noise.compression import is_compressed
 from bayesdip.noise.estimate import estimate_sigma
 from bayesdip.noise.gaussian import UNCLIPPED, Gaussian
 from bayesdip.noise.impulses import Impulses, find_impulses
 from bayesdip.noise.noise import Noise
 from bayesdip.noise.poisson import Poisson, PoissonGaussian
 from bayesdip.noise.rounding import rounding_step
-from bayesdip.noise.spectrum import BrightnessLaw, Windows, brightness_law, correlated_levels, is_counts
+from bayesdip.noise.spectrum import (
+    BrightnessLaw,
+    Windows,
+    brightness_law,
+    compressed_levels,
+    correlated_levels,
+    is_counts,
+)
+from bayesdip.noise.variation import Variation, varying_levels
 
 # Channels whose levels differ by less than this share have one: the estimates scatter as much.
 SAME_LEVEL = 0.1
@@ -99,19 +108,32 @@ def _without_impulses(
     clipped = detect_clipping(picture, seen)
     windows = Windows.of(picture, seen)
     low, high = clipped
-    inside = Windows.of(picture, seen & (picture > low) & (picture < high))  # clipping takes noise away
+    unclipped = seen & (picture > low) & (picture < high)  # clipping takes noise away
+    inside = Windows.of(picture, unclipped)
+    if is_compressed(picture):
+        level = compressed_levels(inside, levels)
+        if level is None:
+            return Gaussian(plain.sigma, clipped), ()
+        return Gaussian(_common(level), clipped), (_compressed_finding(_common(level)),)
     correlated = correlated_levels(inside, levels, _inner_range(picture[seen]))
     if correlated is not None:
         stronger = _common(correlated)
         return Gaussian(stronger, clipped), (_correlated_finding(stronger, levels),)
+    varying = None if max(levels) <= step else varying_levels(picture, unclipped, step / 12**0.5)
+    if varying is not None and varying.by == "position":
+        return Gaussian(varying.sigma, clipped), (_varying_finding(varying),)
     law = brightness_law(windows)
     counts = law is not None and abs(law.slope / step - 1) < ONE_COUNT if step > 0 else False
     if law is None and is_counts(picture[seen], windows, step):
         return Poisson(step), (_photon_finding(Poisson(step)),)
+    if max(levels) <= step and not counts:  # that is rounding
+        return Gaussian(plain.sigma, clipped), ()
     # Clipping at the dark end takes noise away there; whole numbers of counts pile up at none without it.
     if law is not None and (counts or clipped == UNCLIPPED):
         noise = photon_noise(law, step if counts else None)
         return noise, (_photon_finding(noise),)
+    if varying is not None:
+        return Gaussian(varying.sigma, clipped), (_varying_finding(varying),)
     return Gaussian(plain.sigma, clipped), ()
 
 
@@ -140,6 +162,27 @@ def _photon_finding(noise: Poisson | PoissonGaussian) -> Finding:
     return Finding(
         "photon noise", text, facts | ({"sigma": noise.sigma} if isinstance(noise, PoissonGaussian) else {})
     )
+
+
+def _compressed_finding(level: float | tuple[float, ...]) -> Finding:
+    """What to say of noise of a compressed picture."""
+    used = level if isinstance(level, tuple) else (level,)
+    text = (
+        "the picture is noisy and was compressed as JPEG, which makes the noise correlated: sigma "
+        f"{', '.join(f'{s:.3g}' for s in used)} is taken to remove it as white noise, error bars do not hold, and a picture "
+        "from before the compression would do better; sigma= sets another level"
+    )
+    return Finding("compressed noise", text, {"sigma": list(used)})
+
+
+def _varying_finding(varying: Variation) -> Finding:
+    """What to say of noise that varies over the picture."""
+    low, high = float(varying.sigma.min()), float(varying.sigma.max())
+    text = (
+        f"the noise varies over the picture with {varying.by}: a sigma for each pixel, {low:.3g} to {high:.3g}, is taken; "
+        "sigma= sets one for all, noise=Gaussian(map) your own"
+    )
+    return Finding("varying noise", text, {"by": varying.by, "least": low, "most": high})
 
 
 def _inner_range(values: Tensor) -> float:

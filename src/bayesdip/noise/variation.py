@@ -1,0 +1,238 @@
+"""Noise whose level varies over the picture: by position, or by brightness where that is no line.
+
+A gradient over the picture is that of a lens or a detector; a curve by brightness that of photon noise behind a tone curve
+(gamma), as 8-bit photographs have. The picture is cut into cells, by position or by brightness, and the noise of each is the
+power of the high frequencies of its smooth windows. A quadratic of its logarithm, with a level for each channel, is the
+model if it predicts cells that were left out much better than one level does.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy.ndimage import gaussian_filter
+from torch import Tensor
+
+from bayesdip.noise.spectrum import Windows
+
+Array = NDArray[np.float64]
+# Channel, powers of windows, and place of a cell.
+Group = tuple[int, Array, Array]
+
+# Windows of a cell, most cells of an axis, bins of brightness, and fewest cells of a channel.
+PER_CELL, CELLS_PER_AXIS, BINS, FEWEST_CELLS = 30, {1: 24, 2: 6, 3: 4}, 12, 8
+# The constants below were set on pictures of Berkeley's training set and scikit-image, clean and with noise of one level
+# and of varying ones. The smooth third of a cell's windows shows noise, not texture, if the next third has as much to this
+# factor, and the middle frequencies as much as the high ones.
+STEADY, WHITE = 1.5, 1.5
+# Least share of the cells that must show it, and least number for each of the model's coefficients.
+MOST_CELLS, PER_COEFFICIENT = 0.3, 2.5
+# The model's error on a cell left out, root mean square of the logarithm of the variance: at most, as a share of that of one
+# level; and how much the variance must grow over the middle 90% of the picture.
+OFF, BETTER, GROWTH = 0.35, 0.6, 2.2
+# Error of one level from which on it is worth while: 8% of the standard deviation.
+ONE_LEVEL_OFF = 0.15
+# Cells farther from the model than this are texture: they count less (Huber's weights).
+HUBER = 0.2
+# Standard deviation in pixels of the smoothing that tells the brightness.
+SMOOTHING = 2.0
+INNER = (0.05, 0.95)
+
+
+@dataclass(frozen=True)
+class Variation:
+    """Noise of varying level.
+
+    Attributes
+    ----------
+    sigma : Tensor, float64, shape (C, *grid)
+    by : "position" or "brightness"
+    """
+
+    sigma: Tensor
+    by: Literal["position", "brightness"]
+
+
+@dataclass(frozen=True)
+class Cells:
+    """Cells that show noise: their channels, (n,), places or brightnesses from -1 to 1, (n, axes), and log variances, (n,)."""
+
+    channel: NDArray[np.int64]
+    place: Array
+    log_variance: Array
+
+
+def varying_levels(picture: Tensor, seen: Tensor, least: float = 0.0) -> Variation | None:
+    """The noise's level at each pixel; None where it does not clearly vary.
+
+    Parameters
+    ----------
+    picture : Tensor, float64, shape (C, *grid)
+    seen : Tensor of bool, shape (C, *grid)
+        False where values mean nothing or were clipped.
+    least : float
+        Of the data's rounding: windows with less noise say nothing.
+
+    Returns
+    -------
+    Variation or None
+    """
+    if not bool(seen.any()):
+        return None
+    windows = [Windows.of(picture[c : c + 1], seen[c : c + 1]) for c in range(len(picture))]
+    span = (float(picture[seen].min()), float(picture[seen].max()))
+    models = [
+        _Model.of(_gathered(groups, least))
+        for groups in (_by_position(windows), _by_brightness(windows, span))
+    ]
+    found = [model for model in models if model is not None]
+    if not found:
+        return None
+    best = min(found, key=lambda model: model.share)
+    if best is models[0]:
+        return _accepted(Variation(_on_grid(best, picture), "position"))
+    known = torch.where(
+        seen | (picture.isfinite() & (picture >= span[0]) & (picture <= span[1])), picture, np.nan
+    )
+    return _accepted(Variation(_at_brightness(best, known.nan_to_num(span[0]), span), "brightness"))
+
+
+def _accepted(variation: Variation) -> Variation | None:
+    """None where it varies too little over the picture."""
+    low, high = np.quantile(variation.sigma.flatten(1).numpy(), INNER, axis=1)
+    return variation if bool(((high / low) ** 2 > GROWTH).any()) else None
+
+
+def _on_grid(model: _Model, picture: Tensor) -> Tensor:
+    """The level of a model by position at every pixel."""
+    grid = picture.shape[1:]
+    axes = [np.linspace(-1, 1, n) for n in grid if n > 1]
+    places = np.stack(np.meshgrid(*axes, indexing="ij"), -1).reshape(-1, len(axes))
+    return torch.from_numpy(np.stack([model.sigma(c, places) for c in range(len(picture))])).reshape(
+        picture.shape
+    )
+
+
+def _at_brightness(model: _Model, picture: Tensor, span: tuple[float, float]) -> Tensor:
+    """The level of a model by brightness at every pixel: that of the smoothed picture."""
+    smooth = [gaussian_filter(channel.numpy(), SMOOTHING, mode="nearest") for channel in picture]
+    found = [model.sigma(c, _from_span(x.reshape(-1, 1), span).clip(-1, 1)) for c, x in enumerate(smooth)]
+    return torch.from_numpy(np.stack(found)).reshape(picture.shape)
+
+
+def _from_span(values: Array, span: tuple[float, float]) -> Array:
+    """From -1 to 1 over the span."""
+    low, high = span
+    found: Array = 2 * (values - low) / (high - low) - 1
+    return found
+
+
+def _by_position(windows: list[Windows | None]) -> list[Group]:
+    """Cells side by side on the grid."""
+    groups = []
+    for channel, found in enumerate(windows):
+        if found is None:
+            continue
+        dims = found.places.shape[1]
+        per_axis = min(CELLS_PER_AXIS[dims], int((len(found.means) / PER_CELL) ** (1 / dims)))
+        index = np.minimum((found.places * per_axis).astype(int), per_axis - 1)
+        number = np.ravel_multi_index(tuple(index.T), (per_axis,) * dims)
+        for cell in np.unique(number):
+            chosen = np.flatnonzero(number == cell)
+            groups.append((channel, found.power[chosen, 0], 2 * found.places[chosen].mean(0) - 1))
+    return groups
+
+
+def _by_brightness(windows: list[Windows | None], span: tuple[float, float]) -> list[Group]:
+    """Of about the same brightness, channel by channel."""
+    groups = []
+    for channel, found in enumerate(windows):
+        if found is None or not span[1] > span[0]:
+            continue
+        means = found.means[:, 0]
+        for chosen in np.array_split(
+            np.argsort(means, kind="stable"), max(1, min(BINS, len(means) // PER_CELL))
+        ):
+            groups.append(
+                (channel, found.power[chosen, 0], _from_span(means[chosen].mean(keepdims=True), span))
+            )
+    return groups
+
+
+def _gathered(groups: list[Group], least: float) -> Cells | None:
+    """Of channels, powers of windows, and places, those whose smooth third shows noise; None where they are too few."""
+    found = []
+    for channel, power, place in groups:
+        power = power[np.argsort(power[:, 0], kind="stable")]
+        third = len(power) // 3
+        if third < PER_CELL // 6:
+            continue
+        smooth, later = power[:third].mean(0), power[third : 2 * third].mean(0)
+        if smooth[2] > least**2 and later[2] < STEADY * smooth[2] and smooth[1] < WHITE * smooth[2]:
+            found.append((channel, place, float(np.log(smooth[2]))))
+    if len(found) < max(FEWEST_CELLS, MOST_CELLS * len(groups)):
+        return None
+    channel, places, variances = zip(*found, strict=True)
+    return Cells(np.array(channel), np.stack(places), np.array(variances))
+
+
+@dataclass(frozen=True)
+class _Model:
+    """A polynomial of the log variance, and its error on cells left out."""
+
+    cells: Cells
+    degree: int
+    weights: Array
+    off: float
+    share: float = 1.0  # of that error of one level
+
+    @classmethod
+    def of(cls, cells: Cells | None) -> _Model | None:
+        """The better of a linear and a quadratic one; None where neither is much better than one level."""
+        if cells is None:
+            return None
+        level, *models = (_fitted(cells, degree) for degree in (0, 1, 2))
+        models = [model for model in models if len(cells.channel) >= PER_COEFFICIENT * len(model.weights)]
+        if not models:
+            return None
+        best = min(models, key=lambda model: model.off)
+        best = replace(best, share=best.off / max(level.off, 1e-12))
+        return best if best.off < OFF and best.share < BETTER and level.off > ONE_LEVEL_OFF else None
+
+    def sigma(self, channel: int, places: Array) -> Array:
+        """The level at places from -1 to 1, (n, axes), within that of the cells."""
+        rows = _design(np.full(len(places), channel), places, self.degree, self.cells)
+        fit = _design(self.cells.channel, self.cells.place, self.degree, self.cells) @ self.weights
+        mine = fit[self.cells.channel == channel] if (self.cells.channel == channel).any() else fit
+        level: Array = np.exp(0.5 * (rows @ self.weights).clip(mine.min() - HUBER, mine.max() + HUBER))
+        return level
+
+
+def _fitted(cells: Cells, degree: int) -> _Model:
+    """By least squares with Huber's weights."""
+    design, weight = _design(cells.channel, cells.place, degree, cells), np.ones(len(cells.channel))
+    for _ in range(10):
+        rows = design * weight[:, None] ** 0.5
+        inverse = np.linalg.pinv(rows.T @ rows)
+        solution = inverse @ (design.T @ (weight * cells.log_variance))
+        residual = cells.log_variance - design @ solution
+        weight = np.minimum(1, HUBER / np.maximum(abs(residual), 1e-12))
+    leverage = (rows @ inverse * rows).sum(1).clip(0, 0.9)
+    left_out = residual / (1 - leverage)
+    return _Model(cells, degree, solution, float(np.sqrt(np.average(left_out**2, weights=weight))))
+
+
+def _design(channel: NDArray[np.int64], places: Array, degree: int, cells: Cells) -> Array:
+    """A level for each channel (the mean of all for one without cells) and, for all, the powers of the places up to `degree`."""
+    known = np.unique(cells.channel)
+    columns = [np.where(np.isin(channel, known), channel == c, 1 / len(known)) for c in known]
+    axes = places.T
+    if degree >= 1:
+        columns += list(axes)
+    if degree >= 2:
+        columns += [a * b for i, a in enumerate(axes) for b in axes[i:]]
+    return np.stack(columns, 1)
