@@ -88,6 +88,23 @@ def test_hot_pixels_and_tracks_are_found_among_stars() -> None:
     assert (found & ~hot).sum() == 0
 
 
+def test_hot_pixels_that_touch_each_other_are_found_one_after_the_other() -> None:
+    frame = star_field()
+    rng = np.random.default_rng(5)
+    hot = np.zeros(frame.shape, bool)
+    for row, column in rng.integers(5, 140, (12, 2)):
+        for step in range(6):  # a track on a slant
+            hot[row + step, column + step // 2] = True
+    found = found_in(np.where(hot, frame + rng.uniform(2e3, 2e4, frame.shape), frame))["every"]
+    assert (found & hot).sum() >= 0.93 * hot.sum()
+    assert (found & ~hot).sum() == 0
+
+
+def test_counts_most_of_which_are_zero_are_no_pepper() -> None:
+    counts = np.random.default_rng(0).poisson(0.2, (12, 48, 48)).astype(float)
+    assert not found_in(counts)["every"].any()
+
+
 def test_hot_pixels_are_found_in_a_noisy_photograph_and_its_detail_is_kept() -> None:
     y = data.camera()[60:220, 120:280] + 6 * np.random.default_rng(0).normal(size=(160, 160))
     hot = np.zeros(y.shape, bool)

@@ -20,7 +20,7 @@ from itertools import product
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.ndimage import distance_transform_edt, uniform_filter
+from scipy.ndimage import binary_dilation, distance_transform_edt, uniform_filter
 from torch import Tensor
 
 from bayesdip.noise.rounding import rounding_step
@@ -49,6 +49,8 @@ EXCESSES, IN_GAP, OVER_CONTRAST = (8.0, 16.0, 32.0, 64.0), 0.25, 1.0
 # Sharpness: height over the background, in units of the noise, from which on it is looked at; up to the first limit
 # structures are wide, above the second they are narrow; how many there may be between, per narrow one.
 CONTRAST, BACKGROUND, SHARP, OPTICS_GAP = 10.0, 0.25, (0.5, 0.8), 0.1
+# Most entries of a clump that are found one after the other.
+LONGEST = 8
 # More than so many are no outliers.
 LARGEST_SHARE = 0.05
 # Least standard deviation of any neighbourhood, as a share of the range of the inner 99% of the data.
@@ -138,7 +140,8 @@ def _at_end(values: Array, seen: Bools, least: float, end: float) -> Bools:
     """
     there: Bools = (values == end) & seen
     found: Bools = np.zeros_like(there)
-    if int(there.sum()) < max(FEWEST, LEAST_SHARE * values.size):
+    count = int(there.sum())
+    if count < max(FEWEST, LEAST_SHARE * values.size) or count > MOST_ALIKE * values.size:
         return found
     around = _neighbours(values, there, REACH[values.ndim])
     median, spread = _centre_and_spread(around, around == end, least)
@@ -202,7 +205,29 @@ def _outliers(values: Array, seen: Bools, least: float) -> Bools:
         if not new.any():
             break
         found |= new
+    found |= _touching(values, seen, found, noise)
     return found if found.sum() <= LARGEST_SHARE * seen.sum() else np.zeros_like(found)
+
+
+def _touching(values: Array, seen: Bools, found: Bools, noise: float) -> Bools:
+    """Entries next to those found that stand out from all others around: of a track or a clump, the largest first."""
+    found = found.copy()
+    for _ in range(LONGEST if found.any() else 0):
+        near = binary_dilation(found, np.ones((3,) * values.ndim)) & seen & ~found
+        if not near.any():
+            break
+        left, own = np.where(found, np.nan, values), values[near]
+        around, ring = (_neighbours(left, near, reach[values.ndim]) for reach in (REACH, RING))
+        known = ~np.isnan(ring).all(1)
+        around, ring = (np.where(known[:, None], part, 0.0) for part in (around, ring))
+        top = np.where(known, np.nanmax(ring, axis=1), np.inf)
+        median = np.nanmedian(around, axis=1)
+        spread = np.maximum(1.4826 * np.nanmedian(abs(around - median[:, None]), axis=1), noise)
+        new = own - top > np.maximum(EXCESSES[0] * spread, OVER_CONTRAST * (top - median))
+        if not new.any():
+            break
+        found[near] = new
+    return found
 
 
 def _sharper_than_the_optics(values: Array, seen: Bools, noise: float) -> Bools:
