@@ -118,6 +118,7 @@ def test_noise_of_a_compressed_picture_is_removed_and_said(quality: int) -> None
     given = as_jpeg(to_8_bits(picture + RNG(0).normal(0, 20, picture.shape)), quality)
     r = bd.denoise(given, channel_axis=-1, effort="fast")
     assert "compressed noise" in [f.kind for f in r.findings]
+    assert r.calibration is None  # neighbours share their noise: held-out pixels test nothing
     before, after = (np.mean((x - picture) ** 2) for x in (given, r.mean))
     assert 10 * np.log10(before / after) > 5
 

@@ -146,7 +146,8 @@ def judged(method: Method, problem: Problem, progress: Progress) -> Outcome:
     without = average.of(first, problem.training)
     error = root_mean_square_error(without, problem)
     ratio = error_ratio(without, problem)
-    calibration = calibrated_on(without, problem, method.seed) if coverage_is_testable(ratio) else None
+    testable = coverage_is_testable(ratio) and not problem.shares_noise
+    calibration = calibrated_on(without, problem, method.seed) if testable else None
     updated = None
     try:
         with stoppable(progress.should_stop):

@@ -86,7 +86,8 @@ class Inputs:
         picture = _finite(picture)
         found = _noise_of(noise, sigma, picture, ~gone)
         operator = without_impulses(_masked(Identity(tuple(picture.shape[1:])), gone), found)
-        return cls.of(picture, operator, found.noise, layout, (*findings, *found.findings))
+        inputs = cls.of(picture, operator, found.noise, layout, (*findings, *found.findings))
+        return replace(inputs, problem=replace(inputs.problem, shares_noise=found.is_correlated))
 
     @classmethod
     def inpainting(

@@ -70,6 +70,8 @@ class Problem:
         From working units back to the data's own.
     keeps_known : bool
         Whether known pixels come back as they are, though they have noise.
+    shares_noise : bool
+        Whether neighbouring pixels share their noise, so that held-out ones cannot calibrate.
     """
 
     y: Tensor
@@ -78,6 +80,7 @@ class Problem:
     held_out: Tensor | None = None
     units: Units = Units()
     keeps_known: bool = False
+    shares_noise: bool = False
     _whole_operator: Operator | None = None
 
     @classmethod

@@ -6,6 +6,8 @@ these blocks many coefficients are thus nearly 0. On any other grid of 8x8 they 
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy.fft import dctn
@@ -63,7 +65,7 @@ def _nearly_zero(brightness: Array, clipped: NDArray[np.bool_]) -> tuple[int, in
     return int((abs(high) < NEARLY_ZERO).sum()), high.size
 
 
-def _blocks(values: Array) -> Array:
+def _blocks(values: NDArray[Any]) -> NDArray[Any]:
     """Side by side, (n, 8, 8)."""
     rows, columns = (n // SIDE for n in values.shape)
     cut = values[: rows * SIDE, : columns * SIDE].reshape(rows, SIDE, columns, SIDE)

@@ -31,6 +31,7 @@ from bayesdip.noise.variation import Variation, varying_levels
 SAME_LEVEL = 0.1
 # A gain this near the step of the data is one count; a constant below this share of the least photon noise is none.
 ONE_COUNT, NO_READ_OUT = 0.15, 0.1
+CORRELATED_KINDS = ("correlated noise", "compressed noise")
 
 
 @dataclass(frozen=True)
@@ -50,6 +51,11 @@ class Inspection:
     noise: Noise
     impulses: Tensor | None = None
     findings: tuple[Finding, ...] = ()
+
+    @property
+    def is_correlated(self) -> bool:
+        """Whether neighbouring pixels were found to share their noise."""
+        return any(finding.kind in CORRELATED_KINDS for finding in self.findings)
 
 
 def inspect(picture: Tensor, observed: Tensor | None = None) -> Inspection:
