@@ -211,14 +211,14 @@ def _outliers(values: Array, seen: Bools, least: float) -> Bools:
 
 def _touching(values: Array, seen: Bools, found: Bools, noise: float) -> Bools:
     """Entries next to those found that stand out from all others around: of a track or a clump, the largest first."""
-    found = found.copy()
+    found, whole = found.copy(), np.ones((3,) * values.ndim, bool)
     for _ in range(LONGEST if found.any() else 0):
-        near = binary_dilation(found, np.ones((3,) * values.ndim)) & seen & ~found
+        near: Bools = np.asarray(binary_dilation(found, whole)) & seen & ~found
         if not near.any():
             break
         left, own = np.where(found, np.nan, values), values[near]
         around, ring = (_neighbours(left, near, reach[values.ndim]) for reach in (REACH, RING))
-        known = ~np.isnan(ring).all(1)
+        known: Bools = np.asarray(~np.isnan(ring).all(axis=1))
         around, ring = (np.where(known[:, None], part, 0.0) for part in (around, ring))
         top = np.where(known, np.nanmax(ring, axis=1), np.inf)
         median = np.nanmedian(around, axis=1)

@@ -176,8 +176,8 @@ def _gathered(groups: list[Group], least: float) -> Cells | None:
             found.append((channel, place, float(np.log(smooth[2]))))
     if len(found) < max(FEWEST_CELLS, MOST_CELLS * len(groups)):
         return None
-    channel, places, variances = zip(*found, strict=True)
-    return Cells(np.array(channel), np.stack(places), np.array(variances))
+    channels, places, variances = zip(*found, strict=True)
+    return Cells(np.array(channels), np.stack(places), np.array(variances))
 
 
 @dataclass(frozen=True)
