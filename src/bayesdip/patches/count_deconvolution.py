@@ -26,9 +26,10 @@ from bayesdip.operators import Blur, Compose, Identity, Mask, Operator
 from bayesdip.patches.back_projection import denoised_by_patches, turns_of
 from bayesdip.result import Posterior
 
-# Strength of the denoising in the first turn and in the last, over the range of the square root. On blurred counts of two
-# pictures of scikit-image (cell, up to 60 counts; camera, up to 60), strengths of 30 to 8 and to 3 came to 0.0 to 0.1 dB of
-# each other, and 0.8 to 0.9 dB above the best number of steps without denoising.
+# Strength of the denoising in the first turn and in the last, over the range of the square root. On blurred counts of parts
+# of 64 x 64 pixels of two pictures of scikit-image, up to 60 counts, 16 turns from 30 to 8, to 5 and to 3 came to 29.96,
+# 29.60 and 29.05 dB (cell) and to 25.56, 25.56 and 25.51 (camera). The number of steps without denoising that is best for the
+# truth came to 31.09, above all of them, and to 25.17.
 FIRST_SIGMA, LAST_SIGMA = 30 / 255, 5 / 255
 # Steps before the first turn: as many as predict entries best, of which one in so many is left out in turns. The search
 # ends after so many steps without a better one.
