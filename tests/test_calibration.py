@@ -235,10 +235,6 @@ def test_a_wrong_noise_free_std_is_mended_on_missing_pixels(monkeypatch):
     assert r.calibration.coverage_uncalibrated == pytest.approx(coverage[1], abs=0.09)
 
 
-def test_there_is_no_calibration_where_data_are_no_pixels():
-    assert bd.upscale(smooth_picture((24, 24)), 2, method="gp").calibration is None
-
-
 def test_calibration_follows_the_picture_s_scale_and_comes_back_from_a_file(tmp_path):
     noisy = smooth_picture((64, 64)) + np.random.default_rng(0).normal(0, 0.1, (64, 64))
     plain = bd.denoise(noisy, 0.1, method="gp")

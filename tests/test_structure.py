@@ -42,6 +42,7 @@ LAYERS = (
     {"gp", "patches", "networks", "tiling", "quick_picture"},
     {"methods"},
     {"simple", "held_out_regions", "held_out_weights", "simple_comparison"},
+    {"simulation"},
     {"holdout"},
     {"api"},
     {"io", "baselines", "report", "comparison"},

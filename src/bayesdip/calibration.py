@@ -86,6 +86,9 @@ class Calibration:
     held_out : HeldOut
     far : Law or None
         The same two numbers and tails in holes, far from known pixels, where regions were held out.
+    simulated : bool
+        Whether the values were not held out but are those of a simulated restoration, whose truth is known
+        (:mod:`bayesdip.simulation`); `held_out` is then empty.
     """
 
     scale: float
@@ -100,6 +103,7 @@ class Calibration:
     held_out: HeldOut
     beyond: float = 0.0
     far: Law | None = None
+    simulated: bool = False
 
     def variance(self, own: NDArray[Any], hole: NDArray[Any] | float = 0.0) -> Array:
         """The calibrated variance of an unseen pixel, from the method's own standard deviation; 0 stays 0.
@@ -205,6 +209,7 @@ class Calibration:
                 "level": LEVEL,
                 "count": self.count,
                 "beyond": self.beyond,
+                "simulated": self.simulated,
             }
             | ({} if self.far is None else {"far": self.far.summary()})
         )

@@ -23,6 +23,7 @@ from bayesdip.problem import Problem, random_entries
 from bayesdip.quick_picture import quick_picture
 from bayesdip.result import Posterior
 from bayesdip.simple_comparison import Average, compare
+from bayesdip.simulation import calibrated_by_simulation
 
 if TYPE_CHECKING:
     from bayesdip.methods import Method
@@ -133,10 +134,13 @@ def judged(method: Method, problem: Problem, progress: Progress) -> Outcome:
         with stoppable(progress.should_stop):
             posterior = method.fit(problem, progress)
         posterior = put_back_known(posterior, problem)
-        return Outcome(posterior, posterior.std, None, 0, None)
+        calibration = calibrated_by_simulation(method, Average(), posterior, problem, progress)
+        return Outcome(posterior, calibrated_std(posterior, problem, calibration), None, 0, calibration)
     problem = replace(problem, held_out=held_out)
+    began = progress.elapsed
     with stoppable(progress.should_stop):
         first = method.fit(problem.training, progress)
+    seconds = progress.elapsed - began
     average = Average()
     try:
         with stoppable(progress.should_stop):
@@ -161,7 +165,9 @@ def judged(method: Method, problem: Problem, progress: Progress) -> Outcome:
     else:
         updated = without
     posterior = put_back_known(replace(updated, state=None), problem)
-    std = posterior.std if calibration is None else calibrated_std(posterior, problem, calibration)
+    if calibration is None:
+        calibration = calibrated_by_simulation(method, average, posterior, problem, progress, seconds)
+    std = calibrated_std(posterior, problem, calibration)
     count = int(problem.held_out_entries.sum())
     findings = (*average.findings, *untested_holes(problem), *doubts(ratio))
     return Outcome(posterior, std, error, count, calibration, findings)
@@ -290,10 +296,12 @@ def with_own_values(posterior: Posterior, problem: Problem, calibration: Calibra
     return replace(posterior, mean=mean, std=std, samples=samples)
 
 
-def calibrated_std(posterior: Posterior, problem: Problem, calibration: Calibration) -> Tensor | None:
+def calibrated_std(posterior: Posterior, problem: Problem, calibration: Calibration | None) -> Tensor | None:
     """The calibrated standard deviation of every pixel, (C, *grid), all observed ones having been seen."""
-    if posterior.std is None:
-        return None
+    if posterior.std is None or calibration is None:
+        return posterior.std
+    if calibration.simulated:  # the errors were those of data that were seen
+        return torch.from_numpy(calibration.std(posterior.std.double().cpu().numpy()))
     noise = torch.where(problem.observed, noise_variance(problem), torch.inf)
     exact = noise == 0  # known, and put back
     std = torch.where(exact, 0.0, posterior.std.double().cpu())

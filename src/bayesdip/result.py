@@ -108,9 +108,10 @@ class Restoration:
     channel_axis : int or None
         Where ``mean`` keeps its channels.
     calibration : Calibration or None
-        What held-out pixels say of ``std``, and the coverage of 90% intervals on them. None without
-        ``std``, where too little was seen, and where data are no pixels of the picture (upscaling,
-        deblurring).
+        What held-out pixels say of ``std``, and the coverage of 90% intervals on them. Where data are no pixels
+        of the picture (upscaling, deblurring), what a simulated picture says of it, whose truth is known
+        (``calibration.simulated``). None without ``std``, where too little was seen, and where a time budget left no
+        time for a simulation.
     chain : ndarray of int, shape (S,), or None
         From which Markov chain each sample comes, in time's order; None for independent draws.
     findings : tuple of Finding

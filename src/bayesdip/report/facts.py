@@ -42,6 +42,12 @@ def coverage_of(restoration: Restoration) -> str:
     found = restoration.calibration
     if found is None:
         return ""
+    if found.simulated:
+        return (
+            f"90% intervals hold {100 * found.coverage:.1f} +- {100 * found.coverage_error:.1f}% of {found.count} values of a "
+            "simulated picture, restored from data made as these (no held-out value tells of lost detail); "
+            f"{100 * found.coverage_uncalibrated:.1f}% before std was multiplied by {found.ratio:.2f}"
+        )
     how = (
         "counted"
         if not any(restoration.sigma or (1,))
@@ -96,6 +102,8 @@ def run_facts(restoration: Restoration) -> list[Fact]:
         found.append(("Held-out error", f"{r.held_out:.4g}", remark))
     if r.std is not None:
         kind = "calibrated" if r.calibration else "not calibrated"
+        if r.calibration is not None and r.calibration.simulated:
+            kind = "calibrated by a simulated picture"
         remark = f"of the noise-free picture, in its own scale; {kind}"
         found.append(("Mean std", f"{float(r.std.mean()):.4g}", remark))
     return found
@@ -106,7 +114,8 @@ def facts_of(restoration: Restoration) -> list[Fact]:
     found, r = run_facts(restoration), restoration
     if r.calibration is not None:
         error, before = r.calibration.coverage_error, r.calibration.coverage_uncalibrated
-        remark = f"+- {100 * error:.1f} % of held-out values; {100 * before:.1f} % uncalibrated"
+        values = "values of a simulated picture" if r.calibration.simulated else "held-out values"
+        remark = f"+- {100 * error:.1f} % of {values}; {100 * before:.1f} % uncalibrated"
         found.append(("In 90% intervals", f"{100 * r.calibration.coverage:.1f} %", remark))
     return found
 

@@ -1,0 +1,308 @@
+"""Calibration by simulation, where data are no pixels of the picture: a picture of known truth is restored from data made alike.
+
+Held-out data of a small or blurred picture tell nothing of the detail that was lost. A parametric bootstrap does (Efron and
+Tibshirani, *An Introduction to the Bootstrap*, 1993, ch. 6), if its truth has as much detail as the unknown one. The
+restored picture has not: it lacks what the data do not show. But pictures look alike on all scales (Field, J. Opt. Soc. Am. A
+1987; Glasner, Bagon, Irani, *Super-resolution from a single image*, ICCV 2009). So the truth is the restored picture made as
+many times smaller as it lacks detail, mirrored to fill the grid. For a picture that is enlarged that is the small picture itself.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from bayesdip.calibration import Calibration, HeldOut, calibrate
+from bayesdip.error_law import LEVEL, Values, covered, z_of
+from bayesdip.errors import BayesDipError, NoResultError
+from bayesdip.interruption import Stopped, stoppable
+from bayesdip.noise import Gaussian
+from bayesdip.operators import Blur, Compose, Downsample, Identity, Mask, Operator
+from bayesdip.problem import Problem
+from bayesdip.progress import Progress
+from bayesdip.result import Posterior
+
+if TYPE_CHECKING:
+    from bayesdip.methods import Method
+    from bayesdip.simple_comparison import Average
+
+# The simulated picture has about so many pixels where operator and picture can be cut, and at most so many where not.
+PIXELS, MOST_PIXELS = 64**2, 128**2
+# By how much the restored picture is made smaller, at least (it is never quite as sharp as the truth) and at most.
+LEAST_FACTOR, MOST_FACTOR = 2, 8
+# Up to this share of the resolved frequencies the restored picture has the truth's energy.
+TOP_OF_RESOLVED = 0.7
+# Prior of Hurst's exponent: 0 to 0.3 for photographs, 0.4 to 1 for smooth pictures. And the standard deviation of an estimate from
+# one frequency in each octave: that of half the binary logarithm of two squared normal variables.
+HURST, HURST_SPREAD, SCATTER = 0.2, 0.5, 1.0
+# A truth on the restored picture's own scale would come back as it is, where the data are exact.
+LEAST_CHANGE = 1.1
+# The logarithm of error over standard deviation: how it scattered from problem to problem, and by how much it differed between
+# the simulated and the true picture, on parts of photographs and smooth random fields; and the variance that
+# one resolved frequency adds to the latter.
+RATIO_SPREAD, RATIO_ERROR, OF_A_FREQUENCY = 0.6, 0.3, 8.0
+# Errors of pixels of one block of this side are alike: they stay together where halves judge each other.
+BLOCK = 8
+# Data without noise are blind where the transfer function is below this share of its largest value: 8-bit rounding.
+ROUNDING = 1 / 255 / math.sqrt(12)
+
+
+@dataclass(frozen=True)
+class Simulation:
+    """A problem whose truth is known.
+
+    Attributes
+    ----------
+    truth : Tensor, float64, shape (C, *grid)
+    problem : Problem
+    """
+
+    truth: Tensor
+    problem: Problem
+    resolved: float
+
+
+def calibrated_by_simulation(
+    method: Method,
+    average: Average,
+    posterior: Posterior,
+    problem: Problem,
+    progress: Progress,
+    seconds: float = 0.0,
+) -> Calibration | None:
+    """Calibrate the standard deviation of a posterior by the errors of a simulated restoration.
+
+    Parameters
+    ----------
+    method : Method
+        It restores the simulated data.
+    average : Average
+        What follows the method.
+    posterior : Posterior
+    problem : Problem
+        Whole: of all that was observed.
+    progress : Progress
+        No simulation is begun that would not end in time.
+    seconds : float
+        That one fit of the method took.
+
+    Returns
+    -------
+    Calibration or None
+        Its `floor` goes with the standard deviation of this posterior. None where the data are pixels of the picture, where there
+        is no standard deviation or no time, and where the noise cannot be drawn.
+    """
+    if posterior.std is None or isinstance(problem.operator, Identity | Mask):
+        return None
+    simulation = simulated(posterior.mean, problem, method.seed)
+    left = progress.time_left
+    if simulation is None or progress.should_stop():
+        return None
+    share = simulation.truth.numel() / posterior.mean.numel()
+    if left is not None and left < 2 * seconds * share:
+        return None
+    silent = Progress(lambda snapshot: progress.should_stop(), left)
+    try:
+        with stoppable(lambda: progress.should_stop() or silent.should_stop()):
+            found = average.of(method.fit(simulation.problem, silent), simulation.problem)
+    except (Stopped, NoResultError):
+        return None
+    if found.std is None or progress.should_stop() or silent.should_stop():
+        return None
+    return _calibrated(found, simulation, posterior, method.seed)
+
+
+def simulated(picture: Tensor, problem: Problem, seed: int) -> Simulation | None:
+    """A problem as this one, whose truth has the detail that this restored picture lacks.
+
+    Parameters
+    ----------
+    picture : Tensor, shape (C, *grid)
+        Restored.
+    problem : Problem
+    seed : int
+        Of the noise.
+
+    Returns
+    -------
+    Simulation or None
+        None where the operator cannot be cut and the picture is large, and where the noise cannot be drawn.
+    """
+    side = round(PIXELS ** (1 / len(problem.grid)))
+    part = cut(problem, [min(n, side) for n in problem.grid])
+    if part is None:
+        return None
+    picture = picture.double().cpu()
+    resolved = resolved_share(picture, problem)
+    truth = filling_grid(scaled_down(picture, factor_of(picture, resolved)), part.grid)
+    try:
+        y = part.noise.sample(part.operator.forward(truth), torch.Generator().manual_seed(seed + 1))
+    except BayesDipError:  # a likelihood without draws
+        return None
+    return Simulation(truth, replace(part, y=torch.where(part.observed, y.double(), 0.0)), resolved)
+
+
+def cut(problem: Problem, grid: Sequence[int]) -> Problem | None:
+    """The same measurement of a picture on a smaller grid, where the operator knows no place; else the problem, unless it is large."""
+    operator = smaller(problem.operator, grid)
+    if operator is None:
+        return problem if math.prod(problem.grid) <= MOST_PIXELS else None
+    here = (slice(None), *(slice(n) for n in operator.output_shape))
+    noise = problem.noise
+    if isinstance(noise, Gaussian) and isinstance(noise.sigma, Tensor):
+        noise = replace(noise, sigma=noise.sigma.expand(problem.y.shape)[here])
+    return replace(problem, y=problem.y[here], operator=operator, noise=noise, held_out=None)
+
+
+def smaller(operator: Operator, grid: Sequence[int]) -> Operator | None:
+    """The operator on a smaller grid; None for operators of which nobody knows what that is."""
+    if isinstance(operator, Downsample):
+        shape = [
+            max(n // f, 1) * f if n < m else m
+            for n, m, f in zip(grid, operator.input_shape, operator.factor, strict=True)
+        ]
+        return Downsample(shape, operator.factor, operator.kind)
+    if isinstance(operator, Blur):
+        return Blur(grid, operator.psf, operator.boundary)
+    if isinstance(operator, Compose) and isinstance(operator.outer, Mask):
+        inner = smaller(operator.inner, grid)
+        if inner is not None:
+            places: tuple[Any, ...] = (..., *map(slice, inner.output_shape))
+            missing = operator.outer.missing[places]
+            return Mask(missing, inner.output_shape) @ inner
+    return None
+
+
+def factor_of(picture: Tensor, resolved: float) -> float:
+    """By how much a picture has to be made smaller to have all the detail that the truth has.
+
+    Where the data resolve frequencies up to ``1/F`` of all, that is F for a picture that looks alike on all scales, whose
+    energy is the same in every octave. It is 1 for a smooth one, which lacks nothing; in between ``F^(1 - H)``, when the
+    energy falls by ``2^(-2 H)`` from octave to octave (H is Hurst's exponent).
+    """
+    lacking = min(max(1 / resolved, LEAST_FACTOR), MOST_FACTOR)
+    return max(LEAST_CHANGE, float(lacking ** (1 - hurst_exponent(picture, 1 / lacking))))
+
+
+def resolved_share(picture: Tensor, problem: Problem) -> float:
+    """The share of the frequencies of an axis that the data resolve: 1/4 for a picture that is enlarged four times."""
+    operator = problem.operator
+    while isinstance(operator, Compose) and isinstance(operator.outer, Mask):
+        operator = operator.inner
+    if isinstance(operator, Downsample):
+        return float(1 / max(operator.factor))
+    if not isinstance(operator, Blur):
+        return 1.0
+    grid, dims = problem.grid, len(problem.grid)
+    transfer = torch.fft.fftn(operator.psf, [2 * n for n in grid]).abs().square()
+    frequency = _radius([2 * n for n in grid])
+    energy = frequency.clamp_min(0.5 / max(grid)) ** -dims  # the same in every octave
+    level = float(picture.var()) / float(energy.sum())
+    noise = float(problem.noise.variance(problem.y, problem.operator.observed).double().mean())
+    noise = max(noise, ROUNDING**2) / math.prod(2 * n for n in grid)
+    share = float((transfer * level * energy > noise).double().mean())
+    return float(max(share ** (1 / dims), 1 / MOST_FACTOR))
+
+
+def hurst_exponent(picture: Tensor, resolved: float) -> float:
+    """How the energy of a picture, (C, *grid), falls from octave to octave among resolved frequencies: 0 to 1.
+
+    The posterior mean of what two octaves say, under a normal prior: few frequencies tell little.
+    """
+    energy = (_cosine_transform(picture) ** 2).sum(0)
+    radius = np.sqrt(
+        sum(np.square(i / n) for i, n in zip(np.indices(energy.shape), energy.shape, strict=True))
+    )
+    top = TOP_OF_RESOLVED * resolved
+    low, high = ((radius > top / b) & (radius <= top / a) for a, b in ((2, 4), (1, 2)))
+    if not (energy[low].any() and energy[high].any()):
+        return HURST
+    found = 0.5 * math.log2(float(energy[low].sum() / energy[high].sum()))
+    spread = SCATTER * (1 / low.sum() + 1 / high.sum()) ** 0.5
+    weight = HURST_SPREAD**2 / (HURST_SPREAD**2 + spread**2)
+    return float(min(max(HURST + weight * (found - HURST), 0.0), 1.0))
+
+
+def scaled_down(picture: Tensor, factor: float) -> Tensor:
+    """A picture, (C, *grid), made smaller as a camera does it: averaged over the new pixels."""
+    from scipy.fft import idctn
+
+    shape = [max(1, round(n / factor)) for n in picture.shape[1:]]
+    lowest = _cosine_transform(picture)[(slice(None), *map(slice, shape))]
+    for axis, n in enumerate(shape, 1):
+        window = np.sinc(np.arange(n) / (2 * n))
+        lowest = lowest * window.reshape(-1, *[1] * (len(shape) - axis))
+    gain = math.sqrt(math.prod(shape) / math.prod(picture.shape[1:]))
+    return torch.from_numpy(gain * idctn(lowest, axes=tuple(range(1, picture.ndim)), norm="ortho"))
+
+
+def _cosine_transform(picture: Tensor) -> NDArray[np.float64]:
+    from scipy.fft import dctn
+
+    found: NDArray[np.float64] = dctn(picture.numpy(), axes=tuple(range(1, picture.ndim)), norm="ortho")
+    return found
+
+
+def filling_grid(picture: Tensor, grid: Sequence[int]) -> Tensor:
+    """The middle of a picture, (C, *shape), mirrored at its borders where it is smaller than the grid."""
+    array = picture.numpy()
+    middle = [
+        slice(max(0, m - n) // 2, max(0, m - n) // 2 + n) for m, n in zip(array.shape[1:], grid, strict=True)
+    ]
+    array = array[(slice(None), *middle)]
+    missing = [(0, 0), *((0, n - m) for m, n in zip(array.shape[1:], grid, strict=True))]
+    return torch.from_numpy(np.pad(array, missing, mode="symmetric"))
+
+
+def _radius(shape: Sequence[int]) -> Tensor:
+    """Of every frequency of a Fourier transform, over Nyquist's."""
+    axes = [2 * torch.fft.fftfreq(n, dtype=torch.float64) for n in shape]
+    return torch.stack(torch.meshgrid(*axes, indexing="ij")).square().sum(0).sqrt()
+
+
+def _calibrated(
+    found: Posterior, simulation: Simulation, posterior: Posterior, seed: int
+) -> Calibration | None:
+    """From what the method found of the simulated picture, for the posterior of the true one."""
+    assert found.std is not None and posterior.std is not None
+    grid = simulation.truth.shape[1:]
+    mean, std = (part.double().cpu().flatten(1).numpy() for part in (found.mean, found.std))
+    error = simulation.truth.flatten(1).numpy() - mean
+    values = Values(mean, std, error, error**2, np.zeros_like(error))
+    law = calibrate(values, np.arange(error.shape[1]), seed, _blocks(grid))
+    if law is None:
+        return None
+    law = _drawn_to_own(law, grid, simulation.resolved)
+    coverage, _ = covered(values, law.variance(std), z_of(LEVEL) * law.std(std).astype(np.float64))
+    relative = float(posterior.std.double().mean()) / float(std.mean())
+    nothing = HeldOut(np.zeros(0, dtype=np.int64), *(np.zeros((len(mean), 0)) for _ in range(4)))
+    return replace(law, floor=relative * law.floor, coverage=coverage, held_out=nothing, simulated=True)
+
+
+def _blocks(grid: Sequence[int]) -> NDArray[np.int64]:
+    """The number of the block of every pixel, flat."""
+    found = np.zeros(grid, dtype=np.int64)
+    for at, n in zip(np.indices(grid) // BLOCK, grid, strict=True):
+        found = found * (n // BLOCK + 1) + at
+    return found.ravel()
+
+
+def _drawn_to_own(law: Calibration, grid: Sequence[int], resolved: float) -> Calibration:
+    """Drawn towards the method's own standard deviation by as much as a simulated picture differs from the true one.
+
+    The posterior mean of the logarithm of error over standard deviation, prior and likelihood being normal.
+    """
+    doubt = RATIO_ERROR**2 + OF_A_FREQUENCY / math.prod(max(1.0, n * resolved) for n in grid)
+    weight = RATIO_SPREAD**2 / (RATIO_SPREAD**2 + doubt)
+    less = law.ratio ** (weight - 1)
+    error = math.sqrt(weight * doubt)
+    return replace(
+        law, scale=less * law.scale, floor=less * law.floor, ratio=less * law.ratio, ratio_error=error
+    )

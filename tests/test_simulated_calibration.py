@@ -1,0 +1,161 @@
+"""Intervals where data are no pixels of the picture: calibrated by a simulated picture, whose truth is known."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+import pytest
+import torch
+
+import bayesdip as bd
+from bayesdip import simulation
+from bayesdip.calibration import LEVEL
+from bayesdip.methods.method import Method
+from bayesdip.noise import Gaussian
+from bayesdip.operators import Blur, Downsample, Mask, from_matrix
+from bayesdip.problem import Problem
+from bayesdip.progress import Progress
+from bayesdip.report.facts import coverage_of
+from bayesdip.result import Posterior, Restoration
+from bayesdip.simple_comparison import Average
+from conftest import smooth_picture
+
+
+def self_similar(side, hurst, seed=0):
+    """A random picture whose energy falls by ``2^(-2 hurst)`` from octave to octave."""
+    from scipy.fft import idctn
+
+    radius = np.hypot(*np.indices((side, side)))
+    radius[0, 0] = np.inf
+    values = idctn(
+        np.random.default_rng(seed).normal(size=(side, side)) / radius ** (1 + hurst), norm="ortho"
+    )
+    return (values - values.min()) / np.ptp(values)
+
+
+def blur_psf(width):
+    y, x = np.mgrid[-6:7, -6:7]
+    psf = np.exp(-(x**2 + y**2) / (2 * width**2))
+    return psf / psf.sum()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Repeated(Method):
+    """Repeats each small pixel, with a standard deviation that is `wrong` times about the errors' size."""
+
+    wrong: float = 1.0
+
+    name: ClassVar[str] = "repeated"
+    summary: ClassVar[str] = "repeats pixels"
+
+    def fit(self, problem: Problem, progress: Progress) -> Posterior:
+        y = problem.y
+        mean = y.repeat_interleave(2, -1).repeat_interleave(2, -2)
+        return Posterior(mean, std=torch.full_like(mean, 0.05 * self.wrong))
+
+
+def inside(restoration, truth, calibrated=True):
+    low, high = restoration.interval(LEVEL, calibrated=calibrated)
+    return float(((low <= truth) & (truth <= high)).mean())
+
+
+@pytest.mark.parametrize("hurst", [0.0, 0.5, 1.0])
+def test_the_fall_of_energy_from_octave_to_octave_is_found(hurst):
+    picture = torch.from_numpy(self_similar(128, hurst)[None])
+    assert simulation.hurst_exponent(picture, 1.0) == pytest.approx(hurst, abs=0.12)
+
+
+def test_a_rough_picture_is_made_smaller_by_as_much_as_it_lacks_and_a_smooth_one_hardly():
+    for hurst, low, high in ((0.0, 2.4, 4.0), (1.0, 1.0, 1.8)):
+        assert low <= simulation.factor_of(torch.from_numpy(self_similar(64, hurst)[None]), 1 / 4) <= high
+
+
+def test_the_share_of_frequencies_that_data_resolve_falls_with_blur_and_noise():
+    picture = torch.from_numpy(self_similar(48, 0.2)[None])
+
+    def share(width, sigma):
+        operator = Blur((48, 48), blur_psf(width))
+        return simulation.resolved_share(
+            picture, Problem(operator.forward(picture), operator, Gaussian(sigma))
+        )
+
+    assert share(0.6, 0.01) > share(1.5, 0.01) > share(3.0, 0.01)
+    assert share(1.5, 0.001) > share(1.5, 0.1)
+
+
+def test_a_picture_of_one_value_is_no_trouble():
+    found = bd.deblur(np.full((16, 16), 7.0), blur_psf(1.0), sigma=1.0, effort="fast", method="gp")
+    assert np.isfinite(found.mean).all() and np.isfinite(found.std).all()
+
+
+def test_smaller_pictures_keep_their_mean_and_fill_the_grid_mirrored():
+    picture = torch.from_numpy(self_similar(32, 0.3)[None])
+    small = simulation.scaled_down(picture, 2)
+    assert small.shape == (1, 16, 16) and float(small.mean()) == pytest.approx(float(picture.mean()))
+    full = simulation.filling_grid(small, (20, 32))
+    assert full.shape == (1, 20, 32)
+    assert torch.equal(full[..., 16:], full[..., :16].flip(-1))
+    assert simulation.filling_grid(picture, (8, 8)).shape == (1, 8, 8)
+
+
+def test_operators_that_know_no_place_are_cut_and_others_are_not():
+    large = (200, 200)
+    for operator in (Downsample(large, 2), Blur(large, blur_psf(1.0))):
+        masked = Mask(torch.zeros(operator.output_shape, dtype=torch.bool)) @ operator
+        for whole in (operator, masked):
+            y = torch.zeros(1, *whole.output_shape, dtype=torch.float64)
+            part = simulation.cut(Problem(y, whole, Gaussian(0.1)), (64, 64))
+            assert part.grid == (64, 64) and part.y.shape[1:] == part.operator.output_shape
+    matrix = from_matrix(np.eye(16), (4, 4))
+    problem = Problem(torch.zeros(1, 16, dtype=torch.float64), matrix, Gaussian(0.1))
+    assert simulation.cut(problem, (2, 2)) is problem
+
+
+@pytest.mark.parametrize("wrong", [0.2, 5.0])
+def test_a_wrong_standard_deviation_of_any_method_is_put_right(wrong):
+    truth = self_similar(64, 0.2, seed=3)
+    small = np.asarray(Downsample((64, 64), 2, "area").forward(truth[None]))[0]
+    found = bd.upscale(small, 2, kind="area", method=Repeated(wrong=wrong))
+    assert found.calibration.simulated
+    assert 0.6 < inside(found, truth) < 0.985
+    assert not 0.4 < inside(found, truth, calibrated=False) < 0.99
+
+
+@pytest.mark.parametrize("hurst", [0.3, 1.0])
+def test_intervals_of_a_blurred_picture_hold_more_nearly_what_they_say(hurst):
+    truth, psf = 255 * self_similar(24, hurst, seed=5), blur_psf(1.0)
+    rng = np.random.default_rng(0)
+    blurred = np.asarray(Blur(truth.shape, psf).forward(truth[None]))[0] + rng.normal(0, 2, truth.shape)
+    found = bd.deblur(blurred, psf, sigma=2.0, effort="fast")
+    own, held = inside(found, truth, calibrated=False), inside(found, truth)
+    assert found.calibration.simulated
+    assert abs(held - LEVEL) < max(abs(own - LEVEL), 0.05)
+
+
+def test_the_seed_repeats_the_calibration():
+    small = self_similar(20, 0.3)
+    first, second = (bd.upscale(small, 2, method="gp", effort="fast", seed=4) for _ in range(2))
+    assert first.calibration.simulated
+    np.testing.assert_array_equal(first.std, second.std)
+
+
+def test_it_is_said_and_survives_saving(tmp_path):
+    found = bd.upscale(smooth_picture((16, 16)), 2, method="gp", effort="fast")
+    assert "simulated picture" in coverage_of(found)
+    again = Restoration.load(found.save(tmp_path))
+    assert again.calibration.simulated and again.calibration.scale == found.calibration.scale
+
+
+def test_no_simulation_without_time_and_none_where_data_are_pixels():
+    picture = torch.from_numpy(self_similar(32, 0.3)[None])
+    posterior = Posterior(picture, std=torch.full_like(picture, 0.1))
+    operator = Downsample((32, 32), 2)
+    problem = Problem(operator.forward(picture), operator, Gaussian(0.0))
+
+    def found(problem, budget):
+        progress = Progress(time_budget=budget)
+        return simulation.calibrated_by_simulation(Repeated(), Average(), posterior, problem, progress, 30.0)
+
+    assert found(problem, 10.0) is None and found(problem, None) is not None
+    pixels = bd.operators.Identity((32, 32))
+    assert found(Problem(picture, pixels, Gaussian(0.1)), None) is None
