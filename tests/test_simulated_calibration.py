@@ -121,9 +121,8 @@ def test_a_wrong_standard_deviation_of_any_method_is_put_right(wrong):
     assert not 0.4 < inside(found, truth, calibrated=False) < 0.99
 
 
-@pytest.mark.parametrize("hurst", [0.3, 1.0])
-def test_intervals_of_a_blurred_picture_hold_more_nearly_what_they_say(hurst):
-    truth, psf = 255 * self_similar(24, hurst, seed=5), blur_psf(1.0)
+def test_intervals_of_a_blurred_picture_hold_more_nearly_what_they_say():
+    truth, psf = 255 * self_similar(24, 0.3, seed=5), blur_psf(1.0)
     rng = np.random.default_rng(0)
     blurred = np.asarray(Blur(truth.shape, psf).forward(truth[None]))[0] + rng.normal(0, 2, truth.shape)
     found = bd.deblur(blurred, psf, sigma=2.0, effort="fast")
