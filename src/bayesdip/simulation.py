@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from bayesdip.calibration import Calibration, HeldOut, calibrate
-from bayesdip.error_law import LEVEL, Values, covered, z_of
+from bayesdip.error_law import LEVEL, NORMAL, Values, covered, z_of
 from bayesdip.errors import BayesDipError, NoResultError
 from bayesdip.interruption import Stopped, stoppable
 from bayesdip.noise import Gaussian
@@ -48,6 +48,8 @@ LEAST_CHANGE = 1.1
 # the simulated and the true picture, on parts of photographs and smooth random fields; and the variance that
 # one resolved frequency adds to the latter.
 RATIO_SPREAD, RATIO_ERROR, OF_A_FREQUENCY = 0.6, 0.3, 8.0
+# Of that logarithm, at which the coverage to be expected is averaged.
+QUANTILES = (np.arange(20) + 0.5) / 20
 # Errors of pixels of one block of this side are alike: they stay together where halves judge each other.
 BLOCK = 8
 # Data without noise are blind where the transfer function is below this share of its largest value: 8-bit rounding.
@@ -279,11 +281,22 @@ def _calibrated(
     law = calibrate(values, np.arange(error.shape[1]), seed, _blocks(grid))
     if law is None:
         return None
+    half = z_of(LEVEL) * law.std(std).astype(np.float64)
     law = _drawn_to_own(law, grid, simulation.resolved)
-    coverage, _ = covered(values, law.variance(std), z_of(LEVEL) * law.std(std).astype(np.float64))
+    # What is expected of the true picture, whose errors are larger or smaller than those here by a factor that is not known.
+    factors = np.exp(law.ratio_error * np.array([NORMAL.inv_cdf(q) for q in QUANTILES]))
+    found_inside = [covered(values, half**2, factor * half)[0] for factor in factors]
+    coverage, error_of_it = float(np.mean(found_inside)), float(np.std(found_inside))
     relative = float(posterior.std.double().mean()) / float(std.mean())
     nothing = HeldOut(np.zeros(0, dtype=np.int64), *(np.zeros((len(mean), 0)) for _ in range(4)))
-    return replace(law, floor=relative * law.floor, coverage=coverage, held_out=nothing, simulated=True)
+    return replace(
+        law,
+        floor=relative * law.floor,
+        coverage=coverage,
+        coverage_error=error_of_it,
+        held_out=nothing,
+        simulated=True,
+    )
 
 
 def _blocks(grid: Sequence[int]) -> NDArray[np.int64]:

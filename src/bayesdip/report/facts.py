@@ -44,9 +44,9 @@ def coverage_of(restoration: Restoration) -> str:
         return ""
     if found.simulated:
         return (
-            f"90% intervals hold {100 * found.coverage:.1f} +- {100 * found.coverage_error:.1f}% of {found.count} values of a "
-            "simulated picture, restored from data made as these (no held-out value tells of lost detail); "
-            f"{100 * found.coverage_uncalibrated:.1f}% before std was multiplied by {found.ratio:.2f}"
+            f"90% intervals are expected to hold {100 * found.coverage:.0f} +- {100 * found.coverage_error:.0f}% of the true values, "
+            f"by {found.count} of a simulated picture restored from data like these (held-out data tell nothing of lost detail); "
+            f"std was multiplied by {found.ratio:.2f}"
         )
     how = (
         "counted"
@@ -114,7 +114,9 @@ def facts_of(restoration: Restoration) -> list[Fact]:
     found, r = run_facts(restoration), restoration
     if r.calibration is not None:
         error, before = r.calibration.coverage_error, r.calibration.coverage_uncalibrated
-        values = "values of a simulated picture" if r.calibration.simulated else "held-out values"
+        values = (
+            "true values, expected by a simulated picture" if r.calibration.simulated else "held-out values"
+        )
         remark = f"+- {100 * error:.1f} % of {values}; {100 * before:.1f} % uncalibrated"
         found.append(("In 90% intervals", f"{100 * r.calibration.coverage:.1f} %", remark))
     return found
