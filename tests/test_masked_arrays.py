@@ -7,6 +7,7 @@ import pytest
 from skimage.data import astronaut
 
 import bayesdip as bd
+from bayesdip.comparison.setup import set_up
 from bayesdip.problem import Problem
 
 COLOUR = astronaut()[150:182, 200:232]
@@ -94,3 +95,31 @@ def test_only_the_channels_that_were_seen_are_judged() -> None:
     assert int(entries.sum()) == int(held_out.sum())  # one colour of each pixel
     off = torch.where(problem.observed, problem.y + 0.5, torch.full_like(problem.y, 99.0))
     assert root_mean_square_error(Posterior(off), problem) == pytest.approx(0.5)
+
+
+@pytest.mark.parametrize("name", ["mask", "psf"])
+def test_a_masked_array_where_it_means_nothing_is_refused(name) -> None:
+    odd = np.ma.masked_less(np.ones((5, 5)), 2)
+    picture = COLOUR[:5, :5, 0]
+    with pytest.raises(bd.BayesDipError, match=f"{name} is a masked array"):
+        bd.inpaint(picture, odd) if name == "mask" else bd.deblur(picture, odd)
+
+
+def test_methods_are_compared_on_a_mosaic_of_colours() -> None:
+    found = bd.compare(
+        np.where(BAYER, 0, COLOUR),
+        BAYER,
+        methods=["biharmonic", "tv"],
+        rounds=2,
+        truth=COLOUR,
+        channel_axis=-1,
+    )
+    assert "not applicable" not in found.table()
+    assert found.best.name in ("biharmonic", "tv")
+
+
+def test_a_masked_array_is_compared_as_one_with_a_mask() -> None:
+    gone = np.random.default_rng(0).random(COLOUR.shape[:2]) < 0.3
+    masked = np.ma.masked_array(COLOUR[..., 0], gone)
+    setup = set_up(masked)
+    assert setup.task == "inpaint" and (setup.missing == gone).all()

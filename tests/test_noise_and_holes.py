@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from scipy.ndimage import zoom
 from skimage.data import brick, camera
 
 import bayesdip as bd
@@ -122,11 +123,30 @@ def test_filling_in_after_denoising_is_no_worse_than_either_alone() -> None:
     assert both > quality(fills=True) and both > quality(holes=False) - 0.1
 
 
-def test_upscaling_estimates_the_noise_on_request_alone() -> None:
-    small = CLEAN.reshape(48, 2, 48, 2).mean((1, 3))
-    y = small + np.random.default_rng(0).normal(0, 15, small.shape)
-    assert Inputs.upscaling(y, 2, "lanczos", None, None, None).sigma == (0.0,)
-    assert Inputs.upscaling(y, 2, "lanczos", "auto", None, None).sigma == pytest.approx((15.0,), rel=0.3)
+def test_clear_noise_in_a_small_picture_is_found_and_said() -> None:
+    y = small_picture() + np.random.default_rng(0).normal(0, 15, (48, 48))
+    found = Inputs.upscaling(y, 2, "area", None, None, None)
+    assert found.sigma == pytest.approx((15.0,), rel=0.3)
+    assert [f.kind for f in found.findings] == ["noise"]
+    assert Inputs.upscaling(y, 2, "area", "auto", None, None).sigma == found.sigma
+    assert Inputs.upscaling(y, 2, "area", 0, None, None).sigma == (0.0,)
+    assert Inputs.upscaling(small_picture(), 2, "area", None, None, None).sigma == (0.0,)
+
+
+@pytest.mark.parametrize("kind", ["area", "lanczos"])
+def test_a_noisy_picture_is_enlarged_better_than_by_bicubic_of_it_denoised(kind) -> None:
+    y = bd.Downsample(CLEAN.shape, 2, kind).forward(CLEAN[None])[0]
+    y = y + np.random.default_rng(0).normal(0, 15, y.shape)
+    r = bd.upscale(y, 2, kind=kind, effort="fast")
+
+    def bicubic(small: np.ndarray) -> float:
+        return psnr(zoom(small, 2, order=3, mode="nearest", grid_mode=True))
+
+    assert psnr(r.mean) > max(bicubic(y), bicubic(bd.denoise(y, 15.0, effort="fast").mean))
+
+
+def small_picture() -> np.ndarray:
+    return CLEAN.reshape(48, 2, 48, 2).mean((1, 3))
 
 
 def test_a_wrong_sigma_is_refused_in_one_line() -> None:

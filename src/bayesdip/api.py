@@ -127,8 +127,8 @@ def inpaint(
     missing : "auto", "nan", float or None
         What marks further missing pixels in the picture itself, as in :func:`denoise`.
     grow_mask : bool
-        Where pixels beside ``mask`` fit the damage in it and not the picture beyond, the mask of a picture is grown by 1
-        to 3 pixels, and ``Restoration.findings`` says so. False takes it as it is.
+        Where pixels beside ``mask`` fit the damage in it and not the picture beyond, the mask of a picture, if it is one for
+        all channels, is grown by 1 to 3 pixels, and ``Restoration.findings`` says so. False takes it as it is.
     channel_axis, **options
         As in :func:`denoise`.
 
@@ -170,7 +170,8 @@ def upscale(
     kind : {"lanczos", "bicubic", "area"}
         How the large picture would have been made small.
     sigma : float, tuple of float, "auto", or None
-        Noise on the small picture. ``"auto"`` estimates it; None takes the picture for exact, as 0 does.
+        Noise on the small picture; 0 takes it for exact. ``"auto"`` estimates it. None: where the picture clearly is noisy,
+        the noise is estimated and taken away, and ``Restoration.findings`` says so.
     noise : Noise, optional
         Instead of ``sigma``: another noise model.
     image, missing, channel_axis, **options

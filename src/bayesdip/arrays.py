@@ -6,9 +6,10 @@ from typing import Any, cast
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
-from bayesdip.errors import ShapeError
+from bayesdip.errors import BayesDipError, ShapeError
 
 
 def as_tensor(values: Any) -> Tensor:
@@ -22,6 +23,27 @@ def as_tensor(values: Any) -> Tensor:
     if any(stride < 0 for stride in array.strides) or not array.dtype.isnative or not array.flags.writeable:
         array = np.array(array, dtype=array.dtype.newbyteorder("="))
     return torch.from_numpy(array)
+
+
+def unmasked(name: str, values: Any) -> NDArray[Any]:
+    """An array of which no entry is masked.
+
+    Parameters
+    ----------
+    name : str
+        The argument's.
+    values : array_like
+
+    Raises
+    ------
+    BayesDipError
+        `values` is a NumPy masked array in which an entry is masked: what it would mean there is not clear.
+    """
+    if np.ma.isMaskedArray(values) and np.ma.getmaskarray(values).any():
+        raise BayesDipError(
+            f"{name} is a masked array with masked entries: expected a plain array; give {name}.filled(value)"
+        )
+    return np.asarray(values)
 
 
 def like_given(found: Tensor, given: Any) -> Tensor:

@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
 from bayesdip import no_data
+from bayesdip.arrays import unmasked
 from bayesdip.errors import BayesDipError, NonFiniteError, ShapeError
 from bayesdip.findings import Finding
 from bayesdip.layout import Layout
@@ -29,7 +30,8 @@ WHOLE = 0.01  # values that are this near to whole numbers are such
 Level = float | tuple[float, ...]
 Sigma = Level | Literal["auto"] | None
 
-# What is done about noise that was found unasked beside a mask.
+# What is done about noise that was found unasked in a small picture, and beside a mask.
+UPSCALING = "taken away before the picture is enlarged: sigma=0 (--sigma 0) takes the picture for exact"
 INPAINTING = (
     "taken into account where pixels are filled in; known pixels come back as they are: sigma='auto' (--sigma auto) "
     "denoises them too, sigma=0 takes them for exact"
@@ -105,7 +107,7 @@ class Inputs:
         masked = _missing(mask, np.shape(image), picture, layout)
         narrow = (
             too_narrow_by(picture.numpy(), masked.numpy())
-            if grow_mask and masked.shape == picture.shape[1:] and masked.ndim == 2
+            if grow_mask and masked.ndim == 2 and picture.ndim == 3
             else 0
         )
         if narrow:
@@ -121,7 +123,7 @@ class Inputs:
         if narrow:
             findings = (*findings, narrow_mask(narrow))
         if unasked:
-            findings = (*findings, _noise_finding(found.noise, picture, ~gone))
+            findings = (*findings, _noise_finding(found.noise, picture, ~gone, INPAINTING))
         inputs = cls.of(
             picture, without_impulses(operator, found), found.noise, layout, (*findings, *found.findings)
         )
@@ -146,7 +148,9 @@ class Inputs:
             raise BayesDipError(f"factor is {factor}: expected a whole number of at least 1")
         large = tuple(n * int(factor) for n in picture.shape[1:])
         operator = _masked(Downsample(large, int(factor), kind), gone)
-        found = _noise_of(noise, 0.0 if sigma is None else sigma, picture, ~gone)
+        found, unasked = _noise_if_clear(noise, sigma, picture, ~gone)
+        if unasked:
+            findings = (*findings, _noise_finding(found.noise, picture, ~gone, UPSCALING))
         return cls.of(
             picture, without_impulses(operator, found), found.noise, layout, (*findings, *found.findings)
         )
@@ -319,10 +323,10 @@ def _levels(noise: Noise, picture: Tensor, seen: Tensor) -> list[float]:
     return [float(v[s].mean().sqrt()) if bool(s.any()) else 0.0 for v, s in zip(variance, seen, strict=True)]
 
 
-def _noise_finding(noise: Noise, picture: Tensor, seen: Tensor) -> Finding:
-    """What to say of noise that was found unasked."""
+def _noise_finding(noise: Noise, picture: Tensor, seen: Tensor, done: str) -> Finding:
+    """What to say of noise that was found unasked, and of what is done about it."""
     level = max(_levels(noise, picture, seen))
-    return Finding("noise", f"noise of about {level:.3g} was found and {INPAINTING}", {"sigma": level})
+    return Finding("noise", f"noise of about {level:.3g} was found and {done}", {"sigma": level})
 
 
 def _one_of_two(noise: Noise | None, sigma: Level) -> Noise:
@@ -344,9 +348,10 @@ def _missing(mask: ArrayLike | None, shape: tuple[int, ...], picture: Tensor, la
     grid = tuple(picture.shape[1:])
     if mask is None:
         return torch.zeros(grid, dtype=torch.bool)
-    array = np.asarray(mask)
+    array = unmasked("mask", mask)
     if array.shape == shape and layout.channel_axis is not None:
-        return layout.to_tensor(array.astype(bool)).bool()
+        channels = layout.to_tensor(array.astype(bool)).bool()
+        return channels[0] if bool((channels == channels[:1]).all()) else channels
     if array.shape != grid:
         raise ShapeError(
             f"the mask has shape {array.shape}, but the picture's grid is {grid}: they must be alike"

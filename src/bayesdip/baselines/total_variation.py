@@ -62,7 +62,8 @@ def _enlarged(small: Tensor, operator: Operator) -> Tensor:
 def _largest_eigenvalue(operator: Operator) -> float:
     """Of ``A^T A``, by power iteration."""
     generator = torch.Generator().manual_seed(0)
-    x = torch.randn(1, *operator.input_shape, generator=generator, dtype=torch.float64)
+    channels = operator.input_channels or 1
+    x = torch.randn(channels, *operator.input_shape, generator=generator, dtype=torch.float64)
     for _ in range(POWER_ITERATIONS):
         x = x / x.norm()
         x = operator.adjoint(operator.forward(x))

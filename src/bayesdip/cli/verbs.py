@@ -325,9 +325,9 @@ def upscaling(picture: Picture, factor: int, kind: str, sigma: Asked, missing: s
             channel_axis=channel_axis(picture),
         ),
         grid + picture.pixels.shape[2:],
-        {"factor": factor, "kind": kind, "sigma": 0.0 if sigma is None else sigma, "missing": missing},
+        {"factor": factor, "kind": kind, "sigma": sigma, "missing": missing},
         findings=findings,
-        sigma_estimated=sigma == "auto",
+        sigma_estimated=sigma in (None, "auto"),
     )
 
 

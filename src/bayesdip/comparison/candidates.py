@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
+import numpy as np
 from torch import Tensor, from_numpy
 
 from bayesdip import api, baselines, methods
@@ -62,7 +63,12 @@ class MethodCandidate:
         )
         if result.stopped == "interrupted":
             raise KeyboardInterrupt
-        return from_numpy(result.mean)
+        mean = result.mean
+        # An operator of the channels gives them behind, as `restore` says, or leaves a single one away.
+        channels = problem.operator.input_channels
+        if channels is not None:
+            mean = mean[None] if channels == 1 else np.moveaxis(mean, -1, 0)
+        return from_numpy(np.ascontiguousarray(mean))
 
 
 @dataclass

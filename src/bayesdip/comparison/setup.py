@@ -107,22 +107,24 @@ def set_up(
         raise BayesDipError(
             "factor is 1: expected at least 2 to compare enlarging; leave it out for denoising"
         )
-    array, sigma = np.asarray(image), given_level(sigma)
+    array = np.asarray(image)
+    exact_or_given: Sigma = 0.0 if sigma is None else sigma
     if mask is not None:
         task = "inpaint"
-        inputs = Inputs.inpainting(array, mask, sigma or 0.0, noise, "auto", channel_axis)
+        inputs = Inputs.inpainting(image, mask, exact_or_given, noise, "auto", channel_axis)
     elif factor is not None:
         task = "upscale"
-        inputs = Inputs.upscaling(array, factor, kind, sigma or 0.0, noise, channel_axis, None)
+        inputs = Inputs.upscaling(image, factor, kind, exact_or_given, noise, channel_axis, None)
     elif psf is not None:
         task = "deblur"
-        inputs = Inputs.deblurring(array, psf, sigma, noise, "reflect", channel_axis, None)
+        inputs = Inputs.deblurring(image, psf, sigma, noise, "reflect", channel_axis, None)
     else:
-        inputs = Inputs.denoising(array, sigma, noise, channel_axis)
+        inputs = Inputs.denoising(image, sigma, noise, channel_axis)
         task = "denoise" if isinstance(inputs.problem.operator, Identity) else "inpaint"  # of no-data values
     _check(inputs, task)
     clean = None if truth is None else _checked_truth(truth, array, inputs)
-    estimated = noise is None and sigma is None and mask is None and factor is None
+    unknown = exact_or_given if mask is not None or factor is not None else sigma
+    estimated = noise is None and given_level(unknown) is None
     return Setup(task, inputs, array, estimated, _peak(array, array if clean is None else clean), clean)
 
 

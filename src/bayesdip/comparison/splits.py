@@ -74,13 +74,14 @@ def held_out(problem: Problem, seed: int) -> Split:
         Too little is observed.
     """
     y, operator = problem.y.cpu().double(), problem.operator
-    observed = operator.observed.expand(y.shape).all(0)
-    chosen = choose_held_out(observed, seed, like_missing=isinstance(operator, Mask))
-    variance = problem.noise.variance(y, observed).expand(y.shape)
+    seen = operator.observed.expand(y.shape)
+    chosen = choose_held_out(seen.any(0), seed, like_missing=isinstance(operator, Mask))
+    judged = chosen & seen  # of a held-out pixel, the channels that were seen
+    variance = problem.noise.variance(y, seen).expand(y.shape)
 
     def squared_errors(restored: Tensor) -> tuple[Tensor, Tensor]:
         squared = (operator.forward(restored.cpu().double()) - y).square() - variance
-        return torch.where(chosen, squared, 0.0).sum(0), chosen * float(len(y))
+        return torch.where(judged, squared, 0.0).sum(0), judged.sum(0).double()
 
     return Split(replace(problem, operator=operator.with_held_out(chosen)), squared_errors)
 
@@ -143,7 +144,8 @@ def choose_held_out(observed: Tensor, seed: int, *, like_missing: bool) -> Tenso
             f"{int(known.sum())} pixels are known: expected at least {int(FEWEST / SHARE)} to hold some out; "
             "use a larger picture"
         )
-    side = _side_like_missing(known, seed, count) if like_missing else 1
+    # Of a mosaic, every pixel has a channel that is known: single pixels are as far as its missing entries.
+    side = _side_like_missing(known, seed, count) if like_missing and not known.all() else 1
     return torch.from_numpy(_squares(known, side, count, np.random.default_rng(seed)))
 
 

@@ -20,10 +20,13 @@ from bayesdip.gp.inference import posterior as gp_posterior
 from bayesdip.interruption import Stopped
 from bayesdip.memory import check_memory, keep_freed_memory
 from bayesdip.methods.method import Method
+from bayesdip.noise import Gaussian
 from bayesdip.operators import Identity, Mask
 from bayesdip.patches import hbe, nl_bayes
 from bayesdip.patches.back_projection import (
     STATIONARY,
+    denoised_data,
+    is_small_picture,
     project,
     rule_of_thumb_std,
     turns_of,
@@ -56,6 +59,7 @@ TURNS = {"fast": 8, "balanced": 16, "best": 32}
 # So many times as many where they are no averages of the picture, and leave more of it open.
 TURNS_FACTOR = 2
 DRAWS = {"fast": 8, "balanced": 16, "best": 64}
+EXACT = Gaussian(0.0)
 # The model where the data are blurred counts.
 COUNTS = "expectation maximisation"
 # At best, values in a patch and their weight in the mean: larger and smaller patches err differently. Small ones are no
@@ -154,6 +158,14 @@ class Patches(Method):
         def told(turn: int, picture: Tensor) -> bool:
             return run.told(progress, turn, 0.0, picture)
 
+        left = noise
+        if is_small_picture(operator) and not noise.is_exact:
+            passes = PASSES[self.effort]
+            clean = denoised_data(
+                y, operator, noise, passes=passes, stop=lambda number, share: progress.should_stop()
+            )
+            assert clean.std is not None  # there is noise
+            y, noise, left = clean.mean, EXACT, Gaussian(clean.std)
         if takes(operator, noise):
             restore = deconvolve_counts
         else:
@@ -164,7 +176,7 @@ class Patches(Method):
             generator = torch.Generator(self.device).manual_seed(self.seed)
             stationary = STATIONARY.kernel(dims=len(operator.input_shape))
             try:
-                process = gp_posterior(y, operator, stationary, noise, draws=draws, generator=generator)
+                process = gp_posterior(y, operator, stationary, left, draws=draws, generator=generator)
                 if process.std is not None:
                     std = rule_of_thumb_std(found.mean, process.mean, process.std)
             except Stopped:

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.ndimage import binary_dilation, label, shift
 
+from bayesdip.arrays import unmasked
 from bayesdip.errors import BayesDipError, ShapeError
 from bayesdip.findings import Finding
 
@@ -85,7 +86,7 @@ def mend_psf(psf: ArrayLike, shape: Sequence[int]) -> tuple[Array, tuple[Finding
 
 
 def _checked(psf: ArrayLike) -> Array:
-    given = np.asarray(psf)
+    given = unmasked("psf", psf)
     if np.iscomplexobj(given):
         raise BayesDipError(
             "psf is complex: expected the point spread function itself, not its Fourier transform; give real numbers"

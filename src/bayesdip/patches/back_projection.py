@@ -10,6 +10,9 @@ and backward projections*, IEEE TIP 2019; plug-and-play priors: Venkatakrishnan,
 
 The second line is the posterior mean of a stationary Gaussian process around z: the projection, as smooth as the
 kernel K says. s falls from turn to turn, as the errors of x do.
+
+Data that are a small picture with noise have patches of their own. NL-Bayes takes the noise away there, where it is
+white, better than the projection does: it goes first (:func:`denoised_data`).
 """
 
 from __future__ import annotations
@@ -24,7 +27,9 @@ from bayesdip.control_variate import local_sum
 from bayesdip.gp.inference import posterior
 from bayesdip.interruption import Stopped
 from bayesdip.noise import Noise
-from bayesdip.operators import Operator
+from bayesdip.operators import Compose, Downsample, Identity, Mask, Operator
+from bayesdip.patches.estimate import Stop
+from bayesdip.patches.inference import patch_posterior
 from bayesdip.patches.nl_bayes import Whitening, nl_bayes_pass, pilot_estimate
 from bayesdip.patches.pilot import PILOT
 from bayesdip.result import Posterior
@@ -43,6 +48,42 @@ SHARE_WITH_START = 0.25
 def turns_of(turns: int, *, good_start: bool) -> int:
     """How many of the turns are taken: all, or the last quarter from a good start."""
     return turns if not good_start else turns - round((1 - SHARE_WITH_START) * turns)
+
+
+def is_small_picture(operator: Operator) -> bool:
+    """Whether the data are the picture made smaller, all of it or a part."""
+    if isinstance(operator, Compose):
+        return isinstance(operator.outer, Identity | Mask) and is_small_picture(operator.inner)
+    return isinstance(operator, Downsample)
+
+
+def denoised_data(y: Tensor, operator: Operator, noise: Noise, *, passes: int, stop: Stop) -> Posterior:
+    """NL-Bayes's posterior of a small picture's pixels without their noise.
+
+    Its mean is then enlarged as if it were exact. With the noise left to the projection, or with the posterior's own
+    variance as what remains of it, most of the gain was lost: 25.5 and 25.7 dB for 27.0 on crops of four tuning pictures made
+    smaller by 2, with noise of 10 of 255.
+
+    Parameters
+    ----------
+    y : Tensor, shape (C, *operator.output_shape)
+    operator : Operator
+        One of which :func:`is_small_picture` holds.
+    noise : Noise
+    passes : int
+        Of NL-Bayes.
+    stop : callable
+        As for :func:`~bayesdip.patches.inference.patch_posterior`.
+
+    Returns
+    -------
+    Posterior
+        Of the shape of `y`; entries that were not observed are filled in.
+    """
+    seen = operator.observed.to(y.device).expand(y.shape)
+    small = tuple(y.shape[1:])
+    pixels = Identity(small) if bool(seen.all()) else Mask(~seen, shape=small)
+    return patch_posterior(y, pixels, noise, passes=passes, stop=stop, fills=False, holes=False)
 
 
 def project(
