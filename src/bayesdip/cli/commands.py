@@ -118,7 +118,9 @@ def upscale(
     ] = "lanczos",
     sigma: Annotated[
         str | None,
-        typer.Option(metavar="auto|S", help="Noise on the small picture; by default what is clearly seen, else 0."),
+        typer.Option(
+            metavar="auto|S", help="Noise on the small picture; by default what is clearly seen, else 0."
+        ),
     ] = None,
 ) -> None:
     """Restore the large picture of which this is a small version."""
