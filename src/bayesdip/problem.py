@@ -19,6 +19,9 @@ KEEPS_CONSTANTS = 1e-4
 # cannot leave 0..1, so that what the estimate says of all pixels but the darkest and the brightest percent gets some
 # headroom.
 ROUGH_STEPS = 12
+# Constants tried for an operator that is not linear, over the one that would be right if it were: data that go by the
+# picture's square or root are met too.
+LEVELS = tuple(4.0**power for power in range(-8, 9))
 DARK, BRIGHT = 0.01, 0.99
 HEADROOM = 1.2
 # An estimate that goes below zero by more than the first share of its brightest values, or stays above the second, is not
@@ -247,12 +250,19 @@ def _least_squares(data: Tensor, operator: Operator) -> Tensor:
 
 
 def _nonlinear_least_squares(data: Tensor, operator: Operator) -> Tensor:
-    """The same for an operator that is not linear: L-BFGS from a constant that gives data of the size of these."""
+    """The same for an operator that is not linear: L-BFGS from the constant whose data are nearest to these."""
     seen, size = operator.observed.expand(data.shape), float(data.square().sum()) or 1.0
     flat = torch.ones(operator.input_channels or len(data), *operator.input_shape, dtype=torch.float64)
     largest = float(data.abs().max())
+
+    def misfit(level: float) -> float:
+        residual = torch.where(seen, operator.forward(level * flat).expand(data.shape) - data, 0.0)
+        found = float(residual.square().sum())
+        return found if np.isfinite(found) else np.inf
+
     gain = float(torch.where(seen, operator.forward(flat).expand(data.shape), 0.0).abs().max())
-    level = largest / gain if largest > 0 and gain > 0 else 1.0
+    level = largest / gain if largest > 0 and 0 < gain < np.inf else 1.0
+    level = min((level * factor for factor in LEVELS), key=misfit)
     picture = flat.clone().requires_grad_()
     search = torch.optim.LBFGS([picture], max_iter=ROUGH_STEPS, line_search_fn="strong_wolfe")
 

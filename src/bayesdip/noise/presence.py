@@ -21,6 +21,9 @@ SIDE, SHARE, FEWEST = 8, 0.1, 12
 # smaller, it took one for noisy, whose noise of 1 of 255 is real. It found noise of 6 of 255 in 91% of the whole ones and
 # noise of 10 in 91% of the small ones, noise of 15 and 25 in all; the others have no flat place.
 MIDDLE, HIGHEST, MOST = (0.35, 0.5), 0.64, 1.8
+# Where the flattest blocks have less power than this share of the estimated noise's, there is none in them, as in drawings
+# and labels.
+LEAST_POWER = 0.1
 # Noise of less than this share of the picture's range, between quantiles, does no harm.
 LEAST_LEVEL, QUANTILES = 0.006, (0.001, 0.999)
 # Where scattered pixels are missing there are no whole blocks. Then neighbours must differ about as much as pixels two apart
@@ -78,7 +81,7 @@ def _is_white(channel: NDArray[np.float64], seen: NDArray[np.bool_], level: floa
     flattest = power[np.argsort(energy, kind="stable")[:count]]
     middle = flattest[:, (frequency >= MIDDLE[0]) & (frequency <= MIDDLE[1])].mean()
     highest = flattest[:, frequency > HIGHEST].mean()
-    return bool(middle <= MOST * highest)
+    return bool(LEAST_POWER * level**2 < highest and middle <= MOST * highest)
 
 
 def _is_rough(channel: NDArray[Any], seen: NDArray[Any]) -> bool:
@@ -87,7 +90,7 @@ def _is_rough(channel: NDArray[Any], seen: NDArray[Any]) -> bool:
     one, two = (
         np.concatenate([_differences(values, axis, lag) for axis in range(values.ndim)]) for lag in (1, 2)
     )
-    return bool(one.size and two.size and np.median(two) <= MOST_LONGER * np.median(one))
+    return bool(one.size and two.size and 0 < np.median(two) <= MOST_LONGER * np.median(one))
 
 
 def _differences(values: NDArray[Any], axis: int, lag: int) -> NDArray[Any]:
