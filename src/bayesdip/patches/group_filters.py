@@ -1,0 +1,395 @@
+"""Compiled loops over groups of similar patches: search, three estimates of a group, aggregation.
+
+The patches of a group are the rows of Y, n patches of d values, seen with white noise of variance v; X is what an earlier
+estimate (the pilot) has in their place.
+
+- *Linear combination* of the group's own patches (Herbreteau and Kervrann, *A unified framework of non-local parametric
+  methods for image denoising* and arXiv 2212.00422): ``T Y``, T of n x n. The quadratic risk
+  ``|T X - X|^2 + d v |T|^2`` is least for ``T = I - d v (X X' + d v I)^{-1}``; with the data for a pilot,
+  ``X X'`` is ``Y Y' - d v I`` on average (Stein's estimate). Each row of T may be held to the sum of one.
+  The risk of a patch's value is then ``v T_ii`` of its row i.
+- *Wiener filter*, the posterior mean under the Gaussian of the pilot's covariance, as in NL-Bayes
+  (:mod:`bayesdip.patches.nl_bayes`).
+- *Shrinkage of singular values* s of the group less its mean patch: ``(s + sqrt(s^2 - 4 c v sqrt(n))) / 2``, and zero
+  where there is no root: the minimum of a nuclear norm with weights ``c v sqrt(n) / s``
+  (Gu, Zhang, Zuo, Feng, *Weighted nuclear norm minimization with application to image denoising*, CVPR 2014).
+
+Each function works on a stripe of reference patches and adds to pictures of its own: nothing is shared between threads.
+"""
+
+from __future__ import annotations
+
+from math import sqrt
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bayesdip.patches.small_matrices import (
+    ONE,
+    ZERO,
+    cholesky,
+    compiled,
+    eigen,
+    gram,
+    inverse_factor,
+    mirror,
+    product,
+    transpose,
+)
+
+Array = NDArray[Any]
+
+
+@compiled
+def squared_distances(
+    guide: Array, top: int, left: int, side: int, radius: int, found: Array, places: Array
+) -> int:
+    """Squared distances of the patches within `radius` to the one at (top, left).
+
+    Parameters
+    ----------
+    guide : array, shape (C, H, W)
+    top, left, side, radius : int
+    found : array of at least ``(2 radius + 1)^2`` values
+        Distances; the reference's own is -1, so that it is always the nearest.
+    places : array of int, likewise
+        ``row * W + column`` of each patch's first pixel.
+
+    Returns
+    -------
+    int
+        How many were found.
+    """
+    channels, height, width = guide.shape
+    first_row, last_row = max(0, top - radius), min(height - side, top + radius)
+    first, last = max(0, left - radius), min(width - side, left + radius)
+    n = last - first + 1
+    count = 0
+    for row in range(first_row, last_row + 1):
+        here = found[count : count + n]
+        for q in range(n):
+            here[q] = ZERO
+        for c in range(channels):
+            for u in range(side):
+                own = guide[c, top + u, left : left + side]
+                other = guide[c, row + u, first : first + n + side]
+                v = 0
+                while v + 4 <= side:
+                    a0, b0, c0, d0 = own[v], own[v + 1], own[v + 2], own[v + 3]
+                    a, b = other[v : v + n], other[v + 1 : v + 1 + n]
+                    e, f = other[v + 2 : v + 2 + n], other[v + 3 : v + 3 + n]
+                    for q in range(n):
+                        p0, p1, p2, p3 = a[q] - a0, b[q] - b0, e[q] - c0, f[q] - d0
+                        here[q] += p0 * p0 + p1 * p1 + p2 * p2 + p3 * p3
+                    v += 4
+                while v < side:
+                    a0, a = own[v], other[v : v + n]
+                    for q in range(n):
+                        p0 = a[q] - a0
+                        here[q] += p0 * p0
+                    v += 1
+        for q in range(n):
+            places[count + q] = row * width + first + q
+        if row == top:
+            here[left - first] = -ONE
+        count += n
+    return count
+
+
+@compiled
+def select(found: Array, places: Array, count: int, wanted: int) -> None:
+    """Bring the `wanted` least of `count` distances, and their places, to the front (Hoare's quickselect)."""
+    low, high = 0, count - 1
+    while low < high:
+        a, b, c = found[low], found[(low + high) // 2], found[high]
+        pivot = max(min(a, b), min(max(a, b), c))
+        i, j = low, high
+        while i <= j:
+            while found[i] < pivot:
+                i += 1
+            while found[j] > pivot:
+                j -= 1
+            if i <= j:
+                found[i], found[j] = found[j], found[i]
+                places[i], places[j] = places[j], places[i]
+                i += 1
+                j -= 1
+        if wanted - 1 <= j:
+            high = j
+        elif wanted - 1 >= i:
+            low = i
+        else:
+            return
+
+
+@compiled
+def gather(picture: Array, side: int, places: Array, count: int, rows: Array) -> None:
+    """Patches at the first `count` places as rows."""
+    channels, width = picture.shape[0], picture.shape[2]
+    for k in range(count):
+        top, left = places[k] // width, places[k] % width
+        start = 0
+        for c in range(channels):
+            for u in range(side):
+                here, there = rows[k, start : start + side], picture[c, top + u, left : left + side]
+                for v in range(side):
+                    here[v] = there[v]
+                start += side
+
+
+@compiled
+def centre(rows: Array, count: int, size: int, mean: Array) -> None:
+    """Take the mean row off the first `count` rows."""
+    for i in range(size):
+        mean[i] = ZERO
+    for k in range(count):
+        row = rows[k]
+        for i in range(size):
+            mean[i] += row[i]
+    scale = ONE / np.float32(count)
+    for i in range(size):
+        mean[i] *= scale
+    for k in range(count):
+        row = rows[k]
+        for i in range(size):
+            row[i] -= mean[i]
+
+
+@compiled
+def add_patch(picture: Array, side: int, top: int, left: int, values: Array, weight: float) -> None:
+    """Aggregation: add a patch, times a weight, at its place."""
+    start = 0
+    for c in range(picture.shape[0]):
+        for u in range(side):
+            here, own = picture[c, top + u, left : left + side], values[start : start + side]
+            for v in range(side):
+                here[v] += weight * own[v]
+            start += side
+
+
+@compiled
+def add_constant(picture: Array, side: int, top: int, left: int, weight: float) -> None:
+    """Add a weight to all pixels of a patch of one channel."""
+    for u in range(side):
+        here = picture[top + u, left : left + side]
+        for v in range(side):
+            here[v] += weight
+
+
+@compiled
+def mean_at(values: Array, places: Array, count: int) -> float:
+    """Mean over the first `count` places of a picture whose rows are one after the other."""
+    total = ZERO
+    for k in range(count):
+        total += values[places[k]]
+    return total / np.float32(count)
+
+
+@compiled
+def combine(
+    y: Array,
+    pilot: Array,
+    noise: Array,
+    noisy: float,
+    affine: bool,
+    tops: Array,
+    lefts: Array,
+    side: int,
+    most: int,
+    radius: int,
+    total: Array,
+    variance: Array,
+    weights: Array,
+) -> None:
+    """Linear combinations of each group's patches, found by the pilot, for a stripe of reference patches.
+
+    Parameters
+    ----------
+    y, pilot : array, shape (C, H, W)
+    noise : array, shape (H W,)
+        Mean variance of the noise in the patch that begins at each pixel.
+    noisy : float
+        Part of the noise's variance that the pilot holds: 1 where the pilot is the data.
+    affine : bool
+        Whether each combination's coefficients have the sum of one.
+    tops, lefts : array of int
+    side, most, radius : int
+        Of a patch, patches of a group, and of the search.
+    total, variance, weights : arrays, shape (C, H, W), (H, W), (H, W)
+        To which the weighted estimates, variances and weights are added. A weight is one over the sum of the squared
+        coefficients: the estimates have the inverse of it as noise.
+    """
+    width, size = y.shape[2], y.shape[0] * side * side
+    found = np.empty((2 * radius + 1) ** 2, y.dtype)
+    places = np.empty((2 * radius + 1) ** 2, np.int32)
+    data, estimate = np.empty((most, size), y.dtype), np.empty((most, size), y.dtype)
+    columns = np.empty((size, most), y.dtype)
+    matrix, factor = np.empty((most, most), y.dtype), np.empty((most, most), y.dtype)
+    rows, sums = np.empty((most, most), y.dtype), np.empty(most, y.dtype)
+    for top in tops:
+        for left in lefts:
+            available = squared_distances(pilot, top, left, side, radius, found, places)
+            n = min(most, available)
+            select(found, places, available, n)
+            gather(y, side, places, n, data)
+            gather(pilot, side, places, n, estimate)
+            v = mean_at(noise, places, n)
+            ridge = np.float32(size) * v
+            for k in range(n):
+                for i in range(size):
+                    columns[i, k] = estimate[k, i]
+            gram(columns, size, n, matrix)
+            for k in range(n):
+                matrix[k, k] += ridge * (ONE - noisy)
+            cholesky(matrix, n)
+            inverse_factor(matrix, n, factor)
+            transpose(factor, n, rows)
+            gram(rows, n, n, matrix)
+            mirror(matrix, n)
+            every = ZERO
+            for k in range(n):
+                sums[k] = ZERO
+                for j in range(n):
+                    sums[k] += matrix[k, j]
+                every += sums[k]
+            for k in range(n):
+                # The least risk among rows of sum one adds a multiple of the inverse's own sums.
+                excess = ridge * sums[k] / every if affine else ZERO
+                for j in range(n):
+                    factor[k, j] = excess * sums[j] - ridge * matrix[k, j]
+                factor[k, k] += ONE
+            product(factor, data, n, n, size, estimate)
+            for k in range(n):
+                power = ZERO
+                for j in range(n):
+                    power += factor[k, j] * factor[k, j]
+                weight = ONE / max(power, ONE / np.float32(n))
+                top_k, left_k = places[k] // width, places[k] % width
+                add_patch(total, side, top_k, left_k, estimate[k], weight)
+                add_constant(variance, side, top_k, left_k, weight * v * max(factor[k, k], ZERO))
+                add_constant(weights, side, top_k, left_k, weight)
+
+
+@compiled
+def wiener(
+    y: Array,
+    pilot: Array,
+    noise: Array,
+    tops: Array,
+    lefts: Array,
+    side: int,
+    most: int,
+    radius: int,
+    total: Array,
+    variance: Array,
+    weights: Array,
+) -> None:
+    """Posterior means of the groups under Gaussians of the pilot's covariances; arguments as of :func:`combine`."""
+    width, size = y.shape[2], y.shape[0] * side * side
+    found = np.empty((2 * radius + 1) ** 2, y.dtype)
+    places = np.empty((2 * radius + 1) ** 2, np.int32)
+    data, estimate = np.empty((most, size), y.dtype), np.empty((most, size), y.dtype)
+    matrix, factor = np.empty((size, size), y.dtype), np.empty((size, size), y.dtype)
+    mean, unused = np.empty(size, y.dtype), np.empty(size, y.dtype)
+    for top in tops:
+        for left in lefts:
+            available = squared_distances(pilot, top, left, side, radius, found, places)
+            n = min(most, available)
+            select(found, places, available, n)
+            gather(y, side, places, n, data)
+            gather(pilot, side, places, n, estimate)
+            v = mean_at(noise, places, n)
+            centre(data, n, size, mean)
+            centre(estimate, n, size, unused)
+            gram(estimate, n, size, matrix)
+            scale = ONE / np.float32(n)
+            for i in range(size):
+                row = matrix[i]
+                for j in range(i, size):
+                    row[j] *= scale
+                row[i] += v
+            cholesky(matrix, size)
+            inverse_factor(matrix, size, factor)
+            trace = ZERO
+            for i in range(size):
+                row = factor[i]
+                for j in range(size):
+                    trace += row[j] * row[j]
+            transpose(factor, size, matrix)
+            gram(matrix, size, size, factor)
+            mirror(factor, size)
+            product(data, factor, n, size, size, estimate)
+            own = v - v * v * (ONE - scale) * trace / np.float32(size)
+            for k in range(n):
+                row, seen = estimate[k], data[k]
+                for i in range(size):
+                    row[i] = seen[i] + mean[i] - v * row[i]
+                top_k, left_k = places[k] // width, places[k] % width
+                add_patch(total, side, top_k, left_k, row, ONE)
+                add_constant(variance, side, top_k, left_k, max(own, ZERO))
+                add_constant(weights, side, top_k, left_k, ONE)
+
+
+@compiled
+def shrink(
+    picture: Array,
+    guide: Array,
+    noise: Array,
+    level: float,
+    threshold: float,
+    tops: Array,
+    lefts: Array,
+    side: int,
+    most: int,
+    radius: int,
+    total: Array,
+    weights: Array,
+) -> None:
+    """Shrink the singular values of groups of `picture`, found by `guide`; arguments as of :func:`combine`.
+
+    `level` is the variance of the noise in the picture as a part of `noise`, and `threshold` is c.
+    """
+    width, size = picture.shape[2], picture.shape[0] * side * side
+    found = np.empty((2 * radius + 1) ** 2, picture.dtype)
+    places = np.empty((2 * radius + 1) ** 2, np.int32)
+    data, estimate = np.empty((most, size), picture.dtype), np.empty((most, size), picture.dtype)
+    matrix, vectors = np.empty((size, size), picture.dtype), np.empty((size, size), picture.dtype)
+    into, out_of = np.empty((size, size), picture.dtype), np.empty((size, size), picture.dtype)
+    scores = np.empty((most, size), picture.dtype)
+    mean, values = np.empty(size, picture.dtype), np.empty(size, picture.dtype)
+    beside, scales, work = (
+        np.empty(size, picture.dtype),
+        np.empty(size, picture.dtype),
+        np.empty(size, picture.dtype),
+    )
+    for top in tops:
+        for left in lefts:
+            available = squared_distances(guide, top, left, side, radius, found, places)
+            n = min(most, available)
+            select(found, places, available, n)
+            gather(picture, side, places, n, data)
+            v = level * mean_at(noise, places, n)
+            centre(data, n, size, mean)
+            gram(data, n, size, matrix)
+            mirror(matrix, size)
+            eigen(matrix, size, values, vectors, beside, scales, work)
+            least = np.float32(4) * threshold * v * sqrt(np.float32(n))
+            rank = 0
+            for i in range(size):
+                square = values[i]
+                if square > least:
+                    gain = (ONE + sqrt(ONE - least / square)) / np.float32(2)
+                    for j in range(size):
+                        out_of[rank, j] = vectors[i, j]
+                        into[j, rank] = gain * vectors[i, j]
+                    rank += 1
+            product(data, into, n, size, rank, scores)
+            product(scores, out_of, n, rank, size, estimate)
+            for k in range(n):
+                row = estimate[k]
+                for i in range(size):
+                    row[i] += mean[i]
+                top_k, left_k = places[k] // width, places[k] % width
+                add_patch(total, side, top_k, left_k, row, ONE)
+                add_constant(weights, side, top_k, left_k, ONE)

@@ -1,0 +1,238 @@
+"""Passes of the compiled group filters over a picture: stripes of reference patches, a thread for each, and aggregation.
+
+Threads share nothing and never wait for each other: each takes the next stripe. The stripes do not depend on their number,
+and are added in their order, so that any number of threads gives the same bits.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn.functional import pad
+
+from bayesdip.interruption import look
+from bayesdip.patches.patch_grid import evenly_spaced
+from bayesdip.window import box_sum
+
+Array = NDArray[Any]
+
+# Rows of reference patches in a stripe. A stripe of fewer copies more of the picture around it; more of them are longer to
+# wait for when a run is stopped.
+STRIPE = 8
+
+
+@dataclass(frozen=True)
+class Groups:
+    """Which groups of patches a pass works on.
+
+    Attributes
+    ----------
+    side : int
+        Of a patch, in pixels.
+    count : int
+        Patches of a group.
+    step : int
+        Pixels from one reference patch to the next.
+    radius : int
+        Largest lag of a similar patch along each axis.
+    """
+
+    side: int
+    count: int
+    step: int = 4
+    radius: int = 16
+
+    def work(self, shape: tuple[int, int, int], eigen: bool = False) -> float:
+        """Of a pass over a picture (C, H, W), in multiplications."""
+        channels, height, width = shape
+        size = channels * self.side**2
+        algebra = 1.5 * size * size * self.count + (8.0 if eigen else 1.0) * size**3
+        return height * width / self.step**2 * (size * (2 * self.radius + 1) ** 2 + algebra)
+
+
+@dataclass(frozen=True)
+class Sums:
+    """What the stripes add up to: pictures (C, H, W), (H, W), (H, W)."""
+
+    total: Array
+    variance: Array
+    weights: Array
+
+    @classmethod
+    def zeros(cls, like: Array) -> Sums:
+        """For a picture (C, H, W)."""
+        plane = like.shape[1:]
+        return cls(np.zeros_like(like), np.zeros(plane, like.dtype), np.zeros(plane, like.dtype))
+
+    def add(self, rows: slice, other: Sums) -> None:
+        """Add a stripe's sums at its rows."""
+        self.total[:, rows] += other.total
+        self.variance[rows] += other.variance
+        self.weights[rows] += other.weights
+
+    @property
+    def mean(self) -> Tensor:
+        """(C, H, W)."""
+        return torch.from_numpy(self.total / self.weights)
+
+    @property
+    def std(self) -> Tensor:
+        """(C, H, W), the same in all channels."""
+        std = torch.from_numpy(np.sqrt(self.variance / self.weights))
+        return std.expand(self.total.shape).clone()
+
+
+StripeFilter = Callable[[list[Array], Array, Array, Array, Sums], None]
+"""``(pictures, noise, tops, lefts, sums)``, all of one stripe."""
+
+
+def combination(
+    y: Tensor,
+    pilot: Tensor,
+    noise: Tensor,
+    groups: Groups,
+    stop: Callable[[float], bool],
+    *,
+    noisy: float,
+    affine: bool,
+) -> Sums | None:
+    """Linear combinations of each group's own patches (:func:`bayesdip.patches.group_filters.combine`).
+
+    Parameters
+    ----------
+    y, pilot : Tensor, shape (C, H, W)
+    noise : Tensor, shape (H, W)
+        Variance of the noise in `y`.
+    groups : Groups
+    stop : callable
+        ``(share of the pass done) -> bool``
+    noisy : float
+        Part of the noise's variance that the pilot holds.
+    affine : bool
+        Whether the coefficients of a combination have the sum of one.
+
+    Returns
+    -------
+    Sums or None
+        None if `stop` ended the pass.
+    """
+    from bayesdip.patches.group_filters import combine
+
+    def of_stripe(pictures: list[Array], noise: Array, tops: Array, lefts: Array, sums: Sums) -> None:
+        own = groups.side, groups.count, groups.radius
+        outputs = sums.total, sums.variance, sums.weights
+        combine(*pictures, noise, np.float32(noisy), affine, tops, lefts, *own, *outputs)
+
+    return _passed([y, pilot], noise, groups, of_stripe, stop)
+
+
+def wiener_filter(
+    y: Tensor, pilot: Tensor, noise: Tensor, groups: Groups, stop: Callable[[float], bool]
+) -> Sums | None:
+    """Posterior means of the groups (:func:`bayesdip.patches.group_filters.wiener`); arguments as of `combination`."""
+    from bayesdip.patches.group_filters import wiener
+
+    def of_stripe(pictures: list[Array], noise: Array, tops: Array, lefts: Array, sums: Sums) -> None:
+        own = groups.side, groups.count, groups.radius
+        wiener(*pictures, noise, tops, lefts, *own, sums.total, sums.variance, sums.weights)
+
+    return _passed([y, pilot], noise, groups, of_stripe, stop)
+
+
+def shrinkage(
+    picture: Tensor,
+    guide: Tensor,
+    noise: Tensor,
+    groups: Groups,
+    stop: Callable[[float], bool],
+    *,
+    level: float,
+    threshold: float,
+) -> Sums | None:
+    """Shrink the groups' singular values (:func:`bayesdip.patches.group_filters.shrink`).
+
+    Arguments as of `combination`; `level` is the variance of the noise in the picture as a part of `noise`, `threshold` the
+    weight of the nuclear norm. The sums have no variance.
+    """
+    from bayesdip.patches.group_filters import shrink
+
+    def of_stripe(pictures: list[Array], noise: Array, tops: Array, lefts: Array, sums: Sums) -> None:
+        own = groups.side, groups.count, groups.radius
+        levels = np.float32(level), np.float32(threshold)
+        shrink(*pictures, noise, *levels, tops, lefts, *own, sums.total, sums.weights)
+
+    return _passed([picture, guide], noise, groups, of_stripe, stop)
+
+
+def _passed(
+    pictures: list[Tensor],
+    noise: Tensor,
+    groups: Groups,
+    of_stripe: StripeFilter,
+    stop: Callable[[float], bool],
+) -> Sums | None:
+    """All stripes of a picture by threads of their own."""
+    side = groups.side
+    arrays = [np.ascontiguousarray(picture.numpy()) for picture in pictures]
+    height, width = arrays[0].shape[1:]
+    of_patches = pad(box_sum(noise, (side, side)) / side**2, (0, side - 1, 0, side - 1)).numpy()
+    of_patches = of_patches.astype(arrays[0].dtype)
+    tops, lefts = (evenly_spaced(n - side, groups.step).numpy() for n in (height, width))
+    sums = Sums.zeros(arrays[0])
+
+    def run(rows: slice, own: Array) -> Sums:
+        parts = [np.ascontiguousarray(array[:, rows]) for array in arrays]
+        found = Sums.zeros(parts[0])
+        of_stripe(parts, of_patches[rows].ravel(), own - rows.start, lefts, found)
+        return found
+
+    stripes = list(_stripes(tops, height, groups))
+    threads = min(torch.get_num_threads(), len(stripes))
+    tasks = ((rows, partial(run, rows, own)) for rows, own in stripes)
+    for number, (rows, found) in enumerate(_in_order(tasks, threads)):
+        sums.add(rows, found)
+        look()
+        if stop((number + 1) / len(stripes)):
+            return None
+    return sums
+
+
+def _in_order(
+    tasks: Iterator[tuple[slice, Callable[[], Sums]]], threads: int
+) -> Iterator[tuple[slice, Sums]]:
+    """Results in the order of the tasks; twice as many as there are threads are under way, which bounds the memory."""
+    if threads == 1:
+        for rows, task in tasks:
+            yield rows, task()
+        return
+    with ThreadPoolExecutor(threads) as pool:
+        waiting: deque[tuple[slice, Future[Sums]]] = deque()
+        try:
+            for rows, task in tasks:
+                waiting.append((rows, pool.submit(task)))
+                if len(waiting) == 2 * threads:
+                    first, future = waiting.popleft()
+                    yield first, future.result()
+            while waiting:
+                first, future = waiting.popleft()
+                yield first, future.result()
+        finally:
+            for _, future in waiting:
+                future.cancel()
+
+
+def _stripes(tops: Array, height: int, groups: Groups) -> Iterator[tuple[slice, Array]]:
+    """Rows of the picture that the groups of some rows of reference patches lie in, and these rows."""
+    for start in range(0, len(tops), STRIPE):
+        own = tops[start : start + STRIPE]
+        first = max(0, int(own[0]) - groups.radius)
+        yield slice(first, min(height, int(own[-1]) + groups.radius + groups.side)), own
