@@ -137,6 +137,6 @@ def test_the_restoration_says_what_ran_and_why() -> None:
     image = np.random.default_rng(0).normal(100, 10, (16, 16))
     r = bd.denoise(image, 10)
     assert r.method == "patches" == r.settings["method"] and "patches" in r.why
-    assert r.info["model"] == "NL-Bayes"
+    assert r.info["model"] == "chain of group filters"
     asked = bd.denoise(image, 10, method="gp")
     assert asked.method == "gp" and "as asked for" in asked.why

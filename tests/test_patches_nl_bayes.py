@@ -243,7 +243,7 @@ def test_clipped_white_comes_out_white():
 def test_denoise_by_patches_has_a_mean_and_a_standard_deviation():
     image = noisy(photograph(1))[0, :48, :48].numpy()
     found = bd.denoise(image, sigma=0.1, method="patches")
-    assert found.info["model"] == "NL-Bayes"
+    assert found.info["model"] == "chain of group filters"
     assert found.mean.shape == found.std.shape == image.shape
     assert psnr(torch.from_numpy(found.mean), photograph(1)[0, :48, :48]) > 25
 

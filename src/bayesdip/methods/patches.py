@@ -1,7 +1,8 @@
 """``method="patches"``: groups of similar patches of the picture itself, each a Gaussian.
 
-Noise: NL-Bayes on several scales. Missing pixels: HBE/PLE. Blurred or downsampled data: denoising and
-back-projection in turns (IDBP). Data of other operators: plug-and-play ADMM. The sources stand in :mod:`bayesdip.patches`.
+Noise: a chain of group filters, or NL-Bayes on several scales. Missing pixels: HBE/PLE. Blurred or downsampled data:
+denoising and back-projection in turns (IDBP). Data of other operators: plug-and-play ADMM. The sources stand in
+:mod:`bayesdip.patches`.
 """
 
 from __future__ import annotations
@@ -32,7 +33,8 @@ from bayesdip.patches.back_projection import (
     turns_of,
 )
 from bayesdip.patches.count_deconvolution import deconvolve_counts, takes
-from bayesdip.patches.inference import ONE_SIZE, fills_in, patch_posterior
+from bayesdip.patches.filter_chain import Chain
+from bayesdip.patches.inference import ONE_SIZE, chain_for, fills_in, patch_posterior
 from bayesdip.patches.multiscale import COARSER_WORK
 from bayesdip.patches.patch_grid import (
     FAR_STEP,
@@ -60,7 +62,8 @@ TURNS = {"fast": 8, "balanced": 16, "best": 32}
 TURNS_FACTOR = 2
 DRAWS = {"fast": 8, "balanced": 16, "best": 64}
 EXACT = Gaussian(0.0)
-# The model where the data are blurred counts.
+# The models against noise, and where the data are blurred counts.
+CHAIN = "chain of group filters"
 COUNTS = "expectation maximisation"
 # At best, values in a patch and their weight in the mean: larger and smaller patches err differently. Small ones are no
 # help against noise on a gray picture, nor where pixels of a colour picture are missing.
@@ -145,6 +148,7 @@ class Patches(Method):
             start=start if run.fills else None,
             fills=run.fills,
             holes=run.holes,
+            chain=run.chain,
             stop=lambda number, share: run.told(progress, number, share),
         )
         return self._finished(found, run, progress)
@@ -208,6 +212,8 @@ class _Run:
         Values in a patch, and their weight in the mean.
     larger : (int, float) or None
         Values in a patch of one more pass, and its weight.
+    chain : Chain or None
+        Settings of the group filters, where they are what runs.
     work : list of float
         Of each pass, in any unit.
     before, after : float
@@ -223,6 +229,7 @@ class _Run:
     larger: tuple[int, float] | None
     shape: tuple[int, ...]
     work: list[float]
+    chain: Chain | None = None
     before: float = 0.0
     after: float = 0.0
     trace: Trace = field(default_factory=lambda: {"step": [], "seconds": []})
@@ -244,6 +251,9 @@ class _Run:
             holes = not fills and not bool(problem.whole.observed.all())
             model = "HBE" if fills else "NL-Bayes, then HBE in holes" if holes else "NL-Bayes"
             run = cls(model, fills, holes, passes, 0, sizes, _larger(effort, shape, fills), shape, [])
+            if not fills and not holes:
+                run.chain = chain_for(effort, problem.y.to(method.device), problem.operator, problem.noise)
+                run.model = model if run.chain is None else CHAIN
             run.work = run.work_of(passes)
         run.after = 0.0 if whole else sum(run.second().work)
         return run
@@ -261,6 +271,8 @@ class _Run:
         """Of each pass over each size of patches: reference patches times values in them."""
         channels, height, width = (*self.shape, 1)[:3]
         shape = (channels, height, width)
+        if self.chain is not None:
+            return self.chain.work(shape)
         found: list[float] = []
         for values in self.sizes:
             if self.fills:

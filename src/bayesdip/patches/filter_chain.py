@@ -32,10 +32,13 @@ from bayesdip.patches.patch_grid import JOINT_CHANNELS
 # Of the noise taken off, the part that each round of shrinkage gets back: 0.2 cost 0.4 dB, 0.05 as much at 50. The remaining
 # noise is this part of what the difference to the data lacks (Gu et al. 2014 take 0.54 to 0.58).
 GIVEN_BACK, REMAINING = 0.1, 0.56
-# Weight of the nuclear norm. Gu et al. take 2.83 and begin from groups found in the noise; 3.5 cost 0.03 / 0.04 dB.
-THRESHOLD = 3.0
+# Weight of the nuclear norm, of gray and of colour pictures. Gu et al. take 2.83 and begin from groups found in the noise.
+# Gray: 3.5 cost 0.03 / 0.04 dB; colour (four parts): 3.0 cost 0.11 / 0.12, 4.5 cost 0.04 / 0.09.
+THRESHOLDS = (3.0, 3.5)
 # Weight of the chain in the average: it brought 0.05 / 0.06 dB over shrinkage alone, and 0.5 costs 0.01 / 0.02.
 CHAIN_SHARE = 0.3
+# Largest weight of a pixel's own value in its posterior mean: with more, the others say next to nothing of it.
+LARGEST_WEIGHT = 0.7
 # Least side of a picture: smaller ones have too few patches to compare.
 SMALLEST = 16
 
@@ -79,18 +82,23 @@ class Chain:
 def chain_of(effort: str, channels: int) -> Chain:
     """What runs at an effort of "fast", "balanced" or "best" on a picture of one channel, or of two or three."""
     if channels == 1:
-        shrunk = {"fast": (), "balanced": (Groups(6, 50),), "best": (Groups(5, 50), Groups(6, 50), Groups(8, 70))}
+        shrunk = {
+            "fast": (),
+            "balanced": (Groups(6, 50),),
+            "best": (Groups(5, 50), Groups(6, 50), Groups(8, 70)),
+        }
         return Chain(Groups(11, 18), (Groups(7, 64),), Groups(6, 64), shrunk[effort])
-    shrunk = {"fast": (), "balanced": (Groups(4, 50),), "best": (Groups(4, 50), Groups(5, 60))}
+    shrunk = {"fast": (), "balanced": (Groups(4, 70),), "best": (Groups(4, 70), Groups(5, 100))}
     return Chain(Groups(7, 18), (Groups(5, 64), Groups(5, 64)), None, shrunk[effort])
 
 
-def takes(data: WhitenedData) -> bool:
-    """Whether the chain is for such data: a picture of one to three channels, on the CPU, in single precision."""
-    channels, height, width = data.values.shape
-    wide = min(height, width) >= SMALLEST
-    single = data.values.dtype == torch.float32
-    return wide and single and channels <= JOINT_CHANNELS and data.values.device.type == "cpu"
+def takes(y: Tensor, dtype: torch.dtype) -> bool:
+    """Whether the chain is for data (C, *grid): a picture of one to three channels, on the CPU.
+
+    `dtype` is the precision that resolves the noise; the chain has the single one.
+    """
+    wide = y.ndim == 3 and min(y.shape[1:]) >= SMALLEST
+    return wide and dtype == torch.float32 and len(y) <= JOINT_CHANNELS and y.device.type == "cpu"
 
 
 def denoise(data_given: Callable[[Tensor | None], WhitenedData], chain: Chain, stop: Stop) -> Estimate:
@@ -108,8 +116,8 @@ def denoise(data_given: Callable[[Tensor | None], WhitenedData], chain: Chain, s
     Returns
     -------
     Estimate
-        The standard deviation is that of the chain's last filter. At missing pixels it is that of the other pixels' say
-        alone: with v the noise's variance and s that of the estimate, ``1 / (1 / s - 1 / v)``.
+        The standard deviation is that of the chain's last filter; at missing pixels, what the others alone leave: with v
+        the noise's variance and s that of the estimate, ``1 / (1 / s - 1 / v)``.
 
     Raises
     ------
@@ -123,7 +131,7 @@ def denoise(data_given: Callable[[Tensor | None], WhitenedData], chain: Chain, s
     if missing is None or estimate.std is None:
         return estimate
     variance = estimate.std.square()
-    alone = variance * noise / (noise - variance).clamp_min(1e-3 * noise)
+    alone = variance / (1 - (variance / noise).clamp_max(LARGEST_WEIGHT))
     return replace(estimate, std=torch.where(missing, alone.sqrt(), estimate.std))
 
 
@@ -132,6 +140,7 @@ def _chained(
 ) -> Estimate:
     """Steps 1 and 2."""
     data = data_given(None)
+    values = data.values
     found = combination(
         data.values,
         data.values,
@@ -147,7 +156,7 @@ def _chained(
     later = [*chain.filters, *([] if chain.last is None else [chain.last])]
     for groups in later:
         data = data_given(mean)
-        values = data.values if data.missing is None else torch.where(data.missing, mean, data.values)
+        values = _completed(data, mean, std, values)
 
         def stop_pass(share: float, number: int = done) -> bool:
             return stop(number, share)
@@ -163,6 +172,9 @@ def _chained(
         if found is None:
             return Estimate(mean, std, done)
         mean, std, done = found.mean, found.std, done + 1
+    data = data_given(mean)
+    if data.missing is not None:
+        mean = torch.where(data.missing, _completed(data, mean, std, values), mean)
     if scales > 1 and min(mean.shape[1:]) >= 2 * LEAST_SIDE:
         half = halved(data_given(mean), mean)
         try:
@@ -179,6 +191,18 @@ def _chained(
     return Estimate(mean, std, done)
 
 
+def _completed(data: WhitenedData, mean: Tensor, std: Tensor, before: Tensor) -> Tensor:
+    """The data with missing pixels as the others predict them.
+
+    A linear posterior mean gives a pixel's own value the weight h = s / v, of the posterior variance and the noise's. So
+    the mean without it is ``(mean - h value) / (1 - h)``; the value was the guess `before`.
+    """
+    if data.missing is None:
+        return data.values
+    own = (std.square() / data.noise).clamp_max(LARGEST_WEIGHT)
+    return torch.where(data.missing, (mean - own * before) / (1 - own), data.values)
+
+
 def _with_low_rank(
     data_given: Callable[[Tensor | None], WhitenedData], chain: Chain, estimate: Estimate, stop: Stop
 ) -> Estimate:
@@ -192,7 +216,7 @@ def _with_low_rank(
             return stop(before + turn, share)
 
         try:
-            found = low_rank(data, estimate.mean, _fitting(groups, data), chain.rounds, stop_size)
+            found = low_rank(data, estimate, _fitting(groups, data), chain.rounds, stop_size)
         except Stopped:
             found = None
         if found is None:
@@ -204,13 +228,13 @@ def _with_low_rank(
     return replace(estimate, mean=low.lerp(estimate.mean, CHAIN_SHARE))
 
 
-def low_rank(data: WhitenedData, guide: Tensor, groups: Groups, rounds: int, stop: Stop) -> Tensor | None:
+def low_rank(data: WhitenedData, start: Estimate, groups: Groups, rounds: int, stop: Stop) -> Tensor | None:
     """Shrinkage of singular values with iterative regularisation.
 
     Parameters
     ----------
     data : WhitenedData
-    guide : Tensor, shape (C, H, W)
+    start : Estimate
         By which patches are compared in the first two rounds; later by the rounds' own results.
     groups : Groups
     rounds : int
@@ -222,13 +246,14 @@ def low_rank(data: WhitenedData, guide: Tensor, groups: Groups, rounds: int, sto
     Tensor, shape (C, H, W), or None
         None if `stop` ended it.
     """
-    missing = data.missing
+    missing, guide, std = data.missing, start.mean, start.std
+    assert std is not None
     y = data.values if missing is None else torch.where(missing, guide, data.values)
     mean, level = y, 1.0
     for turn in range(rounds):
         if turn > 0:
             if missing is not None:
-                y = torch.where(missing, mean, y)
+                y = _completed(data, mean, std, y)
             taken = mean + GIVEN_BACK * (y - mean)
             removed = float(((y - taken).square() / data.noise).mean())
             level = max(REMAINING**2 * abs(1.0 - removed), 1e-3)
@@ -242,12 +267,12 @@ def low_rank(data: WhitenedData, guide: Tensor, groups: Groups, rounds: int, sto
             groups,
             lambda share, turn=turn: stop(turn, share),  # type: ignore[misc]
             level=level,
-            threshold=THRESHOLD,
+            threshold=THRESHOLDS[len(y) > 1],
         )
         if found is None:
             return None
         mean = found.mean
-    return mean
+    return mean if missing is None else torch.where(missing, _completed(data, mean, std, y), mean)
 
 
 def _fitting(groups: Groups, data: WhitenedData) -> Groups:

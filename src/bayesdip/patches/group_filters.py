@@ -157,7 +157,7 @@ def centre(rows: Array, count: int, size: int, mean: Array) -> None:
 
 
 @compiled
-def add_patch(picture: Array, side: int, top: int, left: int, values: Array, weight: float) -> None:
+def add_patch(picture: Array, side: int, top: int, left: int, values: Array, weight: Any) -> None:
     """Aggregation: add a patch, times a weight, at its place."""
     start = 0
     for c in range(picture.shape[0]):
@@ -169,7 +169,7 @@ def add_patch(picture: Array, side: int, top: int, left: int, values: Array, wei
 
 
 @compiled
-def add_constant(picture: Array, side: int, top: int, left: int, weight: float) -> None:
+def add_constant(picture: Array, side: int, top: int, left: int, weight: Any) -> None:
     """Add a weight to all pixels of a patch of one channel."""
     for u in range(side):
         here = picture[top + u, left : left + side]
@@ -178,7 +178,7 @@ def add_constant(picture: Array, side: int, top: int, left: int, weight: float) 
 
 
 @compiled
-def mean_at(values: Array, places: Array, count: int) -> float:
+def mean_at(values: Array, places: Array, count: int) -> Any:
     """Mean over the first `count` places of a picture whose rows are one after the other."""
     total = ZERO
     for k in range(count):

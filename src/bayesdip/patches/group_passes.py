@@ -91,7 +91,7 @@ class Sums:
         return std.expand(self.total.shape).clone()
 
 
-StripeFilter = Callable[[list[Array], Array, Array, Array, Sums], None]
+StripeFilter = Callable[[Any, Array, Array, Array, Sums], None]
 """``(pictures, noise, tops, lefts, sums)``, all of one stripe."""
 
 
@@ -125,12 +125,12 @@ def combination(
     Sums or None
         None if `stop` ended the pass.
     """
-    from bayesdip.patches.group_filters import combine
+    from bayesdip.patches import group_filters
 
-    def of_stripe(pictures: list[Array], noise: Array, tops: Array, lefts: Array, sums: Sums) -> None:
+    def of_stripe(pictures: Any, noise: Array, tops: Array, lefts: Array, sums: Sums) -> None:
         own = groups.side, groups.count, groups.radius
         outputs = sums.total, sums.variance, sums.weights
-        combine(*pictures, noise, np.float32(noisy), affine, tops, lefts, *own, *outputs)
+        group_filters.combine(*pictures, noise, np.float32(noisy), affine, tops, lefts, *own, *outputs)
 
     return _passed([y, pilot], noise, groups, of_stripe, stop)
 
@@ -139,11 +139,11 @@ def wiener_filter(
     y: Tensor, pilot: Tensor, noise: Tensor, groups: Groups, stop: Callable[[float], bool]
 ) -> Sums | None:
     """Posterior means of the groups (:func:`bayesdip.patches.group_filters.wiener`); arguments as of `combination`."""
-    from bayesdip.patches.group_filters import wiener
+    from bayesdip.patches import group_filters
 
-    def of_stripe(pictures: list[Array], noise: Array, tops: Array, lefts: Array, sums: Sums) -> None:
+    def of_stripe(pictures: Any, noise: Array, tops: Array, lefts: Array, sums: Sums) -> None:
         own = groups.side, groups.count, groups.radius
-        wiener(*pictures, noise, tops, lefts, *own, sums.total, sums.variance, sums.weights)
+        group_filters.wiener(*pictures, noise, tops, lefts, *own, sums.total, sums.variance, sums.weights)
 
     return _passed([y, pilot], noise, groups, of_stripe, stop)
 
@@ -163,12 +163,12 @@ def shrinkage(
     Arguments as of `combination`; `level` is the variance of the noise in the picture as a part of `noise`, `threshold` the
     weight of the nuclear norm. The sums have no variance.
     """
-    from bayesdip.patches.group_filters import shrink
+    from bayesdip.patches import group_filters
 
-    def of_stripe(pictures: list[Array], noise: Array, tops: Array, lefts: Array, sums: Sums) -> None:
+    def of_stripe(pictures: Any, noise: Array, tops: Array, lefts: Array, sums: Sums) -> None:
         own = groups.side, groups.count, groups.radius
         levels = np.float32(level), np.float32(threshold)
-        shrink(*pictures, noise, *levels, tops, lefts, *own, sums.total, sums.weights)
+        group_filters.shrink(*pictures, noise, *levels, tops, lefts, *own, sums.total, sums.weights)
 
     return _passed([picture, guide], noise, groups, of_stripe, stop)
 

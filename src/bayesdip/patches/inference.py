@@ -1,7 +1,7 @@
 """A picture as Gaussian patches whose mean and covariance are learnt from groups of similar patches.
 
-Data with noise are restored by NL-Bayes (:mod:`bayesdip.patches.nl_bayes`), data with missing pixels by HBE
-(:mod:`bayesdip.patches.hbe`). With both, NL-Bayes learns the picture from the noisy pixels, and one pass of HBE fills in
+Data with noise are restored by a chain of group filters (:mod:`bayesdip.patches.filter_chain`) or by NL-Bayes
+(:mod:`bayesdip.patches.nl_bayes`), data with missing pixels by HBE (:mod:`bayesdip.patches.hbe`). With both, NL-Bayes learns the picture from the noisy pixels, and one pass of HBE fills in
 from there.
 """
 
@@ -21,6 +21,7 @@ from bayesdip.interruption import Stopped
 from bayesdip.noise import Gaussian, Noise
 from bayesdip.noise.gaussian import AT_LEVEL
 from bayesdip.operators import Identity, Mask, Operator
+from bayesdip.patches import filter_chain
 from bayesdip.patches.estimate import Estimate, Stop, average_over_sizes
 from bayesdip.patches.hbe import LEAST_NOISE, KnownPixels, fill
 from bayesdip.patches.multiscale import denoised
@@ -54,6 +55,7 @@ def patch_posterior(
     stop: Stop | None = None,
     fills: bool | None = None,
     holes: bool | None = None,
+    chain: filter_chain.Chain | None = None,
 ) -> Posterior:
     """Posterior of a signal or picture seen with noise, with missing pixels, or both.
 
@@ -88,6 +90,9 @@ def patch_posterior(
     holes : bool, optional
         Whether HBE fills in after NL-Bayes; by default where pixels are missing. Those held out from complete data
         are scattered, and left to NL-Bayes.
+    chain : Chain, optional
+        Against noise, a chain of group filters in place of NL-Bayes, with these settings (:func:`chain_for`); `stop` is
+        asked with the numbers of its stages.
 
     Returns
     -------
@@ -132,13 +137,18 @@ def patch_posterior(
     whitening = Whitening.of(seen, variance, missing)
     if whitening is None:  # no noise, and nothing is missing
         return _posterior(seen, torch.zeros_like(y), 0)
+    whitening = whitening if chain is None else replace(whitening, dtype=torch.float32)
 
     def data_given(estimate: Tensor | None) -> WhitenedData:
         if estimate is None or not (isinstance(noise, Gaussian) and noise.is_clipped):
             return whitening.apply(seen, variance, missing)
         return whitening.apply(beyond_the_levels(seen, whitening.undo(estimate, y), noise), variance, missing)
 
-    found = _restoredby_all_sizes(data_given, kernel, passes, patches, far_radius, last_size, stop)
+    if chain is not None:
+        found = filter_chain.denoise(data_given, chain, stop)
+        assert found.std is not None
+        return _posterior(whitening.undo(found.mean, y), whitening.undo_std(found.std, y), found.passes)
+    found = _restored_by_all_sizes(data_given, kernel, passes, patches, far_radius, last_size, stop)
     assert found.std is not None
     restored = _posterior(whitening.undo(found.mean, y), whitening.undo_std(found.std, y), found.passes)
     if found.passes < passes or not (bool(missing.any()) if holes is None else holes):
@@ -172,7 +182,7 @@ def _with_holes_filled(
     return replace(restored, mean=mean, std=std, info=info)
 
 
-def _restoredby_all_sizes(
+def _restored_by_all_sizes(
     data_given: Callable[[Tensor | None], WhitenedData],
     kernel: PatchKernel,
     passes: int,
@@ -215,6 +225,16 @@ def _restoredby_all_sizes(
 def _posterior(mean: Tensor, std: Tensor | None, passes: int, left: float = 0.0) -> Posterior:
     """Without samples, which patches do not have."""
     return Posterior(mean, std, info={"passes": passes, "left_to_initial_estimate": left})
+
+
+def chain_for(effort: str, y: Tensor, operator: Operator, noise: Noise) -> filter_chain.Chain | None:
+    """The chain of group filters for data with noise; None where NL-Bayes or HBE takes them."""
+    missing = missing_pixels(y, operator)
+    variance = noise.variance(y, ~missing).to(y).expand(y.shape)
+    whitening = Whitening.of(torch.where(missing, 0.0, y), variance, missing)
+    if whitening is None or fills_in(y, operator, noise) or not filter_chain.takes(y, whitening.dtype):
+        return None
+    return filter_chain.chain_of(effort, len(y))
 
 
 def fills_in(y: Tensor, operator: Operator, noise: Noise) -> bool:

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 Matrix = NDArray[Any]
 
 # Sums may be reordered, and a division by zero gives infinity; the same machine gives the same result each time.
-compiled = njit(cache=True, fastmath=True, error_model="numpy", nogil=True)
+compiled: Any = njit(cache=True, fastmath=True, error_model="numpy", nogil=True)
 
 ZERO, ONE, TWO = np.float32(0), np.float32(1), np.float32(2)
 # An off-diagonal value below this part of its neighbours on the diagonal is zero: a rounding error of single precision.
@@ -124,7 +124,12 @@ def product(left: Matrix, right: Matrix, rows: int, inner: int, columns: int, ou
             here[j] = ZERO
         k = 0
         while k + 4 <= inner:
-            a, b, c, d = right[k, :columns], right[k + 1, :columns], right[k + 2, :columns], right[k + 3, :columns]
+            a, b, c, d = (
+                right[k, :columns],
+                right[k + 1, :columns],
+                right[k + 2, :columns],
+                right[k + 3, :columns],
+            )
             a0, b0, c0, d0 = own[k], own[k + 1], own[k + 2], own[k + 3]
             for j in range(columns):
                 here[j] += a0 * a[j] + b0 * b[j] + c0 * c[j] + d0 * d[j]

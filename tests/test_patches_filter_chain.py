@@ -1,0 +1,215 @@
+"""The chain of group filters: its algebra, search and estimates against dense formulas of NumPy."""
+
+import numpy as np
+import pytest
+import torch
+
+import bayesdip as bd
+from bayesdip.patches import group_filters, small_matrices
+from bayesdip.patches.filter_chain import Chain, chain_of, denoise, takes
+from bayesdip.patches.group_passes import Groups, combination, shrinkage, wiener_filter
+from bayesdip.patches.nl_bayes import WhitenedData
+
+SIDE, COUNT, RADIUS = 5, 12, 6
+
+
+def drawn(*shape, seed=0):
+    return np.random.default_rng(seed).standard_normal(shape).astype(np.float32)
+
+
+def scene(side=48):
+    down, across = np.mgrid[:side, :side] / 6.0
+    return (8 * np.sin(down) * np.cos(across) + 10 * (across > 4))[None].astype(np.float32)
+
+
+def one_group(picture, top, left):
+    """Patches most similar to one by brute force, as rows, nearest first."""
+    places = [
+        (t, s)
+        for t in range(max(0, top - RADIUS), min(picture.shape[1] - SIDE, top + RADIUS) + 1)
+        for s in range(max(0, left - RADIUS), min(picture.shape[2] - SIDE, left + RADIUS) + 1)
+    ]
+    rows = np.stack([picture[:, t : t + SIDE, s : s + SIDE].ravel() for t, s in places])
+    own = picture[:, top : top + SIDE, left : left + SIDE].ravel()
+    order = np.argsort(((rows - own) ** 2).sum(1), kind="stable")[:COUNT]
+    return [places[k] for k in order]
+
+
+def patches_at(picture, places):
+    return np.stack([picture[:, t : t + SIDE, s : s + SIDE].ravel() for t, s in places]).astype(np.float64)
+
+
+def aggregated(picture, places, rows, weights):
+    total, count = np.zeros(picture.shape), np.zeros(picture.shape)
+    for (t, s), row, w in zip(places, rows, weights, strict=True):
+        total[:, t : t + SIDE, s : s + SIDE] += w * row.reshape(-1, SIDE, SIDE)
+        count[:, t : t + SIDE, s : s + SIDE] += w
+    return total, count
+
+
+def sums_of(function, pictures, *before, top=9, left=11, variance=True):
+    """What one reference patch adds."""
+    y = pictures[0]
+    noise = np.ones(y.shape[1] * y.shape[2], np.float32)
+    outputs = [np.zeros_like(y), np.zeros_like(y[0]), np.zeros_like(y[0])]
+    used = outputs if variance else [outputs[0], outputs[2]]
+    function(*pictures, noise, *before, np.array([top]), np.array([left]), SIDE, COUNT, RADIUS, *used)
+    return outputs
+
+
+@pytest.mark.parametrize("size", [1, 2, 7, 36])
+def test_eigenvalues_and_vectors_rebuild_the_matrix(size):
+    rows = drawn(size + 4, size)
+    rows[:, 0] *= 30
+    matrix = rows.T @ rows
+    values, beside, scales, work = (np.zeros(size, np.float32) for _ in range(4))
+    vectors = np.zeros((size, size), np.float32)
+    small_matrices.eigen(matrix.copy(), size, values, vectors, beside, scales, work)
+    np.testing.assert_allclose(vectors @ vectors.T, np.eye(size), atol=1e-5)
+    np.testing.assert_allclose((vectors.T * values) @ vectors, matrix, atol=2e-6 * values.max())
+
+
+def test_factor_and_inverse_factor_are_those_of_the_dense_matrix():
+    rows = drawn(40, 13)
+    matrix = (rows.T @ rows).astype(np.float32)
+    upper, inverse = np.triu(matrix), np.zeros_like(matrix)
+    small_matrices.cholesky(upper, 13)
+    small_matrices.inverse_factor(upper, 13, inverse)
+    np.testing.assert_allclose(np.triu(upper).T @ np.triu(upper), matrix, rtol=1e-4, atol=1e-3)
+    np.testing.assert_allclose(inverse @ inverse.T, np.linalg.inv(matrix), rtol=1e-3, atol=1e-5)
+
+
+@pytest.mark.parametrize(("top", "left"), [(9, 11), (0, 0), (43, 2)])
+def test_groups_are_those_of_brute_force(top, left):
+    picture = scene() + drawn(1, 48, 48)
+    found, places = np.zeros(400, np.float32), np.zeros(400, np.int32)
+    count = group_filters.squared_distances(picture, top, left, SIDE, RADIUS, found, places)
+    group_filters.select(found, places, count, COUNT)
+    assert {divmod(int(p), 48) for p in places[:COUNT]} == set(one_group(picture, top, left))
+
+
+@pytest.mark.parametrize("affine", [False, True])
+def test_a_combination_is_the_dense_ridge_regression_of_the_group(affine):
+    pilot = scene()
+    y = pilot + drawn(1, 48, 48)
+    pilot = pilot + 0.1 * drawn(1, 48, 48, seed=1)
+    total, variance, weights = sums_of(
+        lambda y, p, noise, *rest: group_filters.combine(y, p, noise, np.float32(0), affine, *rest),
+        (y, pilot),
+    )
+    places = one_group(pilot, 9, 11)
+    data, guess = patches_at(y, places), patches_at(pilot, places)
+    ridge = data.shape[1] * np.eye(COUNT)
+    inverse = np.linalg.inv(guess @ guess.T + ridge)
+    coefficients = np.eye(COUNT) - ridge @ inverse
+    if affine:
+        # Lagrange's multiplier of each row's sum
+        one = np.ones(COUNT)
+        lacking = 1 - coefficients @ one
+        coefficients += np.outer(lacking / (one @ inverse @ one), inverse @ one)
+        np.testing.assert_allclose(coefficients.sum(1), 1, atol=1e-9)
+    weight = 1 / (coefficients**2).sum(1).clip(1 / COUNT)
+    expected, count = aggregated(y, places, coefficients @ data, weight)
+    np.testing.assert_allclose(total, expected, rtol=2e-3, atol=2e-2)
+    np.testing.assert_allclose(weights, count[0], rtol=2e-3, atol=1e-3)
+    assert (variance >= 0).all()
+    assert variance.max() > 0
+
+
+def test_a_wiener_filter_is_the_dense_posterior_mean():
+    pilot = scene()
+    y = pilot + drawn(1, 48, 48)
+    pilot = pilot + 0.1 * drawn(1, 48, 48, seed=1)
+    total, variance, weights = sums_of(group_filters.wiener, (y, pilot))
+    places = one_group(pilot, 9, 11)
+    data, guess = patches_at(y, places), patches_at(pilot, places)
+    inverse = np.linalg.inv(np.cov(guess.T, bias=True) + np.eye(data.shape[1]))
+    mean = data - (data - data.mean(0)) @ inverse
+    expected, count = aggregated(y, places, mean, np.ones(COUNT))
+    np.testing.assert_allclose(total, expected, rtol=1e-3, atol=1e-2)
+    own = 1 - (1 - 1 / COUNT) * np.trace(inverse) / len(inverse)
+    np.testing.assert_allclose(variance, own * count[0], rtol=1e-3, atol=1e-4)
+    np.testing.assert_array_equal(weights, count[0])
+
+
+def test_shrinkage_takes_the_singular_values_of_the_closed_form():
+    y = scene() + drawn(1, 48, 48)
+    total, _, _ = sums_of(
+        lambda y, g, noise, *rest: group_filters.shrink(y, g, noise, np.float32(0.5), np.float32(3), *rest),
+        (y, y),
+        variance=False,
+    )
+    places = one_group(y, 9, 11)
+    data = patches_at(y, places)
+    left, s, right = np.linalg.svd(data - data.mean(0), full_matrices=False)
+    root = s**2 - 4 * 3 * 0.5 * np.sqrt(COUNT)
+    shrunk = np.where(root > 0, (s + np.sqrt(root.clip(0))) / 2, 0)
+    assert 0 < (shrunk > 0).sum() < len(s)
+    expected, _ = aggregated(y, places, data.mean(0) + (left * shrunk) @ right, np.ones(COUNT))
+    np.testing.assert_allclose(total, expected, rtol=1e-3, atol=2e-2)
+
+
+@pytest.mark.parametrize("name", ["combination", "wiener_filter", "shrinkage"])
+def test_any_number_of_threads_gives_the_same_bits(name):
+    y, noise = torch.from_numpy(scene(80) + drawn(1, 80, 80)), torch.ones(80, 80)
+    passes = {
+        "combination": lambda: combination(
+            y, y, noise, Groups(5, 12), lambda share: False, noisy=1.0, affine=False
+        ),
+        "wiener_filter": lambda: wiener_filter(y, y, noise, Groups(5, 12), lambda share: False),
+        "shrinkage": lambda: shrinkage(
+            y, y, noise, Groups(5, 12), lambda share: False, level=1.0, threshold=3.0
+        ),
+    }
+    before, found = torch.get_num_threads(), []
+    try:
+        for threads in (1, 2, 3):
+            torch.set_num_threads(threads)
+            found.append(passes[name]())
+    finally:
+        torch.set_num_threads(before)
+    assert all(torch.equal(found[0].mean, other.mean) for other in found[1:])
+
+
+def test_a_held_out_pixel_is_predicted_by_the_others_alone():
+    clean = torch.from_numpy(scene())
+    y = clean + torch.from_numpy(drawn(1, 48, 48))
+    missing = torch.zeros(1, 48, 48, dtype=torch.bool)
+    missing[0, 5::9, 5::9] = True
+    guess = torch.where(missing, clean.mean(), y)
+    data = WhitenedData(guess, torch.ones(48, 48), missing)
+    found = denoise(lambda estimate: data, chain_of("fast", 1), lambda stage, share: False)
+    seen = WhitenedData(y, torch.ones(48, 48), None)
+    whole = denoise(lambda estimate: seen, chain_of("fast", 1), lambda stage, share: False)
+    error = float((found.mean - clean)[missing].square().mean())
+    own = float((whole.mean - clean).square().mean())
+    assert error < 4 * own + 0.05
+    assert (found.std[missing] > whole.std[missing]).double().mean() > 0.8
+
+
+def test_stopping_keeps_the_last_finished_filter():
+    y = torch.from_numpy(scene() + drawn(1, 48, 48))
+    data = WhitenedData(y, torch.ones(48, 48), None)
+    chain = chain_of("balanced", 1)
+    found = denoise(lambda estimate: data, chain, lambda stage, share: stage == 1)
+    first = denoise(lambda estimate: data, Chain(chain.first, ()), lambda stage, share: False)
+    assert found.passes == 1
+    assert torch.equal(found.mean, first.mean)
+
+
+def test_each_effort_is_better_than_the_noise_by_far_and_repeats_to_the_bit():
+    clean = 100 + 10 * scene(64)[0]
+    y = clean + 15 * drawn(64, 64)
+    for effort in ("fast", "balanced"):
+        found = bd.denoise(y, sigma=15, method="patches", effort=effort)
+        again = bd.denoise(y, sigma=15, method="patches", effort=effort)
+        assert found.info["model"] == "chain of group filters"
+        assert np.array_equal(found.mean, again.mean)
+        assert np.sqrt(np.mean((found.mean - clean) ** 2)) < 5
+
+
+def test_signals_spectra_and_small_pictures_are_left_to_nl_bayes():
+    assert takes(torch.zeros(3, 16, 16), torch.float32)
+    for shape in ((1, 40), (4, 40, 40), (1, 15, 40)):
+        assert not takes(torch.zeros(shape), torch.float32)
+    assert not takes(torch.zeros(1, 40, 40), torch.float64)
