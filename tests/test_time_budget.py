@@ -86,7 +86,8 @@ def test_it_looks_at_the_clock_often_within_one_pass():
                 Problem(y, Identity((side, side)), Gaussian(0.1)), bd.progress.Progress()
             )
         counts.append(looks[0])
-    assert counts[1] > counts[0] > 100
+    assert counts[1] > 1.5 * counts[0]
+    assert counts[0] > 5  # of some 0.1 seconds
 
 
 def test_a_look_ends_work_inside_the_innermost_block_alone():

@@ -28,6 +28,8 @@ Array = NDArray[Any]
 # Rows of reference patches in a stripe. A stripe of fewer copies more of the picture around it; more of them are longer to
 # wait for when a run is stopped.
 STRIPE = 8
+# Seconds between two looks at the clock while a stripe is waited for.
+PATIENCE = 0.02
 
 
 @dataclass(frozen=True)
@@ -210,24 +212,28 @@ def _in_order(
     tasks: Iterator[tuple[slice, Callable[[], Sums]]], threads: int
 ) -> Iterator[tuple[slice, Sums]]:
     """Results in the order of the tasks; twice as many as there are threads are under way, which bounds the memory."""
-    if threads == 1:
-        for rows, task in tasks:
-            yield rows, task()
-        return
     with ThreadPoolExecutor(threads) as pool:
         waiting: deque[tuple[slice, Future[Sums]]] = deque()
         try:
             for rows, task in tasks:
                 waiting.append((rows, pool.submit(task)))
                 if len(waiting) == 2 * threads:
-                    first, future = waiting.popleft()
-                    yield first, future.result()
+                    yield _first(waiting)
             while waiting:
-                first, future = waiting.popleft()
-                yield first, future.result()
+                yield _first(waiting)
         finally:
             for _, future in waiting:
                 future.cancel()
+
+
+def _first(waiting: deque[tuple[slice, Future[Sums]]]) -> tuple[slice, Sums]:
+    """The result that is waited for longest; meanwhile the clock is looked at."""
+    rows, future = waiting.popleft()
+    while True:
+        try:
+            return rows, future.result(timeout=PATIENCE)
+        except TimeoutError:
+            look()
 
 
 def _stripes(tops: Array, height: int, groups: Groups) -> Iterator[tuple[slice, Array]]:
