@@ -148,3 +148,15 @@ def test_the_error_on_held_out_data_tells_a_wrong_level() -> None:
     assert small.kind == large.kind == "noise check"
     assert "too large" in small.text and "too small" in large.text and small.facts["ratio"] == 0.5
     assert not coverage_is_testable(0.5)
+
+
+def test_white_noise_on_a_blurred_picture_is_not_taken_for_correlated_noise():
+    from scipy.ndimage import gaussian_filter
+    from skimage.data import camera
+
+    sharp = camera()[100:228, 150:278].astype(float)
+    for width in (1.5, 3.0):
+        noisy = gaussian_filter(sharp, width) + np.random.default_rng(0).normal(0, 4, sharp.shape)
+        found = inspect(torch.from_numpy(noisy[None]), blurred=True)
+        assert not found.is_correlated
+        assert found.noise.sigma == pytest.approx(4, rel=0.15)

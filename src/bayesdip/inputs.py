@@ -171,7 +171,7 @@ class Inputs:
         picture, gone, findings = _without_no_data(image, picture, layout, missing)
         picture = _finite(picture)
         spread, mended = mend_psf(psf, picture.shape[1:])
-        found = _noise_of(noise, sigma, picture, ~gone)
+        found = _noise_of(noise, sigma, picture, ~gone, blurred=True)
         blur = _masked(Blur(tuple(picture.shape[1:]), spread, boundary), gone)
         findings = (*findings, *mended, *found.findings)
         return cls.of(picture, without_impulses(blur, found), found.noise, layout, findings)
@@ -292,13 +292,15 @@ def without_impulses(operator: Operator, found: Inspection) -> Operator:
     return operator if found.impulses is None else operator.with_held_out(found.impulses)
 
 
-def _noise_of(noise: Noise | None, sigma: Sigma, picture: Tensor, seen: Tensor) -> Inspection:
+def _noise_of(
+    noise: Noise | None, sigma: Sigma, picture: Tensor, seen: Tensor, *, blurred: bool = False
+) -> Inspection:
     """The noise that was given; else Gaussian noise of that sigma, clipped where the picture shows that; else what is found."""
     level = given_level(sigma)
     if noise is not None:
         return Inspection(_one_of_two(noise, 0.0 if level is None else level))
     if level is None:
-        return inspect(picture, seen)
+        return inspect(picture, seen, blurred=blurred)
     gaussian = _gaussian(level)
     if not gaussian.is_exact:
         gaussian = replace(gaussian, clipped=detect_clipping(picture, seen))

@@ -58,7 +58,7 @@ class Inspection:
         return any(finding.kind in CORRELATED_KINDS for finding in self.findings)
 
 
-def inspect(picture: Tensor, observed: Tensor | None = None) -> Inspection:
+def inspect(picture: Tensor, observed: Tensor | None = None, *, blurred: bool = False) -> Inspection:
     """Find out what noise a picture has.
 
     Parameters
@@ -67,6 +67,9 @@ def inspect(picture: Tensor, observed: Tensor | None = None) -> Inspection:
         In its own scale.
     observed : Tensor of bool, broadcastable to `picture`, optional
         False where the picture means nothing.
+    blurred : bool
+        Whether what is seen is blurred, and the noise came after: then a picture's power falls with frequency as that
+        of correlated noise does, and noise is taken for white.
 
     Returns
     -------
@@ -81,7 +84,8 @@ def inspect(picture: Tensor, observed: Tensor | None = None) -> Inspection:
     levels = estimate_sigma(picture, observed=seen, per_channel=True)
     assert isinstance(levels, tuple)
     floor = step / 12**0.5
-    noise, said = _without_impulses(picture, seen, tuple(max(level, floor) for level in levels), step)
+    levels = tuple(max(level, floor) for level in levels)
+    noise, said = _without_impulses(picture, seen, levels, step, blurred)
     return Inspection(noise, left_out if findings else None, (*findings, *said))
 
 
@@ -105,7 +109,7 @@ def white_noise(picture: Tensor) -> Gaussian:
 
 
 def _without_impulses(
-    picture: Tensor, seen: Tensor, levels: tuple[float, ...], step: float
+    picture: Tensor, seen: Tensor, levels: tuple[float, ...], step: float, blurred: bool
 ) -> tuple[Noise, tuple[Finding, ...]]:
     """The noise of a picture whose white level in each channel is given, and what to say of it."""
     plain = Gaussian(_common(levels))
@@ -116,12 +120,12 @@ def _without_impulses(
     low, high = clipped
     unclipped = seen & (picture > low) & (picture < high)  # clipping takes noise away
     inside = Windows.of(picture, unclipped)
-    if is_compressed(picture):
+    if not blurred and is_compressed(picture):
         level = compressed_levels(inside, levels)
         if level is None:
             return Gaussian(plain.sigma, clipped), ()
         return Gaussian(_common(level), clipped), (_compressed_finding(_common(level)),)
-    correlated = correlated_levels(inside, levels, _inner_range(picture[seen]))
+    correlated = None if blurred else correlated_levels(inside, levels, _inner_range(picture[seen]))
     if correlated is not None:
         stronger = _common(correlated)
         return Gaussian(stronger, clipped), (_correlated_finding(stronger, levels),)
