@@ -24,6 +24,8 @@ SIDE, MOST_WINDOWS = {1: 16, 2: 8, 3: 4}, 40_000
 BANDS = ((1.0, 2.3), (2.3, 5.0), (5.0, 12.0))
 # Fewer smooth windows say too little.
 FEWEST_WINDOWS = 60
+# Texture all over a small picture is steady from window to window too: 225 overlapping windows are 64x64 pixels.
+FEWEST_FOR_CORRELATED = 225
 # Shares of the windows in order of their low frequencies: smoothest, next, and beyond. The very first few may be blank.
 SMOOTHEST, NEXT, BEYOND = (0.02, 0.2), (0.2, 0.4), (0.4, 0.6)
 # The constants below were set on clean and noisy pictures of Berkeley's training set and scikit-image. Between the smoothest windows and
@@ -116,7 +118,7 @@ def correlated_levels(
     tuple of float or None
         One for each channel.
     """
-    if windows is None:
+    if windows is None or len(windows.means) < FEWEST_FOR_CORRELATED:
         return None
     smoothest, following, beyond = (windows.share(part) for part in (SMOOTHEST, NEXT, BEYOND))
     strongest = smoothest[:, :2].max(1) ** 0.5
