@@ -15,6 +15,7 @@ hold on textures and on files with 8 bits:
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -34,6 +35,8 @@ WIDTH = {1: 9, 2: 5, 3: 3}
 MAX_WINDOWS = 16_000
 # Fewer windows than this, times a window's entries, say too little about their covariance.
 WINDOWS_PER_ENTRY = 8
+# With fewer, as in pictures below 48x48 pixels, there may be none without texture.
+FEW_WINDOWS = 2000
 # Channels taken together: with more, small pictures have too few windows.
 MAX_CHANNELS = 4
 # Standard normal quantile of 99.9%: one flat window in a thousand passes for textured.
@@ -132,6 +135,8 @@ def _level(picture: Tensor, seen: Tensor) -> float:
         previous, level = level, _noise_level(chosen)
         if abs(level - previous) <= 2e-3 * level:
             break
+    if len(windows) < FEW_WINDOWS:
+        level = min(level, _level_along_one_axis(picture, seen))
     return _before_clipping(level, chosen.mean(2).numpy(), ends)
 
 
@@ -203,6 +208,22 @@ def _noise_level(windows: Tensor) -> float:
     medians = 0.5 * (eigenvalues[(counts - 1) // 2] + eigenvalues[counts // 2])
     balanced = np.flatnonzero(means <= medians * (1 + d / (6 * n)))
     return float(np.sqrt(means[balanced[-1]]))
+
+
+def _level_along_one_axis(picture: Tensor, seen: Tensor) -> float:
+    """From the median second difference, along the axis where that is least.
+
+    In a small picture no window need be flat, but a line may be; texture adds to every estimate, so the least is nearest.
+    """
+    found = []
+    for axis in range(1, picture.ndim):
+        if picture.shape[axis] < 3:
+            continue
+        whole = seen.unfold(axis, 3, 1).all(-1)
+        squares = picture.diff(n=2, dim=axis)[whole].double().square() / 6
+        if squares.numel() and float(squares.median()) > 0:
+            found.append(float((squares.median() / CHI_SQUARE_MEDIAN).sqrt()))
+    return min(found, default=math.inf)
 
 
 def _level_from_neighbours(picture: Tensor, seen: Tensor) -> float:
