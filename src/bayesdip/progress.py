@@ -53,7 +53,7 @@ class Snapshot:
     Attributes
     ----------
     phase : str
-        ``"initial estimate"``, ``"estimate"``, ``"solve"``, ``"patches"``, ``"warm-up"``, ``"burn-in"``, ``"sampling"``,
+        ``"compiling"``, ``"initial estimate"``, ``"estimate"``, ``"solve"``, ``"patches"``, ``"warm-up"``, ``"burn-in"``, ``"sampling"``,
         ``"fit"`` or ``"refit"``.
     step, steps : int
         Steps done, and steps planned; 0 where they are not counted.

@@ -114,7 +114,7 @@ class Patches(Method):
         check_memory(needed, self.device, what, "use effort='fast', or a part of the picture")
         progress.memory = needed
         keep_freed_memory()
-        return self._run(problem, first, progress, None)
+        return self._run(problem, _able_to_begin(first, problem, progress), progress, None)
 
     def updates(self, problem: Problem) -> bool:
         return True
@@ -267,6 +267,13 @@ class _Run:
         passes = 1 if self.fills else self.passes
         return replace(self, passes=passes, work=self.work_of(passes), before=before, after=0.0, trace=trace)
 
+    def by_nl_bayes(self) -> _Run:
+        """The same run without the chain of group filters."""
+        run = replace(self, chain=None, model="NL-Bayes")
+        run.work = run.work_of(run.passes)
+        run.after = sum(run.second().work) if self.after else 0.0
+        return run
+
     def work_of(self, passes: int) -> list[float]:
         """Of each pass over each size of patches: reference patches times values in them."""
         channels, height, width = (*self.shape, 1)[:3]
@@ -309,6 +316,21 @@ class _Run:
             done / total, "patches", step=step, steps=step + len(self.work) - number - 1, mean=mean
         )
         return progress.should_stop()
+
+
+def _able_to_begin(run: _Run, problem: Problem, progress: Progress) -> _Run:
+    """The run as it is where its filters are compiled or there is time to compile them; else one that needs none."""
+    if run.chain is None:
+        return run
+    from bayesdip.patches.compilation import COMPILING, is_compiled  # loads numba
+
+    if is_compiled(run.chain):
+        return run
+    left = progress.time_left
+    if left is not None and left < COMPILING:
+        return run.by_nl_bayes()
+    progress.show("compiling", problem.y)
+    return run
 
 
 def _sizes(effort: str, channels: int, fills: bool) -> Mapping[int, float]:

@@ -1,0 +1,42 @@
+"""Filters that are not compiled yet: compiling is told, or left out where there is no time for it."""
+
+import numpy as np
+
+import bayesdip as bd
+from bayesdip.patches import compilation
+from bayesdip.patches.filter_chain import chain_of
+
+NOISY = np.random.default_rng(0).normal(np.add.outer(np.arange(32.0), np.arange(32.0)) * 3, 10)
+
+
+def phases(**options):
+    seen = []
+    found = bd.denoise(NOISY, 10, method="patches", callback=lambda s: seen.append(s.phase), **options)
+    return found, seen
+
+
+def test_a_filter_that_ran_is_compiled_and_so_it_is_for_the_next_process():
+    bd.denoise(NOISY, 10, method="patches")
+    chain = chain_of("balanced", 1)
+    assert compilation.is_compiled(chain)
+    from bayesdip.patches.group_filters import combine
+
+    class Fresh:
+        """The same function in a process that has not called it."""
+
+        signatures = ()
+        py_func = combine.py_func
+        stats = combine.stats
+        __name__ = combine.__name__
+
+    assert compilation._is_ready(Fresh())
+
+
+def test_compiling_is_told_and_left_out_where_there_is_no_time(monkeypatch):
+    monkeypatch.setattr(compilation, "_is_ready", lambda function: False)
+    found, seen = phases()
+    assert seen[0] == "compiling" and "chain" in found.info["model"]
+    found, seen = phases(time_budget=20.0)
+    assert "compiling" not in seen and found.info["model"] == "NL-Bayes"
+    monkeypatch.undo()
+    assert phases(time_budget=20.0)[0].info["model"] == phases()[0].info["model"]
