@@ -50,7 +50,7 @@ def assert_restored(problem: RandomProblem) -> None:
         assert (low <= high).all(), problem.words
 
 
-@settings(COMMON, max_examples=20)
+@settings(COMMON, max_examples=12)
 @given(st.data())
 def test_a_random_problem_gives_a_finite_result_of_its_shape(data):
     assert_restored(random_problem(Drawn(data)))
@@ -58,7 +58,7 @@ def test_a_random_problem_gives_a_finite_result_of_its_shape(data):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("task", TASKS)
-@settings(COMMON, max_examples=20)
+@settings(COMMON, max_examples=6)
 @given(st.data())
 def test_a_random_problem_of_each_task_gives_a_finite_result(task, data):
     assert_restored(random_problem(Drawn(data), task))
@@ -66,7 +66,7 @@ def test_a_random_problem_of_each_task_gives_a_finite_result(task, data):
 
 def nan_in_the_data(problem: RandomProblem) -> tuple:
     first = np.array(problem.arguments[0], np.float64)
-    first.flat[first.size // 2] = np.nan
+    first.flat[::2] = np.nan  # so that some are seen, whatever the operator hides
     return first, *problem.arguments[1:]
 
 

@@ -108,8 +108,10 @@ def compare(posterior: Posterior, problem: Problem, name: str, seed: int) -> Ave
     errors = _errors(posterior, problem, [picture for _, picture in kept])
     far = errors.distance > NEAR
     holes = [other.fills for other in others]
-    few = int((~far).sum()) < FEW
-    loses = [(few and fills) or errors.loses(j, ~far, seed) for j, fills in enumerate(holes)]
+    singles = int((~far).sum())
+    few = problem.noise.is_exact and singles < FEW
+    judged = singles >= FEWEST_TO_JUDGE
+    loses = [(few and fills) or (judged and errors.loses(j, ~far, seed)) for j, fills in enumerate(holes)]
     certain = next((j for j, other in enumerate(others) if other.is_certain()), None)
     weights = fitted_weights(errors, holes, loses, certain)
     return Average(others, weights, _findings(errors, others, weights, name, problem.units.scale))
@@ -179,7 +181,9 @@ def _text(where: str, name: str, own: float, other: str, error: float) -> str:
     )
 
 
-# Where pixels are missing and fewer single ones are held out, they do not tell who loses: all are averaged.
+# Where pixels of exact data are missing and fewer single ones are held out, they do not tell who loses: all are averaged.
 FEW = 100
+# With fewer noisy ones the method stands: a bootstrap of nine values calls chance a loss.
+FEWEST_TO_JUDGE = 30
 # A share of the simple estimates below this is not told.
 LEAST_TOLD = 0.05

@@ -178,7 +178,9 @@ def _with_holes_filled(
     if filled.std is None or std is None:
         return restored
     info = {**info, "left_to_initial_estimate": filled.info["left_to_initial_estimate"]}
-    mean, std = torch.where(data.missing, filled.mean, mean), torch.where(data.missing, filled.std, std)
+    # HBE takes the denoised pixels around for known ones; NL-Bayes says what they leave open at least.
+    mean = torch.where(data.missing, filled.mean, mean)
+    std = torch.where(data.missing, torch.maximum(filled.std, std), std)
     return replace(restored, mean=mean, std=std, info=info)
 
 
