@@ -10,6 +10,7 @@ from torch import Tensor
 
 from bayesdip.noise import Gaussian, Noise
 from bayesdip.operators import InUnits, Operator
+from bayesdip.operators.least_squares import least_squares_steps
 
 # How far the operator's answer to a constant picture of ones may be from ones for a shift of the picture
 # to pass through it.
@@ -217,10 +218,7 @@ def _keeps_constants(operator: Operator, data: Tensor) -> bool:
 
 
 def _least_squares(data: Tensor, operator: Operator) -> Tensor:
-    """A rough picture for these data (zero where not observed): a constant, and a few steps from there.
-
-    Conjugate gradients on the normal equations (CGLS; Bjorck, *Numerical Methods for Least Squares Problems*, 1996).
-    """
+    """A rough picture for these data (zero where not observed): a constant, and a few steps from there."""
     seen = operator.observed.expand(data.shape)
 
     def forward(x: Tensor) -> Tensor:
@@ -234,18 +232,11 @@ def _least_squares(data: Tensor, operator: Operator) -> Tensor:
     x = torch.zeros_like(flat)
     if float(ones.norm() / flat.norm()) > SEES_CONSTANTS * gain:
         x = flat * (ones * data).sum() / ones.square().sum()
-    residual = data - forward(x)
-    gradient = direction = operator.adjoint(residual)
-    power = first = float(gradient.square().sum())
-    for _ in range(ROUGH_STEPS):
-        if power <= 1e-20 * first or first == 0:
+    first = None
+    for number, (estimate, _, power) in enumerate(least_squares_steps(forward, operator.adjoint, data, x)):
+        x, first = estimate, power if first is None else first
+        if number == ROUGH_STEPS or power <= 1e-20 * first:
             break
-        moved = forward(direction)
-        step = power / float(moved.square().sum())
-        x, residual = x + step * direction, residual - step * moved
-        gradient = operator.adjoint(residual)
-        power, before = float(gradient.square().sum()), power
-        direction = gradient + power / before * direction
     return x
 
 

@@ -13,6 +13,7 @@ from torch.nn import functional
 
 from bayesdip.interruption import Stopped, look
 from bayesdip.operators import Identity, Mask
+from bayesdip.operators.least_squares import least_squares_steps
 from bayesdip.problem import Problem
 from bayesdip.window import window_sum
 
@@ -78,23 +79,19 @@ def local_wiener(y: Tensor, variance: Tensor) -> Tensor:
 
 def least_squares(problem: Problem, y: Tensor, start: Tensor) -> Tensor:
     """A few steps of conjugate gradients for ``|y - A x|^2``, fewer where the residual is the noise's by then."""
-    operator, seen, x = problem.operator, problem.observed, start.clone()
+    operator, seen, x = problem.operator, problem.observed, start
     noise = float(torch.where(seen, problem.noise.variance(y, seen).to(y), 0.0).sum())
+
+    def forward(picture: Tensor) -> Tensor:
+        return torch.where(seen, operator.forward(picture), 0.0)
+
     try:
-        residual = torch.where(seen, y - operator.forward(x), 0.0)
-        slope = operator.adjoint(residual)
-        direction, size = slope.clone(), float(slope.square().sum())
-        for _ in range(STEPS):
-            look()
-            if not size > 0 or float(residual.square().sum()) <= noise:
+        steps = least_squares_steps(forward, operator.adjoint, y, start)
+        for number, (estimate, residual, power) in enumerate(steps):
+            x = estimate
+            if number == STEPS or not power > 0 or float(residual.square().sum()) <= noise:
                 break
-            image = torch.where(seen, operator.forward(direction), 0.0)
-            step = size / max(float(image.square().sum()), torch.finfo(y.dtype).tiny)
-            x += step * direction
-            residual -= step * image
-            slope = operator.adjoint(residual)
-            before, size = size, float(slope.square().sum())
-            direction = slope + size / before * direction
+            look()
     except Stopped:
         pass
     return x

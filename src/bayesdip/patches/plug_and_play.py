@@ -19,8 +19,9 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from bayesdip.gp.conjugate_gradients import conjugate_gradients
 from bayesdip.gp.inference import posterior
-from bayesdip.interruption import Stopped, look
+from bayesdip.interruption import Stopped
 from bayesdip.noise import Noise
 from bayesdip.operators import Operator
 from bayesdip.patches.back_projection import STATIONARY, denoised_by_patches, turns_of
@@ -131,7 +132,7 @@ class _Data:
         def curvature(x: Tensor) -> Tensor:
             return self.operator.adjoint(precision * self.forward(x)) + x
 
-        return centre + _conjugate_gradients(curvature, gradient, TOLERANCE, ITERATIONS)
+        return centre + _solved(curvature, gradient, TOLERANCE, ITERATIONS)
 
     def least_squares_and_error(self) -> tuple[Tensor | None, float]:
         """Least squares, and its error over the picture's range; None where the data leave some of the picture open.
@@ -158,22 +159,14 @@ class _Data:
         def curvature(x: Tensor) -> Tensor:
             return self.operator.adjoint(self.forward(x))
 
-        return _conjugate_gradients(curvature, self.operator.adjoint(y), CONVERGED, LEAST_SQUARES)
+        return _solved(curvature, self.operator.adjoint(y), CONVERGED, LEAST_SQUARES)
 
 
-def _conjugate_gradients(
+def _solved(
     curvature: Callable[[Tensor], Tensor], gradient: Tensor, tolerance: float, iterations: int
 ) -> Tensor:
     """What the curvature makes the gradient, to that relative residual."""
-    x, residual, direction = torch.zeros_like(gradient), gradient, gradient
-    power = first = float(residual.square().sum())
-    for _ in range(iterations):
-        if power <= tolerance**2 * first:
-            break
-        look()
-        curved = curvature(direction)
-        length = power / float((direction * curved).sum())
-        x, residual = x + length * direction, residual - length * curved
-        power, before = float(residual.square().sum()), power
-        direction = residual + power / before * direction
-    return x
+    found = conjugate_gradients(
+        lambda x, _: curvature(x[0])[None], gradient[None], tol=tolerance, max_iterations=iterations
+    )
+    return found.x[0]
