@@ -141,13 +141,12 @@ def judged(method: Method, problem: Problem, progress: Progress) -> Outcome:
     with stoppable(progress.should_stop):
         first = method.fit(problem.training, progress)
     seconds = progress.elapsed - began
-    average = Average()
+    average, without = Average(), first
     try:
         with stoppable(progress.should_stop):
-            average = compare(first, problem, method.name, method.seed)
+            average, without = compare(first, problem, method.name, method.seed)
     except Stopped:
         pass  # the method stands as it is
-    without = average.of(first, problem.training)
     error = root_mean_square_error(without, problem)
     ratio = error_ratio(without, problem)
     testable = coverage_is_testable(ratio) and not problem.shares_noise

@@ -38,7 +38,9 @@ class Average:
     weights: Array | None = None
     findings: tuple[Finding, ...] = ()
 
-    def of(self, posterior: Posterior, problem: Problem) -> Posterior:
+    def of(
+        self, posterior: Posterior, problem: Problem, pictures: Sequence[Tensor] | None = None
+    ) -> Posterior:
         """The average for what the problem's operator shows.
 
         The variance is that of the mixture: the method's own, and how far the estimates are from their average.
@@ -49,6 +51,8 @@ class Average:
         posterior : Posterior
             The method's, from the same data.
         problem : Problem
+        pictures : sequence of Tensor, optional
+            What the others make of these data, where it is at hand.
 
         Returns
         -------
@@ -60,8 +64,10 @@ class Average:
         distance = _distance(problem)
         knots = near_knots(distance)
         mean, within, squares = own.clone(), torch.ones_like(own), torch.zeros_like(own)
-        for other, weight in zip(self.others, self.weights.T, strict=True):
-            picture = other.estimate(problem) if weight.any() else None
+        for j, (other, weight) in enumerate(zip(self.others, self.weights.T, strict=True)):
+            if not weight.any():
+                continue
+            picture = other.estimate(problem) if pictures is None else pictures[j]
             if picture is None:
                 continue
             share = torch.from_numpy(np.tensordot(weight, knots, 1) * ((distance > 0) | (not other.fills)))
@@ -80,7 +86,7 @@ class Average:
         return replace(posterior, mean=mean, std=std, samples=samples)
 
 
-def compare(posterior: Posterior, problem: Problem, name: str, seed: int) -> Average:
+def compare(posterior: Posterior, problem: Problem, name: str, seed: int) -> tuple[Average, Posterior]:
     """Hold a posterior that did not see the held-out data against the simple estimates that did not either.
 
     Near known pixels the method stands unless it loses beyond chance. In holes, and where few data are held out, the
@@ -97,15 +103,16 @@ def compare(posterior: Posterior, problem: Problem, name: str, seed: int) -> Ave
 
     Returns
     -------
-    Average
+    (Average, Posterior)
+        How to average, and the posterior so averaged.
     """
-    others = simple_estimates(problem.training)
-    pictures = [other.estimate(problem.training) for other in others]
-    kept = [(other, picture) for other, picture in zip(others, pictures, strict=True) if picture is not None]
+    training = problem.training
+    estimates = [(other, other.estimate(training)) for other in simple_estimates(training)]
+    kept = [(other, picture) for other, picture in estimates if picture is not None]
     if not kept:
-        return Average()
-    others = tuple(other for other, _ in kept)
-    errors = _errors(posterior, problem, [picture for _, picture in kept])
+        return Average(), posterior
+    others, pictures = tuple(other for other, _ in kept), [picture for _, picture in kept]
+    errors = _errors(posterior, problem, pictures)
     far = errors.distance > NEAR
     holes = [other.fills for other in others]
     singles = int((~far).sum())
@@ -114,7 +121,8 @@ def compare(posterior: Posterior, problem: Problem, name: str, seed: int) -> Ave
     loses = [(few and fills) or (judged and errors.loses(j, ~far, seed)) for j, fills in enumerate(holes)]
     certain = next((j for j, other in enumerate(others) if other.is_certain()), None)
     weights = fitted_weights(errors, holes, loses, certain)
-    return Average(others, weights, _findings(errors, others, weights, name, problem.units.scale))
+    average = Average(others, weights, _findings(errors, others, weights, name, problem.units.scale))
+    return average, average.of(posterior, training, pictures)
 
 
 def _distance(problem: Problem) -> Array:
