@@ -124,6 +124,17 @@ def select(found: Array, places: Array, count: int, wanted: int) -> None:
 
 
 @compiled
+def most_similar(
+    picture: Array, top: int, left: int, side: int, radius: int, most: int, found: Array, places: Array
+) -> Any:
+    """Bring the places of the most similar patches to the front of `places`, at most `most` of them; how many they are."""
+    available = squared_distances(picture, top, left, side, radius, found, places)
+    count = min(most, available)
+    select(found, places, available, count)
+    return count
+
+
+@compiled
 def gather(picture: Array, side: int, places: Array, count: int, rows: Array) -> None:
     """Patches at the first `count` places as rows."""
     channels, width = picture.shape[0], picture.shape[2]
@@ -229,9 +240,7 @@ def combine(
     rows, sums = np.empty((most, most), y.dtype), np.empty(most, y.dtype)
     for top in tops:
         for left in lefts:
-            available = squared_distances(pilot, top, left, side, radius, found, places)
-            n = min(most, available)
-            select(found, places, available, n)
+            n = most_similar(pilot, top, left, side, radius, most, found, places)
             gather(y, side, places, n, data)
             gather(pilot, side, places, n, estimate)
             v = mean_at(noise, places, n)
@@ -294,9 +303,7 @@ def wiener(
     mean, unused = np.empty(size, y.dtype), np.empty(size, y.dtype)
     for top in tops:
         for left in lefts:
-            available = squared_distances(pilot, top, left, side, radius, found, places)
-            n = min(most, available)
-            select(found, places, available, n)
+            n = most_similar(pilot, top, left, side, radius, most, found, places)
             gather(y, side, places, n, data)
             gather(pilot, side, places, n, estimate)
             v = mean_at(noise, places, n)
@@ -365,9 +372,7 @@ def shrink(
     )
     for top in tops:
         for left in lefts:
-            available = squared_distances(guide, top, left, side, radius, found, places)
-            n = min(most, available)
-            select(found, places, available, n)
+            n = most_similar(guide, top, left, side, radius, most, found, places)
             gather(picture, side, places, n, data)
             v = level * mean_at(noise, places, n)
             centre(data, n, size, mean)
