@@ -23,7 +23,7 @@ MOST_BLOCKS, FEWEST_BLOCKS = 400, 20
 # Coefficients from this sum of both frequencies on; nearly 0 is what rounding the pixels to whole numbers leaves of 0.
 FIRST_SUM, NEARLY_ZERO = 3, 0.6
 # Times as many on one grid as on the median grid, and by so many standard deviations of their number. On pictures of
-# Berkeley's training set with noise of 10 to 40, as JPEG of quality 75 to 95, it was 4 to 24 times; noisy uncompressed 1.3 at most.
+# BSDS500 with noise of 10 to 40, as JPEG of quality 75 to 95, it was 4 to 24 times; noisy uncompressed 1.3 at most.
 MORE, SURELY = 1.4, 6.0
 
 

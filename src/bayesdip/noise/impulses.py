@@ -31,8 +31,8 @@ Bools = NDArray[np.bool_]
 # Half the side of the window around an entry, by the number of axes, and of the ring next to it.
 REACH = {1: 6, 2: 2, 3: 1}
 RING = {1: 2, 2: 1, 3: 1}
-# The constants below were set on pictures of Berkeley's training set and scikit-image, clean and with white noise: no
-# more than 1 picture in 50 has an impulse, and those that are put there are found.
+# The constants below were set on 24 pictures of BSDS500 and on scikit-image's, clean and with white noise. Of the 24 clean
+# ones, 4 have an entry that passes for an impulse (at most 408 of 463,000), and 1 of their 192x192 parts.
 # Salt and pepper: distance from the neighbours' median, in their spreads, of the sure ones.
 SURE = 6.0
 # Where half of the neighbours have the same value, it is the picture's.
