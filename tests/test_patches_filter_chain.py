@@ -73,7 +73,7 @@ def test_factor_and_inverse_factor_are_those_of_the_dense_matrix():
     rows = drawn(40, 13)
     matrix = (rows.T @ rows).astype(np.float32)
     upper, inverse = np.triu(matrix), np.zeros_like(matrix)
-    small_matrices.cholesky(upper, 13)
+    small_matrices.cholesky(upper, 13, 0.0)
     small_matrices.inverse_factor(upper, 13, inverse)
     np.testing.assert_allclose(np.triu(upper).T @ np.triu(upper), matrix, rtol=1e-4, atol=1e-3)
     np.testing.assert_allclose(inverse @ inverse.T, np.linalg.inv(matrix), rtol=1e-3, atol=1e-5)
@@ -213,3 +213,38 @@ def test_signals_spectra_and_small_pictures_are_left_to_nl_bayes():
     for shape in ((1, 40), (4, 40, 40), (1, 15, 40)):
         assert not takes(torch.zeros(shape), torch.float32)
     assert not takes(torch.zeros(1, 40, 40), torch.float64)
+
+
+def test_a_singular_matrix_has_a_finite_factor():
+    for rows in (np.zeros((40, 13), np.float32), np.full((40, 13), 102, np.float32)):
+        matrix = np.triu(rows.T @ rows)
+        inverse = np.zeros_like(matrix)
+        small_matrices.cholesky(matrix, 13, 0.1)
+        small_matrices.inverse_factor(matrix, 13, inverse)
+        assert np.isfinite(inverse).all() and np.abs(inverse).max() < 10
+
+
+def test_a_search_among_values_that_are_no_numbers_stays_within_them():
+    found, places = drawn(400), np.arange(400, dtype=np.int32)
+    found[::3] = np.nan
+    group_filters.select(found, places, 400, COUNT)
+    assert sorted(places) == list(range(400))
+
+
+def test_saturated_parts_of_a_noisy_picture_stay_as_they_are():
+    clean = 100 + 5 * scene(64)[0].astype(np.float64)
+    clean[20:50, 10:50], clean[:8] = 400, -200
+    noisy = np.clip(np.rint(clean + 5 * drawn(64, 64)), 0, 255)
+    restored = bd.denoise(noisy, 5.0, effort="fast")
+    assert restored.info["model"] == "chain of group filters"
+    # The restored values may lie beyond those at which the picture was clipped.
+    truth, mean = np.clip(clean, 0, 255), np.clip(restored.mean, 0, 255)
+    errors = [np.sqrt(np.mean((picture - truth) ** 2)) for picture in (noisy, mean)]
+    assert errors[1] < 0.5 * errors[0]
+    assert np.abs(mean - truth)[24:46, 14:46].max() < 1
+
+
+@pytest.mark.parametrize("sigma", [None, 2.0])
+def test_a_constant_picture_comes_back(sigma):
+    restored = bd.denoise(np.full((40, 40), 7.5), sigma, effort="fast")
+    np.testing.assert_allclose(restored.mean, 7.5, atol=1e-3)

@@ -40,6 +40,10 @@ from bayesdip.patches.small_matrices import (
 
 Array = NDArray[Any]
 
+# Patches whose matrix has less than this part of the noise in some direction were not seen with such noise: they are of a
+# saturated part of the picture.
+LEAST_NOISE = np.float32(1e-3)
+
 
 @compiled
 def squared_distances(
@@ -106,9 +110,10 @@ def select(found: Array, places: Array, count: int, wanted: int) -> None:
         pivot = max(min(a, b), min(max(a, b), c))
         i, j = low, high
         while i <= j:
-            while found[i] < pivot:
+            # The bounds matter only if a value is not a number: it compares with none.
+            while i < high and found[i] < pivot:
                 i += 1
-            while found[j] > pivot:
+            while j > low and found[j] > pivot:
                 j -= 1
             if i <= j:
                 found[i], found[j] = found[j], found[i]
@@ -251,7 +256,7 @@ def combine(
             gram(columns, size, n, matrix)
             for k in range(n):
                 matrix[k, k] += ridge * (ONE - noisy)
-            cholesky(matrix, n)
+            cholesky(matrix, n, LEAST_NOISE * ridge)
             inverse_factor(matrix, n, factor)
             transpose(factor, n, rows)
             gram(rows, n, n, matrix)
@@ -316,7 +321,7 @@ def wiener(
                 for j in range(i, size):
                     row[j] *= scale
                 row[i] += v
-            cholesky(matrix, size)
+            cholesky(matrix, size, LEAST_NOISE * v)
             inverse_factor(matrix, size, factor)
             trace = ZERO
             for i in range(size):

@@ -22,6 +22,8 @@ compiled: Any = njit(cache=True, fastmath=True, error_model="numpy", nogil=True)
 ZERO, ONE, TWO = np.float32(0), np.float32(1), np.float32(2)
 # An off-diagonal value below this part of its neighbours on the diagonal is zero: a rounding error of single precision.
 NEGLIGIBLE = np.float32(6e-8)
+# A pivot of less than this part of the largest value on the diagonal is rounding errors only.
+LEAST_PIVOT = np.float32(2e-6)
 # A value needs less than two turns on average.
 MOST_TURNS = 50
 
@@ -66,8 +68,14 @@ def transpose(matrix: Matrix, size: int, out: Matrix) -> None:
 
 
 @compiled
-def cholesky(matrix: Matrix, size: int) -> None:
-    """The upper triangle of a positive definite matrix becomes U, with ``U' U`` the matrix."""
+def cholesky(matrix: Matrix, size: int, least: float) -> None:
+    """The upper triangle of a positive semidefinite matrix becomes U, with ``U' U`` the matrix.
+
+    A pivot below `least`, or below rounding errors, is raised, and what stands beside it is taken for zero: of patches that
+    are alike to the last bit, as where a picture is saturated, the matrix is singular.
+    """
+    for i in range(size):
+        least = max(least, LEAST_PIVOT * matrix[i, i])
     for i in range(size):
         here = matrix[i, i:size]
         n = size - i
@@ -85,6 +93,10 @@ def cholesky(matrix: Matrix, size: int) -> None:
             for j in range(n):
                 here[j] -= a0 * a[j]
             k += 1
+        if here[0] < least:
+            here[0] = least
+            for j in range(1, n):
+                here[j] = ZERO
         scale = ONE / sqrt(here[0])
         for j in range(n):
             here[j] *= scale
