@@ -296,7 +296,13 @@ def with_own_values(posterior: Posterior, problem: Problem, calibration: Calibra
 
 
 def calibrated_std(posterior: Posterior, problem: Problem, calibration: Calibration | None) -> Tensor | None:
-    """The calibrated standard deviation of every pixel, (C, *grid), all observed ones having been seen."""
+    """The calibrated standard deviation of every pixel, (C, *grid), all observed ones having been seen; shared errors included."""
+    std, shared = _own_std(posterior, problem, calibration), problem.shared_variance
+    return std if std is None or shared is None else (std.double().cpu().square() + shared).sqrt()
+
+
+def _own_std(posterior: Posterior, problem: Problem, calibration: Calibration | None) -> Tensor | None:
+    """That of each pixel by itself."""
     if posterior.std is None or calibration is None:
         return posterior.std
     if calibration.simulated:  # the errors were those of data that were seen

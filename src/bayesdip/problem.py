@@ -76,6 +76,8 @@ class Problem:
         Whether known pixels come back as they are, though they have noise.
     shares_noise : bool
         Whether neighbouring pixels share their noise, so that held-out ones cannot calibrate.
+    shared_variance : Tensor or None, broadcastable to the picture
+        Variance of an error that neighbouring pixels share, which held-out ones do not show.
     """
 
     y: Tensor
@@ -85,6 +87,7 @@ class Problem:
     units: Units = Units()
     keeps_known: bool = False
     shares_noise: bool = False
+    shared_variance: Tensor | None = None
     _whole_operator: Operator | None = None
 
     @classmethod

@@ -25,6 +25,7 @@ from bayesdip.noise.spectrum import (
     correlated_levels,
     is_counts,
 )
+from bayesdip.noise.stripes import Stripes, find_stripes
 from bayesdip.noise.variation import Variation, varying_levels
 
 # Channels whose levels differ by less than this share have one: the estimates scatter as much.
@@ -44,12 +45,15 @@ class Inspection:
         In the picture's own scale.
     impulses : Tensor of bool, shape (C, *grid), or None
         Entries that say nothing of the picture, such as hot pixels; None if there are none.
+    stripes : Stripes or None
+        Offsets of rows or columns; `noise` is what is left without them.
     findings : tuple of Finding
         What the user has to know.
     """
 
     noise: Noise
     impulses: Tensor | None = None
+    stripes: Stripes | None = None
     findings: tuple[Finding, ...] = ()
 
     @property
@@ -58,7 +62,9 @@ class Inspection:
         return any(finding.kind in CORRELATED_KINDS for finding in self.findings)
 
 
-def inspect(picture: Tensor, observed: Tensor | None = None, *, blurred: bool = False) -> Inspection:
+def inspect(
+    picture: Tensor, observed: Tensor | None = None, *, blurred: bool = False, stripes: bool = False
+) -> Inspection:
     """Find out what noise a picture has.
 
     Parameters
@@ -70,6 +76,8 @@ def inspect(picture: Tensor, observed: Tensor | None = None, *, blurred: bool = 
     blurred : bool
         Whether what is seen is blurred, and the noise came after: then a picture's power falls with frequency as that
         of correlated noise does, and noise is taken for white.
+    stripes : bool
+        Whether offsets of rows and columns are looked for.
 
     Returns
     -------
@@ -81,12 +89,15 @@ def inspect(picture: Tensor, observed: Tensor | None = None, *, blurred: bool = 
     left_out = impulses.every
     seen = seen & ~left_out
     step = rounding_step(picture[seen])
+    lines = find_stripes(picture, seen) if stripes else None
+    if lines is not None:
+        picture, findings = picture - lines.offsets, (*findings, _stripes_finding(lines))
     levels = estimate_sigma(picture, observed=seen, per_channel=True)
     assert isinstance(levels, tuple)
     floor = step / 12**0.5
     levels = tuple(max(level, floor) for level in levels)
     noise, said = _without_impulses(picture, seen, levels, step, blurred)
-    return Inspection(noise, left_out if findings else None, (*findings, *said))
+    return Inspection(noise, left_out if bool(left_out.any()) else None, lines, (*findings, *said))
 
 
 def white_noise(picture: Tensor) -> Gaussian:
@@ -160,6 +171,18 @@ def photon_noise(law: BrightnessLaw, step: float | None = None) -> Poisson | Poi
         return Poisson(gain, -min(law.constant, 0.0) / gain)
     offset = min(law.least, 0.0)
     return PoissonGaussian(gain, max(law.constant + gain * offset, 1e-12) ** 0.5, offset)
+
+
+def _stripes_finding(stripes: Stripes) -> Finding:
+    """What to say of offsets of lines."""
+    names = " and ".join(
+        "rows" if axis == 0 else "columns" if axis == 1 else "slices" for axis in stripes.axes
+    )
+    text = (
+        f"{names} have offsets of their own, with a standard deviation of {stripes.sigma:.3g}: these stripes are subtracted, "
+        "and error bars take in what may be left of them; a given noise model or sigma keeps them"
+    )
+    return Finding("stripes", text, {"axes": list(stripes.axes), "sigma": stripes.sigma})
 
 
 def _photon_finding(noise: Poisson | PoissonGaussian) -> Finding:
