@@ -20,13 +20,14 @@ In the last pass each value is weighted by its posterior precision.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from bayesdip.interruption import Stopped, look
+from bayesdip.patches.damaged_patches import Pass, add_patches
 from bayesdip.patches.estimate import Estimate
+from bayesdip.patches.known_pixels import KnownPixels, Sums
 from bayesdip.patches.patch_grid import JOINT_CHANNELS, PATCH_VALUES, ReferenceGrid, side_of
 
 # Search radius in pixels: in the first passes, whose estimate is good next to known pixels alone, and later.
@@ -49,27 +50,14 @@ LEAST_NOISE = 4e-4
 OVER_RELAXATION = 2.0
 # A patch with less than this share of its pixels known does not count.
 LEAST_KNOWN = 1 / 16
+# Where at most this share of the values of an exact picture is missing, only patches that lack some are restored, and of each
+# group all of these among the nearest. On 128x128 parts of three tuning pictures that gained 0.3 to 1.7 dB where 3% of the
+# pixels are missing at random, 0.4 to 3 in text and scratches, and 0.0 to 0.4 at 10%, in a half to a quarter of the time;
+# at 25% it was the same within 0.07 dB in a third of the time, and at 50% within 0.01 in three quarters of it.
+FEW = 0.4
 # They bound the memory, and the time until a run can stop: entries of the matrices that are factorised at a time, and for
 # a stripe of the picture the least number of reference patches and of rows of these.
 ENTRIES, STRIPE = 2**20, (1024, 8)
-
-
-@dataclass(frozen=True)
-class KnownPixels:
-    """A picture with missing pixels, or its table of patches.
-
-    Attributes
-    ----------
-    values : Tensor, shape (C, H, W)
-        Anything finite where a pixel is missing.
-    missing : Tensor of bool, shape (C, H, W)
-    noise : Tensor, shape (C, H, W)
-        Its variance.
-    """
-
-    values: Tensor
-    missing: Tensor
-    noise: Tensor
 
 
 def fill(
@@ -104,6 +92,9 @@ def fill(
     """
     covered = torch.ones_like(known.missing)
     std, done = None, 0
+    few = is_damage(known)
+    if few:
+        estimate = torch.where(known.missing, estimate, known.values)
     for number in range(passes):
         last = number == passes - 1
         sums = Sums.like(estimate)
@@ -115,7 +106,10 @@ def fill(
             return stop(number, share)
 
         try:
-            finished = _add_patches(sums, known, estimate, added, references, last, stop_pass)
+            if few:
+                finished = add_patches(sums, known, estimate, _pass(references, added, last), stop_pass)
+            else:
+                finished = _add_patches(sums, known, estimate, added, references, last, stop_pass)
         except Stopped:
             finished = False
         if not finished:
@@ -127,31 +121,21 @@ def fill(
         else:
             estimate = torch.where(known.missing, estimate + OVER_RELAXATION * (found - estimate), found)
         done += 1
+    if few:
+        covered = covered | ~known.missing
+        std = None if std is None else torch.where(known.missing, std, 0.0)
     return Estimate(estimate, std, done, covered)
 
 
-@dataclass(frozen=True)
-class Sums:
-    """Aggregation: sums over the patches that hold a pixel, of weights, weighted means and second moments, (C, H, W) each."""
+def is_damage(known: KnownPixels) -> bool:
+    """Whether few values of an exact picture are missing: then only these are restored (:mod:`bayesdip.patches.damaged_patches`)."""
+    picture = min(known.missing.shape[1:]) > 1
+    exact = bool((known.noise <= LEAST_NOISE).all())
+    return picture and exact and float(known.missing.double().mean()) <= FEW
 
-    weights: Tensor
-    means: Tensor
-    squares: Tensor
 
-    @classmethod
-    def like(cls, table: Tensor) -> Sums:
-        """Zeros."""
-        return cls(torch.zeros_like(table), torch.zeros_like(table), torch.zeros_like(table))
-
-    @property
-    def mean(self) -> Tensor:
-        """The weighted mean."""
-        return self.means / self.weights
-
-    @property
-    def std(self) -> Tensor:
-        """The standard deviation of the mixture: within the patches' posteriors and between their means."""
-        return (self.squares / self.weights - self.mean.square()).clamp_min(0.0).sqrt()
+def _pass(grid: ReferenceGrid, added: float, last: bool) -> Pass:
+    return Pass(grid, GROUP_SIZE, LAST_RESTORED if last else RESTORED, added, LEAST_KNOWN, last)
 
 
 def reference_grid(

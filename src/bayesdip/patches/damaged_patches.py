@@ -1,0 +1,250 @@
+"""HBE where few values are missing: only patches that lack one are restored, and of these only what is missing.
+
+The model is that of :mod:`bayesdip.patches.hbe`, at a cost that goes with the damage. The known values have the same noise
+everywhere, of variance v, so that one matrix serves a whole group: with Q the inverse of its covariance plus v on the
+diagonal, the missing values m of a patch with known values o have the posterior
+
+    mean  m[m] - Q[m, m]^{-1} Q[m, o] (y[o] - m[o]),      covariance  Q[m, m]^{-1} - v
+
+(the conditional of a Gaussian by its precision; Rue and Held, *Gaussian Markov random fields*, 2005, theorem 2.3). A group
+is factorised once, and each of its patches is a system of as many unknowns as it lacks values.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from math import prod
+
+import torch
+from torch import Tensor
+from torch.nn.functional import pad
+
+from bayesdip.interruption import look
+from bayesdip.patches.known_pixels import KnownPixels, Sums
+from bayesdip.patches.patch_grid import JOINT_CHANNELS, ReferenceGrid
+from bayesdip.window import box_sum
+
+# Reference patches that are compared together lie in a block of this side, in pixels; it changes the time alone.
+BLOCK = 32
+# They bound the memory, and the time until a run can stop: groups that are factorised at a time, and entries of the systems
+# of their patches. And systems up to this factor larger than the smallest are padded and solved together.
+GROUPS, ENTRIES, LIKE = 256, 2**21, 1.5
+
+
+@dataclass(frozen=True)
+class Pass:
+    """What one pass does.
+
+    Attributes
+    ----------
+    grid : ReferenceGrid
+        Of all reference patches; those that lack no value are left out.
+    group_size, restored : int
+        Patches that a Gaussian is learnt from, and how many of them, the nearest, are restored by it where they lack values.
+    added : float
+        Multiple of the identity that is added to each covariance.
+    least_known : float
+        A patch with less than this share of its values known does not count.
+    weighs : bool
+        Whether values are weighted by their posterior precision.
+    """
+
+    grid: ReferenceGrid
+    group_size: int
+    restored: int
+    added: float
+    least_known: float
+    weighs: bool
+
+
+def add_patches(
+    sums: Sums, known: KnownPixels, estimate: Tensor, settings: Pass, stop: Callable[[float], bool]
+) -> bool:
+    """Restore the missing values of a picture from its patches.
+
+    Parameters
+    ----------
+    sums : Sums
+        Its missing values get what is found.
+    known : KnownPixels
+        (C, H, W), of one and the same noise everywhere.
+    estimate : Tensor, shape (C, H, W)
+        Groups are found, and their Gaussians learnt, in it.
+    settings : Pass
+    stop : callable
+        ``(share done) -> bool``
+
+    Returns
+    -------
+    bool
+        False if `stop` ended it.
+    """
+    grid = settings.grid
+    references = references_of(known.missing, grid)
+    done = 0
+    for places in similar(estimate, grid, references, settings.group_size):
+        if stop(done / len(references)):
+            return False
+        for channel in range(0, len(estimate), JOINT_CHANNELS):
+            joint = range(channel, min(len(estimate), channel + JOINT_CHANNELS))
+            for some in places.split(GROUPS):  # type: ignore[no-untyped-call]
+                look()
+                _add_groups(sums, known, estimate, some, joint, settings)
+        done += len(places)
+    return True
+
+
+def lacking(missing: Tensor, patch: tuple[int, int]) -> Tensor:
+    """Whether each patch lacks a value in some channel, by the place of its first pixel: (C, H, W) to (H - h + 1, W - w + 1)."""
+    return box_sum(missing.any(0).float(), patch) > 0
+
+
+def references_of(missing: Tensor, grid: ReferenceGrid) -> Tensor:
+    """The places (top, left) of the reference patches that lack a value, (n, 2), block by block."""
+    chosen = lacking(missing, grid.patch)[grid.tops[:, None], grid.lefts].nonzero()
+    places = torch.stack([grid.tops[chosen[:, 0]], grid.lefts[chosen[:, 1]]], 1)
+    block = places // BLOCK
+    return places[torch.argsort(block[:, 0] * missing.shape[2] + block[:, 1], stable=True)]
+
+
+def similar(guide: Tensor, grid: ReferenceGrid, references: Tensor, count: int) -> Iterator[Tensor]:
+    """The groups of the most similar patches of some reference patches, block by block.
+
+    Parameters
+    ----------
+    guide : Tensor, shape (C, H, W)
+        The picture by which patches are compared, by their Euclidean distance.
+    grid : ReferenceGrid
+        Of these patches.
+    references : Tensor of int, shape (n, 2)
+        As :func:`references_of` gives them.
+    count : int
+        Patches of a group; fewer if the smallest search window holds fewer.
+
+    Yields
+    ------
+    Tensor of int, shape (m, count)
+        The places of a block's groups as ``top * W + left``, the nearest first; that is the reference itself.
+    """
+    patch, width = grid.patch, guide.shape[2]
+    rows, columns = (n - m + 1 for n, m in zip(guide.shape[1:], patch, strict=True))
+    down, right = min(grid.radius, rows - 1), min(grid.radius, columns - 1)
+    count = min(count, (down + 1) * (right + 1))  # a corner sees the fewest
+    around = (right, right, down, down)
+    centred = guide - guide.mean((1, 2), keepdim=True)
+    norms = pad(box_sum(centred.square().sum(0), patch), around, value=float("inf"))
+    centred = pad(centred, around)
+    device = guide.device
+    vertical = torch.arange(2 * down + 1, device=device)[:, None]
+    horizontal = torch.arange(2 * right + 1, device=device)
+    offsets = ((vertical - down) * width + horizontal - right).flatten()
+    _, sizes = torch.unique_consecutive(references // BLOCK, dim=0, return_counts=True)
+    for own in references.split(sizes.tolist()):  # type: ignore[no-untyped-call]
+        first = own.amin(0)
+        top, left = first.tolist()
+        bottom, end = (own.amax(0) + own.new_tensor([2 * down + 1, 2 * right + 1])).tolist()
+        views = centred[:, top : bottom + patch[0] - 1, left : end + patch[1] - 1]
+        others = views.unfold(1, patch[0], 1).unfold(2, patch[1], 1).permute(0, 3, 4, 1, 2)
+        across = others.shape[-1]
+        others = others.reshape(-1, others.shape[-2] * across)
+        at = own - first
+        here = (at[:, 0] + down) * across + at[:, 1] + right
+        # The reference's own norm is the same for all that it is compared with.
+        table = torch.addmm(norms[top:bottom, left:end].reshape(1, -1), others[:, here].T, others, alpha=-2)
+        inside = (vertical * across + horizontal).reshape(1, -1) + at[:, :1] * across + at[:, 1:]
+        squared = table.gather(1, inside)
+        squared[:, squared.shape[1] // 2] = -torch.inf  # the reference comes before patches equal to it
+        nearest = squared.topk(count, dim=1, largest=False).indices
+        yield own[:, :1] * width + own[:, 1:] + offsets[nearest]
+
+
+def _add_groups(
+    sums: Sums, known: KnownPixels, estimate: Tensor, places: Tensor, channels: range, settings: Pass
+) -> None:
+    """Add what some groups, their places (G, n), say of the missing values in some channels."""
+    at = places[:, :, None] + _offsets(estimate, settings.grid.patch, channels)
+    groups = estimate.flatten()[at]
+    at = at[:, : settings.restored]
+    missing = known.missing.flatten()[at]
+    lacks, values = missing.sum(2), at.shape[2]
+    chosen = (lacks > 0) & (values - lacks >= settings.least_known * values)
+    if not bool(chosen.any()):
+        return
+    noise = float(known.noise.flatten()[0])
+    centre = groups.mean(1, keepdim=True)
+    groups = groups - centre
+    covariance = groups.mT @ groups / max(groups.shape[1] - 1, 1)
+    covariance.diagonal(dim1=1, dim2=2).add_(settings.added + noise)
+    precision = torch.cholesky_inverse(torch.linalg.cholesky(covariance))
+    pulled = -torch.where(missing, 0.0, known.values.flatten()[at] - centre) @ precision
+    group, member = chosen.nonzero().T
+    order = torch.argsort(lacks[group, member], stable=True)
+    group, member = group[order], member[order]
+    for some in like_sizes(lacks[group, member].tolist()):
+        g, k = group[some], member[some]
+        most = int(lacks[g[-1], k[-1]])
+        place = (~missing[g, k]).to(torch.int8).argsort(dim=1, stable=True)[:, :most]
+        there = missing[g, k].gather(1, place)
+        mean, variance = conditioned(
+            precision[g[:, None, None], place[:, :, None], place[:, None, :]],
+            pulled[g, k].gather(1, place),
+            there,
+            with_variance=settings.weighs,
+        )
+        found = (mean + centre[g, 0].gather(1, place))[there]
+        spread = torch.zeros_like(found) if variance is None else (variance[there] - noise).clamp_min(0.0)
+        weights = 1 / (spread + settings.added) if settings.weighs else torch.ones_like(found)
+        sums.add(at[g, k].gather(1, place)[there], weights, found, spread)
+
+
+def conditioned(
+    precision: Tensor, pulled: Tensor, there: Tensor, *, with_variance: bool
+) -> tuple[Tensor, Tensor | None]:
+    """Mean and variance of missing values by their precision matrices, systems of several sizes padded to one.
+
+    Parameters
+    ----------
+    precision : Tensor, shape (P, n, n)
+        ``Q[m, m]`` of each.
+    pulled : Tensor, shape (P, n)
+        ``-Q[m, o] (y[o] - m[o])``.
+    there : Tensor of bool, shape (P, n)
+        False where a system is smaller.
+    with_variance : bool
+
+    Returns
+    -------
+    mean : Tensor, shape (P, n)
+    variance : Tensor, shape (P, n), or None
+    """
+    system = precision * (there[:, :, None] & there[:, None, :])
+    system.diagonal(dim1=1, dim2=2).add_((~there).to(system))
+    factor = torch.linalg.cholesky(system)
+    mean = torch.cholesky_solve((pulled * there)[..., None], factor)[..., 0]
+    if not with_variance:
+        return mean, None
+    return mean, torch.cholesky_inverse(factor).diagonal(dim1=1, dim2=2)
+
+
+def like_sizes(sizes: list[int]) -> Iterator[slice]:
+    """Runs of systems, sorted by size, that are solved together."""
+    first = 0
+    while first < len(sizes):
+        last = first + 1
+        while (
+            last < len(sizes)
+            and sizes[last] <= LIKE * sizes[first] + 1
+            and (last + 1 - first) * sizes[last] ** 2 <= ENTRIES
+        ):
+            last += 1
+        yield slice(first, last)
+        first = last
+
+
+def _offsets(picture: Tensor, patch: tuple[int, int], channels: range) -> Tensor:
+    """Of a patch's values in these channels from its place in the first one, counted through the whole picture."""
+    device, width = picture.device, picture.shape[2]
+    rows, columns = (torch.arange(n, device=device) for n in patch)
+    planes = torch.tensor(list(channels), device=device) * prod(picture.shape[1:])
+    return (planes[:, None, None] + rows[:, None] * width + columns).flatten()
