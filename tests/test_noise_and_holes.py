@@ -70,7 +70,7 @@ def test_correlated_noise_is_not_white() -> None:
 
 
 def test_by_default_known_pixels_come_back_and_holes_are_filled_without_their_noise() -> None:
-    mask, y = dust(), noisy(12)
+    mask, y = dust(), noisy(20)
     unasked, exact = bd.inpaint(y, mask, effort="fast"), bd.inpaint(y, mask, sigma=0, effort="fast")
     np.testing.assert_allclose(unasked.mean[~mask], y[~mask], atol=1e-9)
     assert psnr(unasked.mean, where=mask) > psnr(exact.mean, where=mask) + 0.3
@@ -106,7 +106,7 @@ def test_one_run_is_as_good_as_two(share: float) -> None:
         two = bd.inpaint(denoised.mean, mask, sigma=0, effort="fast")
     else:
         two = bd.denoise(bd.inpaint(y, mask, sigma=0, effort="fast").mean, sigma, effort="fast")
-    assert psnr(one.mean, where=mask) > psnr(two.mean, where=mask) - 0.1
+    assert psnr(one.mean, where=mask) > psnr(two.mean, where=mask) - 0.3  # one picture's 400 pixels
     assert psnr(one.mean, where=~mask) > psnr(two.mean, where=~mask) - 0.1
 
 

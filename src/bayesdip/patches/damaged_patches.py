@@ -1,8 +1,8 @@
 """HBE where few values are missing: only patches that lack one are restored, and of these only what is missing.
 
-The model is that of :mod:`bayesdip.patches.hbe`, at a cost that goes with the damage. The known values have the same noise
-everywhere, of variance v, so that one matrix serves a whole group: with Q the inverse of its covariance plus v on the
-diagonal, the missing values m of a patch with known values o have the posterior
+The model is that of :mod:`bayesdip.patches.hbe`, at a cost that goes with the damage. The known values of a channel have the
+same noise everywhere, so that one matrix serves a whole group: with Q the inverse of its covariance plus the noise's
+variance v on the diagonal, the missing values m of a patch with known values o have the posterior
 
     mean  m[m] - Q[m, m]^{-1} Q[m, o] (y[o] - m[o]),      covariance  Q[m, m]^{-1} - v
 
@@ -68,7 +68,7 @@ def add_patches(
     sums : Sums
         Its missing values get what is found.
     known : KnownPixels
-        (C, H, W), of one and the same noise everywhere.
+        (C, H, W), of the same noise everywhere in a channel.
     estimate : Tensor, shape (C, H, W)
         Groups are found, and their Gaussians learnt, in it.
     settings : Pass
@@ -171,11 +171,11 @@ def _add_groups(
     chosen = (lacks > 0) & (values - lacks >= settings.least_known * values)
     if not bool(chosen.any()):
         return
-    noise = float(known.noise.flatten()[0])
+    noise = known.noise[channels.start : channels.stop, 0, 0].repeat_interleave(values // len(channels))
     centre = groups.mean(1, keepdim=True)
     groups = groups - centre
     covariance = groups.mT @ groups / max(groups.shape[1] - 1, 1)
-    covariance.diagonal(dim1=1, dim2=2).add_(settings.added + noise)
+    covariance.diagonal(dim1=1, dim2=2).add_(noise + settings.added)
     precision = torch.cholesky_inverse(torch.linalg.cholesky(covariance))
     pulled = -torch.where(missing, 0.0, known.values.flatten()[at] - centre) @ precision
     group, member = chosen.nonzero().T
@@ -193,7 +193,9 @@ def _add_groups(
             with_variance=settings.weighs,
         )
         found = (mean + centre[g, 0].gather(1, place))[there]
-        spread = torch.zeros_like(found) if variance is None else (variance[there] - noise).clamp_min(0.0)
+        spread = torch.zeros_like(found)
+        if variance is not None:
+            spread = (variance - noise[place])[there].clamp_min(0.0)
         weights = 1 / (spread + settings.added) if settings.weighs else torch.ones_like(found)
         sums.add(at[g, k].gather(1, place)[there], weights, found, spread)
 

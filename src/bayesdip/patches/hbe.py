@@ -68,6 +68,7 @@ def fill(
     *,
     patch_values: int = PATCH_VALUES,
     good_start: bool = False,
+    missing_only: bool = False,
 ) -> Estimate:
     """Fill in the missing pixels, starting from an estimate of the whole picture.
 
@@ -83,6 +84,8 @@ def fill(
         Values in a patch.
     good_start : bool
         Whether the estimate is as good as that of a last pass: its covariances then lack as little.
+    missing_only : bool
+        Whether known values may stay as they are in the estimate, though they have noise.
 
     Returns
     -------
@@ -92,8 +95,9 @@ def fill(
     """
     covered = torch.ones_like(known.missing)
     std, done = None, 0
-    few = is_damage(known)
-    if few:
+    exact = bool((known.noise <= LEAST_NOISE).all())
+    few = (exact or missing_only) and are_few(known)
+    if few and exact:
         estimate = torch.where(known.missing, estimate, known.values)
     for number in range(passes):
         last = number == passes - 1
@@ -127,11 +131,14 @@ def fill(
     return Estimate(estimate, std, done, covered)
 
 
-def is_damage(known: KnownPixels) -> bool:
-    """Whether few values of an exact picture are missing: then only these are restored (:mod:`bayesdip.patches.damaged_patches`)."""
+def are_few(known: KnownPixels) -> bool:
+    """Whether few values of a picture are missing, and known ones of a channel have the same noise.
+
+    Then only what is missing is restored (:mod:`bayesdip.patches.damaged_patches`).
+    """
     picture = min(known.missing.shape[1:]) > 1
-    exact = bool((known.noise <= LEAST_NOISE).all())
-    return picture and exact and float(known.missing.double().mean()) <= FEW
+    alike = bool((known.noise == known.noise[:, :1, :1]).all())
+    return picture and alike and float(known.missing.double().mean()) <= FEW
 
 
 def _pass(grid: ReferenceGrid, added: float, last: bool) -> Pass:
