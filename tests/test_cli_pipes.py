@@ -53,6 +53,16 @@ def test_a_reader_that_goes_away_is_no_error(tmp_path, words):
     assert (tmp_path / "o.png").exists() == ("--json" in words)
 
 
+def test_a_picture_is_written_although_nobody_reads_what_is_said(tmp_path):
+    png(tmp_path)
+    read, write = os.pipe()
+    os.close(read)
+    words = [*PROGRAM, "denoise", "in.png", "-o", "o.png", *GP]
+    done = subprocess.run(words, stdout=write, stderr=write, cwd=tmp_path)
+    os.close(write)
+    assert done.returncode == 0 and (tmp_path / "o.png").exists()
+
+
 def test_nothing_in_the_pipe_is_an_error():
     result = run("denoise", "-", "-o", "out.png", input=b"")
     assert result.exit_code == 2 and "standard input is empty" in result.stderr

@@ -8,10 +8,10 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, redirect_stderr, suppress
 from contextvars import ContextVar
-from typing import Any
+from typing import Any, TextIO, cast
 
 import typer
 from typer.core import TyperGroup
@@ -34,12 +34,46 @@ class OneLineGroup(TyperGroup):
         options["standalone_mode"] = False  # errors come to us instead of being printed
         TYPED.set(tuple(words))
         run = super().main
-        try:
-            code = exit_code(lambda: run(words, *rest, **options), wants_json="--json" in words)
-            sys.stdout.flush()
-        except BrokenPipeError:
-            code = reader_gone()
+        with redirect_stderr(cast(TextIO, MayBeUnread(sys.stderr))):
+            try:
+                code = exit_code(lambda: run(words, *rest, **options), wants_json="--json" in words)
+                sys.stdout.flush()
+            except BrokenPipeError:
+                code = reader_gone()
         sys.exit(code)
+
+
+class MayBeUnread:
+    """Standard error, silent once its reader has gone away: what was asked for is done all the same.
+
+    Parameters
+    ----------
+    stream : text stream
+    """
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        """Write a text; gives its length."""
+        with self._silent_if_unread():
+            self._stream.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        """Send what was written."""
+        with self._silent_if_unread():
+            self._stream.flush()
+
+    @contextmanager
+    def _silent_if_unread(self) -> Iterator[None]:
+        try:
+            yield
+        except BrokenPipeError:
+            to_nobody(self._stream)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
 
 
 def exit_code(run: Callable[[], Any], *, wants_json: bool = False) -> int:
@@ -80,9 +114,14 @@ def exit_code(run: Callable[[], Any], *, wants_json: bool = False) -> int:
 
 def reader_gone() -> int:
     """Go on without a reader of the output, such as ``head``: what was asked for is done, and nothing is told."""
-    with suppress(OSError, ValueError):
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    to_nobody(sys.stdout)
     return DONE
+
+
+def to_nobody(stream: TextIO) -> None:
+    """From now on, what is written to a stream goes nowhere."""
+    with suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def explanation(error: Exception) -> str | None:
