@@ -219,7 +219,7 @@ def test_a_singular_matrix_has_a_finite_factor():
     for rows in (np.zeros((40, 13), np.float32), np.full((40, 13), 102, np.float32)):
         matrix = np.triu(rows.T @ rows)
         inverse = np.zeros_like(matrix)
-        small_matrices.cholesky(matrix, 13, 0.1)
+        small_matrices.cholesky(matrix, 13, 100.0)
         small_matrices.inverse_factor(matrix, 13, inverse)
         assert np.isfinite(inverse).all() and np.abs(inverse).max() < 10
 

@@ -62,8 +62,8 @@ FORMS = {
     ),
     "noisy": (gaussian(65, 1.8) + 0.01 * PEAK * NOISE, {"psf below zero", "psf size"}, 0.06),
     "mostly empty": (gaussian(257, 1.8), {"psf size"}, 1e-6),
-    "channels alike, first": (np.repeat(GOOD[None], 3, 0), set(), 1e-12),
-    "channels alike, last": (np.repeat(GOOD[..., None], 3, -1), set(), 1e-12),
+    "channels alike, first": (np.repeat(GOOD[None], 3, 0), {"psf channels"}, 1e-12),
+    "channels alike, last": (np.repeat(GOOD[..., None], 3, -1), {"psf channels"}, 1e-12),
 }
 
 

@@ -28,6 +28,7 @@ LAYERS = (
     {"arch"},
     {
         "layout",
+        "mask_argument",
         "no_data",
         "problem",
         "inputs",

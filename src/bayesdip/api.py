@@ -117,7 +117,8 @@ def inpaint(
     image : array_like, shape (M,), (M, N), or with channels
         The picture; where ``mask`` is True, its values tell only whether the mask is too narrow (``grow_mask``).
     mask : array_like of bool, shape of the grid or of the image
-        True where a pixel is missing, as in ``skimage.restoration``.
+        True where a pixel is missing, as in ``skimage.restoration``; of real numbers, what is 0.5 or more. None: ``missing``
+        says it, and NaN and infinity are missing, too.
     sigma : float, tuple of float, "auto", or None
         Noise on the known pixels, which are denoised too. With 0 they come back unchanged. ``"auto"`` estimates it.
         None: where the picture clearly is noisy, the noise is estimated and taken into account where pixels are filled

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from os import PathLike
 from typing import Any, cast
 
 import numpy as np
@@ -9,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from bayesdip.errors import BayesDipError, ShapeError
+from bayesdip.errors import BayesDipError, ShapeError, one_line
 
 
 def as_tensor(values: Any) -> Tensor:
@@ -23,6 +24,36 @@ def as_tensor(values: Any) -> Tensor:
     if any(stride < 0 for stride in array.strides) or not array.dtype.isnative or not array.flags.writeable:
         array = np.array(array, dtype=array.dtype.newbyteorder("="))
     return torch.from_numpy(array)
+
+
+def as_array(name: str, values: Any) -> NDArray[Any]:
+    """An array of what NumPy takes for one, and of any tensor; a masked array stays one.
+
+    Parameters
+    ----------
+    name : str
+        The argument's.
+    values : array_like or Tensor
+
+    Raises
+    ------
+    BayesDipError
+        `values` is the name of a file, or no array can be made of it.
+    """
+    if isinstance(values, str | bytes | PathLike):
+        raise BayesDipError(
+            f"{name} is {values!r}, the name of a file or text: expected an array; read a picture with "
+            "bayesdip.io.read_picture(path).pixels"
+        )
+    if isinstance(values, Tensor):
+        plain = values.detach().cpu()
+        values = (plain.float() if plain.dtype == torch.bfloat16 else plain).numpy()
+    try:
+        return np.asanyarray(values) if np.ma.isMaskedArray(values) else np.asarray(values)
+    except (ValueError, TypeError, RuntimeError) as error:
+        raise BayesDipError(
+            f"{name} cannot be made an array ({one_line(error)[:80]}): expected rows of the same length; convert it first"
+        ) from error
 
 
 def unmasked(name: str, values: Any) -> NDArray[Any]:
@@ -43,7 +74,7 @@ def unmasked(name: str, values: Any) -> NDArray[Any]:
         raise BayesDipError(
             f"{name} is a masked array with masked entries: expected a plain array; give {name}.filled(value)"
         )
-    return np.asarray(values)
+    return np.asarray(as_array(name, values))
 
 
 def like_given(found: Tensor, given: Any) -> Tensor:

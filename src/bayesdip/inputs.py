@@ -11,10 +11,11 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
 from bayesdip import no_data
-from bayesdip.arrays import unmasked
+from bayesdip.arrays import as_array
 from bayesdip.errors import BayesDipError, NonFiniteError, ShapeError
 from bayesdip.findings import Finding
 from bayesdip.layout import Layout
+from bayesdip.mask_argument import missing_pixels
 from bayesdip.no_data import Mark
 from bayesdip.noise import Gaussian, Inspection, Noise, detect_clipping, inspect
 from bayesdip.noise.presence import is_clearly_noisy
@@ -111,7 +112,7 @@ class Inputs:
     ) -> Self:
         """Of :func:`bayesdip.inpaint`."""
         picture, layout = _picture(image, channel_axis)
-        masked = _missing(mask, np.shape(image), picture, layout)
+        masked, of_mask = missing_pixels(mask, np.shape(image), layout)
         narrow = (
             too_narrow_by(picture.numpy(), masked.numpy())
             if grow_mask and masked.ndim == 2 and picture.ndim == 3
@@ -119,7 +120,10 @@ class Inputs:
         )
         if narrow:
             masked = torch.from_numpy(grown(masked.numpy(), narrow))
-        picture, gone, findings = _without_no_data(image, picture, layout, missing, masked)
+        # Without a mask, what is not a number cannot but be missing.
+        nan = mask is None
+        picture, gone, findings = _without_no_data(image, picture, layout, missing, masked, nan=nan)
+        findings = (*of_mask, *findings)
         if not gone.any():
             raise BayesDipError(
                 "no pixel is missing: give a mask that is True (white) where a pixel is missing"
@@ -186,6 +190,7 @@ class Inputs:
     @classmethod
     def restoring(cls, y: ArrayLike, operator: Operator, noise: Noise, channel_axis: int | None) -> Self:
         """Of :func:`bayesdip.restore`."""
+        y = as_array("y", y)
         array = np.asarray(y)
         if np.iscomplexobj(array):
             array, channel_axis = as_pairs(array, channel_axis), channel_axis or 0
@@ -222,7 +227,7 @@ class Inputs:
 
         Counts of 0 to 3 have a mean between whole numbers. Data without noise are whole numbers themselves, and stay so.
         """
-        if self.layout.dtype.kind not in "ui" or self.problem.noise.is_exact:
+        if self.layout.dtype.kind not in "bui" or self.problem.noise.is_exact:
             return self
         own = self.problem.units.to_own(mean)
         span = float(own.max() - own.min())
@@ -242,16 +247,22 @@ class Inputs:
 
 
 def _picture(image: ArrayLike, channel_axis: int | None) -> tuple[Tensor, Layout]:
-    array = np.asarray(image)
+    array = np.asarray(as_array("image", image))
     layout = Layout.of(array, channel_axis)
     return layout.to_tensor(array), layout
 
 
 def _without_no_data(
-    image: ArrayLike, picture: Tensor, layout: Layout, mark: Mark, masked: Tensor | None = None
+    image: ArrayLike,
+    picture: Tensor,
+    layout: Layout,
+    mark: Mark,
+    masked: Tensor | None = None,
+    *,
+    nan: bool = False,
 ) -> tuple[Tensor, Tensor, tuple[Finding, ...]]:
     """The picture with zeros where a value is missing, where that is, (C, *grid), and what was found out about it."""
-    flags, values = no_data.find(np.asarray(image), mark)
+    flags, values = no_data.find(np.asarray(as_array("image", image)), mark, nan=nan)
     marked = layout.to_tensor(flags) != 0
     masked = torch.zeros(picture.shape, dtype=torch.bool) if masked is None else masked.expand(picture.shape)
     if np.ma.isMaskedArray(image):
@@ -355,20 +366,8 @@ def _one_of_two(noise: Noise | None, sigma: Level) -> Noise:
 
 
 def _gaussian(sigma: Level) -> Gaussian:
-    return Gaussian(tuple(sigma) if isinstance(sigma, tuple | list) else sigma)
-
-
-def _missing(mask: ArrayLike | None, shape: tuple[int, ...], picture: Tensor, layout: Layout) -> Tensor:
-    """The mask as a bool tensor, shape ``grid`` or (C, *grid)."""
-    grid = tuple(picture.shape[1:])
-    if mask is None:
-        return torch.zeros(grid, dtype=torch.bool)
-    array = unmasked("mask", mask)
-    if array.shape == shape and layout.channel_axis is not None:
-        channels = layout.to_tensor(array.astype(bool)).bool()
-        return channels[0] if bool((channels == channels[:1]).all()) else channels
-    if array.shape != grid:
-        raise ShapeError(
-            f"the mask has shape {array.shape}, but the picture's grid is {grid}: they must be alike"
-        )
-    return torch.from_numpy(np.ascontiguousarray(array.astype(bool)))
+    """NumPy's numbers become Python's, which JSON holds."""
+    given = np.asarray(sigma)
+    if given.ndim < 2 and given.dtype.kind in "uif":
+        return Gaussian(tuple(map(float, given)) if given.ndim else float(given))
+    return Gaussian(sigma)

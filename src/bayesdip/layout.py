@@ -49,7 +49,11 @@ class Layout:
             )
         if image.ndim == 0 or image.size == 0:
             raise ShapeError(f"image has shape {image.shape}: expected at least one pixel")
-        if channel_axis is not None and not -image.ndim <= channel_axis < image.ndim:
+        if channel_axis is not None and (
+            isinstance(channel_axis, bool)
+            or not isinstance(channel_axis, int | np.integer)
+            or not -image.ndim <= channel_axis < image.ndim
+        ):
             raise ShapeError(
                 f"channel_axis is {channel_axis}, but the image has shape {image.shape}: name one of its axes, "
                 "or None for a picture without channels"

@@ -46,7 +46,7 @@ COUNT_MARKS = (-1, -2)
 NEAR_ZERO, LEAST_COUNTS = 4, 16
 
 
-def find(image: Array, mark: Mark = "auto") -> tuple[Flags, tuple[float, ...]]:
+def find(image: Array, mark: Mark = "auto", *, nan: bool = False) -> tuple[Flags, tuple[float, ...]]:
     """Which entries stand for "no data".
 
     Parameters
@@ -57,6 +57,8 @@ def find(image: Array, mark: Mark = "auto") -> tuple[Flags, tuple[float, ...]]:
         ``"auto"`` finds known values (-9999, -3.4e38, ...) that stand apart from all others, repeated values so large
         that the others would vanish beside them, and the -1 and -2 of detectors among counts. ``"nan"`` adds NaN and
         infinity to these. A number is the one value that marks them, besides NaN. None: nothing does.
+    nan : bool
+        Whether "auto" takes NaN and infinity for such values, too.
 
     Returns
     -------
@@ -80,7 +82,7 @@ def find(image: Array, mark: Mark = "auto") -> tuple[Flags, tuple[float, ...]]:
             f"missing is {mark!r}: expected 'auto', 'nan', the value that marks missing pixels, or None (on the "
             "command line none); choose one of these"
         )
-    return _marked(image, _placeholders(image), nan=mark == "nan")
+    return _marked(image, _placeholders(image), nan=nan or mark == "nan")
 
 
 def finding(flags: Flags, values: tuple[float, ...], mark: Mark) -> Finding | None:

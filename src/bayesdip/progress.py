@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from numbers import Real
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
@@ -129,9 +130,10 @@ class Progress:
     _kept: float = 0.0
 
     def __post_init__(self) -> None:
-        if self.time_budget is not None and not self.time_budget > 0:
+        budget = self.time_budget
+        if budget is not None and not (isinstance(budget, Real) and budget > 0):
             raise BayesDipError(
-                f"time_budget is {self.time_budget}: expected seconds above zero, or None for no limit"
+                f"time_budget is {budget!r}: expected seconds above zero, or None for no limit"
             )
 
     @property

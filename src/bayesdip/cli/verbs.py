@@ -274,16 +274,18 @@ def inpainting(picture: Picture, choice: MaskChoice, sigma: Asked, grow_mask: bo
         gone = as_channels(mask.missing, transparent)
         if flags is None:
             check_mask(gone, choice.file)
-    elif flags is None and not transparent.any():
-        raise BayesDipError(
-            "nothing says which pixels are missing: give --mask FILE (white is missing), --missing VALUE (such as nan or "
-            "0) if the picture marks them, or a picture with transparent pixels"
-        )
+    elif not transparent.any():
+        flags = no_data.find(picture.pixels, mark, nan=True)[0]
+        if not flags.any():
+            raise BayesDipError(
+                "nothing says which pixels are missing: give --mask FILE (white is missing), --missing VALUE (such as 0) if "
+                "the picture marks them, or a picture with transparent pixels"
+            )
     return Work(
         partial(
             inpaint,
             picture.pixels,
-            gone,
+            gone if gone.any() else None,
             sigma=sigma,
             missing=mark,
             grow_mask=grow_mask,

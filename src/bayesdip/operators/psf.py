@@ -70,8 +70,7 @@ def mend_psf(psf: ArrayLike, shape: Sequence[int]) -> tuple[Array, tuple[Finding
     BayesDipError
         The values are not finite, or no point stands out.
     """
-    values = _one_channel(_checked(psf), len(shape))
-    findings: list[Finding] = []
+    values, findings = _one_channel(_checked(psf), len(shape))
     for step in (_upright, _from_corner, _without_background, _centred, _trimmed):
         values, found = step(values)
         findings += found
@@ -99,7 +98,7 @@ def _checked(psf: ArrayLike) -> Array:
     return values
 
 
-def _one_channel(values: Array, dims: int) -> Array:
+def _one_channel(values: Array, dims: int) -> tuple[Array, list[Finding]]:
     """Without an axis of channels that are all alike, first or last, and without axes of length one before or behind."""
     while values.ndim > dims and 1 in (values.shape[0], values.shape[-1]):
         values = values[0] if values.shape[0] == 1 else values[..., 0]
@@ -107,13 +106,14 @@ def _one_channel(values: Array, dims: int) -> Array:
         for axis in (0, -1):
             first = np.take(values, [0], axis)
             if values.shape[axis] <= 4 and np.allclose(values, first, rtol=1e-6):
-                return first.squeeze(axis)
+                text = f"the point spread function has {values.shape[axis]} channels that are alike, of which one was taken"
+                return first.squeeze(axis), [Finding("psf channels", text)]
     if values.ndim != dims:
         raise ShapeError(
             f"the psf has shape {values.shape}: expected {dims} ax{'e' if dims > 1 else 'i'}s, as the picture's grid; "
             "give one point spread function for all channels, without a channel axis"
         )
-    return values
+    return values, []
 
 
 def _upright(values: Array) -> tuple[Array, list[Finding]]:

@@ -40,10 +40,6 @@ from bayesdip.patches.small_matrices import (
 
 Array = NDArray[Any]
 
-# Patches whose matrix has less than this part of the noise in some direction were not seen with such noise: they are of a
-# saturated part of the picture.
-LEAST_NOISE = np.float32(1e-3)
-
 
 @compiled
 def squared_distances(
@@ -110,8 +106,7 @@ def select(found: Array, places: Array, count: int, wanted: int) -> None:
         pivot = max(min(a, b), min(max(a, b), c))
         i, j = low, high
         while i <= j:
-            # The bounds matter only if a value is not a number: it compares with none.
-            while i < high and found[i] < pivot:
+            while i < high and found[i] < pivot:  # NaN compares with none: hence the bounds
                 i += 1
             while j > low and found[j] > pivot:
                 j -= 1
@@ -256,7 +251,7 @@ def combine(
             gram(columns, size, n, matrix)
             for k in range(n):
                 matrix[k, k] += ridge * (ONE - noisy)
-            cholesky(matrix, n, LEAST_NOISE * ridge)
+            cholesky(matrix, n, ridge)
             inverse_factor(matrix, n, factor)
             transpose(factor, n, rows)
             gram(rows, n, n, matrix)
@@ -321,7 +316,7 @@ def wiener(
                 for j in range(i, size):
                     row[j] *= scale
                 row[i] += v
-            cholesky(matrix, size, LEAST_NOISE * v)
+            cholesky(matrix, size, v)
             inverse_factor(matrix, size, factor)
             trace = ZERO
             for i in range(size):

@@ -22,8 +22,9 @@ compiled: Any = njit(cache=True, fastmath=True, error_model="numpy", nogil=True)
 ZERO, ONE, TWO = np.float32(0), np.float32(1), np.float32(2)
 # An off-diagonal value below this part of its neighbours on the diagonal is zero: a rounding error of single precision.
 NEGLIGIBLE = np.float32(6e-8)
-# A pivot of less than this part of the largest value on the diagonal is rounding errors only.
-LEAST_PIVOT = np.float32(2e-6)
+# A pivot of less than this part of the noise is of patches that were not seen with such noise, as those of a saturated
+# part of a picture; of less than that part of the largest value on the diagonal, it is rounding errors only.
+LEAST_NOISE, LEAST_PIVOT = np.float32(1e-3), np.float32(2e-6)
 # A value needs less than two turns on average.
 MOST_TURNS = 50
 
@@ -68,12 +69,13 @@ def transpose(matrix: Matrix, size: int, out: Matrix) -> None:
 
 
 @compiled
-def cholesky(matrix: Matrix, size: int, least: float) -> None:
+def cholesky(matrix: Matrix, size: int, noise: float) -> None:
     """The upper triangle of a positive semidefinite matrix becomes U, with ``U' U`` the matrix.
 
-    A pivot below `least`, or below rounding errors, is raised, and what stands beside it is taken for zero: of patches that
-    are alike to the last bit, as where a picture is saturated, the matrix is singular.
+    A pivot far below `noise`, or below rounding errors, is raised, and what stands beside it is taken for zero: of patches
+    that are alike to the last bit, as where a picture is saturated, the matrix is singular.
     """
+    least = LEAST_NOISE * noise
     for i in range(size):
         least = max(least, LEAST_PIVOT * matrix[i, i])
     for i in range(size):
