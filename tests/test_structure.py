@@ -23,6 +23,7 @@ LAYERS = (
         "progress",
         "interruption",
         "memory",
+        "processes",
         "dct_thresholding",
     },
     {"arch"},
@@ -47,6 +48,7 @@ LAYERS = (
     {"holdout"},
     {"api"},
     {"io", "baselines", "report", "comparison"},
+    {"batch_processing"},
     {"cli", "lab"},
 )
 # The public face, and the entry of `python -m bayesdip`, stand outside.

@@ -21,6 +21,8 @@ _HOME = {
     "upscale": "api",
     "deblur": "api",
     "restore": "api",
+    "batch": "batch_processing",
+    "BatchItem": "batch_processing",
     "compare": "comparison",
     "Comparison": "comparison",
     "Restoration": "result",
@@ -61,6 +63,7 @@ __all__ = [
     "GP",
     "MAP",
     "SGLD",
+    "BatchItem",
     "BayesDipError",
     "Blur",
     "Comparison",
@@ -88,6 +91,7 @@ __all__ = [
     "Speckle",
     "Stack",
     "arch",
+    "batch",
     "compare",
     "deblur",
     "denoise",
@@ -109,6 +113,7 @@ __all__ = [
 if TYPE_CHECKING:
     from bayesdip import arch, errors, gp, io, kernels, methods, noise, operators
     from bayesdip.api import deblur, denoise, inpaint, restore, upscale
+    from bayesdip.batch_processing import BatchItem, batch
     from bayesdip.comparison import Comparison, compare
     from bayesdip.errors import (
         BayesDipError,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from os import PathLike
 from typing import Any, cast
 
@@ -113,3 +114,19 @@ def channels_first(image: Any, channel_axis: int | None) -> Tensor:
             "and no empty one; add a channel axis to a tensor"
         )
     return picture
+
+
+def fingerprint(array: NDArray[Any]) -> str:
+    """A digest of an array's values, type and shape.
+
+    Parameters
+    ----------
+    array : array
+
+    Returns
+    -------
+    str
+    """
+    digest = hashlib.sha256(f"{array.dtype.str} {array.shape} ".encode())
+    digest.update(np.ascontiguousarray(array).tobytes())
+    return digest.hexdigest()[:32]

@@ -44,3 +44,22 @@ def one_line(text: object) -> str:
     """Return a text on one line: line breaks become spaces, other unprintable characters are escaped."""
     joined = re.sub(r"\s*[\r\n\t]\s*", " ", str(text)).strip()
     return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in joined)
+
+
+def explanation(error: BaseException) -> str | None:
+    """What to tell the user about an error, on one line; None if it is a defect of the program."""
+    if isinstance(error, BayesDipError):
+        return one_line(error)
+    if isinstance(error, MemoryError) or _is_torch_out_of_memory(error):
+        return "the memory ran out: expected more of it free; use --method patches, a smaller picture, or fewer --samples"
+    if isinstance(error, OSError):
+        place = f"{error.filename}: " if error.filename else ""
+        return one_line(
+            f"{place}{error.strerror or error}: free some space or check the permissions, then run again"
+        )
+    return None
+
+
+def _is_torch_out_of_memory(error: BaseException) -> bool:
+    said = str(error).lower()
+    return isinstance(error, RuntimeError) and ("out of memory" in said or "can't allocate memory" in said)

@@ -2,14 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import wraps
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from bayesdip.cli.guard import OneLineGroup
+from bayesdip.cli.guard import DenoisesByDefault, OneLineGroup
 from bayesdip.cli.lab import lab
-from bayesdip.cli.options import INVERT_MASK, CompareOptions, Options, with_options
+from bayesdip.cli.options import (
+    INVERT_MASK,
+    BatchOptions,
+    CompareOptions,
+    MethodOptions,
+    Options,
+    with_options,
+)
+
+# `verbs.Prepare`, whose types would load numpy.
+Prepare = Callable[[Any], Any]
 
 app = typer.Typer(
     cls=OneLineGroup,
@@ -17,7 +29,37 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+batch = typer.Typer(
+    cls=DenoisesByDefault,
+    no_args_is_help=True,
+    help="Restore many pictures: 'batch denoise', 'batch inpaint', ...; 'batch IN...' denoises.",
+)
+app.add_typer(batch, name="batch")
 app.add_typer(lab, name="lab")
+# What each restoring verb prepares of its options, by its name.
+VERBS: dict[str, Callable[..., Prepare]] = {}
+
+
+def restoring(verb: Callable[..., Prepare]) -> Callable[..., Prepare]:
+    """Make two commands of a function that prepares a verb: for one picture, and under ``batch`` for many."""
+    name = verb.__name__
+    VERBS[name] = verb
+
+    @wraps(verb)
+    def one(options: Options, **own: Any) -> None:
+        from bayesdip.cli.restoring import carry_out
+
+        carry_out(name, options, verb(options=options, **own))
+
+    @wraps(verb)
+    def many(options: BatchOptions, **own: Any) -> int:
+        from bayesdip.cli.batch import carry_out
+
+        return carry_out(name, options, own)
+
+    app.command(name)(with_options(one, Options))
+    batch.command(name)(with_options(many, BatchOptions))
+    return verb
 
 
 def _show_version(wanted: bool) -> None:
@@ -40,10 +82,9 @@ def top(
         typer.echo(context.get_help())
 
 
-@app.command()
-@with_options
+@restoring
 def denoise(
-    options: Options,
+    options: MethodOptions,
     sigma: Annotated[
         str,
         typer.Option(
@@ -67,19 +108,17 @@ def denoise(
         float | None,
         typer.Option(metavar="L", help="For speckle: how many looks were averaged; else estimated."),
     ] = None,
-) -> None:
+) -> Prepare:
     """Remove noise. Its size is estimated unless --sigma is given."""
     from bayesdip.cli import verbs
-    from bayesdip.cli.restoring import carry_out
 
     model = verbs.NoiseChoice.parse(noise, sigma, gain=gain, offset=offset, looks=looks)
-    carry_out("denoise", options, lambda picture: verbs.denoising(picture, model, options.missing))
+    return lambda picture: verbs.denoising(picture, model, options.missing)
 
 
-@app.command()
-@with_options
+@restoring
 def inpaint(
-    options: Options,
+    options: MethodOptions,
     mask: Annotated[
         Path | None,
         typer.Option(metavar="MASK", help="Picture of the same size: white or painted is missing."),
@@ -96,20 +135,18 @@ def inpaint(
     no_grow: Annotated[
         bool, typer.Option("--no-grow", help="Take the mask as it is, even if it seems painted too narrow.")
     ] = False,
-) -> None:
+) -> Prepare:
     """Fill in missing pixels: white or painted in MASK, transparent in the picture, or of a no-data value."""
     from bayesdip.cli import verbs
-    from bayesdip.cli.restoring import carry_out
 
     known_noise = verbs.parse_if_clear(sigma)
     marked = verbs.MaskChoice(mask, invert_mask, options.missing)
-    carry_out("inpaint", options, lambda picture: verbs.inpainting(picture, marked, known_noise, not no_grow))
+    return lambda picture: verbs.inpainting(picture, marked, known_noise, not no_grow)
 
 
-@app.command()
-@with_options
+@restoring
 def upscale(
-    options: Options,
+    options: MethodOptions,
     factor: Annotated[
         int, typer.Option(metavar="N", min=1, help="How many times as long each side becomes.")
     ] = 4,
@@ -122,23 +159,17 @@ def upscale(
             metavar="auto|S", help="Noise on the small picture; by default what is clearly seen, else 0."
         ),
     ] = None,
-) -> None:
+) -> Prepare:
     """Restore the large picture of which this is a small version."""
     from bayesdip.cli import verbs
-    from bayesdip.cli.restoring import carry_out
 
     small_noise = verbs.parse_if_clear(sigma)
-    carry_out(
-        "upscale",
-        options,
-        lambda picture: verbs.upscaling(picture, factor, kind, small_noise, options.missing),
-    )
+    return lambda picture: verbs.upscaling(picture, factor, kind, small_noise, options.missing)
 
 
-@app.command()
-@with_options
+@restoring
 def deblur(
-    options: Options,
+    options: MethodOptions,
     psf: Annotated[
         Path, typer.Option(metavar="PSF", help="The blur of one bright point, as a picture or .npy array.")
     ],
@@ -148,17 +179,12 @@ def deblur(
     boundary: Annotated[
         str, typer.Option(metavar="reflect|periodic", help="What the blur saw beyond the border.")
     ] = "reflect",
-) -> None:
+) -> Prepare:
     """Undo a known blur."""
     from bayesdip.cli import verbs
-    from bayesdip.cli.restoring import carry_out
 
     blurred_noise = verbs.parse_sigma(sigma)
-    carry_out(
-        "deblur",
-        options,
-        lambda picture: verbs.deblurring(picture, psf, blurred_noise, boundary, options.missing),
-    )
+    return lambda picture: verbs.deblurring(picture, psf, blurred_noise, boundary, options.missing)
 
 
 @app.command()

@@ -16,12 +16,13 @@ from bayesdip.cli import verbs
 from bayesdip.cli.guard import TYPED
 from bayesdip.cli.options import CompareOptions
 from bayesdip.cli.outputs import check_folder
-from bayesdip.cli.summary import SCHEMA, plain
+from bayesdip.cli.summary import SCHEMA
 from bayesdip.comparison import Comparison, compare
 from bayesdip.comparison.candidates import all_names
 from bayesdip.comparison.page import DOTS_PER_INCH, files_of, suffix_for, write_comparison
 from bayesdip.errors import BayesDipError, FileError, one_line
 from bayesdip.io import Picture, atomic_write, check_mask, mask_of, read_picture, read_psf
+from bayesdip.report.facts import plain
 
 FIGURES = (".png", ".svg", ".pdf")
 

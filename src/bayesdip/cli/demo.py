@@ -22,11 +22,12 @@ from bayesdip import __version__
 from bayesdip.cli import verbs
 from bayesdip.cli.options import Options
 from bayesdip.cli.restoring import restore
-from bayesdip.cli.summary import SCHEMA, WIDTH, plain
+from bayesdip.cli.summary import SCHEMA, WIDTH
 from bayesdip.errors import FileError, one_line
 from bayesdip.io import Picture, atomic_write, write_picture
 from bayesdip.progress import clock
 from bayesdip.report import PAGE
+from bayesdip.report.facts import plain
 from bayesdip.result import Restoration
 
 Pixels = NDArray[np.uint8]
@@ -88,7 +89,12 @@ class Scene:
             return verbs.inpainting(picture, verbs.MaskChoice(mask), 0.0)
 
         options = Options(
-            source, place / "restored.png", std=place / "std.tif", report=place, force=True, **asked
+            source=source,
+            output=place / "restored.png",
+            std=place / "std.tif",
+            report=place,
+            force=True,
+            **asked,
         )
         label = f"{method} {self.task}: "
         return restore(self.task, options, prepare, shlex.join(command), label).restoration

@@ -16,9 +16,10 @@ from typing import Any, TextIO, cast
 import typer
 from typer.core import TyperGroup
 
-from bayesdip.errors import BayesDipError, NoResultError, one_line
+from bayesdip.errors import NoResultError, explanation, one_line
 
-DONE, REFUSED, INTERRUPTED = 0, 2, 130
+# FAILED is of `batch` alone: some pictures could not be restored, the others were.
+DONE, FAILED, REFUSED, INTERRUPTED = 0, 1, 2, 130
 # Verbs with one input and one output.
 ONE_PICTURE = ("denoise", "inpaint", "upscale", "deblur")
 # The command line as it was typed, for the report to repeat it.
@@ -76,6 +77,16 @@ class MayBeUnread:
         return getattr(self._stream, name)
 
 
+class DenoisesByDefault(TyperGroup):
+    """A command group whose first word may be left out: ``denoise`` is meant then."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Put the verb in front where it is not named."""
+        if args and args[0] not in (*self.commands, *ctx.help_option_names):
+            args = ["denoise", *args]
+        return super().parse_args(ctx, args)
+
+
 def exit_code(run: Callable[[], Any], *, wants_json: bool = False) -> int:
     """Call ``run`` and tell what went wrong, if anything did.
 
@@ -102,7 +113,7 @@ def exit_code(run: Callable[[], Any], *, wants_json: bool = False) -> int:
             return _interrupted(wants_json)
         return _refuse(error, str(error), wants_json)
     except Exception as error:
-        text = explanation(error)
+        text = explained(error)
         if text is None:
             raise
         return _refuse(error, text, wants_json)
@@ -124,32 +135,23 @@ def to_nobody(stream: TextIO) -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
-def explanation(error: Exception) -> str | None:
+def explained(error: Exception) -> str | None:
     """What to tell the user about an error; None if it is a defect of the program."""
-    if isinstance(error, BayesDipError):
-        return str(error)
-    if isinstance(error, MemoryError) or _is_torch_out_of_memory(error):
-        return "the memory ran out: expected more of it free; use --method patches, a smaller picture, or fewer --samples"
-    if isinstance(error, OSError):
-        place = f"{error.filename}: " if error.filename else ""
-        return f"{place}{error.strerror or error}: free some space or check the permissions, then run again"
+    text = explanation(error)
+    if text is not None:
+        return text
     # A usage error of Typer: its class has another home in every version of Typer.
     format_message = getattr(error, "format_message", None)
     if callable(format_message):
         path = getattr(getattr(error, "ctx", None), "command_path", "bayesdip")
-        said = str(format_message())
-        if "unexpected extra argument" in said and path.split()[-1] in ONE_PICTURE:
+        said = str(format_message()).rstrip(".")
+        verb = path.split()[-1]
+        if "unexpected extra argument" in said and verb in ONE_PICTURE:
             return (
-                f"{said.rstrip('.')}: '{path}' takes one picture; for several, call it in a loop: "
-                f'for f in *.png; do {path} "$f" -o "out/$f"; done'
+                f"{said}: '{path}' takes one picture; for several: bayesdip batch {verb} 'in/*.png' -o out/"
             )
-        return f"{str(format_message()).rstrip('.')}: '{path} --help' tells what is expected"
+        return f"{said}: '{path} --help' tells what is expected"
     return None
-
-
-def _is_torch_out_of_memory(error: Exception) -> bool:
-    said = str(error).lower()
-    return isinstance(error, RuntimeError) and ("out of memory" in said or "can't allocate memory" in said)
 
 
 def _refuse(error: Exception, text: str, wants_json: bool) -> int:

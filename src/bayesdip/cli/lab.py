@@ -54,7 +54,7 @@ def run(
     from bayesdip.lab.claim import FULL, QUICK
     from bayesdip.lab.running import run_claims
     from bayesdip.lab.statistics import verdict
-    from bayesdip.lab.workers import cores
+    from bayesdip.processes import cores
 
     claims, size = named(name), FULL if full else QUICK
     jobs = cores() if jobs is None else jobs

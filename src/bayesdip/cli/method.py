@@ -11,7 +11,7 @@ from bayesdip.methods.method import one_of
 from bayesdip.methods.registry import having, with_options
 
 if TYPE_CHECKING:
-    from bayesdip.cli.options import Options
+    from bayesdip.cli.options import MethodOptions
 
 AUTO = "auto"
 # Options that every method has, and those that some have.
@@ -28,7 +28,7 @@ MOVED = {
 }
 
 
-def api_options(options: Options) -> dict[str, Any]:
+def api_options(options: MethodOptions) -> dict[str, Any]:
     """What decides the result, by the names of :class:`bayesdip.api.Options`.
 
     ``method`` is a method object with its options, or ``"auto"`` with the options that all methods share.
@@ -51,7 +51,7 @@ def api_options(options: Options) -> dict[str, Any]:
     return {"method": _method(options), **budget}
 
 
-def _method(options: Options) -> Method:
+def _method(options: MethodOptions) -> Method:
     name, given = options.method, options.given(*COMMON, *OWN)
     if options.preset is not None:
         one_of("preset", options.preset, ("paper",))

@@ -24,19 +24,13 @@ def _where(*names: str, help: str, metavar: str | None = None) -> Any:
     return typer.Option(*names, help=help, metavar=metavar, rich_help_panel=FILES_PANEL)
 
 
-@dataclass(frozen=True)
-class Options:
-    """What every restoring verb takes; the field's name is the option's unless it says otherwise.
+@dataclass(frozen=True, kw_only=True)
+class MethodOptions:
+    """How to restore, for one picture or many; the field's name is the option's unless it says otherwise.
 
     None leaves an option to the method, whose own default is then used.
     """
 
-    source: Annotated[
-        Path, typer.Argument(metavar="IN", help="Picture: PNG, JPEG, TIFF, WebP, BMP, GIF or .npy.")
-    ]
-    output: Annotated[
-        Path, _where("-o", "--output", metavar="OUT", help="Restored picture: .png .jpg .tif .webp or .npy.")
-    ]
     method: Annotated[
         str,
         _how(
@@ -93,6 +87,22 @@ class Options:
         str | None,
         _how(metavar="RULE", help="For map: never, held-out, windowed-variance, discrepancy or sure."),
     ] = None
+
+    def given(self, *names: str) -> dict[str, Any]:
+        """Those of the named options that were given."""
+        return {name: value for name in names if (value := getattr(self, name)) is not None}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options(MethodOptions):
+    """What every restoring verb takes."""
+
+    source: Annotated[
+        Path, typer.Argument(metavar="IN", help="Picture: PNG, JPEG, TIFF, WebP, BMP, GIF or .npy.")
+    ]
+    output: Annotated[
+        Path, _where("-o", "--output", metavar="OUT", help="Restored picture: .png .jpg .tif .webp or .npy.")
+    ]
     std: Annotated[
         Path | None,
         _where(metavar="FILE", help="Write the standard deviation of every pixel (float .tif or .npy)."),
@@ -106,9 +116,33 @@ class Options:
     json: Annotated[bool, _where("--json", help="Print one JSON object instead of the summary.")] = False
     force: Annotated[bool, _where("--force", help="Replace files that exist.")] = False
 
-    def given(self, *names: str) -> dict[str, Any]:
-        """Those of the named options that were given."""
-        return {name: value for name in names if (value := getattr(self, name)) is not None}
+
+@dataclass(frozen=True, kw_only=True)
+class BatchOptions(MethodOptions):
+    """What every verb of ``bayesdip batch`` takes."""
+
+    sources: Annotated[
+        list[str], typer.Argument(metavar="IN...", help="Pictures, folders of them, or 'patterns*.tif'.")
+    ]
+    output: Annotated[
+        Path, _where("-o", "--output", metavar="DIR", help="Folder for restored pictures and batch.jsonl.")
+    ]
+    workers: Annotated[
+        int | None, _where(metavar="N", help="Processes; else as many as cores and memory allow.")
+    ] = None
+    scheduler: Annotated[
+        str | None, _where(metavar="ADDRESS", help="Workers of this Dask cluster instead: tcp://HOST:8786.")
+    ] = None
+    std: Annotated[
+        Path | None, _where(metavar="DIR", help="Write standard deviations there, one float .tif a picture.")
+    ] = None
+    report: Annotated[
+        Path | None, _where(metavar="DIR", help="Write a folder with a report.html there for every picture.")
+    ] = None
+    json: Annotated[bool, _where("--json", help="Print one JSON object instead of the table.")] = False
+    force: Annotated[
+        bool, _where("--force", "--overwrite", help="Replace files that this command did not write.")
+    ] = False
 
 
 @dataclass(frozen=True)
@@ -151,13 +185,14 @@ class CompareOptions:
     force: Annotated[bool, typer.Option("--force", help="Replace files that exist.")] = False
 
 
-def with_options(verb: Callable[..., None]) -> Callable[..., None]:
+def with_options(verb: Callable[..., Any], options_class: type[Any] | None = None) -> Callable[..., Any]:
     """Turn a verb's parameter ``options``, which is a dataclass, into one option for each of its fields.
 
-    Typer reads a command's options from its signature, so the signature is made here.
+    Typer reads a command's options from its signature, so the signature is made here. The dataclass is that of the
+    annotation, unless another one is given.
     """
     signature = inspect.signature(verb, eval_str=True)
-    kind = signature.parameters["options"].annotation
+    kind = options_class or signature.parameters["options"].annotation
     hints = get_type_hints(kind, include_extras=True)
     own = [p for p in signature.parameters.values() if p.name != "options"]
     shared = [
@@ -171,9 +206,9 @@ def with_options(verb: Callable[..., None]) -> Callable[..., None]:
     ]
 
     @wraps(verb)
-    def command(**given: Any) -> None:
+    def command(**given: Any) -> Any:
         options = kind(**{p.name: given.pop(p.name) for p in shared})
-        verb(**given, options=options)
+        return verb(**given, options=options)
 
     del command.__wrapped__  # else its signature would be read instead
     made = inspect.Signature([*(p.replace(kind=p.KEYWORD_ONLY) for p in own), *shared])

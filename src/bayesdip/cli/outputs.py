@@ -12,10 +12,9 @@ from bayesdip.cli.options import Options
 from bayesdip.cli.resume import KEPT
 from bayesdip.errors import BayesDipError, FileError
 from bayesdip.io import Picture, check_writable
+from bayesdip.io.writing import REAL_SUFFIXES
 from bayesdip.methods import Method
 from bayesdip.report import PAGE
-
-STD_SUFFIXES = (".tif", ".tiff", ".npy")
 
 
 def outputs(options: Options) -> dict[str, Path | None]:
@@ -49,15 +48,11 @@ def check_outputs(
     """
     notes = check_writable(options.output, options.force, shape=shape, like=picture)
     if options.std is not None:
-        if isinstance(method, Method) and not method.has_std:
-            raise BayesDipError(
-                f"--std was given with --method {method.name}, which has no standard deviation: expected a method that "
-                "has one; use --method auto"
-            )
-        if options.std.suffix.lower() not in STD_SUFFIXES:
+        check_std(options.std, method)
+        if options.std.suffix.lower() not in REAL_SUFFIXES:
             raise FileError(
                 f"{options.std}: a file with the extension {options.std.suffix!r} holds no floating-point numbers; "
-                f"one of {', '.join(STD_SUFFIXES)} is expected: choose another name"
+                f"one of {', '.join(REAL_SUFFIXES)} is expected: choose another name"
             )
         check_writable(options.std, options.force, shape=shape, dtype=np.float32)
     if options.report is not None:
@@ -69,6 +64,15 @@ def check_outputs(
     if len({file.resolve() for file in files}) < len(files):
         raise FileError("two of the outputs are the same file: expected a name for each; rename one")
     return notes
+
+
+def check_std(std: Path | None, method: str | Method) -> None:
+    """Raise if a standard deviation is asked of a method that has none."""
+    if std is not None and isinstance(method, Method) and not method.has_std:
+        raise BayesDipError(
+            f"--std was given with --method {method.name}, which has no standard deviation: expected a method that "
+            "has one; use --method auto"
+        )
 
 
 def check_folder(folder: Path, names: tuple[str, ...], force: bool) -> None:

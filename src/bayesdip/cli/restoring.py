@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from functools import partial
 from math import prod
@@ -18,11 +19,12 @@ from bayesdip.cli.display import watching
 from bayesdip.cli.guard import TYPED
 from bayesdip.cli.method import api_options, decisive
 from bayesdip.cli.options import Options
-from bayesdip.cli.outputs import STD_SUFFIXES, check_outputs, outputs, write_all
+from bayesdip.cli.outputs import check_outputs, outputs, write_all
 from bayesdip.cli.resume import SavedRun, request_of
-from bayesdip.cli.verbs import Work
-from bayesdip.errors import BayesDipError
+from bayesdip.cli.verbs import Prepare, Work
+from bayesdip.errors import BayesDipError, FileError, one_line
 from bayesdip.memory import check_memory
+from bayesdip.progress import Callback
 from bayesdip.result import Restoration
 
 TITLES = {"denoise": "Denoising", "inpaint": "Inpainting", "upscale": "Upscaling", "deblur": "Deblurring"}
@@ -52,7 +54,7 @@ class Run:
     notes: tuple[str, ...]
 
 
-def carry_out(task: str, options: Options, prepare: Callable[[io.Picture], Work]) -> None:
+def carry_out(task: str, options: Options, prepare: Prepare) -> None:
     """Run one verb and say what came of it."""
     run = restore(task, options, prepare, shlex.join(["bayesdip", *TYPED.get()]))
     piped = str(options.output) == io.PIPE
@@ -60,7 +62,12 @@ def carry_out(task: str, options: Options, prepare: Callable[[io.Picture], Work]
 
 
 def restore(
-    task: str, options: Options, prepare: Callable[[io.Picture], Work], command: str, label: str = ""
+    task: str,
+    options: Options,
+    prepare: Prepare,
+    command: str,
+    label: str = "",
+    quiet: Callback | None = None,
 ) -> Run:
     """Run one verb from file to files; whatever can be refused is refused before the long part.
 
@@ -74,11 +81,18 @@ def restore(
         The command line that repeats the run, for the report.
     label : str
         Put before every line of the progress.
+    quiet : callable, optional
+        Is given the progress, and then nothing is printed.
     """
     asked = api_options(options)
     if options.json and str(options.output) == io.PIPE:
         raise BayesDipError(
             "--json and -o - were both given, and both write to standard output: expected one of them; name a file after -o"
+        )
+    if options.source.is_dir():
+        raise FileError(
+            f"{one_line(options.source)}: is a folder; one picture is expected: name a file, or restore all of them with "
+            f"bayesdip batch {task} {one_line(options.source)} -o OUT"
         )
     picture = io.read_picture(options.source)
     work = prepare(picture)
@@ -89,18 +103,20 @@ def restore(
         request = request_of(task, picture, work.request, decisive(asked))
         saved = SavedRun(options.resume, request, options.force)
     found = saved.load() if saved else None
+    say = partial(_say, quiet is None)
     for note in notes:
-        typer.echo(f"note: {note}", err=True)
+        say(note)
     resumed = found is not None
     if found is None:
-        with watching(summary.unit_of_fit(work.exact), label) as callback:
+        display = watching(summary.unit_of_fit(work.exact), label) if quiet is None else nullcontext(quiet)
+        with display as callback:
             found = work.run(**asked, callback=callback)
         found = replace(found, findings=(*work.findings, *found.findings))
     files = outputs(options)
     if options.std is not None and found.std is None:
         files["std"] = None
         notes = (*notes, f"{options.std} is not written: the run ended before it had a standard deviation")
-        typer.echo(f"note: {notes[-1]}", err=True)
+        say(notes[-1])
     if (
         found.mean.dtype.kind == "f"
         and picture.pixels.dtype.kind in "ui"
@@ -108,16 +124,20 @@ def restore(
     ):
         rounded = f"{options.output} holds whole numbers: the restored values were rounded; write .tif or .npy to keep them"
         notes = (*notes, rounded)
-        typer.echo(f"note: {rounded}", err=True)
+        say(rounded)
     run = Run(task, options, picture, work, found, files, resumed, notes)
     write(run, None if resumed else saved, command)
     return run
 
 
+def _say(aloud: bool, note: str) -> None:
+    if aloud:
+        typer.echo(f"note: {note}", err=True)
+
+
 def sample_type(options: Options, picture: io.Picture) -> type[np.float32] | None:
     """The type for real numbers restored from whole ones, where the output's format has one; None for that of the input."""
-    holds = options.output.suffix.lower() in STD_SUFFIXES and picture.alpha is None
-    return np.float32 if holds else None
+    return np.float32 if io.holds_real_numbers(options.output, picture) else None
 
 
 def check_room(shape: tuple[int, ...], samples: int) -> None:

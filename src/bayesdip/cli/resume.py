@@ -6,29 +6,19 @@ what was asked. A run that was interrupted is done anew, from its start.
 
 from __future__ import annotations
 
-import hashlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from bayesdip import __version__
+from bayesdip.arrays import fingerprint
 from bayesdip.errors import BayesDipError
 from bayesdip.io import Picture, atomic_write
 from bayesdip.result import Restoration
 
 REQUEST = "request.json"
 KEPT = ("restoration.npz", "restoration.json", REQUEST)
-
-
-def fingerprint(array: NDArray[Any]) -> str:
-    """A digest of an array's values, type and shape."""
-    digest = hashlib.sha256(f"{array.dtype.str} {array.shape} ".encode())
-    digest.update(np.ascontiguousarray(array).tobytes())
-    return digest.hexdigest()[:32]
 
 
 def request_of(task: str, picture: Picture, asked: dict[str, Any], options: dict[str, Any]) -> dict[str, Any]:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import math
 import textwrap
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from bayesdip import __version__
 from bayesdip.errors import one_line
-from bayesdip.report.facts import coverage_of, diagnostics_of, mixing_of, run_facts
+from bayesdip.report.facts import coverage_of, diagnostics_of, mixing_of, plain, run_facts
 
 if TYPE_CHECKING:
     from bayesdip.cli.restoring import Run
@@ -75,17 +74,6 @@ def as_json(run: Run) -> str:
         "diagnostics": diagnostics_of(run.restoration),
     }
     return json.dumps(plain(facts), allow_nan=False)
-
-
-def plain(value: Any) -> Any:
-    """The value with what JSON cannot say (NaN, infinity) made null."""
-    if isinstance(value, dict):
-        return {str(key): plain(part) for key, part in value.items()}
-    if isinstance(value, list | tuple):
-        return [plain(part) for part in value]
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    return value if isinstance(value, str | int | bool) or value is None else str(value)
 
 
 def size_of(picture: Picture) -> str:

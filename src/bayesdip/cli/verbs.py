@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bayesdip import no_data
-from bayesdip.cli.resume import fingerprint
+from bayesdip.arrays import fingerprint
 from bayesdip.errors import BayesDipError
 from bayesdip.findings import Finding
 from bayesdip.io import Picture, check_mask, mask_of, read_psf
@@ -79,6 +79,10 @@ class Work:
             and sigma is not None
             and not np.any(sigma)
         )
+
+
+# Makes of the picture that was read what is to be done.
+Prepare = Callable[[Picture], Work]
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from bayesdip.io.guards import PIPE
 from bayesdip.io.masks import Mask, check_mask, mask_of, read_mask, read_psf
 from bayesdip.io.picture import Picture
 from bayesdip.io.reading import read_picture
-from bayesdip.io.writing import atomic_write, check_writable, write_picture
+from bayesdip.io.writing import atomic_write, check_writable, holds_real_numbers, write_picture
 
 __all__ = [
     "PIPE",
@@ -21,6 +21,7 @@ __all__ = [
     "atomic_write",
     "check_mask",
     "check_writable",
+    "holds_real_numbers",
     "mask_of",
     "read_mask",
     "read_picture",

@@ -23,6 +23,8 @@ from bayesdip.io.guards import PIPE, FilePath, file_error, reason_of
 from bayesdip.io.picture import Array, Picture, colour_of, full_scale
 from bayesdip.io.pixel_size import enlarged
 
+# Of formats that hold real numbers.
+REAL_SUFFIXES = (".tif", ".tiff", ".npy")
 # Compressed formats seldom get smaller than this share of the samples; the others need all of it.
 _SMALLEST_SHARE = 0.02
 
@@ -192,6 +194,22 @@ def write_picture(
     with atomic_write(path, force) as temporary:
         temporary.write_bytes(data)
     return target.notes
+
+
+def holds_real_numbers(path: FilePath, like: Picture | None = None) -> bool:
+    """Whether a file of that name can hold real numbers restored from whole ones.
+
+    Parameters
+    ----------
+    path : path-like
+    like : Picture, optional
+        What was read: its transparency is of whole numbers, and so are the pixels beside it.
+
+    Returns
+    -------
+    bool
+    """
+    return Path(path).suffix.lower() in REAL_SUFFIXES and (like is None or like.alpha is None)
 
 
 def _transparency(target: Encoding, source: Picture, shape: tuple[int, ...], alpha: str) -> Array | None:

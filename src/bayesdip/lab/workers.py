@@ -2,29 +2,21 @@
 
 from __future__ import annotations
 
-import os
-import signal
-import threading
 import time
 from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
-from multiprocessing import active_children, get_context, parent_process
-from multiprocessing.connection import wait
+from multiprocessing import active_children, get_context
 
 import torch
 
 from bayesdip.errors import BayesDipError
 from bayesdip.lab.claim import Trial
 from bayesdip.lab.results import Row
+from bayesdip.processes import begin_worker, interrupts_ignored
 
 Job = tuple[Callable[[Trial], Row], Trial]
-
-
-def cores() -> int:
-    """How many cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 @contextmanager
@@ -78,9 +70,9 @@ def timed(measure: Callable[[Trial], Row], trial: Trial) -> Row:
 
 def _by_workers(work: Sequence[Job], workers: int) -> Generator[tuple[int, Row], None, None]:
     others = set(active_children())
-    pool = ProcessPoolExecutor(workers, get_context("spawn"), initializer=_begin_worker)
+    pool = ProcessPoolExecutor(workers, get_context("spawn"), initializer=begin_worker, initargs=(1,))
     try:
-        with _interrupts_ignored():
+        with interrupts_ignored():
             places = {pool.submit(timed, *job): place for place, job in enumerate(work)}
         for done in as_completed(places):
             yield places[done], done.result()
@@ -95,29 +87,3 @@ def _by_workers(work: Sequence[Job], workers: int) -> Generator[tuple[int, Row],
         for worker in set(active_children()) - others:
             worker.terminate()
             worker.join()
-
-
-@contextmanager
-def _interrupts_ignored() -> Iterator[None]:
-    """Processes started in here ignore Ctrl-C, even while they start: this process answers it."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
-
-
-def _begin_worker() -> None:
-    torch.set_num_threads(1)
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-
-
-def _end_with_parent() -> None:
-    """A parent that was killed cannot end its workers, and they would wait for work for ever."""
-    parent = parent_process()
-    if parent is not None:
-        wait([parent.sentinel])
-        os._exit(1)

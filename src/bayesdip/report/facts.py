@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import platform
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
@@ -132,6 +133,17 @@ def rows(settings: dict[str, Any], prefix: str = "") -> list[tuple[str, str]]:
             shown = value if isinstance(value, str) else json.dumps(value, default=str)
             found.append((f"{prefix}{name}", shown))
     return found
+
+
+def plain(value: Any) -> Any:
+    """The value with what JSON cannot say (NaN, infinity) made null."""
+    if isinstance(value, dict):
+        return {str(key): plain(part) for key, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(part) for part in value]
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    return value if isinstance(value, str | int | bool) or value is None else str(value)
 
 
 def origin() -> list[tuple[str, str]]:

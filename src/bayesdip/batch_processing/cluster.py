@@ -1,0 +1,108 @@
+"""Tasks by the workers of a Dask cluster, which see the same files as this machine."""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Callable, Generator, Sequence
+from typing import Any
+
+from bayesdip.batch_processing.worker_pool import Failure, Task
+from bayesdip.errors import BayesDipError, NoResultError, one_line
+
+# Seconds to wait for the scheduler.
+PATIENCE = 15
+
+
+def carried_out(tasks: Sequence[Task], address: str, threads: int) -> Generator[tuple[int, Any], None, None]:
+    """The result of each task, or its `Failure`, with its place in ``tasks``, as they come.
+
+    The cluster itself tries a task again whose worker died. Closed early, it cancels what is left.
+
+    Parameters
+    ----------
+    tasks : sequence of callables
+        Picklable.
+    address : str
+        Of the scheduler.
+    threads : int
+        Of each task.
+
+    Raises
+    ------
+    BayesDipError
+        Dask is not installed, no scheduler answers, or it goes away.
+    """
+    client, as_completed = _connected(address)
+    try:
+        futures = {
+            client.submit(_attempted, pickle.dumps(task), threads, pure=False): place
+            for place, task in enumerate(tasks)
+        }
+        for future in as_completed(list(futures)):
+            place = futures.pop(future)
+            error = future.exception() if future.status != "finished" else None
+            yield place, future.result() if error is None else _failure(error)
+            future.release()
+    except OSError as error:  # distributed's CommClosedError is one
+        raise BayesDipError(
+            f"the scheduler at {address} went away ({one_line(error)}): expected it to last; run the same command again, which "
+            "goes on from what is done"
+        ) from error
+    finally:
+        client.close(timeout=PATIENCE)
+
+
+def worker_count(address: str) -> int:
+    """How many tasks the cluster carries out at the same time.
+
+    Raises
+    ------
+    BayesDipError
+        As for :func:`carried_out`.
+    """
+    client, _ = _connected(address)
+    try:
+        return sum(client.nthreads().values())
+    finally:
+        client.close(timeout=PATIENCE)
+
+
+def _connected(address: str) -> tuple[Any, Callable[..., Any]]:
+    try:
+        from distributed import Client, as_completed
+    except ImportError as error:
+        raise BayesDipError(
+            "--scheduler was given, and Dask is not installed: expected it for a cluster; pip install 'bayesdip[dask]', or "
+            "leave --scheduler out"
+        ) from error
+    try:
+        return Client(address, timeout=PATIENCE, set_as_default=False), as_completed
+    except (OSError, ValueError, TimeoutError) as error:
+        raise BayesDipError(
+            f"no Dask scheduler answers at {address!r} ({one_line(error)[:200]}): expected the address that it printed when it "
+            "was started, such as tcp://HOST:8786; check it"
+        ) from error
+
+
+def _failure(error: BaseException) -> Failure:
+    """What to say of a task that the cluster gave up."""
+    kind = type(error).__name__
+    if kind == "KilledWorker":
+        said = "its workers ended, again and again, perhaps for want of memory; give them more, or fewer threads each"
+        return Failure(said, kind)
+    return Failure.of(error)
+
+
+def _attempted(pickled: bytes, threads: int) -> Any:
+    """Runs on the cluster: one task with so many threads."""
+    import torch
+
+    torch.set_num_threads(threads)
+    try:
+        return pickle.loads(pickled)(lambda seconds: None)
+    except NoResultError as error:
+        if error.reason == "interrupted":
+            raise  # the worker is going away: the cluster says so
+        return Failure.of(error)
+    except Exception as error:
+        return Failure.of(error)
