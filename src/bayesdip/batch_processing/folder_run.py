@@ -83,9 +83,9 @@ class Job:
     def is_done(self, journal: Journal) -> bool:
         """Whether an earlier run did just this, and its files are there."""
         record = journal.latest.get(self.name)
-        if record is None or record["error"] is not None or self.options is None:
+        if record is None or record.get("error") is not None or self.options is None:
             return False
-        same = (record["sha256"], record["options"], record["version"]) == (
+        same = (record.get("sha256"), record.get("options"), record.get("version")) == (
             self.digests,
             self.options,
             __version__,

@@ -70,9 +70,9 @@ class Journal:
         return bool(digests) and digest_of(path) in digests
 
     def _note(self, record: Record) -> None:
+        for path, digest in [(file["path"], file["sha256"]) for file in record["files"].values()]:
+            self.written[path].add(digest)
         self.latest[record["output"]] = record
-        for file in record["files"].values():
-            self.written[file["path"]].add(file["sha256"])
 
     def _read(self) -> None:
         """Take up what is there. A line that cannot be read, such as one cut short, is as if it were not there."""

@@ -13,9 +13,10 @@ from bayesdip.memory import available_memory
 from bayesdip.methods.method import pick_device
 from bayesdip.processes import cores
 
-# Bytes of a worker: the program with what it loads, and for each value of the picture. Measured as the peak of the resident
-# memory, up to 384x384 pixels, fast: patches PATCHES_MEASURED. Networks: NETWORKS_MEASURED.
-PROGRAM, OF_A_VALUE, OF_A_NETWORKS_VALUE = 800 * 2**20, 1000, 40_000
+# Bytes of a worker: the program with what it loads, and for each value of the picture. Measured on a CPU as peaks of the
+# resident memory, gray, fast: patches 496 MiB at 128x128 and 576 MiB at 384x384 pixels, gp 356 MiB at 384x384, sgld 436 MiB
+# at 128x128 and 632 MiB at 256x256, stack 529 MiB at 128x128. Every method refuses what does not fit, besides.
+PROGRAM, OF_A_VALUE, OF_A_NETWORKS_VALUE = 512 * 2**20, 1000, 8000
 NETWORKS = ("sgld", "map", "stack")
 
 

@@ -19,21 +19,24 @@ from bayesdip.batch_processing.journal import JOURNAL, digest_of
 from bayesdip.batch_processing.machine import Crew, crew, threads_of_a_worker, values_of_largest
 from bayesdip.batch_processing.sources import Source, find_sources, match_masks, output_name
 from bayesdip.cli.batch_display import Display, as_text
-from bayesdip.cli.commands import VERBS
 from bayesdip.cli.guard import DONE, FAILED, INTERRUPTED, TYPED
 from bayesdip.cli.method import api_options, decisive
 from bayesdip.cli.options import BatchOptions, MethodOptions, Options
 from bayesdip.cli.outputs import check_std
 from bayesdip.cli.restoring import restore
+from bayesdip.cli.verbs import Prepare
 from bayesdip.errors import BayesDipError, one_line
 from bayesdip.io import read_psf
 from bayesdip.methods import Method
 from bayesdip.progress import Snapshot
 from bayesdip.report import PAGE
 
+Verb = Callable[..., Prepare]
 
-def carry_out(task: str, options: BatchOptions, own: dict[str, Any]) -> int:
+
+def carry_out(verb: Verb, options: BatchOptions, own: dict[str, Any]) -> int:
     """Run a verb on many pictures and say what came of it; gives the exit code."""
+    task = verb.__name__
     asked = api_options(options)
     check_std(options.std, asked["method"])
     sources, notes = _without_masks(find_sources(options.sources), own)
@@ -42,9 +45,9 @@ def carry_out(task: str, options: BatchOptions, own: dict[str, Any]) -> int:
         notes.append(f"masks that belong to no picture: {_listed(unused)}")
     if own.get("psf") is not None:
         read_psf(own["psf"])
-    _check_verb(task, options, own, masks)
+    _check_verb(verb, options, own, masks)
     jobs = [
-        _job(task, options, own | ({"mask": masks[n]} if masks else {}), source, decisive(asked))
+        _job(verb, options, own | ({"mask": masks[n]} if masks else {}), source, decisive(asked))
         for n, source in enumerate(sources)
     ]
     team, pool = _pool(options, [source.path for source in sources], asked["method"])
@@ -62,8 +65,8 @@ class FileTask:
 
     Attributes
     ----------
-    task : str
-        The verb.
+    verb : callable
+        Prepares the verb's work: a function of a module.
     options : Options
         With the names that the files will have in the end.
     own : dict
@@ -72,7 +75,7 @@ class FileTask:
         The command line, for the report.
     """
 
-    task: str
+    verb: Verb
     options: Options
     own: dict[str, Any]
     command: str
@@ -88,8 +91,8 @@ class FileTask:
                 tell(snapshot.estimate.seconds)
 
         try:
-            prepare = VERBS[self.task](options=options, **self.own)
-            run = restore(self.task, options, prepare, self.command, quiet=follow)
+            prepare = self.verb(options=options, **self.own)
+            run = restore(self.verb.__name__, options, prepare, self.command, quiet=follow)
         except BayesDipError as error:
             error.args = (self._in_the_end(str(error), paths), *error.args[1:])
             raise
@@ -105,7 +108,7 @@ class FileTask:
 
 
 def _job(
-    task: str, options: BatchOptions, own: dict[str, Any], source: Source, decided: dict[str, Any]
+    verb: Verb, options: BatchOptions, own: dict[str, Any], source: Source, decided: dict[str, Any]
 ) -> Job:
     name = output_name(source.name)
     targets = {"output": Target(options.output, name)}
@@ -116,7 +119,7 @@ def _job(
     files = {"input": source.path} | {role: own[role] for role in ("mask", "psf") if own.get(role)}
     settled = {key: value for key, value in own.items() if key not in files}
     plain: dict[str, Any] = json.loads(
-        json.dumps({"task": task, **settled, "missing": options.missing, **decided})
+        json.dumps({"task": verb.__name__, **settled, "missing": options.missing, **decided})
     )
     if options.scheduler is not None:  # the workers stand in folders of their own
         targets = {role: Target(target.folder.absolute(), target.name) for role, target in targets.items()}
@@ -125,7 +128,7 @@ def _job(
     asked = _one_picture(options, path, targets)
     return Job(
         str(source.path),
-        FileTask(task, asked, own, shlex.join(["bayesdip", *TYPED.get()])),
+        FileTask(verb, asked, own, shlex.join(["bayesdip", *TYPED.get()])),
         tuple(files.values()),
         {role: digest_of(file) for role, file in files.items()},
         targets,
@@ -141,11 +144,11 @@ def _one_picture(options: MethodOptions, source: Path, targets: dict[str, Target
     return Options(source=source, **paths, **shared)
 
 
-def _check_verb(task: str, options: BatchOptions, own: dict[str, Any], masks: Sequence[Path]) -> None:
+def _check_verb(verb: Verb, options: BatchOptions, own: dict[str, Any], masks: Sequence[Path]) -> None:
     """Refuse now what the verb would refuse of every picture."""
     first = own | ({"mask": masks[0]} if masks else {})
     output = {"output": Target(options.output, PurePath("any.png"))}
-    VERBS[task](options=_one_picture(options, Path("any.png"), output), **first)
+    verb(options=_one_picture(options, Path("any.png"), output), **first)
 
 
 def _without_masks(sources: list[Source], own: dict[str, Any]) -> tuple[list[Source], list[str]]:

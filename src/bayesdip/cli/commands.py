@@ -36,14 +36,11 @@ batch = typer.Typer(
 )
 app.add_typer(batch, name="batch")
 app.add_typer(lab, name="lab")
-# What each restoring verb prepares of its options, by its name.
-VERBS: dict[str, Callable[..., Prepare]] = {}
 
 
 def restoring(verb: Callable[..., Prepare]) -> Callable[..., Prepare]:
     """Make two commands of a function that prepares a verb: for one picture, and under ``batch`` for many."""
     name = verb.__name__
-    VERBS[name] = verb
 
     @wraps(verb)
     def one(options: Options, **own: Any) -> None:
@@ -55,7 +52,7 @@ def restoring(verb: Callable[..., Prepare]) -> Callable[..., Prepare]:
     def many(options: BatchOptions, **own: Any) -> int:
         from bayesdip.cli.batch import carry_out
 
-        return carry_out(name, options, own)
+        return carry_out(verb, options, own)
 
     app.command(name)(with_options(one, Options))
     batch.command(name)(with_options(many, BatchOptions))

@@ -1,0 +1,129 @@
+"""Workers that are killed, hang, fail or cannot start: each costs its task at most, never the others."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import time
+from contextlib import closing
+from functools import partial
+from multiprocessing import active_children
+from pathlib import Path
+
+import pytest
+
+from bayesdip.batch_processing import worker_pool
+from bayesdip.batch_processing.worker_pool import Failure, carried_out
+from bayesdip.errors import BayesDipError, NoResultError, ResourceError
+
+posix = pytest.mark.skipif(os.name != "posix", reason="signals")
+
+
+def give(value, tell):
+    return value
+
+
+def where(tell):
+    import torch
+
+    tell(7.0)
+    return os.getpid(), torch.get_num_threads(), os.environ["OMP_NUM_THREADS"]
+
+
+def fail(error, tell):
+    raise error
+
+
+def is_first(marker: Path) -> bool:
+    """Whether this is the first try; the next one is the second."""
+    first = not marker.exists()
+    marker.touch()
+    return first
+
+
+def die(marker: Path | None, number: int, tell):
+    """Killed at the first try; without a marker at every one."""
+    if marker is None or is_first(marker):
+        os.kill(os.getpid(), number)
+        time.sleep(60)
+    return "alive"
+
+
+def hang(marker: Path | None, tell):
+    if marker is None or is_first(marker):
+        time.sleep(600)
+    return "awake"
+
+
+def no_room(marker: Path, tell):
+    if is_first(marker):
+        raise ResourceError("no room")
+    return "room"
+
+
+def results(tasks, workers=2, limit=None, told=lambda place, seconds: None):
+    found = dict(carried_out(tasks, workers, 1, limit, told))
+    assert not active_children()
+    return [found[place] for place in range(len(tasks))]
+
+
+def test_tasks_are_done_once_in_other_processes_of_one_thread_which_say_what_they_cost():
+    told = []
+    found = results([where] * 5, told=lambda place, seconds: told.append((place, seconds)))
+    assert os.getpid() not in {pid for pid, _, _ in found} and len({pid for pid, _, _ in found}) <= 2
+    assert {(threads, variable) for _, threads, variable in found} == {(1, "1")}
+    assert sorted(told) == [(place, 7.0) for place in range(5)]
+
+
+def test_an_error_is_one_line_and_stops_nothing():
+    found = results(
+        [
+            partial(fail, BayesDipError("a\nb")), partial(fail, ZeroDivisionError("by zero")), partial(give, 3),
+            partial(fail, NoResultError("too early", "time budget")), lambda tell: 1, partial(give, lambda: 1),
+        ],
+        workers=1,
+    )  # fmt: skip
+    assert found[0] == Failure("a b", "BayesDipError") and found[2] == 3
+    assert "please report" in found[1].text and "Traceback" in found[1].traceback
+    assert found[3] == Failure("too early", "NoResultError")
+    assert "cannot be sent to another process" in found[4].text and isinstance(found[5], Failure)
+
+
+@posix
+def test_a_killed_worker_costs_its_task_a_second_try_and_the_others_nothing(tmp_path):
+    killed, ended = (partial(die, tmp_path / str(number), number) for number in (9, signal.SIGTERM))
+    assert results([killed, partial(give, 1), ended, partial(give, 2)]) == ["alive", 1, "alive", 2]
+
+
+@posix
+def test_a_task_that_kills_every_worker_is_reported(tmp_path):
+    found = results([partial(give, 1), partial(die, None, signal.SIGKILL), partial(give, 2)])
+    assert found[0] == 1 and found[2] == 2
+    assert found[1].kind == "WorkerEnded" and "SIGKILL, 2 times" in found[1].text
+
+
+def test_a_worker_that_hangs_is_ended_where_a_limit_is_given(tmp_path):
+    found = results([partial(hang, None), partial(hang, tmp_path / "once"), partial(give, 1)], limit=1.0)
+    assert found[1:] == ["awake", 1] and "longer than 1 s, 2 times" in found[0].text
+
+
+def test_a_task_without_room_beside_another_is_tried_again(tmp_path):
+    assert results([partial(no_room, tmp_path / "a"), partial(give, 1)]) == ["room", 1]
+    assert results([partial(no_room, tmp_path / "b")], workers=1)[0].text == "no room"
+
+
+def test_a_caller_that_stops_early_leaves_no_worker():
+    with closing(carried_out([partial(give, 1), partial(hang, None), partial(hang, None)], 2, 1)) as coming:
+        assert next(coming) == (0, 1)
+        assert active_children()
+    assert not active_children()
+
+
+def test_workers_that_cannot_start_are_one_line(monkeypatch):
+    monkeypatch.setattr(worker_pool, "_serve", sys.exit)  # of this process; the worker imports its own by name
+    monkeypatch.setattr(sys.modules["__main__"], "__spec__", None)
+    monkeypatch.setattr(sys.modules["__main__"], "__file__", "/nowhere/script.py", raising=False)
+    with pytest.raises(BayesDipError, match="if __name__ == '__main__'"):
+        list(carried_out([partial(give, 1)], 1, 1))
+    assert not active_children()
