@@ -121,7 +121,9 @@ def test_a_caller_that_stops_early_leaves_no_worker():
 
 
 def test_workers_that_cannot_start_are_one_line(monkeypatch):
-    monkeypatch.setattr(worker_pool, "_serve", sys.exit)  # of this process; the worker imports its own by name
+    monkeypatch.setattr(
+        worker_pool, "_serve", sys.exit
+    )  # of this process; the worker imports its own by name
     monkeypatch.setattr(sys.modules["__main__"], "__spec__", None)
     monkeypatch.setattr(sys.modules["__main__"], "__file__", "/nowhere/script.py", raising=False)
     with pytest.raises(BayesDipError, match="if __name__ == '__main__'"):

@@ -73,11 +73,3 @@ def test_json_and_a_picture_cannot_share_standard_output(tmp_path, monkeypatch):
     png(tmp_path)
     result = run("denoise", "in.png", "-o", "-", "--json")
     assert result.exit_code == 2 and "both write to standard output" in result.stderr
-
-
-def test_several_inputs_are_answered_with_a_loop(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    png(tmp_path)
-    result = run("denoise", "in.png", "b.png", "-o", "out")
-    assert result.exit_code == 2 and len(result.stderr.splitlines()) == 1
-    assert "takes one picture" in result.stderr and "for f in" in result.stderr and "b.png" in result.stderr
