@@ -35,7 +35,7 @@ def test_a_cluster_gives_the_same_pictures_and_failures(tmp_path, monkeypatch):
     bd.io.write_picture("a.tif", pictures()[0])
     (tmp_path / "bad.tif").write_bytes(b"no picture")
     with distributed.LocalCluster(
-        n_workers=1, threads_per_worker=1, dashboard_address=None, processes=False
+        n_workers=1, threads_per_worker=1, dashboard_address=None, processes=False, protocol="tcp"
     ) as cluster:
         items = bd.batch(
             [*pictures(), np.full((4, 4), np.nan)], sigma=1, scheduler=cluster.scheduler_address, **OPTIONS

@@ -38,7 +38,7 @@ def carried_out(tasks: Sequence[Task], address: str, threads: int) -> Generator[
             client.submit(_attempted, pickle.dumps(task), threads, pure=False): place
             for place, task in enumerate(tasks)
         }
-        for future in as_completed(list(futures)):
+        for future in as_completed(list(futures), loop=client.loop):
             place = futures.pop(future)
             error = future.exception() if future.status != "finished" else None
             yield place, future.result() if error is None else _failure(error)

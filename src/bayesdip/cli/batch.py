@@ -174,7 +174,8 @@ def _pool(options: BatchOptions, files: Sequence[Path], method: str | Method) ->
             )
         threads = threads_of_a_worker()
         count = cluster.worker_count(options.scheduler)
-        team = Crew(count, threads, f"of the cluster at {options.scheduler}")
+        none_yet = "" if count else ", which has none yet: waiting for them"
+        team = Crew(count, threads, f"of the cluster at {options.scheduler}{none_yet}")
 
         def on_cluster(tasks: Sequence[worker_pool.Task], told: Callable[[int, float], None]) -> Any:
             return cluster.carried_out(tasks, options.scheduler or "", threads)

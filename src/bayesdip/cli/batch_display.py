@@ -61,7 +61,7 @@ class Display:
             self._say(f"note: {len(plan.own)} inputs were written here by an earlier run, and are left out")
         done = f"; {len(plan.done)} are done already, and are left alone" if plan.done else ""
         what = f"{len(plan.to_do)} picture{'s' * (len(plan.to_do) != 1)}"
-        team = replace(self.team, workers=max(1, min(self.team.workers, len(plan.to_do))))
+        team = replace(self.team, workers=min(self.team.workers, len(plan.to_do)))
         self._say(f"{what} to restore{f', {team}' if plan.to_do else ''}{done}")
         self.total, self.whole = len(plan.to_do), sum(job.size for job in plan.to_do)
         self.began = time.monotonic()
@@ -81,7 +81,7 @@ class Display:
         """Say what all will cost, by the first picture that says what it will."""
         if self.guess is not None or self.ended_count:
             return
-        self.guess = seconds * max(1.0, self.whole / job.size / self.team.workers)
+        self.guess = seconds * max(1.0, self.whole / job.size / max(1, self.team.workers))
         self._say(f"estimate: about {clock(self.guess)} for all, by {one_line(job.label)}")
         self._show()
 
