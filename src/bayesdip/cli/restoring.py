@@ -91,7 +91,7 @@ def restore(
         )
     if options.source.is_dir():
         raise FileError(
-            f"{one_line(options.source)}: is a folder; one picture is expected: name a file, or restore all of them with "
+            f"{one_line(options.source)}: is a directory; one picture is expected: name a file, or restore all of them with "
             f"bayesdip batch {task} {one_line(options.source)} -o OUT"
         )
     picture = io.read_picture(options.source)
