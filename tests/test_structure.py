@@ -43,7 +43,7 @@ LAYERS = (
     },
     {"gp", "patches", "networks", "tiling", "quick_picture"},
     {"methods"},
-    {"simple", "held_out_regions", "held_out_weights", "simple_comparison"},
+    {"simple", "held_out_regions", "held_out_weights", "simple_comparison", "leave_one_out"},
     {"simulation"},
     {"holdout"},
     {"api"},

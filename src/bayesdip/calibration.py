@@ -187,6 +187,12 @@ class Calibration:
             far=law,
         )
 
+    def keeping(self, chosen: NDArray[np.bool_]) -> Calibration:
+        """The same with those of its held-out pixels alone that are among some on the grid, a flat array."""
+        here = chosen[self.held_out.places]
+        parts = {f.name: getattr(self.held_out, f.name)[..., here] for f in fields(HeldOut)}
+        return replace(self, held_out=HeldOut(**parts))
+
     def reach(self, level: float) -> float:
         """Half of the central interval of that level, in calibrated standard deviations."""
         return self.tail(level) * z_of(level)

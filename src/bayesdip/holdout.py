@@ -17,6 +17,7 @@ from bayesdip.errors import BayesDipError, NoResultError, one_line
 from bayesdip.findings import Finding
 from bayesdip.held_out_regions import NEAR, channel_distances, hole_share, numbered, regions
 from bayesdip.interruption import Stopped, stoppable
+from bayesdip.leave_one_out import each_left_out, many_left_out
 from bayesdip.noise_check import coverage_is_testable, doubts, error_ratio
 from bayesdip.operators import Identity, Mask
 from bayesdip.problem import Problem, random_entries
@@ -137,24 +138,32 @@ def judged(method: Method, problem: Problem, progress: Progress) -> Outcome:
         calibration = calibrated_by_simulation(method, Average(), posterior, problem, progress)
         return Outcome(posterior, calibrated_std(posterior, problem, calibration), None, 0, calibration)
     problem = replace(problem, held_out=held_out)
+    once = method.leaves_one_out(problem, progress)
     began = progress.elapsed
     with stoppable(progress.should_stop):
-        first = method.fit(problem.training, progress)
+        first = method.fit(problem if once else problem.training, progress)
     seconds = progress.elapsed - began
-    average, without = Average(), first
+    average, without = Average(), each_left_out(first, problem) if once else first
     try:
         with stoppable(progress.should_stop):
-            average, without = compare(first, problem, method.name, method.seed)
+            # Where neighbours share their noise, the estimate that follows it most would win.
+            if coverage_is_testable(error_ratio(without, problem)):
+                average, without = compare(without, problem, method.name, method.seed)
     except Stopped:
         pass  # the method stands as it is
     error = root_mean_square_error(without, problem)
     ratio = error_ratio(without, problem)
     testable = coverage_is_testable(ratio) and not problem.shares_noise
-    calibration = calibrated_on(without, problem, method.seed) if testable else None
-    updated = None
+    calibration = None
+    if testable and once and not average.takes_part:
+        calibration = calibrated_on_many(first, problem, method.seed)
+    elif testable:
+        calibration = calibrated_on(without, problem, method.seed, alone=once)
+    updated = first if once else None
     try:
-        with stoppable(progress.should_stop):
-            updated = method.update(problem, first, progress)
+        if not once:
+            with stoppable(progress.should_stop):
+                updated = method.update(problem, first, progress)
     except Stopped:
         pass  # each held-out pixel is updated by its own value
     if updated is not None:
@@ -163,7 +172,7 @@ def judged(method: Method, problem: Problem, progress: Progress) -> Outcome:
         updated = with_own_values(without, problem, calibration, method.seed)
     else:
         updated = without
-    posterior = put_back_known(replace(updated, state=None), problem)
+    posterior = put_back_known(replace(updated, state=None, without_own=None), problem)
     if calibration is None:
         calibration = calibrated_by_simulation(method, average, posterior, problem, progress, seconds)
     std = calibrated_std(posterior, problem, calibration)
@@ -223,8 +232,26 @@ def root_mean_square_error(posterior: Posterior, problem: Problem) -> float:
     return float(residual[problem.held_out_entries].square().mean().sqrt())
 
 
-def calibrated_on(posterior: Posterior, problem: Problem, seed: int) -> Calibration | None:
+def calibrated_on_many(posterior: Posterior, problem: Problem, seed: int) -> Calibration | None:
+    """`calibrated_on` as many entries as are needed, each left out alone; the result keeps the held-out ones."""
+    assert problem.held_out is not None
+    many = many_left_out(problem, seed)
+    found = calibrated_on(each_left_out(posterior, many), many, seed, alone=True)
+    return None if found is None else found.keeping(problem.held_out.flatten().numpy())
+
+
+def calibrated_on(
+    posterior: Posterior, problem: Problem, seed: int, *, alone: bool = False
+) -> Calibration | None:
     """Calibrate the standard deviation of a posterior that has not seen the held-out entries, in working units.
+
+    Parameters
+    ----------
+    posterior : Posterior
+    problem : Problem
+    seed : int
+    alone : bool
+        Whether each of them was left out alone, with all others seen.
 
     Returns
     -------
@@ -248,7 +275,7 @@ def calibrated_on(posterior: Posterior, problem: Problem, seed: int) -> Calibrat
     places = held_out.flatten().nonzero().squeeze(1).numpy()
     planes = observed[:1] if bool((observed == observed[:1]).all()) else observed
     known, chosen = planes.numpy(), held_out.numpy()
-    hole = hole_share(channel_distances(known & ~chosen))[:, chosen]
+    hole = hole_share(channel_distances(known if alone else known & ~chosen))[:, chosen]
     region = numbered(chosen)[chosen]
     seen = observed[:, held_out]
     if len(planes) > 1:  # each seen channel of a pixel stands for itself
@@ -263,7 +290,9 @@ def calibrated_on(posterior: Posterior, problem: Problem, seed: int) -> Calibrat
         share = float((hole_share(channel_distances(known))[~known] > 0).mean())
         found = found.with_far(far, share, len(np.unique(region[deep])))
     found = found or far
-    return None if found is None else replace(found, beyond=share_beyond(known, known & chosen))
+    if found is None or alone:
+        return found
+    return replace(found, beyond=share_beyond(known, known & chosen))
 
 
 def with_own_values(posterior: Posterior, problem: Problem, calibration: Calibration, seed: int) -> Posterior:

@@ -54,6 +54,9 @@ class Posterior:
         Facts about the run that belong to the method alone (iterations, temperature, ...).
     state : object
         What the method needs to go on from here with the held-out entries; nobody else reads it.
+    without_own : Tensor or None, shape (C, *grid)
+        Each pixel's posterior mean without its own value, from a method that knows it
+        (:meth:`~bayesdip.methods.Method.leaves_one_out`).
     """
 
     mean: Tensor
@@ -64,6 +67,7 @@ class Posterior:
     chain: Tensor | None = None
     info: dict[str, Any] = field(default_factory=dict)
     state: Any = field(default=None, repr=False, compare=False)
+    without_own: Tensor | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,7 +94,8 @@ class Restoration:
         each; None for noise that has no single one.
     held_out : float or None
         Root mean squared error, in the picture's own scale, on ``held_out_count`` observed
-        values that the method did not see. It contains the noise on those values.
+        values that the method did not see, or whose part in their own estimate was taken out. It contains the noise on those
+        values.
     held_out_count : int
         How many values those are.
     seconds : float

@@ -38,6 +38,11 @@ class Average:
     weights: Array | None = None
     findings: tuple[Finding, ...] = ()
 
+    @property
+    def takes_part(self) -> bool:
+        """Whether any simple estimate has a share."""
+        return self.weights is not None and bool(self.weights.any())
+
     def of(
         self, posterior: Posterior, problem: Problem, pictures: Sequence[Tensor] | None = None
     ) -> Posterior:
@@ -58,7 +63,7 @@ class Average:
         -------
         Posterior
         """
-        if self.weights is None or not self.weights.any():
+        if self.weights is None or not self.takes_part:
             return posterior
         own = posterior.mean.double().cpu()
         distance = _distance(problem)

@@ -174,6 +174,23 @@ class Method(ABC):
         """
         return False
 
+    def leaves_one_out(self, problem: Problem, progress: Progress) -> bool:
+        """Whether :meth:`fit` of all entries says what each pixel's mean is without its own value; by default it does not.
+
+        Then nothing is fitted without the held-out entries: the posterior's ``without_own`` stands for it.
+
+        Parameters
+        ----------
+        problem : Problem
+        progress : Progress
+            Whose time budget may decide what runs.
+
+        Returns
+        -------
+        bool
+        """
+        return False
+
     def to_dict(self) -> dict[str, Any]:
         """The name and all options.
 

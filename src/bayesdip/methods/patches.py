@@ -119,6 +119,11 @@ class Patches(Method):
     def updates(self, problem: Problem) -> bool:
         return True
 
+    def leaves_one_out(self, problem: Problem, progress: Progress) -> bool:
+        """The chain of group filters knows it, where no pixels are missing."""
+        run = _Run.of(self, problem, whole=True)
+        return run.leave_out and run.chain is not None and _is_in_time(run.chain, progress)
+
     def update(self, problem: Problem, posterior: Posterior, progress: Progress) -> Posterior | None:
         """Once more with all pixels: filling in goes on from the first fit, denoising begins anew.
 
@@ -149,6 +154,7 @@ class Patches(Method):
             fills=run.fills,
             holes=run.holes,
             chain=run.chain,
+            leave_out=run.leave_out,
             stop=lambda number, share: run.told(progress, number, share),
         )
         return self._finished(found, run, progress)
@@ -214,6 +220,8 @@ class _Run:
         Values in a patch of one more pass, and its weight.
     chain : Chain or None
         Settings of the group filters, where they are what runs.
+    leave_out : bool
+        Whether they also find each pixel's mean without its own value.
     work : list of float
         Of each pass, in any unit.
     before, after : float
@@ -230,6 +238,7 @@ class _Run:
     shape: tuple[int, ...]
     work: list[float]
     chain: Chain | None = None
+    leave_out: bool = False
     before: float = 0.0
     after: float = 0.0
     trace: Trace = field(default_factory=lambda: {"step": [], "seconds": []})
@@ -254,6 +263,7 @@ class _Run:
             if not fills and not holes:
                 run.chain = chain_for(effort, problem.y.to(method.device), problem.operator, problem.noise)
                 run.model = model if run.chain is None else CHAIN
+                run.leave_out = whole and run.chain is not None
             run.work = run.work_of(passes)
         run.after = 0.0 if whole else sum(run.second().work)
         return run
@@ -264,12 +274,12 @@ class _Run:
         if self.turns:
             turns = turns_of(self.turns, good_start=True)
             return replace(self, work=[1.0] * turns, before=before, after=0.0, trace=trace)
-        passes = 1 if self.fills else self.passes
-        return replace(self, passes=passes, work=self.work_of(passes), before=before, after=0.0, trace=trace)
+        run = replace(self, passes=1 if self.fills else self.passes, leave_out=False)
+        return replace(run, work=run.work_of(run.passes), before=before, after=0.0, trace=trace)
 
     def by_nl_bayes(self) -> _Run:
         """The same run without the chain of group filters."""
-        run = replace(self, chain=None, model="NL-Bayes")
+        run = replace(self, chain=None, leave_out=False, model="NL-Bayes")
         run.work = run.work_of(run.passes)
         run.after = sum(run.second().work) if self.after else 0.0
         return run
@@ -279,7 +289,7 @@ class _Run:
         channels, height, width = (*self.shape, 1)[:3]
         shape = (channels, height, width)
         if self.chain is not None:
-            return self.chain.work(shape)
+            return self.chain.work(shape, leave_out=self.leave_out)
         found: list[float] = []
         for values in self.sizes:
             if self.fills:
@@ -322,15 +332,21 @@ def _able_to_begin(run: _Run, problem: Problem, progress: Progress) -> _Run:
     """The run as it is where its filters are compiled or there is time to compile them; else one that needs none."""
     if run.chain is None:
         return run
-    from bayesdip.patches.compilation import COMPILING, is_compiled  # loads numba
+    from bayesdip.patches.compilation import is_compiled  # loads numba
 
     if is_compiled(run.chain):
         return run
-    left = progress.time_left
-    if left is not None and left < COMPILING:
+    if not _is_in_time(run.chain, progress):
         return run.by_nl_bayes()
     progress.show("compiling", problem.y)
     return run
+
+
+def _is_in_time(chain: Chain, progress: Progress) -> bool:
+    """Whether the filters are compiled, or there is time to compile them."""
+    from bayesdip.patches.compilation import COMPILING, is_compiled
+
+    return is_compiled(chain) or progress.time_left is None or progress.time_left >= COMPILING
 
 
 def _sizes(effort: str, channels: int, fills: bool) -> Mapping[int, float]:

@@ -27,12 +27,15 @@ class Estimate:
         Passes that were finished.
     covered : Tensor of bool, shape (C, H, W), or None
         Where some patch has enough known pixels; None is everywhere.
+    without_own : Tensor, shape (C, H, W), or None
+        Each pixel's mean without its own value; None where it is not known.
     """
 
     mean: Tensor
     std: Tensor | None
     passes: int
     covered: Tensor | None = None
+    without_own: Tensor | None = None
 
 
 def average_over_sizes(

@@ -24,6 +24,7 @@ from bayesdip.patches.estimate import Estimate, Stop
 from bayesdip.patches.group_passes import Groups, Sums, combination, shrinkage, wiener_filter
 from bayesdip.patches.multiscale import COARSER_WORK, LEAST_SIDE, SCALES, halved, with_lowest
 from bayesdip.patches.nl_bayes import WhitenedData
+from bayesdip.patches.own_weight import factor, own_weights, without_own, work_share
 from bayesdip.patches.patch_grid import JOINT_CHANNELS
 
 # All constants of this file were found on 128x128 parts of BSDS500 pictures that are no part of a test set, at sigma 15, 25
@@ -72,12 +73,18 @@ class Chain:
         """Passes of the chain itself on the finest grid."""
         return 1 + len(self.filters) + (self.last is not None)
 
-    def work(self, shape: tuple[int, int, int]) -> list[float]:
+    @property
+    def stages(self) -> int:
+        """That ask `stop`, before `leave_out` is looked at."""
+        return self.passes + 1 + self.rounds * len(self.shrunk)
+
+    def work(self, shape: tuple[int, int, int], *, leave_out: bool) -> list[float]:
         """Of each stage that asks `stop`, in any unit, for a picture (C, H, W)."""
         chain = [self.first, *self.filters, *([] if self.last is None else [self.last])]
         own = [groups.work(shape) for groups in chain]
         rounds = [groups.work(shape, eigen=True) for groups in self.shrunk for _ in range(self.rounds)]
-        return [*own, COARSER_WORK * sum(own), *rounds]
+        stages = [*own, COARSER_WORK * sum(own), *rounds]
+        return [*stages, work_share(shape) * sum(stages)] if leave_out else stages
 
 
 def chain_of(effort: str, channels: int) -> Chain:
@@ -102,7 +109,9 @@ def takes(y: Tensor, dtype: torch.dtype) -> bool:
     return wide and dtype == torch.float32 and len(y) <= JOINT_CHANNELS and y.device.type == "cpu"
 
 
-def denoise(data_given: Callable[[Tensor | None], WhitenedData], chain: Chain, stop: Stop) -> Estimate:
+def denoise(
+    data_given: Callable[[Tensor | None], WhitenedData], chain: Chain, stop: Stop, *, leave_out: bool = False
+) -> Estimate:
     """Posterior mean and standard deviation by a chain of group filters.
 
     Parameters
@@ -113,6 +122,8 @@ def denoise(data_given: Callable[[Tensor | None], WhitenedData], chain: Chain, s
     chain : Chain
     stop : callable
         ``(stage, share of it done) -> bool``; True ends with the last finished estimate.
+    leave_out : bool
+        Whether to find, of complete data, each pixel's mean without its own value.
 
     Returns
     -------
@@ -125,15 +136,40 @@ def denoise(data_given: Callable[[Tensor | None], WhitenedData], chain: Chain, s
     Stopped
         Before the first filter was done.
     """
-    estimate = _chained(data_given, chain, stop, SCALES)
-    if estimate.passes == chain.passes and chain.shrunk:
-        estimate = _with_low_rank(data_given, chain, estimate, stop)
-    missing, noise = data_given(None).missing, data_given(None).noise
-    if missing is None or estimate.std is None:
-        return estimate
+    chained, estimate = _restored(data_given, chain, stop)
+    data = data_given(estimate.mean)
+    assert estimate.std is not None
     variance = estimate.std.square()
-    alone = variance / (1 - (variance / noise).clamp_max(LARGEST_WEIGHT))
-    return replace(estimate, std=torch.where(missing, alone.sqrt(), estimate.std))
+    if leave_out:
+        averaged = estimate is not chained
+        weight = own_weights(variance / data.noise, len(variance), averaged=averaged)
+
+        def restored(tile: WhitenedData, done: float) -> Estimate | None:
+            try:
+                before, found = _restored(
+                    lambda mean: tile, chain, lambda number, share: stop(chain.stages, done)
+                )
+            except Stopped:
+                return None
+            as_far = found.passes == estimate.passes and (found is not before) == averaged
+            return found if as_far else None
+
+        weight = weight * factor(weight, data, averaged, restored)
+        return replace(estimate, without_own=without_own(estimate.mean, data.values, weight))
+    if data.missing is None:
+        return estimate
+    alone = variance / (1 - (variance / data.noise).clamp_max(LARGEST_WEIGHT))
+    return replace(estimate, std=torch.where(data.missing, alone.sqrt(), estimate.std))
+
+
+def _restored(
+    data_given: Callable[[Tensor | None], WhitenedData], chain: Chain, stop: Stop
+) -> tuple[Estimate, Estimate]:
+    """The chain's estimate, and the average with low-rank groups, or the chain's again where there is none."""
+    chained = _chained(data_given, chain, stop, SCALES)
+    if chained.passes < chain.passes or not chain.shrunk:
+        return chained, chained
+    return chained, _with_low_rank(data_given, chain, chained, stop)
 
 
 def _chained(

@@ -60,6 +60,7 @@ def patch_posterior(
     fills: bool | None = None,
     holes: bool | None = None,
     chain: filter_chain.Chain | None = None,
+    leave_out: bool = False,
 ) -> Posterior:
     """Posterior of a signal or picture seen with noise, with missing pixels, or both.
 
@@ -97,6 +98,8 @@ def patch_posterior(
     chain : Chain, optional
         Against noise, a chain of group filters in place of NL-Bayes, with these settings (:func:`chain_for`); `stop` is
         asked with the numbers of its stages.
+    leave_out : bool
+        Whether a chain's result has each pixel's mean without its own value. For complete data.
 
     Returns
     -------
@@ -149,9 +152,12 @@ def patch_posterior(
         return whitening.apply(beyond_the_levels(seen, whitening.undo(estimate, y), noise), variance, missing)
 
     if chain is not None:
-        found = filter_chain.denoise(data_given, chain, stop)
+        found = filter_chain.denoise(data_given, chain, stop, leave_out=leave_out)
         assert found.std is not None
-        return _posterior(whitening.undo(found.mean, y), whitening.undo_std(found.std, y), found.passes)
+        restored = _posterior(whitening.undo(found.mean, y), whitening.undo_std(found.std, y), found.passes)
+        if found.without_own is None:
+            return restored
+        return replace(restored, without_own=whitening.undo(found.without_own, y))
     found = _restored_by_all_sizes(data_given, kernel, passes, patches, far_radius, last_size, stop)
     assert found.std is not None
     restored = _posterior(whitening.undo(found.mean, y), whitening.undo_std(found.std, y), found.passes)

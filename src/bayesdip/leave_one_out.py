@@ -1,0 +1,43 @@
+"""What a posterior says of entries without their own values, where its method knows that from one fit of all of them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import torch
+
+from bayesdip.calibration import MOST_FROM_ITSELF
+from bayesdip.problem import Problem, random_entries
+from bayesdip.result import Posterior
+
+# Each pixel is left out alone, so that all may be: of so many the mean squared noise is known to half a percent.
+MOST = 100_000
+
+
+def each_left_out(posterior: Posterior, problem: Problem) -> Posterior:
+    """The posterior with each held-out entry's mean and standard deviation as without its own value.
+
+    Parameters
+    ----------
+    posterior : Posterior
+        Of all entries, with `without_own`.
+    problem : Problem
+        Its data are pixels; with held-out entries.
+
+    Returns
+    -------
+    Posterior
+        By Bayes' rule for one Gaussian variable, ``1/std^2 = 1/unseen + 1/noise``.
+    """
+    assert posterior.without_own is not None and posterior.std is not None
+    chosen, std = problem.held_out_entries, posterior.std.double().cpu()
+    noise = problem.noise.variance(problem.y, problem.operator.observed).double().expand(problem.y.shape)
+    share = torch.where(noise > 0, std.square() / noise, 0.0).clamp_max(MOST_FROM_ITSELF)
+    mean = torch.where(chosen, posterior.without_own.double().cpu(), posterior.mean.double().cpu())
+    return replace(posterior, mean=mean, std=torch.where(chosen, std / (1 - share).sqrt(), std))
+
+
+def many_left_out(problem: Problem, seed: int) -> Problem:
+    """The problem with all pixels held out, or a random part of them, for entries that are left out one at a time."""
+    seen = problem.observed.any(0)
+    return replace(problem, held_out=random_entries(seen, MOST, torch.Generator().manual_seed(seed)))
