@@ -105,10 +105,10 @@ def test_the_matched_factor_is_that_of_a_linear_smoother():
 
 
 def test_tiles_lie_in_the_picture_and_are_spread_over_its_weights():
-    weight = torch.linspace(0, 1, 400).expand(1, 300, 400)
+    weight = torch.linspace(0, 1, 500).expand(1, 400, 500)
     places = tiles(weight)
     means = sorted(float(weight[:, rows, columns].mean()) for rows, columns in places)
-    assert all(rows.stop <= 300 and columns.stop <= 400 for rows, columns in places)
-    assert len(places) == int(0.05 * 300 * 400 / TILE**2)
+    assert all(rows.stop <= 400 and columns.stop <= 500 for rows, columns in places)
+    assert len(places) == int(0.05 * 400 * 500 / TILE**2)
     assert means[0] < 0.5 < means[-1]
     assert tiles(torch.ones(1, 20, 30)) == [(slice(0, 56), slice(0, 56))]

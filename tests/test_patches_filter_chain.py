@@ -5,7 +5,7 @@ import pytest
 import torch
 
 import bayesdip as bd
-from bayesdip.patches import group_filters, small_matrices
+from bayesdip.patches import group_filters, patch_search, small_matrices
 from bayesdip.patches.filter_chain import Chain, chain_of, denoise, takes
 from bayesdip.patches.group_passes import Groups, combination, shrinkage, wiener_filter
 from bayesdip.patches.nl_bayes import WhitenedData
@@ -83,8 +83,8 @@ def test_factor_and_inverse_factor_are_those_of_the_dense_matrix():
 def test_groups_are_those_of_brute_force(top, left):
     picture = scene() + drawn(1, 48, 48)
     found, places = np.zeros(400, np.float32), np.zeros(400, np.int32)
-    count = group_filters.squared_distances(picture, top, left, SIDE, RADIUS, found, places)
-    group_filters.select(found, places, count, COUNT)
+    count = patch_search.squared_distances(picture, top, left, SIDE, RADIUS, found, places)
+    patch_search.select(found, places, count, COUNT)
     assert {divmod(int(p), 48) for p in places[:COUNT]} == set(one_group(picture, top, left))
 
 
@@ -227,7 +227,7 @@ def test_a_singular_matrix_has_a_finite_factor():
 def test_a_search_among_values_that_are_no_numbers_stays_within_them():
     found, places = drawn(400), np.arange(400, dtype=np.int32)
     found[::3] = np.nan
-    group_filters.select(found, places, 400, COUNT)
+    patch_search.select(found, places, 400, COUNT)
     assert sorted(places) == list(range(400))
 
 
