@@ -113,7 +113,7 @@ def test_any_kind_of_array_is_taken(given):
     assert np.abs(restored.mean.astype(float) - expected).max() < 0.1
 
 
-@pytest.mark.parametrize("given", ["in.png", Path("in.png"), b"abc", [[1, 2], [3]], None])
+@pytest.mark.parametrize("given", ["in.png", Path("in.png"), b"abc", [[1, 2], [3]], None, 1e300 * np.eye(9)])
 def test_what_is_no_picture_is_refused_in_one_line(given):
     with pytest.raises(bd.BayesDipError) as refusal:
         bd.denoise(given)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from PIL import Image, ImageDraw, ImageFont
 from scipy.ndimage import binary_dilation, gaussian_filter
-from skimage.data import camera
+from skimage.data import astronaut, camera
 
 import bayesdip as bd
 from bayesdip.inputs import Inputs
@@ -57,6 +58,17 @@ def test_soft_edges_are_seen_and_a_wide_mask_covers_them() -> None:
     for image in (soft(235.0), 255 - soft(235.0)):
         assert 1 <= too_narrow_by(image[None], MASK) <= 2
         assert too_narrow_by(image[None], binary_dilation(MASK, iterations=2)) == 0
+
+
+@pytest.mark.parametrize("pixels", [1, 2])
+def test_a_mask_that_is_too_wide_is_not_grown(pixels: int) -> None:
+    photo, drawing = astronaut()[:96, 120:216].astype(float), Image.new("L", (96, 96), 0)
+    for line in range(3):
+        place, font = (4 + 8 * line, 8 + 28 * line), ImageFont.load_default(16)
+        ImageDraw.Draw(drawing).text(place, "SAMPLE 42", fill=255, font=font)
+    share = 0.75 * np.asarray(drawing)[..., None] / 255
+    lettered = np.moveaxis(photo * (1 - share) + 255 * share, -1, 0)
+    assert too_narrow_by(lettered, grown(np.asarray(drawing) > 0, pixels)) == 0
 
 
 @pytest.mark.parametrize("pixels", [1, 2])

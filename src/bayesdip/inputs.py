@@ -27,6 +27,7 @@ from bayesdip.rim import grown, too_narrow_by
 Array = NDArray[Any]
 # Rounding to whole numbers adds an error of 0.29: 2% of a range of so many steps, as 4 bits have.
 FEWEST_STEPS = 16
+LARGEST = 1e100
 WHOLE = 0.01  # values that are this near to whole numbers are such
 Level = float | tuple[float, ...]
 Sigma = Level | Literal["auto"] | None
@@ -285,11 +286,17 @@ def _masked(operator: Operator, gone: Tensor) -> Operator:
 
 
 def _finite(picture: Tensor) -> Tensor:
+    """The picture if it is finite, and so are the squares of its values."""
     bad = int((~torch.isfinite(picture)).sum())
     if bad:
         raise NonFiniteError(
             f"the picture holds {bad} value{'s' * (bad > 1)} that {'are' if bad > 1 else 'is'} NaN or infinite: "
             "missing='nan' (on the command line --missing nan) takes them for missing and fills them in"
+        )
+    largest = float(picture.abs().max())
+    if largest > LARGEST:
+        raise NonFiniteError(
+            f"the picture holds values up to {largest:.3g}: expected at most {LARGEST:g}, so that squares are finite; divide it"
         )
     return picture
 
