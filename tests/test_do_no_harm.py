@@ -98,9 +98,10 @@ def test_a_deblurred_picture_that_does_not_fit_the_data_is_replaced():
     assert rms(found.mean - truth) < 0.2 and "the data as they are" in found.findings[-1].text
 
 
-def errors(method, other, distance, region):
+def errors(method, other, distance, region, noise=0.0):
     wanted = method[None]
-    return HeldOutErrors(wanted, (wanted - other[None])[None], distance, region)
+    steps = (wanted - other[None])[None]
+    return HeldOutErrors(wanted, steps, distance, distance > 2, region, np.full(method.shape, noise))
 
 
 def test_near_known_pixels_chance_does_not_unseat_a_method():
@@ -127,9 +128,37 @@ def test_weights_follow_the_errors_by_distance():
     other = rng.standard_normal(4000) * np.where(distance < 8, 1.0, 0.1)
     weights = fitted_weights(errors(method, other, distance, np.arange(4000)), [True], [False])
     at = near_knots(np.array([1.0, 3.0, 16.0]))
-    near, close, deep = weights[:, 0] @ at
-    assert weights.shape == (KNOTS, 1)
-    assert near == 0 and close < 0.3 and deep > 0.9
+    assert weights.shape == (2, KNOTS, 1)
+    _, close, deep = weights[1, :, 0] @ at
+    assert not weights[0].any() and close < 0.3 and deep > 0.9
+
+
+def test_noise_on_held_out_values_does_not_hide_who_is_better():
+    rng = np.random.default_rng(0)
+    noise, region = rng.standard_normal(60), np.repeat([0, 1], 30)
+    at = (noise + 0.1, noise - 1.4, np.full(60, 3.0), region)
+    told, not_told = (fitted_weights(errors(*at, n), [True], [False])[1, 1, 0] for n in (1.0, 0.0))
+    assert told < 0.7 * not_told
+
+
+def test_evidence_for_a_process_does_not_stand_against_held_out_values():
+    rng = np.random.default_rng(0)
+    method, other = 0.1 * rng.standard_normal(40), rng.standard_normal(40)
+    right, wrong = (
+        fitted_weights(errors(*pair, np.ones(40), np.arange(40)), [True], [True], certain=0)[0, 0, 0]
+        for pair in ((other, method), (method, other))
+    )
+    assert right > 0.9 and wrong < 0.1
+
+
+def test_of_too_few_pixels_to_hold_any_out_all_estimates_are_averaged():
+    truth = np.sin(np.arange(70) / 3)
+    missing = np.zeros(70, bool)
+    missing[20:30] = missing[50:60] = True
+    found = bd.inpaint(np.where(missing, 0, truth), missing, method=Says(picture=np.full(70, 5.0)))
+    assert found.held_out is None
+    assert 0 < (found.mean[missing] - truth[missing]).max() < 2.5
+    assert [f.kind for f in found.findings] == ["simple estimate"]
 
 
 def test_fillers_agree_with_what_they_are():

@@ -23,6 +23,8 @@ from bayesdip.error_law import LEVEL, LEVELS, Array, Law, Values, covered, fit_l
 from bayesdip.errors import BayesDipError
 
 FEWEST_PIXELS = 32
+# Pixels of regions: what single pixels tell is no help there, so that a few are better than none.
+FEWEST_OF_REGIONS = 8
 # With so many, 90% intervals held 84% of the missing pixels on average over 12 crops of 128x128 pixels with holes of 8 to 48.
 ERRORS_OF_A_REGION = 2
 # A posterior variance near or above the noise's would mean that nothing but the pixel's own value
@@ -260,10 +262,10 @@ def calibrate(
     Returns
     -------
     Calibration or None
-        None with fewer than 32 pixels, or where the method is certain of every one of them.
+        None with fewer than 32 pixels (8 in regions), or where the method is certain of every one of them.
     """
     count = values.mean.shape[1]
-    if count < FEWEST_PIXELS or not values.std.any():
+    if count < (FEWEST_PIXELS if regions is None else FEWEST_OF_REGIONS) or not values.std.any():
         return None
     halves = _halves(np.arange(count) if regions is None else regions, seed)
     variance, reach = np.empty_like(values.std), np.empty_like(values.std)

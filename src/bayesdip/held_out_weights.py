@@ -14,8 +14,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from bayesdip.held_out_regions import NEAR
-
 Array = NDArray[np.float64]
 
 # The weights are piecewise linear in the logarithm of the distance from known pixels, with knots at 1, 2, 4, ... pixels.
@@ -24,8 +22,8 @@ KNOTS = 7
 # 128x128 pixels with holes of 8 to 48, spreads of 0.1 and 0.3 gave the same within 0.01 dB; equal shares lost 0.07 dB, and a
 # prior around the method alone 0.2 to 1.2 dB.
 SPREAD = 0.3
-# The first knot that lies in a hole; the one before it, at `NEAR`, is the last one near known pixels.
-FIRST_FAR = 1 + int(np.log2(NEAR))
+# A smaller weight is not worth its estimate.
+LEAST = 0.02
 # Bootstrap samples of held-out regions and single pixels, and the confidence with which a method is told to lose.
 RESAMPLES, CONFIDENCE = 500, 0.975
 
@@ -42,19 +40,29 @@ class HeldOutErrors:
         What each of the others says, less what the method says.
     distance : ndarray, shape (n,)
         From the nearest known pixel, in pixels.
+    hole : ndarray of bool, shape (n,)
+        Which ones are held out as missing pixels hang together, and not alone.
     region : ndarray of int, shape (n,)
         Values of one region err together, and count together.
+    noise : ndarray, shape (n,)
+        Variance of the values' noise, 0 for exact ones.
     """
 
     wanted: Array
     steps: Array
     distance: Array
+    hole: NDArray[np.bool_]
     region: NDArray[np.int64]
+    noise: Array
 
     def error(self, chosen: NDArray[np.bool_], other: int | None = None) -> float:
         """Root mean square error of the method, or of one of the others, on some of the pixels."""
         left = self.wanted if other is None else self.wanted - self.steps[other]
         return float(np.sqrt(np.square(left[:, chosen]).mean()))
+
+    def contradict(self, other: int, chosen: NDArray[np.bool_]) -> bool:
+        """Whether one of the others has a larger error than the method on some of the pixels."""
+        return bool(chosen.any()) and self.error(chosen, other) > self.error(chosen)
 
     def loses(self, other: int, chosen: NDArray[np.bool_], seed: int) -> bool:
         """Whether the method's squared error is larger than another's on some of the pixels, beyond chance."""
@@ -79,35 +87,36 @@ def near_knots(distance: Array) -> Array:
 def fitted_weights(
     errors: HeldOutErrors, allowed: Sequence[bool], near_allowed: Sequence[bool], certain: int | None = None
 ) -> Array:
-    """The weights of the others, (KNOTS, J), each at least 0, and their sum at most 1.
+    """The weights of the others, (2, KNOTS, J), for pixels alone and in holes, each at least 0, and their sum at most 1.
 
     Parameters
     ----------
     errors : HeldOutErrors
     allowed, near_allowed : sequence of bool
-        Which of the others may have a weight far from known pixels and near them.
+        Which of the others may have a weight in holes and elsewhere.
     certain : int, optional
-        The one that the prior is for.
+        The one that the prior is for, unless it is behind the method on the held-out values.
 
     Returns
     -------
-    ndarray, shape (KNOTS, J)
+    ndarray, shape (2, KNOTS, J)
         At each knot the posterior mean of least squares under the prior. The values of a region count as one of their
         mean size: its errors are one error (Kish, *Survey Sampling*, 1965).
     """
-    count = len(errors.steps)
-    far = errors.distance > NEAR
     knots = near_knots(errors.distance)
     _, region = np.unique(errors.region, return_inverse=True)
-    weights = np.zeros((KNOTS, count))
-    for knot, share in enumerate(knots):
-        chosen = np.flatnonzero(near_allowed if knot < FIRST_FAR else allowed)
+    weights = np.zeros((2, KNOTS, len(errors.steps)))
+    for found, where, permitted in zip(
+        weights, (~errors.hole, errors.hole), (near_allowed, allowed), strict=True
+    ):
+        chosen = np.flatnonzero(permitted)
         if not len(chosen):
             continue
-        prior = _inverse_errors(errors, far if knot >= FIRST_FAR else ~far, chosen)
-        if certain in chosen:
+        prior = _inverse_errors(errors, where, chosen)
+        if certain is not None and certain in chosen and not errors.contradict(certain, where):
             prior = (chosen == certain).astype(float)
-        weights[knot, chosen] = _simplex(_ridge(errors, share, region, chosen, prior))
+        for knot, share in enumerate(knots):
+            found[knot, chosen] = _simplex(_ridge(errors, share * where, region, chosen, prior))
     return weights
 
 
@@ -115,8 +124,11 @@ def _inverse_errors(errors: HeldOutErrors, where: NDArray[np.bool_], chosen: NDA
     """Shares of the chosen ones in proportion to one over their mean squared error, the method's share left out."""
     if not where.any():
         return np.full(len(chosen), 1 / (1 + len(chosen)))
-    sizes = np.array([errors.error(where), *(errors.error(where, int(j)) for j in chosen)])
-    precision = 1 / np.maximum(sizes, max(1e-6 * float(sizes.max()), np.finfo(float).tiny)) ** 2
+    sizes = np.array([errors.error(where), *(errors.error(where, int(j)) for j in chosen)]) ** 2
+    noise = float(errors.noise[where].mean())
+    # The noise is in every error alike. Its own mean square is known but for chance.
+    least = max(noise * (2 / where.sum()) ** 0.5, 1e-12 * float(sizes.max()), np.finfo(float).tiny)
+    precision = 1 / np.maximum(sizes - noise, least)
     return np.asarray((precision / precision.sum())[1:])
 
 
@@ -143,5 +155,5 @@ def _ridge(
 
 
 def _simplex(weights: Array) -> Array:
-    positive = np.maximum(weights, 0.0)
+    positive = np.where(weights < LEAST, 0.0, weights)
     return np.asarray(positive / max(1.0, float(positive.sum())))

@@ -15,15 +15,16 @@ from bayesdip.control_variate import reduced_squares
 from bayesdip.error_law import Values
 from bayesdip.errors import BayesDipError, NoResultError, one_line
 from bayesdip.findings import Finding
-from bayesdip.held_out_regions import NEAR, channel_distances, hole_share, numbered, regions
+from bayesdip.held_out_regions import numbered, regions, single
 from bayesdip.interruption import Stopped, stoppable
 from bayesdip.leave_one_out import each_left_out, many_left_out
+from bayesdip.noise.rounding import rounding_step
 from bayesdip.noise_check import coverage_is_testable, doubts, error_ratio
 from bayesdip.operators import Identity, Mask
 from bayesdip.problem import Problem, random_entries
 from bayesdip.quick_picture import quick_picture
 from bayesdip.result import Posterior
-from bayesdip.simple_comparison import Average, compare
+from bayesdip.simple_comparison import Average, compare, hole_pixels, undecided
 from bayesdip.simulation import calibrated_by_simulation
 
 if TYPE_CHECKING:
@@ -36,6 +37,10 @@ HELD_OUT_SHARE = 0.02
 LARGEST_SHARE = 0.04
 WANTED = 1000
 FEWEST_FOR_HOLDING_OUT = 64
+# Of a picture with scattered missing pixels so many are held out, but not more than this share of the known ones.
+FEWEST_SINGLE, MOST_OF_A_SMALL_PICTURE = 64, 0.1
+# The variance of rounding counts from this share of the mean squared error on.
+LEAST_ROUNDING = 0.02
 
 
 @dataclass(frozen=True)
@@ -134,9 +139,12 @@ def judged(method: Method, problem: Problem, progress: Progress) -> Outcome:
     if held_out is None:
         with stoppable(progress.should_stop):
             posterior = method.fit(problem, progress)
-        posterior = put_back_known(posterior, problem)
-        calibration = calibrated_by_simulation(method, Average(), posterior, problem, progress)
-        return Outcome(posterior, calibrated_std(posterior, problem, calibration), None, 0, calibration)
+        average = undecided(problem)
+        posterior = put_back_known(average.of(posterior, problem), problem)
+        calibration = calibrated_by_simulation(method, average, posterior, problem, progress)
+        return Outcome(
+            posterior, calibrated_std(posterior, problem, calibration), None, 0, calibration, average.findings
+        )
     problem = replace(problem, held_out=held_out)
     once = method.leaves_one_out(problem, progress)
     began = progress.elapsed
@@ -203,10 +211,13 @@ def split(problem: Problem, seed: int, *, in_regions: bool = True) -> Tensor | N
     if observed < FEWEST_FOR_HOLDING_OUT:
         return None
     count = round(max(HELD_OUT_SHARE * observed, min(WANTED, LARGEST_SHARE * observed)))
-    chosen = random_entries(seen, count, torch.Generator().manual_seed(seed))
+    together = None
     if in_regions and isinstance(problem.operator, Mask):
-        chosen |= torch.from_numpy(regions(seen.cpu().numpy(), np.random.default_rng(seed)))
-    return chosen
+        together = regions(seen.cpu().numpy(), np.random.default_rng(seed))
+        if not together.any():  # the missing pixels are scattered, and single ones alone tell of them
+            together, count = None, max(count, min(FEWEST_SINGLE, round(MOST_OF_A_SMALL_PICTURE * observed)))
+    chosen = random_entries(seen, count, torch.Generator().manual_seed(seed))
+    return chosen if together is None else torch.from_numpy(together | single(chosen.numpy(), together))
 
 
 def untested_holes(problem: Problem) -> tuple[Finding, ...]:
@@ -214,11 +225,10 @@ def untested_holes(problem: Problem) -> tuple[Finding, ...]:
     held_out = problem.held_out
     if held_out is None or not isinstance(problem.operator, Mask):
         return ()
-    seen, chosen = problem.observed.cpu().numpy(), held_out.cpu().numpy()
-    missing = channel_distances(seen)[~seen]
-    if not (missing > NEAR).any() or (channel_distances(seen & ~chosen)[seen & chosen] > NEAR).any():
+    holes = hole_pixels(problem)
+    if not holes.any() or hole_pixels(problem.training)[problem.held_out_entries.numpy()].any():
         return ()
-    share = float((missing > NEAR).mean())
+    share = float(holes.sum() / (~problem.observed).sum())
     text = (
         f"{100 * share:.0f}% of the missing pixels are in holes, and no region of their shapes could be held out beside "
         "them: errors and intervals there are not tested"
@@ -271,11 +281,13 @@ def calibrated_on(
     if bool(noise.any()):
         sigma = float(variance[observed].mean().sqrt())
         squares = reduced_squares(residual, problem.y, observed, held_out, mean, sigma).double()
+    else:
+        noise = noise + of_rounding(problem, float(squares.mean()))
     parts: tuple[Tensor, ...] = (mean[:, held_out], std[:, held_out], residual, squares, noise)
     places = held_out.flatten().nonzero().squeeze(1).numpy()
     planes = observed[:1] if bool((observed == observed[:1]).all()) else observed
     known, chosen = planes.numpy(), held_out.numpy()
-    hole = hole_share(channel_distances(known if alone else known & ~chosen))[:, chosen]
+    hole = hole_pixels(problem if alone else problem.training)[: len(planes), chosen].astype(float)
     region = numbered(chosen)[chosen]
     seen = observed[:, held_out]
     if len(planes) > 1:  # each seen channel of a pixel stands for itself
@@ -287,12 +299,18 @@ def calibrated_on(
     found = calibrate(values.of(near), places[near], seed)
     far = calibrate(values.of(deep), places[deep], seed, region[deep])
     if found is not None and far is not None:
-        share = float((hole_share(channel_distances(known))[~known] > 0).mean())
+        share = float(hole_pixels(problem)[: len(planes)][~known].mean())
         found = found.with_far(far, share, len(np.unique(region[deep])))
     found = found or far
     if found is None or alone:
         return found
     return replace(found, beyond=share_beyond(known, known & chosen))
+
+
+def of_rounding(problem: Problem, error: float) -> float:
+    """Variance of the data's rounding, which held-out values have and the noise-free picture has not; 0 if it hardly counts."""
+    variance = rounding_step(problem.y[problem.observed]) ** 2 / 12
+    return variance if variance > LEAST_ROUNDING * error else 0.0
 
 
 def with_own_values(posterior: Posterior, problem: Problem, calibration: Calibration, seed: int) -> Posterior:
@@ -309,7 +327,7 @@ def with_own_values(posterior: Posterior, problem: Problem, calibration: Calibra
     mean, std = posterior.mean.double().cpu(), posterior.std.double().cpu()
     n, seen = noise_variance(problem)[:, held_out], problem.observed[:, held_out]
     own = std[:, held_out].square()
-    hole = hole_share(channel_distances((problem.observed & ~held_out).numpy()))[:, held_out.numpy()]
+    hole = hole_pixels(problem.training)[:, held_out.numpy()].astype(float)
     v = torch.from_numpy(calibration.variance(std[:, held_out].numpy(), hole))
     gain = torch.where((v > 0) & seen, v / (v + n), 0.0)
     y = problem.y[:, held_out]
@@ -339,7 +357,7 @@ def _own_std(posterior: Posterior, problem: Problem, calibration: Calibration | 
     noise = torch.where(problem.observed, noise_variance(problem), torch.inf)
     exact = noise == 0  # known, and put back
     std = torch.where(exact, 0.0, posterior.std.double().cpu())
-    hole = hole_share(channel_distances(problem.observed.numpy())) if calibration.far is not None else 0.0
+    hole = hole_pixels(problem).astype(float) if calibration.far is not None else 0.0
     found = torch.from_numpy(calibration.std(std.numpy(), torch.where(exact, 1.0, noise).numpy(), hole))
     return torch.where(noise.isfinite(), noise.sqrt().to(found), found) if problem.keeps_known else found
 

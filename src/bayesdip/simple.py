@@ -52,6 +52,8 @@ class Simple:
         From a problem to the picture, float64 (C, *grid), or None where it has no answer.
     fills : bool
         Whether it says something of missing pixels alone, and leaves observed ones as they are.
+    std : callable
+        From a problem to the standard deviation of the picture, (C, *grid), or None where it has none.
     is_certain : callable
         Whether, as `estimate` has found, the evidence is for it already, before any held-out data.
     """
@@ -59,6 +61,7 @@ class Simple:
     name: str
     estimate: Callable[[Problem], Tensor | None]
     fills: bool = False
+    std: Callable[[Problem], Tensor | None] = lambda problem: None
     is_certain: Callable[[], bool] = lambda: False
 
 
@@ -97,17 +100,24 @@ def _kriging(problem: Problem) -> Simple:
     """Each channel's kernel is learnt once, from these data, when it is asked for the first time."""
     models: list[kriging.Fitted] = []
 
-    def estimate(wanted: Problem) -> Tensor:
+    def channels(wanted: Problem) -> list[tuple[kriging.Fitted, Array, Bools]]:
         if not models:
             y, missing = _data_and_missing(problem)
             models.extend(kriging.learnt_from(*channel) for channel in zip(y, missing, strict=True))
-        channels = zip(models, *_data_and_missing(wanted), strict=True)
-        return torch.from_numpy(np.stack([kriging.filled(*channel) for channel in channels]))
+        return list(zip(models, *_data_and_missing(wanted), strict=True))
+
+    def estimate(wanted: Problem) -> Tensor:
+        return torch.from_numpy(np.stack([kriging.filled(*channel) for channel in channels(wanted)]))
+
+    def std(wanted: Problem) -> Tensor | None:
+        found = [kriging.deviation(*channel) for channel in channels(wanted)]
+        full = [each for each in found if each is not None]
+        return torch.from_numpy(np.stack(full)) if len(full) == len(found) else None
 
     def is_smooth() -> bool:
         return bool(models) and all(model.is_smooth for model in models)
 
-    return Simple("kriging", estimate, True, is_smooth)
+    return Simple("kriging", estimate, True, std, is_smooth)
 
 
 def _filler(name: str, fill: Callable[[Array, Bools], Array]) -> Simple:

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from bayesdip.findings import Finding
-from bayesdip.held_out_regions import NEAR, channel_distances, numbered
-from bayesdip.held_out_weights import HeldOutErrors, fitted_weights, near_knots
+from bayesdip.held_out_regions import channel_distances, channels_in_holes, in_regions, numbered
+from bayesdip.held_out_weights import KNOTS, HeldOutErrors, fitted_weights, near_knots
 from bayesdip.operators import Identity, Mask
 from bayesdip.problem import Problem
 from bayesdip.result import Posterior
@@ -29,8 +29,9 @@ class Average:
     Attributes
     ----------
     others : tuple of Simple
-    weights : ndarray, shape (KNOTS, J)
-        Of the others, at each knot of `held_out_weights.near_knots`; the method has what is left to 1.
+    weights : ndarray, shape (2, KNOTS, J)
+        Of the others, for pixels alone and in holes, at each knot of `held_out_weights.near_knots`; the method has what is
+        left to 1.
     findings : tuple of Finding
     """
 
@@ -48,7 +49,8 @@ class Average:
     ) -> Posterior:
         """The average for what the problem's operator shows.
 
-        The variance is that of the mixture: the method's own, and how far the estimates are from their average.
+        The variance is that of the mixture: those of the estimates (the method's for those that have none), and how far they
+        are from their average.
         Samples are moved and stretched to the new mean and standard deviation.
 
         Parameters
@@ -67,22 +69,26 @@ class Average:
             return posterior
         own = posterior.mean.double().cpu()
         distance = _distance(problem)
-        knots = near_knots(distance)
-        mean, within, squares = own.clone(), torch.ones_like(own), torch.zeros_like(own)
-        for j, (other, weight) in enumerate(zip(self.others, self.weights.T, strict=True)):
+        hole, knots = hole_pixels(problem), near_knots(distance)
+        before = None if posterior.std is None else posterior.std.double().cpu()
+        mean, within, squares = own.clone(), torch.zeros_like(own), torch.zeros_like(own)
+        for j, (other, weight) in enumerate(zip(self.others, np.moveaxis(self.weights, -1, 0), strict=True)):
             if not weight.any():
                 continue
             picture = other.estimate(problem) if pictures is None else pictures[j]
             if picture is None:
                 continue
-            share = torch.from_numpy(np.tensordot(weight, knots, 1) * ((distance > 0) | (not other.fills)))
+            alone, together = np.tensordot(weight, knots, 1)
+            share = torch.from_numpy(np.where(hole, together, alone) * ((distance > 0) | (not other.fills)))
             step = picture - own
-            mean, within, squares = mean + share * step, within - share, squares + share * step.square()
+            mean, squares = mean + share * step, squares + share * step.square()
+            its_own = None if before is None or share.max() < LEAST_TOLD else other.std(problem)
+            if its_own is not None:
+                within = within + share * (its_own.square() - before.square())
         spread = (squares - (mean - own).square()).clamp(min=0)
         std, samples = posterior.std, posterior.samples
-        if std is not None:
-            before = std.double().cpu()
-            std = (before.square() + spread).sqrt()
+        if before is not None:
+            std = (before.square() + within + spread).clamp(min=0).sqrt()
             if samples is not None:
                 stretch = torch.where(before > 0, std / before, 1.0)
                 samples = mean + (samples.double().cpu() - own) * stretch
@@ -94,8 +100,8 @@ class Average:
 def compare(posterior: Posterior, problem: Problem, name: str, seed: int) -> tuple[Average, Posterior]:
     """Hold a posterior that did not see the held-out data against the simple estimates that did not either.
 
-    Near known pixels the method stands unless it loses beyond chance. In holes, and where few data are held out, the
-    estimates are averaged: there none of them is to be trusted alone, unless the evidence is for it.
+    Missing pixels are averaged: none of the estimates is to be trusted alone, unless the evidence is for it. Elsewhere the
+    method stands unless it loses beyond chance.
 
     Parameters
     ----------
@@ -118,16 +124,45 @@ def compare(posterior: Posterior, problem: Problem, name: str, seed: int) -> tup
         return Average(), posterior
     others, pictures = tuple(other for other, _ in kept), [picture for _, picture in kept]
     errors = _errors(posterior, problem, pictures)
-    far = errors.distance > NEAR
-    holes = [other.fills for other in others]
-    singles = int((~far).sum())
-    few = problem.noise.is_exact and singles < FEW
-    judged = singles >= FEWEST_TO_JUDGE
-    loses = [(few and fills) or (judged and errors.loses(j, ~far, seed)) for j, fills in enumerate(holes)]
+    alone, fills = ~errors.hole, [other.fills for other in others]
+    judged = int(alone.sum()) >= FEWEST_TO_JUDGE
+    takes_part = [fill or (judged and errors.loses(j, alone, seed)) for j, fill in enumerate(fills)]
     certain = next((j for j, other in enumerate(others) if other.is_certain()), None)
-    weights = fitted_weights(errors, holes, loses, certain)
+    weights = fitted_weights(errors, fills, takes_part, certain)
     average = Average(others, weights, _findings(errors, others, weights, name, problem.units.scale))
     return average, average.of(posterior, training, pictures)
+
+
+def undecided(problem: Problem) -> Average:
+    """The average where too few pixels are known to hold any out: all alike, unless the evidence is for one.
+
+    Parameters
+    ----------
+    problem : Problem
+
+    Returns
+    -------
+    Average
+        Of missing pixels alone.
+    """
+    others = tuple(other for other in simple_estimates(problem) if other.fills)
+    if not others:
+        return Average()
+    found = [other.estimate(problem) is not None and other.is_certain() for other in others]
+    each = np.array(found, float) if any(found) else np.full(len(others), 1 / (1 + len(others)))
+    names = ", ".join(other.name for other in others)
+    text = (
+        f"too few pixels are known to hold any out: missing ones are the average of the method, {names}, for nothing tells "
+        "which of them is the best"
+    )
+    if any(found):
+        text = f"too few pixels are known to hold any out: missing ones are from {others[found.index(True)].name}, by its evidence"
+    finding = Finding(
+        "simple estimate",
+        text,
+        {"where": "far", "weights": dict(zip((o.name for o in others), each.tolist(), strict=True))},
+    )
+    return Average(others, np.broadcast_to(each, (2, KNOTS, len(others))).copy(), (finding,))
 
 
 def _distance(problem: Problem) -> Array:
@@ -135,6 +170,16 @@ def _distance(problem: Problem) -> Array:
     if not isinstance(problem.whole.operator, Identity | Mask):
         return np.ones((problem.channels, *problem.grid))
     return channel_distances(problem.observed.cpu().numpy())
+
+
+def hole_pixels(problem: Problem) -> NDArray[np.bool_]:
+    """Which pixels are missing where missing pixels hang together, or are held out in regions, (C, *grid)."""
+    if not isinstance(problem.whole.operator, Mask):
+        return np.zeros((problem.channels, *problem.grid), dtype=bool)
+    found = channels_in_holes(problem.whole.observed.cpu().numpy())
+    if problem.whole is problem or problem.held_out is None or not found.any():
+        return found
+    return found | in_regions(problem.held_out.cpu().numpy())
 
 
 def _errors(posterior: Posterior, problem: Problem, pictures: Sequence[Tensor]) -> HeldOutErrors:
@@ -147,13 +192,20 @@ def _errors(posterior: Posterior, problem: Problem, pictures: Sequence[Tensor]) 
         return found
 
     own = on_data(posterior.mean)
-    distance = np.ones(chosen.shape)
+    distance, hole = np.ones(chosen.shape), np.zeros(chosen.shape, dtype=bool)
     if isinstance(operator, Identity | Mask):
-        distance = _distance(problem.training)
+        distance, hole = _distance(problem.training), hole_pixels(problem.training)
     region = np.broadcast_to(numbered(np.asarray(chosen.any(0))), chosen.shape)
     wanted = problem.y.double().cpu()[entries].numpy() - own
     steps = np.stack([on_data(picture) - own for picture in pictures])
-    return HeldOutErrors(wanted[None], steps[:, None], distance[chosen], region[chosen])
+    noise = (
+        problem.noise.variance(problem.y, operator.observed)
+        .double()
+        .cpu()
+        .expand(problem.y.shape)[entries]
+        .numpy()
+    )
+    return HeldOutErrors(wanted[None], steps[:, None], distance[chosen], hole[chosen], region[chosen], noise)
 
 
 def _findings(
@@ -162,11 +214,10 @@ def _findings(
     """What is averaged or replaced, near known pixels and in holes."""
     found = []
     knots = near_knots(errors.distance)
-    far = errors.distance > NEAR
-    for where, chosen in (("near", ~far), ("far", far)):
+    for (where, chosen), weight in zip((("near", ~errors.hole), ("far", errors.hole)), weights, strict=True):
         if not chosen.any():
             continue
-        share = np.tensordot(weights.T, knots[:, chosen], 1).mean(1)
+        share = np.tensordot(weight.T, knots[:, chosen], 1).mean(1)
         if share.sum() < LEAST_TOLD:
             continue
         sizes = [unit * errors.error(chosen, j) for j in range(len(others))]
@@ -189,14 +240,12 @@ def _text(where: str, name: str, own: float, other: str, error: float) -> str:
         )
     better = f"{other} has {error:.3g}, {name} {own:.3g}"
     return (
-        f"in holes, more than {NEAR:.0f} pixels from known ones, {name} is averaged with simple filling by the errors on "
-        f"held-out regions ({better})"
+        f"where missing pixels hang together, {name} is averaged with simple filling by the errors on held-out regions "
+        f"({better})"
     )
 
 
-# Where pixels of exact data are missing and fewer single ones are held out, they do not tell who loses: all are averaged.
-FEW = 100
-# With fewer noisy ones the method stands: a bootstrap of nine values calls chance a loss.
+# With fewer single held-out values the method stands: a bootstrap of nine values calls chance a loss.
 FEWEST_TO_JUDGE = 30
-# A share of the simple estimates below this is not told.
+# A share of the simple estimates below this is not told, nor their standard deviation asked for.
 LEAST_TOLD = 0.05
