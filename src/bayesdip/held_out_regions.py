@@ -87,9 +87,9 @@ def in_holes(observed: Bools) -> Bools:
     if not missing.any():
         return missing
     number = numbered(missing & _hang_together(missing))
-    small = np.bincount(number.ravel()) < SMALLEST
-    small[0] = True
-    return np.asarray(~small[number])
+    large: Bools = np.asarray(np.bincount(number.ravel()) >= SMALLEST)
+    large[0] = False
+    return np.asarray(large[number])
 
 
 def channels_in_holes(observed: Bools) -> Bools:
@@ -154,9 +154,9 @@ def numbered(held_out: Bools) -> Places:
 def in_regions(held_out: Bools) -> Bools:
     """The held-out pixels that are not alone, shape grid."""
     number = numbered(held_out)
-    alone = np.bincount(number.ravel()) < 2
-    alone[0] = True
-    return np.asarray(~alone[number])
+    together: Bools = np.asarray(np.bincount(number.ravel()) > 1)
+    together[0] = False
+    return np.asarray(together[number])
 
 
 def single(held_out: Bools, regions: Bools) -> Bools:

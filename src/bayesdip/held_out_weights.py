@@ -18,10 +18,10 @@ Array = NDArray[np.float64]
 
 # The weights are piecewise linear in the logarithm of the distance from known pixels, with knots at 1, 2, 4, ... pixels.
 KNOTS = 7
-# Prior of the weights in holes, normal with this spread around shares by the inverse mean squared errors. On 20 crops of
-# 128x128 pixels with holes of 8 to 48, spreads of 0.1 and 0.3 gave the same within 0.01 dB; equal shares lost 0.07 dB, and a
-# prior around the method alone 0.2 to 1.2 dB.
-SPREAD = 0.3
+# Prior of the weights, normal with this spread around shares by a power of the inverse mean squared errors. The errors go
+# together, so that the best shares differ more than these (power 1). On 70 random problems of filling in, this lost to biharmonic
+# filling in 6 and gained 3.48 dB on average; power 1 lost in 7 and gained 3.40, a spread of 0.3 lost in 8 and gained 3.46.
+POWER, SPREAD = 2, 0.2
 # A smaller weight is not worth its estimate.
 LEAST = 0.02
 # Bootstrap samples of held-out regions and single pixels, and the confidence with which a method is told to lose.
@@ -121,7 +121,7 @@ def fitted_weights(
 
 
 def _inverse_errors(errors: HeldOutErrors, where: NDArray[np.bool_], chosen: NDArray[np.int64]) -> Array:
-    """Shares of the chosen ones in proportion to one over their mean squared error, the method's share left out."""
+    """Shares of the chosen ones by one over their mean squared error, the method's share left out."""
     if not where.any():
         return np.full(len(chosen), 1 / (1 + len(chosen)))
     sizes = np.array([errors.error(where), *(errors.error(where, int(j)) for j in chosen)]) ** 2
@@ -129,7 +129,8 @@ def _inverse_errors(errors: HeldOutErrors, where: NDArray[np.bool_], chosen: NDA
     # The noise is in every error alike. Its own mean square is known but for chance.
     least = max(noise * (2 / where.sum()) ** 0.5, 1e-12 * float(sizes.max()), np.finfo(float).tiny)
     precision = 1 / np.maximum(sizes - noise, least)
-    return np.asarray((precision / precision.sum())[1:])
+    shares = (precision / precision.max()) ** POWER
+    return np.asarray((shares / shares.sum())[1:])
 
 
 def _ridge(

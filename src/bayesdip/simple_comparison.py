@@ -82,8 +82,8 @@ class Average:
             share = torch.from_numpy(np.where(hole, together, alone) * ((distance > 0) | (not other.fills)))
             step = picture - own
             mean, squares = mean + share * step, squares + share * step.square()
-            its_own = None if before is None or share.max() < LEAST_TOLD else other.std(problem)
-            if its_own is not None:
+            its_own = other.std(problem) if share.max() >= LEAST_TOLD else None
+            if its_own is not None and before is not None:
                 within = within + share * (its_own.square() - before.square())
         spread = (squares - (mean - own).square()).clamp(min=0)
         std, samples = posterior.std, posterior.samples
