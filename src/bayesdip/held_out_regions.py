@@ -8,6 +8,7 @@ are known and where as much is known around them, and what is known there is hel
 from __future__ import annotations
 
 from itertools import product
+from math import prod
 
 import numpy as np
 from numpy.typing import NDArray
@@ -126,7 +127,7 @@ def _hang_together(missing: Bools) -> Bools:
 def _window(shape: tuple[int, ...]) -> tuple[int, ...]:
     """Sides of a window of `WINDOW` pixels: as long in every axis as the grid allows."""
     side = 1
-    while np.prod(np.minimum(shape, side)) < min(WINDOW, np.prod(shape)):
+    while prod(min(n, side) for n in shape) < min(WINDOW, prod(shape)):
         side += 2
     return tuple(min(n, side) for n in shape)
 
