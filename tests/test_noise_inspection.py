@@ -50,6 +50,34 @@ def wave(shape: tuple[int, ...]) -> Array:
     return 20 * np.sin(2 * np.pi * (0.21 * columns + 0.13 * rows))[..., None] + RNG(2).normal(0, 5, shape)
 
 
+def in_colour(noise: Callable[[tuple[int, ...]], Array]) -> list[tuple[str, list[str]]]:
+    """What is found in small, textured parts of pictures in colour with that noise."""
+    found = []
+    for name, top, left in (("astronaut", 100, 150), ("coffee", 100, 250), ("chelsea", 100, 150)):
+        part = getattr(data, name)()[top : top + 64, left : left + 64].astype(float)
+        found.append((name, kinds(inspected(np.clip(np.rint(part + noise(part.shape)), 0, 255)).findings)))
+    return found
+
+
+def test_noise_that_channels_do_not_share_is_seen_to_be_correlated_in_small_textured_pictures() -> None:
+    assert all("correlated noise" in said for _, said in in_colour(blurred))
+
+
+def test_texture_that_channels_share_is_not_taken_for_correlated_noise() -> None:
+    def none(shape: tuple[int, ...]) -> Array:
+        return np.zeros(shape)
+
+    def white(shape: tuple[int, ...]) -> Array:
+        return RNG(1).normal(0, 15, shape)
+
+    assert not any("correlated noise" in said for _, said in in_colour(none) + in_colour(white))
+
+
+def test_channels_of_unlike_pictures_are_not_taken_for_correlated_noise() -> None:
+    parts = [getattr(data, name)()[60:108, 60:108].astype(float) for name in ("camera", "brick", "coins")]
+    assert "correlated noise" not in kinds(inspected(np.stack(parts, axis=-1)).findings)
+
+
 @pytest.mark.parametrize("noise", [stripes, blurred, wave])
 @pytest.mark.parametrize("name", ["astronaut", "coffee"])
 def test_correlated_noise_is_recognised_and_its_level_is_not_that_of_its_weakest_frequencies(

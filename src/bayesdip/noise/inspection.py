@@ -136,7 +136,9 @@ def _without_impulses(
         if level is None:
             return Gaussian(plain.sigma, clipped), ()
         return Gaussian(_common(level), clipped), (_compressed_finding(_common(level)),)
-    correlated = None if blurred else correlated_levels(inside, levels, _inner_range(picture[seen]))
+    # In a small picture few windows may be without a clipped value; the others show a little too little.
+    looked_at = windows if inside is None else inside
+    correlated = None if blurred else correlated_levels(looked_at, levels, _inner_range(picture[seen]))
     if correlated is not None:
         stronger = _common(correlated)
         return Gaussian(stronger, clipped), (_correlated_finding(stronger, levels),)
