@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
+from scipy.ndimage import distance_transform_edt, gaussian_filter
 from skimage import data
 
 import bayesdip as bd
@@ -136,3 +137,34 @@ def test_a_given_sigma_keeps_the_impulses_as_data() -> None:
 
     assert bool(Inputs.denoising(y, 20.0, None, None).problem.observed.all())
     assert not bool(Inputs.denoising(y, "auto", None, None).problem.observed.all())
+
+
+def test_a_detail_of_one_pixel_as_high_as_the_edges_is_no_hot_pixel_and_a_higher_one_is() -> None:
+    rng = np.random.default_rng(0)
+    picture = np.where(gaussian_filter(rng.normal(size=(45, 37)), 3) > 0, 0.8, 0.2)
+    dark = distance_transform_edt(picture < 0.5)
+    at = np.unravel_index(dark.argmax(), dark.shape)
+    noisy = picture + 0.006 * rng.normal(size=picture.shape)
+    for height, wanted in ((0.5, 0), (1.5, 1)):
+        single = noisy.copy()
+        single[at] += height
+        assert found_in(single)["every"].sum() == wanted
+
+
+def test_without_noise_besides_salt_and_pepper_the_other_pixels_come_back_and_intervals_are_their_rounding() -> (
+    None
+):
+    truth = 40 + 170 * gaussian_filter(np.random.default_rng(0).random((40, 44)), 4, mode="wrap") ** 0.5
+    truth = 40 + 170 * (truth - truth.min()) / np.ptp(truth)
+    spoilt = salted(np.rint(truth), 0.15)
+    restored = bd.denoise(spoilt.astype(np.uint8), effort="fast")
+    assert "no noise" in [finding.kind for finding in restored.findings]
+    good = spoilt == np.rint(truth)
+    assert (restored.mean == spoilt)[good].all()
+    low, high = restored.interval(0.9)
+    assert 0.8 < ((low <= truth) & (truth <= high))[good].mean() < 0.99
+    noisy = salted(
+        np.clip(np.rint(truth + 15 * np.random.default_rng(1).normal(size=truth.shape)), 1, 254), 0.15
+    )
+    restored = bd.denoise(noisy.astype(np.uint8), effort="fast")
+    assert "no noise" not in [finding.kind for finding in restored.findings]

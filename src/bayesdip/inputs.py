@@ -88,14 +88,13 @@ class Inputs:
         picture, layout = _picture(image, channel_axis)
         picture, gone, findings = _without_no_data(image, picture, layout, missing)
         picture = _finite(picture)
-        found = _noise_of(noise, sigma, picture, ~gone, stripes=True)
+        found = _noise_of(noise, sigma, picture, ~gone, denoising=True)
         operator = without_impulses(_masked(Identity(tuple(picture.shape[1:])), gone), found)
-        left = None
-        if found.stripes is not None:
-            picture, left = picture - found.stripes.offsets, found.stripes.variance
+        if found.offsets is not None:
+            picture = picture - found.offsets
         inputs = cls.of(picture, operator, found.noise, layout, (*findings, *found.findings))
-        problem = inputs.problem
-        shared = None if left is None else left / problem.units.scale**2
+        problem, shared = inputs.problem, found.shared_variance
+        shared = None if shared is None else shared / problem.units.scale**2
         return replace(
             inputs, problem=replace(problem, shares_noise=found.is_correlated, shared_variance=shared)
         )
@@ -324,14 +323,14 @@ def _noise_of(
     seen: Tensor,
     *,
     blurred: bool = False,
-    stripes: bool = False,
+    denoising: bool = False,
 ) -> Inspection:
     """The noise that was given; else Gaussian noise of that sigma, clipped where the picture shows that; else what is found."""
     level = given_level(sigma)
     if noise is not None:
         return Inspection(_one_of_two(noise, 0.0 if level is None else level))
     if level is None:
-        return inspect(picture, seen, blurred=blurred, stripes=stripes)
+        return inspect(picture, seen, blurred=blurred, denoising=denoising)
     gaussian = _gaussian(level)
     if not gaussian.is_exact:
         gaussian = replace(gaussian, clipped=detect_clipping(picture, seen))

@@ -46,6 +46,8 @@ INDEPENDENT, FAR_LAG = (0.5, 1.5), 5
 # Hot pixels: excess over all neighbours, in spreads; there must be a gap of a factor of two below it, in which there are
 # at most so many per hot pixel. The excess over the neighbours' contrast is that of a point against wide stars.
 EXCESSES, IN_GAP, OVER_CONTRAST = (8.0, 16.0, 32.0, 64.0), 0.25, 1.0
+# So many may be the picture's own details, unless they exceed their neighbours by more than any step of the picture.
+FEW = 4
 # Sharpness: height over the background, in units of the noise, from which on it is looked at; up to the first limit
 # structures are wide, above the second they are narrow; how many there may be between, per narrow one.
 CONTRAST, BACKGROUND, SHARP, OPTICS_GAP = 10.0, 0.25, (0.5, 0.8), 0.1
@@ -206,6 +208,8 @@ def _outliers(values: Array, seen: Bools, least: float) -> Bools:
             break
         found |= new
     found |= _touching(values, seen, found, noise)
+    if 0 < found.sum() <= FEW:
+        found = _beyond_all_steps(values, found)
     return found if found.sum() <= LARGEST_SHARE * seen.sum() else np.zeros_like(found)
 
 
@@ -278,6 +282,14 @@ def _apart(values: Array, places: Bools, noise: float) -> Bools:
             found[places] = excess > limit
             break
     return found
+
+
+def _beyond_all_steps(values: Array, found: Bools) -> Bools:
+    """Those that exceed their neighbours by more than any two neighbours differ without them."""
+    clean = _nearest_seen(values, ~found)
+    steps = [abs(np.diff(clean, axis=axis)).max() for axis in range(values.ndim)]
+    beyond: Bools = found & (values - _ring_maximum(clean) > max(steps))
+    return beyond
 
 
 def _noise(values: Array) -> float:

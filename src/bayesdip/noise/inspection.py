@@ -16,6 +16,7 @@ from bayesdip.noise.gaussian import UNCLIPPED, Gaussian
 from bayesdip.noise.impulses import Impulses, find_impulses
 from bayesdip.noise.noise import Noise
 from bayesdip.noise.poisson import Poisson, PoissonGaussian
+from bayesdip.noise.presence import is_clearly_noisy
 from bayesdip.noise.rounding import rounding_step
 from bayesdip.noise.spectrum import (
     BrightnessLaw,
@@ -45,15 +46,18 @@ class Inspection:
         In the picture's own scale.
     impulses : Tensor of bool, shape (C, *grid), or None
         Entries that say nothing of the picture, such as hot pixels; None if there are none.
-    stripes : Stripes or None
-        Offsets of rows or columns; `noise` is what is left without them.
+    offsets : Tensor, shape (C, *grid), or None
+        Of rows or columns (stripes), to be subtracted; `noise` is what is left without them.
+    shared_variance : Tensor, broadcastable to the picture, or None
+        Of what may be left of the offsets, or of the data's rounding where `noise` is none.
     findings : tuple of Finding
         What the user has to know.
     """
 
     noise: Noise
     impulses: Tensor | None = None
-    stripes: Stripes | None = None
+    offsets: Tensor | None = None
+    shared_variance: Tensor | None = None
     findings: tuple[Finding, ...] = ()
 
     @property
@@ -63,7 +67,7 @@ class Inspection:
 
 
 def inspect(
-    picture: Tensor, observed: Tensor | None = None, *, blurred: bool = False, stripes: bool = False
+    picture: Tensor, observed: Tensor | None = None, *, blurred: bool = False, denoising: bool = False
 ) -> Inspection:
     """Find out what noise a picture has.
 
@@ -76,8 +80,9 @@ def inspect(
     blurred : bool
         Whether what is seen is blurred, and the noise came after: then a picture's power falls with frequency as that
         of correlated noise does, and noise is taken for white.
-    stripes : bool
-        Whether offsets of rows and columns are looked for.
+    denoising : bool
+        Whether the picture is to be denoised: then offsets of rows and columns are looked for, and what has no clear noise
+        but impulses is taken for exact.
 
     Returns
     -------
@@ -89,15 +94,32 @@ def inspect(
     left_out = impulses.every
     seen = seen & ~left_out
     step = rounding_step(picture[seen])
-    lines = find_stripes(picture, seen) if stripes else None
+    lines = find_stripes(picture, seen) if denoising else None
     if lines is not None:
         picture, findings = picture - lines.offsets, (*findings, _stripes_finding(lines))
     levels = estimate_sigma(picture, observed=seen, per_channel=True)
     assert isinstance(levels, tuple)
     floor = step / 12**0.5
     levels = tuple(max(level, floor) for level in levels)
+    gone = left_out if bool(left_out.any()) else None
+    if lines is not None:
+        noise, said = _without_impulses(picture, seen, levels, step, blurred)
+        return Inspection(noise, gone, lines.offsets, lines.variance, (*findings, *said))
+    ends = impulses.salt | impulses.pepper
+    if denoising and bool(ends.any()) and not is_clearly_noisy(picture, seen, levels):
+        # Results have single precision.
+        rounding = max(step, torch.finfo(torch.float32).eps * float(picture[seen].abs().max()))
+        variance = torch.tensor(rounding**2 / 12, dtype=torch.float64)
+        return Inspection(Gaussian(0.0), gone, None, variance, (*findings, _NO_NOISE))
     noise, said = _without_impulses(picture, seen, levels, step, blurred)
-    return Inspection(noise, left_out if bool(left_out.any()) else None, lines, (*findings, *said))
+    return Inspection(noise, gone, findings=(*findings, *said))
+
+
+_NO_NOISE = Finding(
+    "no noise",
+    "besides salt and pepper no noise is clear: the other pixels come back as they are; denoise the result with sigma= where "
+    "they are noisy",
+)
 
 
 def white_noise(picture: Tensor) -> Gaussian:

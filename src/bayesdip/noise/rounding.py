@@ -14,7 +14,7 @@ TOLERANCE = 0.02
 
 
 def rounding_step(values: Tensor) -> float:
-    """The step of the lattice on which all values lie; for continuous data the spacing of their floating-point numbers.
+    """The step of the lattice on which all values lie, 1 for whole numbers at least; else the spacing of floating-point numbers.
 
     Parameters
     ----------
@@ -36,6 +36,8 @@ def rounding_step(values: Tensor) -> float:
     if not values.numel():
         return 0.0
     spacing = _floating_point_spacing(values)
+    if bool((values == values.round()).all()):
+        spacing = max(spacing, 1.0)  # whole numbers, each of which may be there once
     sample = values[:: max(1, -(-len(values) // MOST_VALUES))]
     levels = torch.unique(sample)
     if len(levels) < 2 or len(levels) > max(2, DISTINCT_SHARE * len(sample)):
