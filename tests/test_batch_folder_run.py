@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path, PurePath
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from bayesdip.batch_processing import folder_run
-from bayesdip.batch_processing.folder_run import Job, Target, run_jobs
+from bayesdip.batch_processing.folder_run import Job, Target, check_targets, run_jobs
 from bayesdip.batch_processing.journal import JOURNAL, digest_of, open_journal
+from bayesdip.batch_processing.sources import output_name
 from bayesdip.batch_processing.worker_pool import Failure
-from bayesdip.errors import FileError
+from bayesdip.errors import FileError, explanation
 
 FACTS = {
     "seconds": 0.1, "method": "gp", "stopped": "finished", "sigma": [1.0], "held_out_rmse": None, "coverage": None,
@@ -257,3 +261,49 @@ def test_a_folder_that_cannot_be_written_is_one_line(here):
     Path("out").mkdir(mode=0o500)
     with pytest.raises(FileError, match="writable folder"):
         run(jobs("a"))
+
+
+def test_a_full_disk_ends_the_run_in_one_line_and_the_next_one_goes_on(here, monkeypatch):
+    write = os.write
+    monkeypatch.setattr(os, "write", lambda file, data: write(file, data[: len(data) // 2]))
+    with pytest.raises(OSError) as caught:
+        run(jobs("a", "b"))
+    assert "out/batch.jsonl: No space left" in explanation(caught.value)
+    monkeypatch.undo()
+    os.chdir(here)
+    assert left_behind() == {JOURNAL} and Path("out", JOURNAL).read_bytes() == b""
+    assert len(run(jobs("a", "b"))[1].names) == 2
+
+
+def test_a_folder_that_vanishes_during_the_run_costs_what_lay_in_it(here):
+    def vanishing(tasks, told):
+        yield 0, tasks[0](lambda seconds: None)
+        shutil.rmtree("out")
+        yield from ((n, Failure.of(error)) for n, error in enumerate_errors(tasks, 1))
+
+    result, _ = run(jobs("a", "b"), pool=vanishing)
+    assert [record["output"] for record in result.failed] == ["b.tif"]
+    assert "No such file" in result.failed[0]["error"]["message"]
+    assert len(run(jobs("a", "b"))[1].names) == 2
+
+
+def enumerate_errors(tasks, first):
+    for n, task in enumerate(tasks[first:], first):
+        with pytest.raises(OSError) as caught:
+            task(lambda seconds: None)
+        yield n, caught.value
+
+
+# Names that a file can have: no separator, no zero, none of the two that stand for folders.
+NAMES = st.text(st.characters(exclude_characters="/\\\0", codec="utf-8"), min_size=1, max_size=40).filter(
+    lambda name: name not in (".", "..")
+)
+
+
+@settings(max_examples=200, deadline=None)
+@given(name=NAMES, suffix=st.sampled_from(["", ".tif", ".PNG", ".bmp", ".txt"]))
+def test_no_name_leads_out_of_the_folder(name, suffix):
+    own = output_name(PurePath(name + suffix))
+    job = Job("x", upper, (), {}, {"output": Target(Path("/nowhere/out"), own)}, {})
+    check_targets([job], Path("/nowhere/out"))
+    assert Path(os.path.normpath(job.targets["output"].path)).parent == Path("/nowhere/out")

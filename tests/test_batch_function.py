@@ -63,6 +63,8 @@ def test_files_go_into_a_folder_and_are_done_once():
         ([], {}, "no pictures"),
         (["a.png", np.zeros((4, 4))], {}, "paths and arrays were given together"),
         ([np.zeros((4, 4))], {"task": "sharpen"}, "task is 'sharpen'"),
+        ([np.zeros((4, 4))], {"method": "magic"}, "method is 'magic'"),
+        ([np.zeros((4, 4))], {"effort": "some"}, "effort is 'some'"),
         ([np.zeros((4, 4))], {"psf": 3}, "psf=3 was given, which denoise does not have"),
         ([np.zeros((4, 4))], {"task": "inpaint", "mask": [1, 2]}, "mask is a list of 2, and there are 1"),
         ([np.zeros((4, 4))], {"std": "std"}, "std was given without output"),

@@ -16,6 +16,7 @@ import pytest
 from bayesdip.batch_processing import worker_pool
 from bayesdip.batch_processing.worker_pool import Failure, carried_out
 from bayesdip.errors import BayesDipError, NoResultError, ResourceError
+from bayesdip.progress import Estimate, Snapshot
 
 posix = pytest.mark.skipif(os.name != "posix", reason="signals")
 
@@ -103,6 +104,35 @@ def test_a_task_that_kills_every_worker_is_reported(tmp_path):
     assert found[1].kind == "WorkerEnded" and "SIGKILL, 2 times" in found[1].text
 
 
+@posix
+def test_workers_that_are_killed_while_they_load_cost_their_tasks_nothing(monkeypatch):
+    started, start = [], worker_pool._Worker.start.__func__
+
+    def killed_twice(kind, threads):
+        worker = start(kind, threads)
+        started.append(worker)
+        if len(started) <= 3:
+            worker.process.kill()
+        return worker
+
+    monkeypatch.setattr(worker_pool._Worker, "start", classmethod(killed_twice))
+    assert results([partial(give, 1), partial(give, 2)], workers=1) == [1, 2]
+    assert len(started) == 4
+
+
+@posix
+def test_workers_that_are_always_killed_while_they_load_are_reported(monkeypatch):
+    start = worker_pool._Worker.start.__func__
+
+    def killed(kind, threads):
+        worker = start(kind, threads)
+        worker.process.kill()
+        return worker
+
+    monkeypatch.setattr(worker_pool._Worker, "start", classmethod(killed))
+    assert "was ended by SIGKILL" in results([partial(give, 1)], workers=1)[0].text
+
+
 def test_a_worker_that_hangs_is_ended_where_a_limit_is_given(tmp_path):
     found = results([partial(hang, None), partial(hang, tmp_path / "once"), partial(give, 1)], limit=1.0)
     assert found[1:] == ["awake", 1] and "longer than 1 s, 2 times" in found[0].text
@@ -129,3 +159,14 @@ def test_workers_that_cannot_start_are_one_line(monkeypatch):
     with pytest.raises(BayesDipError, match="if __name__ == '__main__'"):
         list(carried_out([partial(give, 1)], 1, 1))
     assert not active_children()
+
+
+def test_what_compiling_takes_is_not_told_as_what_a_picture_takes():
+    cost = Snapshot("estimate", 0, 0, 1.0, 2.0, float("nan"), Estimate(3.0, 0, 0))
+    for phases, expected in (["patches"], [3.0]), (["compiling", "patches"], []):
+        told = []
+        follow = worker_pool.passing_on(told.append)
+        for phase in phases:
+            follow(Snapshot(phase, 0, 0, 1.0, 2.0, float("nan")))
+        follow(cost)
+        assert told == expected

@@ -22,7 +22,7 @@ from bayesdip.batch_processing.machine import crew, threads_of_a_worker, values_
 from bayesdip.batch_processing.sources import find_sources, match_masks
 from bayesdip.batch_processing.worker_pool import Failure
 from bayesdip.errors import BayesDipError
-from bayesdip.methods import Method
+from bayesdip.methods import EFFORTS, NAMES, Method
 from bayesdip.methods.method import one_of
 from bayesdip.result import Restoration
 
@@ -163,6 +163,10 @@ def _check_options(
                 f"{name}={value!r} was given, which {task} does not have: expected one of {', '.join(known)}; leave it out, or "
                 "give it to the method object it belongs to"
             )
+    if isinstance(options.get("method"), str):
+        one_of("method", options["method"], ("auto", *NAMES))
+    if options.get("effort") is not None:
+        one_of("effort", options["effort"], EFFORTS)
     if scheduler is not None and workers is not None:
         raise BayesDipError(
             "workers and scheduler were both given: the cluster has its own workers; expected one of the two, leave one out"

@@ -15,9 +15,8 @@ from bayesdip.arrays import fingerprint
 from bayesdip.batch_processing.folder_run import Job, Target, facts_of_run
 from bayesdip.batch_processing.journal import digest_of
 from bayesdip.batch_processing.sources import output_name
-from bayesdip.batch_processing.worker_pool import Tell, end_this_worker
+from bayesdip.batch_processing.worker_pool import Tell, end_this_worker, passing_on
 from bayesdip.io import Picture, holds_real_numbers, mask_of, read_picture, write_picture
-from bayesdip.progress import Snapshot
 from bayesdip.result import Restoration
 
 
@@ -50,12 +49,7 @@ class Call:
             options["mask"] = mask_of(self.mask, source or Picture(pixels)).missing
         elif self.mask is not None:
             options["mask"] = self.mask
-
-        def follow(snapshot: Snapshot) -> None:
-            if snapshot.estimate is not None:
-                tell(snapshot.estimate.seconds)
-
-        found: Restoration = getattr(api, self.task)(pixels, **options, callback=follow)
+        found: Restoration = getattr(api, self.task)(pixels, **options, callback=passing_on(tell))
         if found.stopped == "interrupted":
             end_this_worker()
         return found, source

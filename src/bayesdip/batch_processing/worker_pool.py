@@ -22,6 +22,7 @@ from typing import Any
 
 from bayesdip.errors import BayesDipError, NoResultError, ResourceError, explanation, one_line
 from bayesdip.processes import begin_worker, interrupts_ignored
+from bayesdip.progress import Callback, Snapshot
 
 # Called with the seconds that a task will take, once that is known.
 Tell = Callable[[float], None]
@@ -33,7 +34,9 @@ TRIES = 2
 HANGING, BESIDES = 3.0, 120.0
 # What libraries read, when they are loaded, to know how many threads they may use.
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS")
-READY, TOLD, DONE, ENDED = "ready", "told", "done", "ended"
+READY, TOLD, DONE, ENDED, NEVER_BEGAN = "ready", "told", "done", "ended", "never began"
+# So many workers in a row that were ended while they loaded, and no more are started.
+STARTS = 5
 
 
 @dataclass(frozen=True)
@@ -141,7 +144,7 @@ def carried_out(
     BayesDipError
         No worker can be started.
     """
-    waiting, tries = deque(range(len(tasks))), Counter[int]()
+    waiting, tries, false_starts = deque(range(len(tasks))), Counter[int](), 0
     busy: list[_Worker] = []
     idle: list[_Worker] = []
     try:
@@ -158,13 +161,20 @@ def carried_out(
             for worker in _worth_a_look(busy, limit):
                 kind, value = _received(worker, limit)
                 if kind == READY:
+                    false_starts = 0
                     worker.begin()
                 elif kind == TOLD:
                     told(worker.place, value)
                 else:
                     busy.remove(worker)
                     if kind == DONE:
+                        false_starts = 0
                         idle.append(worker)
+                    if kind == NEVER_BEGAN and false_starts < STARTS:
+                        false_starts += 1
+                        tries[worker.place] -= 1  # it was not the task
+                        waiting.appendleft(worker.place)
+                        continue
                     if _deserves_another_try(kind, value, workers) and tries[worker.place] < TRIES:
                         waiting.append(worker.place)  # last, when fewer others need memory
                     else:
@@ -221,8 +231,9 @@ def _received(worker: _Worker, limit: float | None) -> tuple[str, Any]:
                 f"a worker process {how} before it could begin: expected a script that is a file and calls batch under "
                 "if __name__ == '__main__'; the worker's own message stands above"
             ) from None
-        said = f"its worker process {how}, {TRIES} times, perhaps for want of memory; run again with fewer workers"
-        return ENDED, Failure(said, "WorkerEnded")
+        when = f", {TRIES} times" if worker.ready else f" while it loaded the program, {STARTS + 1} times"
+        said = f"its worker process {how}{when}, perhaps for want of memory; run again with fewer workers"
+        return (ENDED if worker.ready else NEVER_BEGAN), Failure(said, "WorkerEnded")
 
 
 @contextmanager
@@ -268,6 +279,19 @@ def attempted(pickled: bytes, tell: Tell) -> Any:
         return Failure.of(error)
     except Exception as error:
         return Failure.of(error)
+
+
+def passing_on(tell: Tell) -> Callback:
+    """A callback for a run that tells what it will take, unless it compiles first: no later run does that again."""
+    compiles = False
+
+    def follow(snapshot: Snapshot) -> None:
+        nonlocal compiles
+        compiles = compiles or snapshot.phase == "compiling"
+        if snapshot.estimate is not None and not compiles:
+            tell(snapshot.estimate.seconds)
+
+    return follow
 
 
 def end_this_worker() -> None:

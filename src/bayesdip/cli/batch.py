@@ -28,7 +28,6 @@ from bayesdip.cli.verbs import Prepare
 from bayesdip.errors import BayesDipError, one_line
 from bayesdip.io import read_psf
 from bayesdip.methods import Method
-from bayesdip.progress import Snapshot
 from bayesdip.report import PAGE
 
 Verb = Callable[..., Prepare]
@@ -86,13 +85,11 @@ class FileTask:
             self.options, output=paths["output"], std=paths.get("std"), report=report, force=True
         )
 
-        def follow(snapshot: Snapshot) -> None:
-            if snapshot.estimate is not None:
-                tell(snapshot.estimate.seconds)
-
         try:
             prepare = self.verb(options=options, **self.own)
-            run = restore(self.verb.__name__, options, prepare, self.command, quiet=follow)
+            run = restore(
+                self.verb.__name__, options, prepare, self.command, quiet=worker_pool.passing_on(tell)
+            )
         except BayesDipError as error:
             error.args = (self._in_the_end(str(error), paths), *error.args[1:])
             raise

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import sys
 import time
+from collections import Counter
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Self
 
 from rich.cells import cell_len
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, TextColumn
+from rich.progress import Task as RichTask
+from rich.text import Text
 
 from bayesdip.batch_processing.folder_run import Job, Plan, Result
 from bayesdip.batch_processing.journal import JOURNAL, Record
@@ -20,13 +23,15 @@ from bayesdip.errors import one_line
 from bayesdip.progress import clock
 
 HEADINGS = ("picture", "method", "sigma", "error", "in 90%", "seconds", "")
-# Of a name, in the table.
-NAME_WIDTH = 48
+# Of a name, in the table; and of notes below it.
+NAME_WIDTH, MOST_NOTES = 48, 8
 
 
 @dataclass
 class Display:
     """Progress on standard error: a bar on a terminal, else a line now and then; failures as they come.
+
+    Times are seconds by the monotonic clock, which a clock that is set back does not touch.
 
     Attributes
     ----------
@@ -44,6 +49,7 @@ class Display:
     ended_size: float = 0.0
     guess: float | None = None
     began: float = field(default_factory=time.monotonic)
+    last: float = field(default_factory=time.monotonic)
     said: float = field(default_factory=time.monotonic)
 
     def __enter__(self) -> Self:
@@ -67,47 +73,49 @@ class Display:
         self.began = time.monotonic()
         console = Console(stderr=True, highlight=False)
         if console.is_terminal and self.total:
-            columns = (
-                TextColumn("pictures"),
-                BarColumn(),
-                MofNCompleteColumn(),
-                TextColumn("{task.fields[left]}"),
-            )
+            columns = (TextColumn("pictures"), BarColumn(), MofNCompleteColumn(), Left(self))
             self.bar = Progress(*columns, console=console, transient=True, redirect_stdout=False)
-            self.bar.add_task("pictures", total=self.total, left="")
+            self.bar.add_task("pictures", total=self.total)
             self.bar.start()
 
     def told(self, job: Job, seconds: float) -> None:
         """Say what all will cost, by the first picture that says what it will."""
         if self.guess is not None or self.ended_count:
             return
-        self.guess = seconds * max(1.0, self.whole / job.size / max(1, self.team.workers))
-        self._say(f"estimate: about {clock(self.guess)} for all, by {one_line(job.label)}")
+        whole = seconds * max(1.0, self.whole / job.size / max(1, self.team.workers))
+        self.guess = time.monotonic() + whole
+        self._say(f"estimate: about {clock(whole)} for all, by {one_line(job.label)}")
         self._show()
 
     def ended(self, job: Job, record: Record) -> None:
         """One more."""
         self.ended_count += 1
         self.ended_size += job.size
+        self.last = time.monotonic()
         if record["error"] is not None:
             self._say(f"failed: {failure(record)}")
         self._show()
 
-    def left(self) -> float | None:
-        """Seconds, by the pace of the pictures that have ended; None while it is not known."""
-        elapsed = time.monotonic() - self.began
+    def left(self) -> str:
+        """The time that is left, by the pace of the pictures that have ended, in words; empty while it is not known."""
+        now = time.monotonic()
+        if self.ended_count == self.total:
+            return ""
         if self.ended_size:
-            return elapsed * (self.whole - self.ended_size) / self.ended_size
-        return None if self.guess is None else max(0.0, self.guess - elapsed)
+            pace = (self.last - self.began) / self.ended_size
+            seconds = self.last + pace * (self.whole - self.ended_size) - now
+        elif self.guess is not None:
+            seconds = self.guess - now
+        else:
+            return ""
+        return f"{clock(max(seconds, 0.0))} left"
 
     def _show(self) -> None:
-        left = self.left()
-        words = "" if left is None else f"{clock(left)} left"
         if self.bar is not None:
-            self.bar.update(self.bar.task_ids[0], completed=self.ended_count, left=words)
+            self.bar.update(self.bar.task_ids[0], completed=self.ended_count)
         elif time.monotonic() - self.said >= PLAIN_EVERY or self.ended_count == self.total:
             self._say(
-                ", ".join(part for part in (f"pictures {self.ended_count}/{self.total}", words) if part)
+                ", ".join(part for part in (f"pictures {self.ended_count}/{self.total}", self.left()) if part)
             )
 
     def _say(self, text: str) -> None:
@@ -116,6 +124,18 @@ class Display:
             self.bar.console.print(text, markup=False)
         else:
             print(text, file=sys.stderr, flush=True)
+
+
+class Left(ProgressColumn):
+    """The time that is left, as the display knows it."""
+
+    def __init__(self, display: Display) -> None:
+        super().__init__()
+        self.display = display
+
+    def render(self, task: RichTask) -> Text:
+        """What stands at the end of the bar."""
+        return Text(self.display.left())
 
 
 def failure(record: Record) -> str:
@@ -133,6 +153,7 @@ def as_text(result: Result, folder: Path) -> str:
         if (record := result.records.get(job.name)) is not None and record["error"] is None
     ]
     lines = _table([HEADINGS, *rows]) if rows else []
+    lines += _notes(result)
     lines += [f"failed: {failure(record)}" for record in result.failed]
     parts = [f"{len(rows)} restored"]
     if result.failed:
@@ -146,6 +167,19 @@ def as_text(result: Result, folder: Path) -> str:
         )
     summary = f"{', '.join(parts)}, in {clock(result.seconds)}; see {one_line(folder / JOURNAL)}"
     return "\n".join([*lines, summary])
+
+
+def _notes(result: Result) -> list[str]:
+    """What was changed on reading, and what outputs cannot keep: the commonest, each once."""
+    records = [result.records[job.name] for job in result.plan.to_do if job.name in result.records]
+    counts = Counter(note for record in records for note in record.get("notes", ()))
+    lines = [
+        f"note: {one_line(note)}{f' ({count} pictures)' * (count > 1)}"
+        for note, count in counts.most_common(MOST_NOTES)
+    ]
+    if len(counts) > MOST_NOTES:
+        lines.append(f"note: {len(counts) - MOST_NOTES} more notes stand in {JOURNAL}")
+    return lines
 
 
 def _row(record: Record) -> tuple[str, ...]:

@@ -32,7 +32,8 @@ app = typer.Typer(
 batch = typer.Typer(
     cls=DenoisesByDefault,
     no_args_is_help=True,
-    help="Restore many pictures: 'batch denoise', 'batch inpaint', ...; 'batch IN...' denoises.",
+    help="Restore many pictures: bayesdip batch [VERB] IN... -o DIR. Without a verb it denoises; 'bayesdip batch VERB --help' "
+    "lists the options. Run again, it does what is missing or changed.",
 )
 app.add_typer(batch, name="batch")
 app.add_typer(lab, name="lab")
