@@ -237,7 +237,9 @@ def _pool(
     method = options.get("method") or "auto"
     device = method.device if isinstance(method, Method) else options.get("device") or "auto"
     name = method.name if isinstance(method, Method) else method
-    team = crew(workers, len(todo), max(arrays) if arrays else values_of_largest(files), name, device)
+    growth = int(options.get("factor", 4)) ** 2 if todo[0].call.task == "upscale" else 1
+    largest = growth * (max(arrays) if arrays else values_of_largest(files))
+    team = crew(workers, len(todo), largest, name, device)
     limit = worker_pool.time_limit(options.get("time_budget"))
     return lambda tasks, told: worker_pool.carried_out(tasks, team.workers, team.threads, limit, told)
 

@@ -49,7 +49,8 @@ def carry_out(verb: Verb, options: BatchOptions, own: dict[str, Any]) -> int:
         _job(verb, options, own | ({"mask": masks[n]} if masks else {}), source, decisive(asked))
         for n, source in enumerate(sources)
     ]
-    team, pool = _pool(options, [source.path for source in sources], asked["method"])
+    growth = int(own.get("factor", 1)) ** 2
+    team, pool = _pool(options, [source.path for source in sources], asked["method"], growth)
     with Display(team, notes) as display:
         result = run_jobs(jobs, options.output, pool, display, options.force)
     typer.echo(_as_json(task, options, team, result) if options.json else as_text(result, options.output))
@@ -161,8 +162,10 @@ def _without_masks(sources: list[Source], own: dict[str, Any]) -> tuple[list[Sou
     return kept, [f"not restored, being a mask or a blur: {_listed(left_out)}"] if left_out else []
 
 
-def _pool(options: BatchOptions, files: Sequence[Path], method: str | Method) -> tuple[Crew, Pool]:
-    """Who does the work, and how it is given to them."""
+def _pool(
+    options: BatchOptions, files: Sequence[Path], method: str | Method, growth: int
+) -> tuple[Crew, Pool]:
+    """Who does the work, and how it is given to them; results have ``growth`` times as many pixels as the files."""
     if options.scheduler is not None:
         if options.workers is not None:
             raise BayesDipError(
@@ -179,7 +182,9 @@ def _pool(options: BatchOptions, files: Sequence[Path], method: str | Method) ->
 
         return team, on_cluster
     name = method.name if isinstance(method, Method) else method
-    team = crew(options.workers, len(files), values_of_largest(files), name, options.device or "auto")
+    team = crew(
+        options.workers, len(files), growth * values_of_largest(files), name, options.device or "auto"
+    )
     limit = worker_pool.time_limit(options.time_budget)
 
     def local(tasks: Sequence[worker_pool.Task], told: Callable[[int, float], None]) -> Any:
