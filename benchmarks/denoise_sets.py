@@ -1,0 +1,234 @@
+"""Sets of gray and colour pictures with unclipped noise: every effort beside BM3D, quality, time and coverage."""
+
+from __future__ import annotations
+
+import zlib
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from scipy.ndimage import uniform_filter
+
+import bayesdip as bd
+from bayesdip.errors import FileError
+from bayesdip.io import read_picture
+from bayesdip.lab.results import Row
+from benchmarks.measurement import one_thread, timed
+from benchmarks.options import EFFORTS, Options
+from benchmarks.pictures import Array, centre
+from benchmarks.results import Results, Target
+
+GRAY, COLOUR = ("set12", "bsd68"), ("cbsd68", "kodak24", "mcmaster")
+SIGMAS = (15.0, 25.0, 50.0)
+RIVAL = "bm3d"
+METHODS = (*EFFORTS, RIVAL)
+Z = 1.645  # of the 90% interval, in standard deviations
+# Side of the window whose variance tells smooth places from textured ones.
+WINDOW = 5
+# Side of the part on which the pace is measured beforehand.
+SAMPLE = 128
+# What is asked for: dB above BM3D in colour, and of its seconds; coverage on average, and in each half of a picture.
+ABOVE = {"fast": 0.0, "balanced": 0.3, "best": 0.6}
+OF_ITS_SECONDS = {"fast": 0.5, "balanced": 1.0}
+COVERAGE, COVERAGE_OF_HALF = (0.88, 0.92), (0.85, 0.95)
+
+
+@dataclass(frozen=True)
+class Job:
+    """One picture at one noise level by one method."""
+
+    set: str
+    path: Path
+    sigma: float
+    method: str
+
+    @property
+    def key(self) -> Row:
+        return {"set": self.set, "sigma": self.sigma, "picture": self.path.stem, "method": self.method}
+
+
+def run(results: Results, options: Options) -> None:
+    """A row for each job that the file does not hold yet. ``--pictures`` takes names of sets and of pictures."""
+    todo = [job for job in jobs(options) if not results.has(**job.key)]
+    with one_thread():
+        pace = paces(todo, options) if todo else {}
+        left = sum(seconds(job, pace, options.crop) for job in todo)
+        results.log(f"{len(todo)} runs, about {left / 60:.0f} minutes of one processor")
+        for job in todo:
+            results.add(job.key | measured(job, options))
+    results.conclude(targets(results.rows), averages=averages(results.rows))
+    results.log(table(results.rows))
+
+
+def saved_options(options: Options) -> Row:
+    """Any sets, pictures and noise levels stand in one file."""
+    return {"seed": options.seed, "crop": options.crop}
+
+
+def jobs(options: Options) -> Iterator[Job]:
+    """All methods of a picture follow each other, and all pictures of a set at one noise level."""
+    found = False
+    for name in (*GRAY, *COLOUR):
+        paths = sorted(p for p in (options.folder / "sets" / name).glob("*") if p.suffix in (".png", ".tif"))
+        for sigma in (options.sigma,) if options.sigma else SIGMAS:
+            for path in paths:
+                if not options.pictures or {name, path.stem} & set(options.pictures):
+                    found = True
+                    yield from (Job(name, path, float(sigma), method) for method in METHODS)
+    if not found:
+        raise FileError(
+            f"{options.folder / 'sets'} holds no such pictures: expected folders {', '.join((*GRAY, *COLOUR))}; "
+            "give the data folder with --data"
+        )
+
+
+def clean_picture(job: Job, side: int | None) -> Array:
+    """In 0..255, (H, W) of the gray sets and (H, W, 3) of the others."""
+    picture = centre(read_picture(job.path).pixels, side).astype(np.float64)
+    if job.set in GRAY and picture.ndim == 3:
+        return np.asarray(picture[..., 0])
+    return picture
+
+
+def noisy(clean: Array, job: Job, seed: int) -> Array:
+    """The same noise for every method, another for every picture."""
+    own = zlib.crc32(f"{job.set} {job.path.stem} {job.sigma} {seed}".encode())
+    return np.asarray(clean + job.sigma * np.random.default_rng(own).standard_normal(clean.shape))
+
+
+def measured(job: Job, options: Options) -> Row:
+    """PSNR in dB without clipping, seconds, and of our methods the share of true values in 90% intervals."""
+    clean = clean_picture(job, options.crop)
+    data = noisy(clean, job, options.seed)
+    with timed() as clock:
+        mean, std = restorers()[job.method](data, job.sigma)
+    row: Row = {
+        "psnr": float(10 * np.log10(255**2 / np.mean((mean - clean) ** 2))),
+        "pixels": clean.shape[0] * clean.shape[1],
+        "cpu_seconds": round(clock.cpu, 2),
+    }
+    if std is None:
+        return row
+    held = np.abs(mean - clean) <= Z * std
+    textured = is_textured(clean)
+    return row | {
+        "coverage90": float(held.mean()),
+        "coverage90_smooth": float(held[~textured].mean()),
+        "coverage90_textured": float(held[textured].mean()),
+    }
+
+
+def restorers() -> dict[str, Callable[[Array, float], tuple[Array, Array | None]]]:
+    """From data and sigma to the picture and its standard deviation."""
+
+    def ours(effort: str) -> Callable[[Array, float], tuple[Array, Array | None]]:
+        def restore(data: Array, sigma: float) -> tuple[Array, Array | None]:
+            axis = -1 if data.ndim == 3 else None
+            found = bd.denoise(data, sigma, method=bd.Patches(effort=effort), channel_axis=axis)
+            return found.mean, found.std
+
+        return restore
+
+    def rival(data: Array, sigma: float) -> tuple[Array, None]:
+        import bm3d
+
+        restore = bm3d.bm3d_rgb if data.ndim == 3 else bm3d.bm3d
+        return np.asarray(restore(data, sigma)), None
+
+    return {**{effort: ours(effort) for effort in EFFORTS}, RIVAL: rival}
+
+
+def is_textured(clean: Array) -> Array:
+    """Where the variance around a pixel is above its median over the picture."""
+    gray = clean.mean(-1) if clean.ndim == 3 else clean
+    variance = uniform_filter(gray**2, WINDOW) - uniform_filter(gray, WINDOW) ** 2
+    return np.asarray(variance > np.median(variance))
+
+
+def paces(todo: list[Job], options: Options) -> dict[tuple[str, bool], float]:
+    """Seconds of the processor for a pixel, by method and colour: of a part of the first picture, run a second time."""
+    found: dict[tuple[str, bool], float] = {}
+    for job in todo:
+        kind = job.method, job.set in COLOUR
+        if kind not in found:
+            data = noisy(clean_picture(job, min(SAMPLE, options.crop or SAMPLE)), job, options.seed)
+            for _ in range(2):
+                with timed() as clock:
+                    restorers()[job.method](data, job.sigma)
+            found[kind] = clock.cpu / (data.shape[0] * data.shape[1])
+    return found
+
+
+def seconds(job: Job, pace: dict[tuple[str, bool], float], crop: int | None) -> float:
+    """Of the processor, about."""
+    from PIL import Image
+
+    with Image.open(job.path) as picture:
+        width, height = picture.size
+    return pace[job.method, job.set in COLOUR] * (min(width, crop or width) * min(height, crop or height))
+
+
+def averages(rows: list[Row]) -> list[Row]:
+    """Over the pictures of a set that all methods have done, by noise level and method."""
+    grouped: dict[tuple[str, float], dict[str, dict[str, Row]]] = defaultdict(lambda: defaultdict(dict))
+    for row in rows:
+        grouped[row["set"], row["sigma"]][row["picture"]][row["method"]] = row
+    found = []
+    for (name, sigma), pictures in grouped.items():
+        complete = [by_method for by_method in pictures.values() if len(by_method) == len(METHODS)]
+        for method in METHODS if complete else ():
+            own = [by_method[method] for by_method in complete]
+            mean: Row = {"set": name, "sigma": sigma, "method": method, "pictures": len(own)}
+            columns = (c for c in own[0] if c == "psnr" or c.startswith(("cpu", "coverage")))
+            found.append(mean | {c: float(np.mean([row[c] for row in own])) for c in columns})
+    return found
+
+
+def targets(rows: list[Row]) -> list[Target]:
+    """Ours against BM3D, set by set and noise level by noise level, and the coverages."""
+    found = []
+    means = averages(rows)
+    rivals = {(m["set"], m["sigma"]): m for m in means if m["method"] == RIVAL}
+    for mean in means:
+        effort = mean["method"]
+        if effort == RIVAL:
+            continue
+        rival = rivals[mean["set"], mean["sigma"]]
+        what = f"{mean['set']}, sigma {mean['sigma']:g}, {effort}"
+        above = ABOVE[effort] if mean["set"] in COLOUR else 0.0
+        found.append(Target(f"{what}: dB above BM3D", mean["psnr"] - rival["psnr"], least=above))
+        if effort in OF_ITS_SECONDS:
+            share = mean["cpu_seconds"] / max(rival["cpu_seconds"], 1e-9)
+            found.append(Target(f"{what}: of BM3D's seconds", share, most=OF_ITS_SECONDS[effort]))
+        low, high = COVERAGE
+        found.append(Target(f"{what}: coverage", mean["coverage90"], least=low, most=high))
+    low, high = COVERAGE_OF_HALF
+    halves = [
+        row[f"coverage90_{half}"] for row in rows if "coverage90" in row for half in ("smooth", "textured")
+    ]
+    if halves:
+        share = float(np.mean([low <= half <= high for half in halves]))
+        found.append(Target(f"halves of pictures with coverage {low:g} to {high:g}, share", share, least=0.9))
+    return found
+
+
+def table(rows: list[Row]) -> str:
+    """Markdown: a line for each set, noise level and method."""
+    lines = [
+        "| set | sigma | method | pictures | PSNR | CPU s | coverage, smooth, textured |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for mean in averages(rows):
+        shares = [mean.get(f"coverage90{half}") for half in ("", "_smooth", "_textured")]
+        cells = [
+            mean["set"],
+            f"{mean['sigma']:g}",
+            mean["method"],
+            str(mean["pictures"]),
+            f"{mean['psnr']:.2f}",
+        ]
+        cells += [f"{mean['cpu_seconds']:.1f}", ", ".join(f"{s:.2f}" for s in shares if s is not None)]
+        lines.append("| " + " | ".join(cells) + " |")
+    return "\n".join(lines)
