@@ -8,7 +8,7 @@ from skimage import data
 from bayesdip.noise import Gaussian
 from bayesdip.operators import Mask
 from bayesdip.patches import hbe
-from bayesdip.patches.damaged_patches import conditioned, like_sizes, references_of, similar
+from bayesdip.patches.damaged_patches import Guide, blocks_of, conditioned, like_sizes, references_of
 from bayesdip.patches.inference import biharmonic, patch_posterior
 from bayesdip.patches.patch_grid import Patches
 
@@ -59,7 +59,8 @@ def test_groups_are_those_that_every_patch_of_the_picture_has():
     picture, missing = photograph().float(), scratched()
     grid = hbe.reference_grid(picture.shape, 75, first=True)
     references = references_of(missing[None], grid)
-    found = torch.cat(list(similar(picture, grid, references, 20)))
+    guide = Guide.of(picture, grid)
+    found = torch.cat([guide.groups(own, 20) for own in blocks_of(references)])
     patches = Patches(*picture.shape[1:], *grid.patch)
     every = patches.similar(picture, grid.tops, grid.lefts, (grid.radius,) * 2, 20)
     every = every // patches.columns * picture.shape[2] + every % patches.columns
@@ -112,6 +113,16 @@ def test_a_channel_may_lack_pixels_of_its_own():
     assert torch.allclose(found.mean[::2], clean[::2], atol=1e-6)
 
 
-def test_the_same_data_give_the_same_bits():
-    clean, missing = photograph(), scratched()
-    assert torch.equal(filled(clean, missing).mean, filled(clean, missing).mean)
+def test_the_same_data_give_the_same_bits_on_any_number_of_threads():
+    clean, missing = photograph(160, 160), scratched(160, 160)
+    threads = torch.get_num_threads()
+    found = []
+    try:
+        for number in (1, 2, 2):
+            torch.set_num_threads(number)
+            found.append(filled(clean, missing).mean)
+            assert torch.get_num_threads() == number
+    finally:
+        torch.set_num_threads(threads)
+    assert torch.equal(found[0], found[1])
+    assert torch.equal(found[1], found[2])

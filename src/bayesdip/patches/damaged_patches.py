@@ -14,22 +14,27 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from math import prod
 
 import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
-from bayesdip.interruption import look
 from bayesdip.patches.known_pixels import KnownPixels, Sums
 from bayesdip.patches.patch_grid import JOINT_CHANNELS, ReferenceGrid
+from bayesdip.patches.threads import in_order
 from bayesdip.window import box_sum
 
-# Reference patches that are compared together lie in a block of this side, in pixels; it changes the time alone.
-BLOCK = 32
-# They bound the memory, and the time until a run can stop: groups that are factorised at a time, and entries of the systems
-# of their patches. And systems up to this factor larger than the smallest are padded and solved together.
-GROUPS, ENTRIES, LIKE = 256, 2**21, 1.5
+# Reference patches that are compared, and whose groups are factorised, together lie in a block of this side, in pixels. It
+# changes the time alone: blocks of 32 take a fifth longer.
+BLOCK = 64
+# Entries of the systems that are solved together bound the memory; those up to this factor larger than the smallest are
+# padded.
+ENTRIES, LIKE = 2**21, 1.5
+
+Found = tuple[Tensor, Tensor, Tensor, Tensor]
+"""Places of values, counted through the whole picture; weights, means and variances of them."""
 
 
 @dataclass(frozen=True)
@@ -80,18 +85,24 @@ def add_patches(
     bool
         False if `stop` ended it.
     """
-    grid = settings.grid
-    references = references_of(known.missing, grid)
+    references = references_of(known.missing, settings.grid)
+    blocks = blocks_of(references)
+    guide = Guide.of(estimate, settings.grid)
+    joint = [
+        range(c, min(len(estimate), c + JOINT_CHANNELS)) for c in range(0, len(estimate), JOINT_CHANNELS)
+    ]
+
+    def restored(own: Tensor) -> list[Found]:
+        places = guide.groups(own, settings.group_size)
+        return [found for channels in joint for found in _found(known, estimate, places, channels, settings)]
+
     done = 0
-    for places in similar(estimate, grid, references, settings.group_size):
+    for own, block in zip(blocks, in_order(partial(restored, own) for own in blocks), strict=True):
+        for found in block:
+            sums.add(*found)
+        done += len(own)
         if stop(done / len(references)):
             return False
-        for channel in range(0, len(estimate), JOINT_CHANNELS):
-            joint = range(channel, min(len(estimate), channel + JOINT_CHANNELS))
-            for some in places.split(GROUPS):  # type: ignore[no-untyped-call]
-                look()
-                _add_groups(sums, known, estimate, some, joint, settings)
-        done += len(places)
     return True
 
 
@@ -108,61 +119,83 @@ def references_of(missing: Tensor, grid: ReferenceGrid) -> Tensor:
     return places[torch.argsort(block[:, 0] * missing.shape[2] + block[:, 1], stable=True)]
 
 
-def similar(guide: Tensor, grid: ReferenceGrid, references: Tensor, count: int) -> Iterator[Tensor]:
-    """The groups of the most similar patches of some reference patches, block by block.
-
-    Parameters
-    ----------
-    guide : Tensor, shape (C, H, W)
-        The picture by which patches are compared, by their Euclidean distance.
-    grid : ReferenceGrid
-        Of these patches.
-    references : Tensor of int, shape (n, 2)
-        As :func:`references_of` gives them.
-    count : int
-        Patches of a group; fewer if the smallest search window holds fewer.
-
-    Yields
-    ------
-    Tensor of int, shape (m, count)
-        The places of a block's groups as ``top * W + left``, the nearest first; that is the reference itself.
-    """
-    patch, width = grid.patch, guide.shape[2]
-    rows, columns = (n - m + 1 for n, m in zip(guide.shape[1:], patch, strict=True))
-    down, right = min(grid.radius, rows - 1), min(grid.radius, columns - 1)
-    count = min(count, (down + 1) * (right + 1))  # a corner sees the fewest
-    around = (right, right, down, down)
-    centred = guide - guide.mean((1, 2), keepdim=True)
-    norms = pad(box_sum(centred.square().sum(0), patch), around, value=float("inf"))
-    centred = pad(centred, around)
-    device = guide.device
-    vertical = torch.arange(2 * down + 1, device=device)[:, None]
-    horizontal = torch.arange(2 * right + 1, device=device)
-    offsets = ((vertical - down) * width + horizontal - right).flatten()
+def blocks_of(references: Tensor) -> list[Tensor]:
+    """The reference patches of each block, (n, 2) each."""
     _, sizes = torch.unique_consecutive(references // BLOCK, dim=0, return_counts=True)
-    for own in references.split(sizes.tolist()):  # type: ignore[no-untyped-call]
-        first = own.amin(0)
+    return list(references.split(sizes.tolist()))  # type: ignore[no-untyped-call]
+
+
+@dataclass(frozen=True)
+class Guide:
+    """A picture by which patches are compared, with a border as wide as the search reaches.
+
+    Attributes
+    ----------
+    picture : Tensor, shape (C, H + 2 down, W + 2 right)
+    norms : Tensor
+        Squared norm of each patch; infinite beyond the border.
+    patch : (int, int)
+    reach : (int, int)
+        Largest lags, down and right.
+    """
+
+    picture: Tensor
+    norms: Tensor
+    patch: tuple[int, int]
+    reach: tuple[int, int]
+
+    @classmethod
+    def of(cls, picture: Tensor, grid: ReferenceGrid) -> Guide:
+        """For patches of that size within that radius."""
+        down, right = (min(grid.radius, n - m) for n, m in zip(picture.shape[1:], grid.patch, strict=True))
+        around = (right, right, down, down)
+        centred = picture - picture.mean((1, 2), keepdim=True)
+        norms = pad(box_sum(centred.square().sum(0), grid.patch), around, value=float("inf"))
+        return cls(pad(centred, around), norms, grid.patch, (down, right))
+
+    def groups(self, references: Tensor, count: int) -> Tensor:
+        """The groups of the most similar patches of the reference patches of a block.
+
+        Parameters
+        ----------
+        references : Tensor of int, shape (n, 2)
+            Top and left of each.
+        count : int
+            Patches of a group; fewer if the smallest search window holds fewer.
+
+        Returns
+        -------
+        Tensor of int, shape (n, count)
+            Their places as ``top * W + left``, the nearest first; that is the reference itself.
+        """
+        (down, right), (h, w) = self.reach, self.patch
+        width = self.picture.shape[2] - 2 * right
+        first, (bottom, end) = references.amin(0), references.amax(0).tolist()
         top, left = first.tolist()
-        bottom, end = (own.amax(0) + own.new_tensor([2 * down + 1, 2 * right + 1])).tolist()
-        views = centred[:, top : bottom + patch[0] - 1, left : end + patch[1] - 1]
-        others = views.unfold(1, patch[0], 1).unfold(2, patch[1], 1).permute(0, 3, 4, 1, 2)
+        bottom, end = bottom + 2 * down + 1, end + 2 * right + 1
+        part = self.picture[:, top : bottom + h - 1, left : end + w - 1]
+        others = part.unfold(1, h, 1).unfold(2, w, 1).permute(0, 3, 4, 1, 2)
         across = others.shape[-1]
         others = others.reshape(-1, others.shape[-2] * across)
-        at = own - first
-        here = (at[:, 0] + down) * across + at[:, 1] + right
+        at = references - first
+        ours = others[:, (at[:, 0] + down) * across + at[:, 1] + right]
         # The reference's own norm is the same for all that it is compared with.
-        table = torch.addmm(norms[top:bottom, left:end].reshape(1, -1), others[:, here].T, others, alpha=-2)
-        inside = (vertical * across + horizontal).reshape(1, -1) + at[:, :1] * across + at[:, 1:]
-        squared = table.gather(1, inside)
+        table = torch.addmm(self.norms[top:bottom, left:end].reshape(1, -1), ours.T, others, alpha=-2)
+        vertical = torch.arange(2 * down + 1, device=at.device)[:, None]
+        horizontal = torch.arange(2 * right + 1, device=at.device)
+        lags = (vertical * across + horizontal).reshape(1, -1)
+        squared = table.gather(1, lags + at[:, :1] * across + at[:, 1:])
         squared[:, squared.shape[1] // 2] = -torch.inf  # the reference comes before patches equal to it
-        nearest = squared.topk(count, dim=1, largest=False).indices
-        yield own[:, :1] * width + own[:, 1:] + offsets[nearest]
+        fewest = (down + 1) * (right + 1)  # that a corner sees
+        nearest = squared.topk(min(count, fewest), dim=1, largest=False).indices
+        offsets = ((vertical - down) * width + horizontal - right).flatten()
+        return references[:, :1] * width + references[:, 1:] + offsets[nearest]
 
 
-def _add_groups(
-    sums: Sums, known: KnownPixels, estimate: Tensor, places: Tensor, channels: range, settings: Pass
-) -> None:
-    """Add what some groups, their places (G, n), say of the missing values in some channels."""
+def _found(
+    known: KnownPixels, estimate: Tensor, places: Tensor, channels: range, settings: Pass
+) -> Iterator[Found]:
+    """What some groups, their places (G, n), say of the missing values in some channels."""
     at = places[:, :, None] + _offsets(estimate, settings.grid.patch, channels)
     groups = estimate.flatten()[at]
     at = at[:, : settings.restored]
@@ -197,7 +230,7 @@ def _add_groups(
         if variance is not None:
             spread = (variance - noise[place])[there].clamp_min(0.0)
         weights = 1 / (spread + settings.added) if settings.weighs else torch.ones_like(found)
-        sums.add(at[g, k].gather(1, place)[there], weights, found, spread)
+        yield at[g, k].gather(1, place)[there], weights, found, spread
 
 
 def conditioned(
