@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from torch import Tensor
 
-from bayesdip import holdout, methods
+from bayesdip import damage, methods
 from bayesdip.errors import BayesDipError
 from bayesdip.inputs import Inputs, Sigma
 from bayesdip.methods import Method
@@ -290,7 +290,7 @@ def _restored(make: Callable[[], Inputs], options: Options) -> Restoration:
     method.check(problem)
     method = method.resolved(problem)
     with progress.interruptible():
-        found = holdout.run(method, problem, progress)
+        found = damage.run(method, problem, progress)
     posterior, calibration = found.posterior, found.calibration
     inputs = inputs.keeping_fractions(posterior.mean)
     samples = posterior.samples

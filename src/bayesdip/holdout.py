@@ -36,6 +36,9 @@ if TYPE_CHECKING:
 HELD_OUT_SHARE = 0.02
 LARGEST_SHARE = 0.04
 WANTED = 1000
+# Where no more than this share of exact pixels is missing, each that is held out costs as much as a missing one: no more are than
+# are wanted.
+FEW_MISSING = 0.4
 FEWEST_FOR_HOLDING_OUT = 64
 # Of a picture with scattered missing pixels so many are held out, but not more than this share of the known ones.
 FEWEST_SINGLE, MOST_OF_A_SMALL_PICTURE = 64, 0.1
@@ -70,7 +73,7 @@ class Outcome:
     findings: tuple[Finding, ...] = ()
 
 
-def run(method: Method, problem: Problem, progress: Progress) -> Outcome:
+def run(method: Method, problem: Problem, progress: Progress, wanted: int = WANTED) -> Outcome:
     """Infer the picture by a method, judged and calibrated by entries that it did not see at first.
 
     Parameters
@@ -79,6 +82,8 @@ def run(method: Method, problem: Problem, progress: Progress) -> Outcome:
         Resolved for the problem (:meth:`Method.resolved`).
     problem : Problem
     progress : Progress
+    wanted : int
+        Pixels to hold out, where few are missing.
 
     Returns
     -------
@@ -90,7 +95,7 @@ def run(method: Method, problem: Problem, progress: Progress) -> Outcome:
         A system of equations could not be solved.
     """
     try:
-        return _run(method, problem, progress)
+        return _run(method, problem, progress, wanted)
     except (torch.linalg.LinAlgError, np.linalg.LinAlgError) as error:  # type: ignore[attr-defined]
         raise BayesDipError(
             f"method {method.name!r} met a system of equations that it cannot solve ({one_line(error)[:120]}): expected data "
@@ -98,12 +103,12 @@ def run(method: Method, problem: Problem, progress: Progress) -> Outcome:
         ) from error
 
 
-def _run(method: Method, problem: Problem, progress: Progress) -> Outcome:
+def _run(method: Method, problem: Problem, progress: Progress, wanted: int) -> Outcome:
     quick = None if progress.time_budget is None else in_half_the_time(problem, progress)
     # What follows the method goes over the picture about as often as what came before it.
     progress.keep_time(progress.elapsed)
     try:
-        return judged(method, problem, progress)
+        return judged(method, problem, progress, wanted)
     except (Stopped, NoResultError):
         if not progress.stop_reason:
             raise
@@ -133,9 +138,11 @@ def no_picture_yet(method: Method, progress: Progress) -> Finding:
     )
 
 
-def judged(method: Method, problem: Problem, progress: Progress) -> Outcome:
+def judged(method: Method, problem: Problem, progress: Progress, wanted: int = WANTED) -> Outcome:
     """What the method finds, with its error and calibration by the held-out entries."""
-    held_out = split(problem, method.seed, in_regions=problem.noise.is_exact or method.updates(problem))
+    held_out = split(
+        problem, method.seed, in_regions=problem.noise.is_exact or method.updates(problem), wanted=wanted
+    )
     if held_out is None:
         with stoppable(progress.should_stop):
             posterior = method.fit(problem, progress)
@@ -189,7 +196,7 @@ def judged(method: Method, problem: Problem, progress: Progress) -> Outcome:
     return Outcome(posterior, std, error, count, calibration, findings)
 
 
-def split(problem: Problem, seed: int, *, in_regions: bool = True) -> Tensor | None:
+def split(problem: Problem, seed: int, *, in_regions: bool = True, wanted: int = WANTED) -> Tensor | None:
     """The entries to hold out (bool, output grid); None when too few were observed.
 
     Pixels at random and, where some are missing far from known ones, regions of the holes' shapes beside them.
@@ -201,6 +208,8 @@ def split(problem: Problem, seed: int, *, in_regions: bool = True) -> Tensor | N
     in_regions : bool
         Whether regions may be held out. A method that is not fitted again with what was held out loses more by
         them than it gains, where the data are noisy.
+    wanted : int
+        Single pixels at most, where few of exact ones are missing.
 
     Returns
     -------
@@ -211,6 +220,12 @@ def split(problem: Problem, seed: int, *, in_regions: bool = True) -> Tensor | N
     if observed < FEWEST_FOR_HOLDING_OUT:
         return None
     count = round(max(HELD_OUT_SHARE * observed, min(WANTED, LARGEST_SHARE * observed)))
+    if (
+        isinstance(problem.operator, Mask)
+        and problem.noise.is_exact
+        and observed >= (1 - FEW_MISSING) * seen.numel()
+    ):
+        count = min(count, wanted)
     together = None
     if in_regions and isinstance(problem.operator, Mask):
         together = regions(seen.cpu().numpy(), np.random.default_rng(seed))

@@ -39,6 +39,9 @@ class Method(ABC):
         What it does, in half a sentence.
     has_std : bool
         Whether it gives a standard deviation.
+    is_local : bool
+        Whether missing pixels go by what is known some dozens of pixels around them, so that damage in a large picture is
+        restored part by part.
 
     Raises
     ------
@@ -53,6 +56,7 @@ class Method(ABC):
     name: ClassVar[str]
     summary: ClassVar[str]
     has_std: ClassVar[bool] = True
+    is_local: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         one_of("effort", self.effort, EFFORTS)

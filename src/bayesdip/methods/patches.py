@@ -92,6 +92,7 @@ class Patches(Method):
 
     name: ClassVar[str] = "patches"
     summary: ClassVar[str] = "groups of similar patches of the picture, each a Gaussian"
+    is_local: ClassVar[bool] = True
 
     def check(self, problem: Problem) -> None:
         """Patches take linear operators, on signals and pictures."""

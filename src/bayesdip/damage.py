@@ -1,0 +1,297 @@
+"""Damage is restored part by part: each with what is around it as a problem of its own, and put back.
+
+What fills in a missing pixel stands near it. So time and memory go with the damage and not with the picture, and the error of a
+part is told by held-out pixels beside its own damage.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from math import sqrt
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from bayesdip import holdout
+from bayesdip.calibration import Calibration, HeldOut
+from bayesdip.damage_parts import Part, damaged_parts
+from bayesdip.error_law import Law
+from bayesdip.findings import Finding
+from bayesdip.holdout import Outcome
+from bayesdip.operators import Mask
+from bayesdip.problem import Problem
+from bayesdip.quick_picture import quick_picture
+from bayesdip.result import Posterior
+from bayesdip.tiling import joined
+
+if TYPE_CHECKING:
+    from bayesdip.methods import Method
+    from bayesdip.progress import Progress
+
+# Pixels held out in all parts together, and at least in each of them: each costs as much as a missing one.
+WANTED, FEWEST = 4000, 128
+
+
+def run(method: Method, problem: Problem, progress: Progress) -> Outcome:
+    """As :func:`bayesdip.holdout.run`; where an exact picture has missing pixels in parts of it alone, part by part.
+
+    Parameters
+    ----------
+    method : Method
+        Resolved for the problem (:meth:`Method.resolved`).
+    problem : Problem
+    progress : Progress
+
+    Returns
+    -------
+    Outcome
+        Of parts, joined: each has held-out pixels and a calibration of its own. Known pixels are as they were.
+
+    Raises
+    ------
+    BayesDipError
+        A system of equations could not be solved.
+    """
+    parts = parts_of(problem) if method.is_local else []
+    return restored(method, problem, parts, progress) if parts else holdout.run(method, problem, progress)
+
+
+def parts_of(problem: Problem) -> list[Part]:
+    """The parts of a picture around its missing pixels.
+
+    Parameters
+    ----------
+    problem : Problem
+
+    Returns
+    -------
+    list of Part
+        Empty where the whole picture is as cheap, and where it has noise, which is taken away everywhere.
+    """
+    if not isinstance(problem.operator, Mask) or not problem.noise.is_exact or len(problem.grid) != 2:
+        return []
+    return damaged_parts((~problem.operator.observed.expand(problem.y.shape)).any(0).numpy())
+
+
+@dataclass(frozen=True)
+class Piece:
+    """A part, and what was found of it."""
+
+    part: Part
+    outcome: Outcome
+
+    @property
+    def pixels(self) -> int:
+        """Of its own that were missing."""
+        return int(self.part.own.sum())
+
+
+def restored(method: Method, problem: Problem, parts: Sequence[Part], progress: Progress) -> Outcome:
+    """Each part as a problem of its own, put back into the picture; simple filling where none was reached.
+
+    Parameters
+    ----------
+    method : Method
+    problem : Problem
+    parts : sequence of Part
+    progress : Progress
+
+    Returns
+    -------
+    Outcome
+    """
+    mean = problem.y.clone()
+    for part in parts:
+        _put(mean, part, quick_picture(part.of(problem)))
+    sizes = [int(part.own.sum()) for part in parts]
+    wanted = max(FEWEST, WANTED // len(parts))
+    pieces: list[Piece] = []
+    for number, part in enumerate(parts):
+        if progress.should_stop():
+            break
+        begin, end = (sum(sizes[:n]) / sum(sizes) for n in (number, number + 1))
+
+        def whole(picture: Tensor, part: Part = part) -> Tensor:
+            shown = mean.clone()
+            _put(shown, part, picture)
+            return shown
+
+        own = progress.part((begin, end), to_whole=whole)
+        outcome = holdout.run(method, part.of(problem), own, wanted)
+        progress.stop_reason = progress.stop_reason or own.stop_reason
+        _put(mean, part, outcome.posterior.mean)
+        pieces.append(Piece(part, slim(outcome)))
+    return joined_outcome(problem, mean, pieces, len(parts), progress.stop_reason)
+
+
+def _put(picture: Tensor, part: Part, values: Tensor) -> None:
+    """A part's own pixels into the picture, (C, *grid); known channels of these are what they were there."""
+    here = picture[part.here]
+    picture[part.here] = torch.where(part.own, values.to(here), here)
+
+
+def slim(outcome: Outcome) -> Outcome:
+    """In single precision, without the mean, which is in the picture already: there may be hundreds."""
+    posterior = outcome.posterior
+    std = None if posterior.std is None else posterior.std.float()
+    kept = replace(posterior, mean=posterior.mean[..., :0], std=std, state=None)
+    return replace(outcome, posterior=kept, std=None if outcome.std is None else outcome.std.float())
+
+
+def joined_outcome(
+    problem: Problem, mean: Tensor, pieces: Sequence[Piece], parts: int, stop_reason: str
+) -> Outcome:
+    """What was found of the parts as one.
+
+    Parameters
+    ----------
+    problem : Problem
+        Of the whole picture.
+    mean : Tensor, shape (C, *grid)
+    pieces : sequence of Piece
+    parts : int
+        How many there are, those that were not reached included.
+    stop_reason : str
+
+    Returns
+    -------
+    Outcome
+        Standard deviations where all parts have them.
+    """
+    unreached = parts - len(pieces)
+    first = pieces[0].outcome.posterior if pieces else Posterior(mean)
+    stds: list[Tensor | None] = []
+    for chosen in ((lambda o: o.posterior.std), (lambda o: o.std)):
+        found = [chosen(piece.outcome) for piece in pieces]
+        if unreached or any(std is None for std in found):
+            stds.append(None)
+            continue
+        std = torch.zeros(mean.shape, dtype=torch.float32)
+        for piece, own in zip(pieces, found, strict=True):
+            assert own is not None
+            _put(std, piece.part, own)
+        stds.append(std)
+    errors = [(piece.outcome.error, piece.outcome.count) for piece in pieces]
+    told = [(error, count) for error, count in errors if error is not None]
+    count = sum(count for _, count in told)
+    error = sqrt(sum(count * error**2 for error, count in told) / count) if count else None
+    findings = joined_findings(pieces)
+    if unreached:
+        findings = (*findings, _unreached(unreached, parts, stop_reason))
+    posterior = replace(
+        first,
+        mean=mean,
+        std=stds[0],
+        trace=joined_traces(pieces),
+        stopped=stop_reason or first.stopped,
+        info={**first.info, "parts": parts},
+    )
+    calibration = None if stds[1] is None else joined_calibration(pieces, problem.grid)
+    return Outcome(posterior, stds[1], error, count, calibration, findings)
+
+
+def joined_traces(pieces: Sequence[Piece]) -> dict[str, list[float]]:
+    """Of all parts, one after the other."""
+    traces = [piece.outcome.posterior.trace for piece in pieces if piece.outcome.posterior.trace]
+    return joined(traces) if traces else {}
+
+
+def joined_calibration(pieces: Sequence[Piece], grid: tuple[int, ...]) -> Calibration | None:
+    """The calibrations of parts as one of the picture: each counts as many times as it has missing pixels.
+
+    Standard deviations are calibrated by the part's own already. What is averaged are the coverage, and the tails by which
+    intervals of other levels follow from these.
+
+    Parameters
+    ----------
+    pieces : sequence of Piece
+    grid : tuple of int
+        Of the picture.
+
+    Returns
+    -------
+    Calibration or None
+        None where no part has one.
+    """
+    known = [(piece, piece.outcome.calibration) for piece in pieces]
+    found = [(piece, calibration) for piece, calibration in known if calibration is not None]
+    if not found:
+        return None
+    sizes = np.array([piece.pixels for piece, _ in found], dtype=float)
+    weights = sizes / sizes.sum()
+
+    def mean(name: str) -> float:
+        return float(weights @ [getattr(calibration, name) for _, calibration in found])
+
+    def error(name: str) -> float:
+        return float(np.linalg.norm(weights * [getattr(calibration, name) for _, calibration in found]))
+
+    held = [_flat(calibration.held_out, piece.part, grid) for piece, calibration in found]
+    return Calibration(
+        **{name: mean(name) for name in ("scale", "floor", "ratio", "coverage", "coverage_uncalibrated")},
+        **{name: error(name) for name in ("ratio_error", "coverage_error")},
+        tails=np.asarray(weights @ [calibration.tails for _, calibration in found]),
+        count=sum(calibration.count for _, calibration in found),
+        held_out=HeldOut(
+            np.concatenate([one.places for one in held]),
+            *(
+                np.concatenate([getattr(one, name) for one in held], axis=1)
+                for name in ("mean", "std", "low", "high")
+            ),
+        ),
+        beyond=mean("beyond"),
+        far=_joined_law(
+            [(size, c.far) for size, (_, c) in zip(sizes, found, strict=True) if c.far is not None]
+        ),
+    )
+
+
+def _flat(held_out: HeldOut, part: Part, grid: tuple[int, ...]) -> HeldOut:
+    """With a value of a channel each, for parts may have channels with masks of their own, and places on the whole grid."""
+    channels = len(held_out.mean)
+    places = np.tile(part.places(held_out.places, grid), channels)
+    values = (getattr(held_out, name).reshape(1, -1) for name in ("mean", "std", "low", "high"))
+    return HeldOut(places, *values)
+
+
+def _joined_law(laws: Sequence[tuple[float, Law]]) -> Law | None:
+    """Their average by these weights."""
+    if not laws:
+        return None
+    weights = np.array([weight for weight, _ in laws])
+    weights /= weights.sum()
+    numbers = {
+        name: float(weights @ [getattr(law, name) for _, law in laws])
+        for name in ("scale", "floor", "ratio", "ratio_error")
+    }
+    return Law(**numbers, tails=np.asarray(weights @ [law.tails for _, law in laws]))
+
+
+def joined_findings(pieces: Sequence[Piece]) -> tuple[Finding, ...]:
+    """Each once: that of the part with the most missing pixels stands for its kind, and says of how many parts it is told."""
+    found: dict[tuple[str, object], list[tuple[int, Finding]]] = {}
+    for piece in pieces:
+        for finding in piece.outcome.findings:
+            key = (finding.kind, finding.facts.get("where"))
+            found.setdefault(key, []).append((piece.pixels, finding))
+    kept = []
+    for same in found.values():
+        _, finding = max(same, key=lambda pair: pair[0])
+        if len(pieces) > 1:
+            text = f"in {len(same)} of {len(pieces)} damaged parts of the picture, here the largest: {finding.text}"
+            finding = replace(finding, text=text, facts={**finding.facts, "parts": len(same)})
+        kept.append(finding)
+    return tuple(kept)
+
+
+def _unreached(unreached: int, parts: int, stop_reason: str) -> Finding:
+    why = "the time budget" if stop_reason == "time budget" else "the interruption"
+    return Finding(
+        "parts not reached",
+        f"{why} came before {unreached} of {parts} damaged parts of the picture were reached: there missing pixels have what a "
+        "simple filter gives; give it more time",
+        {"unreached": unreached, "parts": parts},
+    )
