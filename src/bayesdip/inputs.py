@@ -18,7 +18,7 @@ from bayesdip.layout import Layout
 from bayesdip.mask_argument import missing_pixels
 from bayesdip.no_data import Mark
 from bayesdip.noise import Gaussian, Inspection, Noise, detect_clipping, inspect
-from bayesdip.noise.presence import is_clearly_noisy
+from bayesdip.noise.presence import can_be_noisy, is_clearly_noisy
 from bayesdip.operators import Blur, Downsample, Identity, Operator, as_pairs, mend_psf
 from bayesdip.problem import Problem
 from bayesdip.rim import finding as narrow_mask
@@ -343,6 +343,8 @@ def _noise_if_clear(
     """The noise that was given or asked for; else what is found if it is clear, and no noise if not. And whether it was found unasked."""
     if noise is not None or sigma is not None:
         return _noise_of(noise, sigma, picture, seen), False
+    if not can_be_noisy(picture, seen):
+        return Inspection(Gaussian(0.0)), False
     found = inspect(picture, seen).noise
     if found.is_exact or not is_clearly_noisy(picture, seen, _levels(found, picture, seen)):
         return Inspection(Gaussian(0.0)), False

@@ -38,7 +38,7 @@ LEAST_DAMAGE, DEVIATIONS = 0.05, 5.0
 # What is in the hole is foreign to the picture if it is so many times as far from the prediction as picture would be.
 FOREIGN = 1.5
 # Larger pictures are judged by the part of this side, in pixels, that has the most of the mask.
-LARGEST = 1024
+LARGEST = 512
 
 
 @dataclass(frozen=True)

@@ -57,31 +57,51 @@ def is_clearly_noisy(picture: Tensor, observed: Tensor, sigma: float | Sequence[
     (True, False)
     """
     levels = np.broadcast_to(np.asarray(sigma, dtype=np.float64), len(picture))
+    found = zip(_white_levels(picture, observed), levels, strict=True)
+    return bool(np.mean([low < level < high for (low, high), level in found]) >= 0.5)
+
+
+def can_be_noisy(picture: Tensor, observed: Tensor) -> bool:
+    """Whether there are levels for which :func:`is_clearly_noisy` holds; to estimate the noise's level costs more.
+
+    Parameters
+    ----------
+    picture, observed : Tensor
+        As there.
+
+    Returns
+    -------
+    bool
+    """
+    return bool(np.mean([low < high for low, high in _white_levels(picture, observed)]) >= 0.5)
+
+
+def _white_levels(picture: Tensor, observed: Tensor) -> list[tuple[float, float]]:
+    """Between which levels of the estimate each channel counts as noisy."""
     data = picture.detach().cpu().double().numpy()
     seen = observed.cpu().expand(picture.shape).numpy()
-    found = [_is_white(x, s, level) for x, s, level in zip(data, seen, levels, strict=True)]
-    return bool(np.mean(found) >= 0.5)
+    return [_white_levels_of(x, s) for x, s in zip(data, seen, strict=True)]
 
 
-def _is_white(channel: NDArray[np.float64], seen: NDArray[np.bool_], level: float) -> bool:
-    """Of one channel (*grid): its flattest blocks have about the same power at middle and highest frequencies."""
+def _white_levels_of(channel: NDArray[np.float64], seen: NDArray[np.bool_]) -> tuple[float, float]:
+    """Of one channel (*grid): any if its flattest blocks have about the same power at middle and highest frequencies."""
+    none = (np.inf, -np.inf)
     if not seen.any():
-        return False
+        return none
     low, high = np.quantile(channel[seen], QUANTILES)
-    if not level > LEAST_LEVEL * (high - low):
-        return False
+    least = LEAST_LEVEL * (high - low)
     axes = tuple(range(1, channel.ndim + 1))
     blocks = _blocks(channel)[_blocks(seen).all(axis=axes)]
     count = max(FEWEST, round(SHARE * len(blocks)))
     if len(blocks) < count:
-        return level > LEAST_SCATTERED * (high - low) and _is_rough(channel, seen)
+        return (max(LEAST_SCATTERED * (high - low), least), np.inf) if _is_rough(channel, seen) else none
     power = dctn(blocks, axes=axes, norm="ortho") ** 2
     frequency = np.indices(power.shape[1:]).sum(axis=0) / sum(n - 1 for n in power.shape[1:])
     energy = power[:, frequency > 0].mean(axis=1)
     flattest = power[np.argsort(energy, kind="stable")[:count]]
     middle = flattest[:, (frequency >= MIDDLE[0]) & (frequency <= MIDDLE[1])].mean()
     highest = flattest[:, frequency > HIGHEST].mean()
-    return bool(LEAST_POWER * level**2 < highest and middle <= MOST * highest)
+    return (float(least), float(np.sqrt(highest / LEAST_POWER))) if middle <= MOST * highest else none
 
 
 def _is_rough(channel: NDArray[Any], seen: NDArray[Any]) -> bool:
