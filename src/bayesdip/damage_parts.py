@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from math import prod
 
 import numpy as np
 import torch
@@ -17,17 +16,17 @@ from bayesdip.tiling import Tile, cut
 Bools = NDArray[np.bool_]
 Places = NDArray[np.int64]
 
-# Side in pixels of the cells by which missing pixels are grouped: it bounds the memory of a part. Those that hang together are
-# not cut where they fit in half of a cell.
-CELL = 512
-# Nor are holes, which have pixels farther from known ones than this.
+# Side in pixels of the cells by which missing pixels are grouped, those that hang together and fit in a cell as one; and of a
+# part of several groups at most, which bounds its memory. A missing pixel costs as much as some 160 known ones do in a part.
+CELL, LARGEST_PART = 256, 576
+# Holes, which have pixels farther from known ones than this, are not cut either.
 HOLE = 4.0
 # What a part has around its missing pixels: as far as similar patches are searched for, and the patches themselves. Around holes
 # as much again as they are wide, up to the second number: regions of their shape are held out beside them.
 MARGIN, HOLE_MARGIN = 32, 128
-# Parts that together have a larger share of the picture's pixels than this gain nothing over the whole, unless it has so many
-# pixels that its memory has to be bounded.
-MOST, LARGEST = 0.8, 2048**2
+# A picture is restored as a whole where its parts would have more than this share of its pixels together, unless it is larger
+# than a part may be; and where more than that share of it is missing, unless its memory has to be bounded.
+MOST, FEW, LARGEST = 0.8, 0.4, 2048**2
 
 
 @dataclass(frozen=True)
@@ -76,54 +75,64 @@ def damaged_parts(missing: Bools) -> list[Part]:
     list of Part
         From the top to the bottom. Empty where nothing is missing, and where the whole picture is as cheap.
     """
-    groups = merged(_groups(missing), missing.shape)
-    boxes = [group.box(missing.shape) for group in groups]
-    if sum(map(_area, boxes)) > MOST * missing.size and missing.size <= LARGEST:
+    if missing.mean() > FEW and missing.size <= LARGEST:
         return []
-    return [Part(box, group.mask(box)) for group, box in sorted(zip(groups, boxes, strict=True), key=_first)]
+    groups = merged(_groups(missing))
+    if sum(group.area for group in groups) > MOST * missing.size and max(missing.shape) <= LARGEST_PART:
+        return []
+    return [group.part() for group in sorted(groups, key=lambda group: tuple(group.low))]
 
 
 @dataclass(frozen=True)
 class Group:
-    """Missing pixels that are restored together: their places, (n, 2), and how much is needed around them."""
+    """Missing pixels that are restored together.
+
+    Attributes
+    ----------
+    places : ndarray of int, shape (n, 2)
+    low, high : ndarray of int, shape (2,)
+        The box that holds them and what is needed around.
+    """
 
     places: Places
-    margin: int
+    low: Places
+    high: Places
 
-    def box(self, grid: tuple[int, ...]) -> Tile:
-        """Around all of them."""
-        low, high = self.places.min(0) - self.margin, self.places.max(0) + self.margin + 1
-        return tuple(slice(max(0, int(a)), min(n, int(b))) for a, b, n in zip(low, high, grid, strict=True))
+    @property
+    def box(self) -> Tile:
+        """As slices."""
+        return tuple(slice(int(a), int(b)) for a, b in zip(self.low, self.high, strict=True))
 
-    def mask(self, box: Tile) -> Tensor:
-        """Where they are in that box."""
-        found = torch.zeros([s.stop - s.start for s in box], dtype=torch.bool)
-        row, column = torch.from_numpy(self.places - [s.start for s in box]).T
-        found[row, column] = True
-        return found
+    @property
+    def area(self) -> int:
+        """Pixels of the box."""
+        return int((self.high - self.low).prod())
 
-    def with_(self, other: Group) -> Group:
-        """Both."""
-        return Group(np.concatenate([self.places, other.places]), max(self.margin, other.margin))
+    def part(self) -> Part:
+        """With a mask of its own pixels."""
+        own = torch.zeros(tuple((self.high - self.low).tolist()), dtype=torch.bool)
+        row, column = torch.from_numpy(self.places - self.low).T
+        own[row, column] = True
+        return Part(self.box, own)
 
 
-def merged(groups: list[Group], grid: tuple[int, ...]) -> list[Group]:
-    """The groups, two of them as one where one box around both has no more pixels than their own, and is no larger than a cell and its margins."""
+def merged(groups: list[Group]) -> list[Group]:
+    """The groups, two of them as one where one box around both is no larger than a part may be, and has no more pixels than theirs."""
     left, done = list(groups), []
     while left:
         one = left.pop()
-        found = None
-        for number, other in enumerate(left):
-            both = one.with_(other)
-            box = both.box(grid)
-            small = max(s.stop - s.start for s in box) <= CELL + 2 * MARGIN
-            if small and _area(box) <= _area(one.box(grid)) + _area(other.box(grid)):
-                found = number
-                break
-        if found is None:
+        lows = np.array([one.low, *(other.low for other in left)])
+        highs = np.array([one.high, *(other.high for other in left)])
+        low, high = np.minimum(lows, one.low), np.maximum(highs, one.high)
+        cheaper = (high - low).prod(1) <= (highs - lows).prod(1) + one.area
+        cheaper &= (high - low).max(1) <= LARGEST_PART
+        cheaper[0] = False
+        if not cheaper.any():
             done.append(one)
-        else:
-            left[found] = both
+            continue
+        number = int(np.flatnonzero(cheaper)[-1])
+        places = np.concatenate([one.places, left[number - 1].places])
+        left[number - 1] = Group(places, low[number], high[number])
     return done
 
 
@@ -139,18 +148,15 @@ def _groups(missing: Bools) -> list[Group]:
     boxes = np.array([[(s.start, s.stop) for s in box] for box in find_objects(number)])  # (count, 2, 2)
     sides = (boxes[..., 1] - boxes[..., 0]).max(1)
     holes = np.asarray(maximum(distance_transform_edt(missing), number, np.arange(1, count + 1))) > HOLE
-    together = holes | (sides <= CELL // 2)
+    together = holes | (sides <= CELL)
     cells = np.where(together[of, None], boxes.mean(2).astype(int)[of], places) // CELL
     key = cells[:, 0] * (1 + missing.shape[1] // CELL) + cells[:, 1]
     order = np.argsort(key, kind="stable")
     ends = np.flatnonzero(np.diff(key[order])) + 1
     wide = np.where(holes, np.clip(sides, MARGIN, HOLE_MARGIN), MARGIN)
-    return [Group(places[own], int(wide[of[own]].max())) for own in np.split(order, ends)]
+    return [_around(places[own], int(wide[of[own]].max()), missing.shape) for own in np.split(order, ends)]
 
 
-def _area(box: Tile) -> int:
-    return prod(s.stop - s.start for s in box)
-
-
-def _first(pair: tuple[Group, Tile]) -> tuple[int, ...]:
-    return tuple(s.start for s in pair[1])
+def _around(places: Places, margin: int, grid: tuple[int, ...]) -> Group:
+    """A group with that margin, within the picture."""
+    return Group(places, np.maximum(places.min(0) - margin, 0), np.minimum(places.max(0) + margin + 1, grid))
