@@ -163,17 +163,9 @@ def joined_outcome(
     """
     unreached = parts - len(pieces)
     first = pieces[0].outcome.posterior if pieces else Posterior(mean)
-    stds: list[Tensor | None] = []
-    for chosen in ((lambda o: o.posterior.std), (lambda o: o.std)):
-        found = [chosen(piece.outcome) for piece in pieces]
-        if unreached or any(std is None for std in found):
-            stds.append(None)
-            continue
-        std = torch.zeros(mean.shape, dtype=torch.float32)
-        for piece, own in zip(pieces, found, strict=True):
-            assert own is not None
-            _put(std, piece.part, own)
-        stds.append(std)
+    raw = [piece.outcome.posterior.std for piece in pieces]
+    calibrated = [piece.outcome.std for piece in pieces]
+    raw_std, std = (None if unreached else _joined_std(mean, pieces, found) for found in (raw, calibrated))
     errors = [(piece.outcome.error, piece.outcome.count) for piece in pieces]
     told = [(error, count) for error, count in errors if error is not None]
     count = sum(count for _, count in told)
@@ -184,13 +176,23 @@ def joined_outcome(
     posterior = replace(
         first,
         mean=mean,
-        std=stds[0],
+        std=raw_std,
         trace=joined_traces(pieces),
         stopped=stop_reason or first.stopped,
         info={**first.info, "parts": parts},
     )
-    calibration = None if stds[1] is None else joined_calibration(pieces, problem.grid)
-    return Outcome(posterior, stds[1], error, count, calibration, findings)
+    calibration = None if std is None else joined_calibration(pieces, problem.grid)
+    return Outcome(posterior, std, error, count, calibration, findings)
+
+
+def _joined_std(mean: Tensor, pieces: Sequence[Piece], stds: Sequence[Tensor | None]) -> Tensor | None:
+    """Of the picture, zero where it is known; None where a part has none."""
+    full = torch.zeros(mean.shape, dtype=torch.float32)
+    for piece, std in zip(pieces, stds, strict=True):
+        if std is None:
+            return None
+        _put(full, piece.part, std)
+    return full
 
 
 def joined_traces(pieces: Sequence[Piece]) -> dict[str, list[float]]:
@@ -231,8 +233,13 @@ def joined_calibration(pieces: Sequence[Piece], grid: tuple[int, ...]) -> Calibr
 
     held = [_flat(calibration.held_out, piece.part, grid) for piece, calibration in found]
     return Calibration(
-        **{name: mean(name) for name in ("scale", "floor", "ratio", "coverage", "coverage_uncalibrated")},
-        **{name: error(name) for name in ("ratio_error", "coverage_error")},
+        scale=mean("scale"),
+        floor=mean("floor"),
+        ratio=mean("ratio"),
+        ratio_error=error("ratio_error"),
+        coverage=mean("coverage"),
+        coverage_error=error("coverage_error"),
+        coverage_uncalibrated=mean("coverage_uncalibrated"),
         tails=np.asarray(weights @ [calibration.tails for _, calibration in found]),
         count=sum(calibration.count for _, calibration in found),
         held_out=HeldOut(

@@ -176,13 +176,15 @@ def single(held_out: Bools, regions: Bools) -> Bools:
     return np.asarray(alone & ~together)
 
 
-def regions(observed: Bools, generator: np.random.Generator) -> Bools:
+def regions(observed: Bools, generator: np.random.Generator, most: int = MOST) -> Bools:
     """Known pixels to hold out in regions of the holes' shapes.
 
     Parameters
     ----------
     observed : ndarray of bool, shape grid
     generator : Generator
+    most : int
+        Regions at most.
 
     Returns
     -------
@@ -200,7 +202,7 @@ def regions(observed: Bools, generator: np.random.Generator) -> Bools:
     known = int(observed.sum())
     budget = int(max(SHARE * known, min(WANTED, SMALL_SHARE * known)))
     sizes = np.bincount(labels.ravel(), minlength=len(boxes) + 1)[1:].astype(float)
-    for _ in range(MOST):
+    for _ in range(most):
         number = 1 + int(generator.choice(len(sizes), p=sizes / sizes.sum()))
         part = _part(labels, depth, number, boxes[number - 1], max(SMALLEST, budget // FEWEST), generator)
         placed = _placed(part, observed, holes, chosen, generator)
