@@ -157,7 +157,7 @@ def test_of_too_few_pixels_to_hold_any_out_all_estimates_are_averaged():
     missing[20:30] = missing[50:60] = True
     found = bd.inpaint(np.where(missing, 0, truth), missing, method=Says(picture=np.full(70, 5.0)))
     assert found.held_out is None
-    assert 0 < (found.mean[missing] - truth[missing]).max() < 2.5
+    assert 0 < (found.mean[missing] - truth[missing]).max() < 2.5  # a fourth of 5
     assert [f.kind for f in found.findings] == ["simple estimate"]
 
 

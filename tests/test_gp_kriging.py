@@ -9,6 +9,7 @@ from scipy.ndimage import gaussian_filter
 import bayesdip as bd
 from bayesdip.errors import BayesDipError
 from bayesdip.gp import kriging
+from bayesdip.gp.kriging_deviation import deviation, nugget
 from bayesdip.kernels import RBF, Periodic
 from bayesdip.simple import biharmonic, simple_estimates
 
@@ -122,3 +123,37 @@ def test_smooth_data_are_told_from_rough_ones():
     rough = np.cumsum(np.cumsum(rng.normal(size=(32, 32)), 0), 1)  # a Brownian sheet
     assert not kriging.learnt_from(rough, missing).is_smooth
     assert not kriging.learnt_from(rng.normal(size=(32, 32)), missing).is_smooth
+
+
+def test_the_deviation_is_that_of_the_dense_posterior_with_an_unknown_mean():
+    rng = np.random.default_rng(0)
+    y, missing = gaussian_filter(rng.normal(size=(12, 14)), 2), rng.random((12, 14)) < 0.4
+    y += 0.1 * y.std() * rng.standard_normal(y.shape)
+    fitted = kriging.learnt_from(y, missing)
+    places = torch.from_numpy(np.argwhere(np.ones(y.shape)).astype(float))
+    every = fitted.covariance(places[:, None] - places[None]).numpy()
+    known, gone = (~missing).ravel(), missing.ravel()
+    K = every[np.ix_(known, known)] + float(fitted.parameters[0]) * np.eye(known.sum())
+    # A mean of a very wide prior, and the scale of the weighted residuals.
+    ones = np.ones((known.sum(), 1))
+    inverse = np.linalg.inv(K)
+    mean = (ones.T @ inverse @ y.ravel()[known]) / (ones.T @ inverse @ ones)
+    rest = y.ravel()[known] - mean.item()
+    power = rest @ inverse @ rest / (known.sum() - 1)
+    cross = every[np.ix_(known, gone)]
+    left = 1 - (ones.T @ inverse @ cross)
+    variance = np.diag(every)[gone] - np.einsum("ij,ij->j", cross, inverse @ cross)
+    variance = power * (variance + left[0] ** 2 / (ones.T @ inverse @ ones).item())
+    found = deviation(fitted, y, missing)
+    assert not found[~missing].any()
+    np.testing.assert_allclose(found[missing] ** 2, variance, rtol=1e-5)
+
+
+def test_noise_on_a_smooth_process_is_found():
+    rng = np.random.default_rng(1)
+    smooth = gaussian_filter(rng.normal(size=(40, 40)), 3)
+    smooth /= smooth.std()
+    missing = rng.random(smooth.shape) < 0.3
+    noisy = smooth + 0.1 * rng.standard_normal(smooth.shape)
+    assert nugget(kriging.learnt_from(noisy, missing), noisy, missing) == pytest.approx(0.01, rel=0.35)
+    assert nugget(kriging.learnt_from(smooth, missing), smooth, missing) < 1e-5

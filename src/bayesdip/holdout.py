@@ -25,15 +25,12 @@ from bayesdip.operators import Identity, Mask
 from bayesdip.problem import Problem
 from bayesdip.quick_picture import quick_picture
 from bayesdip.result import Posterior
-from bayesdip.simple_comparison import Average, compare, hole_pixels, undecided
+from bayesdip.simple_comparison import Average, compare, hole_pixels, undecided, untested_holes
 from bayesdip.simulation import calibrated_by_simulation
 
 if TYPE_CHECKING:
     from bayesdip.methods import Method
     from bayesdip.progress import Progress
-
-# The variance of rounding counts from this share of the mean squared error on.
-LEAST_ROUNDING = 0.02
 
 
 @dataclass(frozen=True)
@@ -136,7 +133,7 @@ def judged(method: Method, problem: Problem, progress: Progress, wanted: int = W
     if held_out is None:
         with stoppable(progress.should_stop):
             posterior = method.fit(problem, progress)
-        average = undecided(problem)
+        average = undecided(problem, "too few pixels are known to hold any out")
         posterior = put_back_known(average.of(posterior, problem), problem)
         calibration = calibrated_by_simulation(method, average, posterior, problem, progress)
         return Outcome(
@@ -154,6 +151,11 @@ def judged(method: Method, problem: Problem, progress: Progress, wanted: int = W
             # Where neighbours share their noise, the estimate that follows it most would win.
             if coverage_is_testable(error_ratio(without, problem)):
                 average, without = compare(without, problem, method.name, method.seed)
+            else:
+                average = undecided(
+                    problem.training, "the noise of held-out values tells nothing of the error"
+                )
+                without = average.of(without, problem.training)
     except Stopped:
         pass  # the method stands as it is
     error = root_mean_square_error(without, problem)
@@ -163,7 +165,7 @@ def judged(method: Method, problem: Problem, progress: Progress, wanted: int = W
     if testable and once and not average.takes_part:
         calibration = calibrated_on_many(first, problem, method.seed)
     elif testable:
-        calibration = calibrated_on(without, problem, method.seed, alone=once)
+        calibration = calibrated_on(without, problem, method.seed, alone=once, found=average.noise)
     updated = first if once else None
     try:
         if not once:
@@ -186,22 +188,6 @@ def judged(method: Method, problem: Problem, progress: Progress, wanted: int = W
     return Outcome(posterior, std, error, count, calibration, findings)
 
 
-def untested_holes(problem: Problem) -> tuple[Finding, ...]:
-    """A finding where pixels are missing in holes and no pixel could be held out as far from known ones."""
-    held_out = problem.held_out
-    if held_out is None or not isinstance(problem.operator, Mask):
-        return ()
-    holes = hole_pixels(problem)
-    if not holes.any() or hole_pixels(problem.training)[problem.held_out_entries.numpy()].any():
-        return ()
-    share = float(holes.sum() / (~problem.observed).sum())
-    text = (
-        f"{100 * share:.0f}% of the missing pixels are in holes, and no region of their shapes could be held out beside "
-        "them: errors and intervals there are not tested"
-    )
-    return (Finding("untested holes", text, {"share": share}),)
-
-
 def root_mean_square_error(posterior: Posterior, problem: Problem) -> float:
     """Of the posterior mean on the held-out data, in working units."""
     residual = problem.y - problem.operator.forward(posterior.mean.double().cpu())
@@ -217,7 +203,12 @@ def calibrated_on_many(posterior: Posterior, problem: Problem, seed: int) -> Cal
 
 
 def calibrated_on(
-    posterior: Posterior, problem: Problem, seed: int, *, alone: bool = False
+    posterior: Posterior,
+    problem: Problem,
+    seed: int,
+    *,
+    alone: bool = False,
+    found: Tensor | None = None,
 ) -> Calibration | None:
     """Calibrate the standard deviation of a posterior that has not seen the held-out entries, in working units.
 
@@ -228,6 +219,8 @@ def calibrated_on(
     seed : int
     alone : bool
         Whether each of them was left out alone, with all others seen.
+    found : Tensor, optional, shape (C,)
+        Variance of noise on data that were taken for exact.
 
     Returns
     -------
@@ -247,8 +240,9 @@ def calibrated_on(
     if bool(noise.any()):
         sigma = float(variance[observed].mean().sqrt())
         squares = reduced_squares(residual, problem.y, observed, held_out, mean, sigma).double()
-    else:
-        noise = noise + of_rounding(problem, float(squares.mean()))
+    elif found is not None:
+        # The restored picture is rounded as the data are.
+        noise = noise + (found - rounding_step(problem.y[observed]) ** 2 / 12).clamp(min=0)[:, None]
     parts: tuple[Tensor, ...] = (mean[:, held_out], std[:, held_out], residual, squares, noise)
     places = held_out.flatten().nonzero().squeeze(1).numpy()
     planes = observed[:1] if bool((observed == observed[:1]).all()) else observed
@@ -262,21 +256,15 @@ def calibrated_on(
         places, region, hole = places[at], region[at], hole[seen.numpy()][None]
     values = Values(*(part.numpy() for part in parts))
     near, deep = np.flatnonzero(hole[0] == 0), np.flatnonzero(hole[0] > 0)
-    found = calibrate(values.of(near), places[near], seed)
+    law = calibrate(values.of(near), places[near], seed)
     far = calibrate(values.of(deep), places[deep], seed, region[deep])
-    if found is not None and far is not None:
+    if law is not None and far is not None:
         share = float(hole_pixels(problem)[: len(planes)][~known].mean())
-        found = found.with_far(far, share, len(np.unique(region[deep])))
-    found = found or far
-    if found is None or alone:
-        return found
-    return replace(found, beyond=share_beyond(known, known & chosen))
-
-
-def of_rounding(problem: Problem, error: float) -> float:
-    """Variance of the data's rounding, which held-out values have and the noise-free picture has not; 0 if it hardly counts."""
-    variance = rounding_step(problem.y[problem.observed]) ** 2 / 12
-    return variance if variance > LEAST_ROUNDING * error else 0.0
+        law = law.with_far(far, share, len(np.unique(region[deep])))
+    law = law or far
+    if law is None or alone:
+        return law
+    return replace(law, beyond=share_beyond(known, known & chosen))
 
 
 def with_own_values(posterior: Posterior, problem: Problem, calibration: Calibration, seed: int) -> Posterior:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from bayesdip.gp import kriging
+from bayesdip.gp.kriging_deviation import deviation, nugget
 from bayesdip.networks.initial_estimate import process_mean
 from bayesdip.operators import Blur, Downsample, Identity, Mask
 from bayesdip.problem import Problem
@@ -54,6 +55,8 @@ class Simple:
         Whether it says something of missing pixels alone, and leaves observed ones as they are.
     std : callable
         From a problem to the standard deviation of the picture, (C, *grid), or None where it has none.
+    noise : callable
+        From a problem to the variance of the white noise that it finds on the data of each channel, (C,), or None.
     is_certain : callable
         Whether, as `estimate` has found, the evidence is for it already, before any held-out data.
     """
@@ -62,6 +65,7 @@ class Simple:
     estimate: Callable[[Problem], Tensor | None]
     fills: bool = False
     std: Callable[[Problem], Tensor | None] = lambda problem: None
+    noise: Callable[[Problem], Tensor | None] = lambda problem: None
     is_certain: Callable[[], bool] = lambda: False
 
 
@@ -110,14 +114,17 @@ def _kriging(problem: Problem) -> Simple:
         return torch.from_numpy(np.stack([kriging.filled(*channel) for channel in channels(wanted)]))
 
     def std(wanted: Problem) -> Tensor | None:
-        found = [kriging.deviation(*channel) for channel in channels(wanted)]
+        found = [deviation(*channel) for channel in channels(wanted)]
         full = [each for each in found if each is not None]
         return torch.from_numpy(np.stack(full)) if len(full) == len(found) else None
+
+    def noise(wanted: Problem) -> Tensor:
+        return torch.tensor([nugget(*channel) for channel in channels(wanted)], dtype=torch.float64)
 
     def is_smooth() -> bool:
         return bool(models) and all(model.is_smooth for model in models)
 
-    return Simple("kriging", estimate, True, std, is_smooth)
+    return Simple("kriging", estimate, True, std, noise, is_smooth)
 
 
 def _filler(name: str, fill: Callable[[Array, Bools], Array]) -> Simple:

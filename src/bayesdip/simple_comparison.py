@@ -33,11 +33,14 @@ class Average:
         Of the others, for pixels alone and in holes, at each knot of `held_out_weights.near_knots`; the method has what is
         left to 1.
     findings : tuple of Finding
+    noise : Tensor or None, shape (C,)
+        Variance of white noise on data that were taken for exact, where the evidence is for a smooth process with such noise.
     """
 
     others: tuple[Simple, ...] = ()
     weights: Array | None = None
     findings: tuple[Finding, ...] = ()
+    noise: Tensor | None = None
 
     @property
     def takes_part(self) -> bool:
@@ -129,16 +132,21 @@ def compare(posterior: Posterior, problem: Problem, name: str, seed: int) -> tup
     takes_part = [fill or (judged and errors.loses(j, alone, seed)) for j, fill in enumerate(fills)]
     certain = next((j for j, other in enumerate(others) if other.is_certain()), None)
     weights = fitted_weights(errors, fills, takes_part, certain)
-    average = Average(others, weights, _findings(errors, others, weights, name, problem.units.scale))
+    findings = _findings(errors, others, weights, name, problem.units.scale)
+    certain_one = problem.noise.is_exact and certain is not None and weights[..., certain].max() > 0.5
+    noise = others[certain].noise(training) if certain_one and certain is not None else None
+    average = Average(others, weights, findings, noise)
     return average, average.of(posterior, training, pictures)
 
 
-def undecided(problem: Problem) -> Average:
-    """The average where too few pixels are known to hold any out: all alike, unless the evidence is for one.
+def undecided(problem: Problem, why: str) -> Average:
+    """The average where no held-out values tell which estimate is right: all alike, and more of one that the evidence is for.
 
     Parameters
     ----------
     problem : Problem
+    why : str
+        The reason, for people.
 
     Returns
     -------
@@ -149,14 +157,12 @@ def undecided(problem: Problem) -> Average:
     if not others:
         return Average()
     found = [other.estimate(problem) is not None and other.is_certain() for other in others]
-    each = np.array(found, float) if any(found) else np.full(len(others), 1 / (1 + len(others)))
+    each = np.full(len(others), 1 / (1 + len(others)))
     names = ", ".join(other.name for other in others)
-    text = (
-        f"too few pixels are known to hold any out: missing ones are the average of the method, {names}, for nothing tells "
-        "which of them is the best"
-    )
+    text = f"{why}: missing pixels are the average of the method, {names}"
     if any(found):
-        text = f"too few pixels are known to hold any out: missing ones are from {others[found.index(True)].name}, by its evidence"
+        each = 0.5 * (each + np.array(found, float))
+        text += f", with more weight on {others[found.index(True)].name}, by its evidence"
     finding = Finding(
         "simple estimate",
         text,
@@ -180,6 +186,22 @@ def hole_pixels(problem: Problem) -> NDArray[np.bool_]:
     if problem.whole is problem or problem.held_out is None or not found.any():
         return found
     return found | in_regions(problem.held_out.cpu().numpy())
+
+
+def untested_holes(problem: Problem) -> tuple[Finding, ...]:
+    """A finding where pixels are missing in holes and no pixel could be held out as far from known ones."""
+    held_out = problem.held_out
+    if held_out is None or not isinstance(problem.operator, Mask):
+        return ()
+    holes = hole_pixels(problem)
+    if not holes.any() or hole_pixels(problem.training)[problem.held_out_entries.numpy()].any():
+        return ()
+    share = float(holes.sum() / (~problem.observed).sum())
+    text = (
+        f"{100 * share:.0f}% of the missing pixels are in holes, and no region of their shapes could be held out beside "
+        "them: errors and intervals there are not tested"
+    )
+    return (Finding("untested holes", text, {"share": share}),)
 
 
 def _errors(posterior: Posterior, problem: Problem, pictures: Sequence[Tensor]) -> HeldOutErrors:

@@ -31,8 +31,8 @@ FEWEST_KNOWN, PIECE = 16, 1000
 # Data are smooth if a kernel of two derivatives is so many nats ahead of rough ones (odds of 150), its lengthscale is so many pixels
 # and the nugget so small a share of its variance.
 CLEAR, SMOOTH_LENGTHSCALE, LITTLE = 5.0, 2.0, 0.1
-# Missing values predicted at once. The standard deviation takes so many operations at most: 2500 known values and 1600 missing ones.
-AT_ONCE, OPERATIONS = 1024, 10**10
+# Missing values predicted at once.
+AT_ONCE = 1024
 # Nugget over the variance, where the search begins, and its least and largest value.
 NUGGET = (1e-8, 1e-3, 10.0)
 # Of the variance, added to the nugget: far above rounding, so that every covariance is positive definite.
@@ -182,7 +182,7 @@ def learn(places: Tensor, values: Tensor, parts: Sequence[Part], start: Tensor |
 def _log_evidence(lag: Tensor, values: Tensor, parts: Sequence[Part], parameters: Tensor) -> Tensor:
     """With the mean integrated out and the scale of each channel at its most likely value."""
     n = len(lag)
-    factor = torch.linalg.cholesky(_with_nugget(_covariance(parts, parameters, lag), parameters[0]))
+    factor = torch.linalg.cholesky(with_nugget(_covariance(parts, parameters, lag), parameters[0]))
     both = torch.cat((torch.ones(1, n, dtype=lag.dtype), values)).T
     white = torch.linalg.solve_triangular(factor, both, upper=False)
     ones, rest = white[:, :1], white[:, 1:]
@@ -194,7 +194,7 @@ def _log_evidence(lag: Tensor, values: Tensor, parts: Sequence[Part], parameters
     return found
 
 
-def _with_nugget(covariance: Tensor, nugget: Tensor | float) -> Tensor:
+def with_nugget(covariance: Tensor, nugget: Tensor | float) -> Tensor:
     return covariance + (nugget + JITTER * covariance[0, 0].detach()) * torch.eye(
         len(covariance), dtype=covariance.dtype
     )
@@ -202,7 +202,7 @@ def _with_nugget(covariance: Tensor, nugget: Tensor | float) -> Tensor:
 
 def predicted(fitted: Fitted, places: Tensor, values: Tensor, wanted: Tensor) -> Tensor:
     """Best linear unbiased prediction, (channels, m), at the places wanted, (m, axes)."""
-    K = _with_nugget(fitted.covariance(places[:, None] - places[None]), fitted.parameters[0])
+    K = with_nugget(fitted.covariance(places[:, None] - places[None]), fitted.parameters[0])
     factor: Tensor = torch.linalg.cholesky(K)
     both = torch.cat((torch.ones(1, len(places), dtype=values.dtype), values)).T
     solved = torch.cholesky_solve(both, factor)
@@ -224,7 +224,7 @@ def learnt_from(y: Array, missing: Bools) -> Fitted:
     -------
     Fitted
     """
-    places, values = _known(y, missing)
+    places, values = known_values(y, missing)
     chosen = torch.randperm(len(places), generator=torch.Generator().manual_seed(0))[:LEARNT_FROM]
     apart = max(1.0, (y.size / len(places)) ** (1 / y.ndim))
     rough, smooth = (
@@ -254,57 +254,12 @@ def filled(fitted: Fitted, y: Array, missing: Bools) -> Array:
     ndarray, shape grid
     """
     full = y.copy()
-    for gone, places, values, wanted in _pieces(y, missing):
+    for gone, places, values, wanted in pieces(y, missing):
         full[gone] = predicted(fitted, places, values, wanted)[0].numpy()
     return full
 
 
-def deviation(fitted: Fitted, y: Array, missing: Bools) -> Array | None:
-    """Standard deviation of what is filled in.
-
-    Parameters
-    ----------
-    fitted : Fitted
-    y : ndarray, shape grid
-    missing : ndarray of bool, shape grid
-
-    Returns
-    -------
-    ndarray, shape grid, or None
-        0 where values are known; None where it would take too long.
-    """
-    pieces = list(_pieces(y, missing))
-    if sum(len(places) ** 2 * len(wanted) for _, places, _, wanted in pieces) > OPERATIONS:
-        return None
-    full = np.zeros(y.shape)
-    for gone, places, values, wanted in pieces:
-        full[gone] = _variance(fitted, places, values, wanted).clamp(min=0).sqrt().numpy()
-    return full
-
-
-def _variance(fitted: Fitted, places: Tensor, values: Tensor, wanted: Tensor) -> Tensor:
-    """Of the prediction of a single channel, (m,): that of the process given the mean, and that of the mean."""
-    K = _with_nugget(fitted.covariance(places[:, None] - places[None]), fitted.parameters[0])
-    factor: Tensor = torch.linalg.cholesky(K)
-
-    def white(x: Tensor) -> Tensor:
-        solved: Tensor = torch.linalg.solve_triangular(factor, x, upper=False)
-        return solved
-
-    ones, rest = white(torch.ones(len(places), 1, dtype=K.dtype)), white(values.T)
-    weight = ones.square().sum()
-    rest = rest - ones * (ones * rest).sum(0) / weight
-    power = rest.square().sum() / (len(places) - 1)
-    own = fitted.covariance(torch.zeros(1, places.shape[1], dtype=K.dtype))
-    found = []
-    for part in torch.split(wanted, AT_ONCE):
-        look()
-        seen = white(fitted.covariance(places[:, None] - part[None]))
-        found.append(own - seen.square().sum(0) + (1 - (ones * seen).sum(0)).square() / weight)
-    return power * torch.cat(found)
-
-
-def _pieces(y: Array, missing: Bools) -> Iterator[tuple[Bools, Tensor, Tensor, Tensor]]:
+def pieces(y: Array, missing: Bools) -> Iterator[tuple[Bools, Tensor, Tensor, Tensor]]:
     """What is missing, and from which places and values it is predicted, and where."""
     long = y.ndim == 1 and int((~missing).sum()) > MOST_KNOWN
     pieces = [slice(at, at + PIECE) for at in range(0, len(y), PIECE)] if long else [slice(None)]
@@ -313,7 +268,7 @@ def _pieces(y: Array, missing: Bools) -> Iterator[tuple[Bools, Tensor, Tensor, T
         gone[piece] = missing[piece]
         if not gone.any():
             continue
-        places, values = _known(y, missing)
+        places, values = known_values(y, missing)
         wanted = torch.from_numpy(np.argwhere(gone).astype(np.float64))
         if long:
             nearest = (places[:, 0] - wanted.mean()).abs().argsort()[:MOST_KNOWN]
@@ -321,7 +276,7 @@ def _pieces(y: Array, missing: Bools) -> Iterator[tuple[Bools, Tensor, Tensor, T
         yield gone, places, values, wanted
 
 
-def _known(y: Array, missing: Bools) -> tuple[Tensor, Tensor]:
+def known_values(y: Array, missing: Bools) -> tuple[Tensor, Tensor]:
     places = torch.from_numpy(np.argwhere(~missing).astype(np.float64))
     return places, torch.from_numpy(y[~missing].astype(np.float64))[None]
 
@@ -361,7 +316,7 @@ def _with_rhythm(best: Fitted, period: float, duration: float, places: Tensor, v
 
 def waves(fitted: Fitted, places: Tensor, values: Tensor, wanted: Tensor) -> Tensor:
     """What all known rhythms of a model explain."""
-    K = _with_nugget(fitted.covariance(places[:, None] - places[None]), fitted.parameters[0])
+    K = with_nugget(fitted.covariance(places[:, None] - places[None]), fitted.parameters[0])
     centred = values - values.mean(1, keepdim=True)
     weights = torch.cholesky_solve(centred.T, torch.linalg.cholesky(K))
     silent = fitted.parts[0]
