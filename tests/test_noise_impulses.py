@@ -168,3 +168,16 @@ def test_without_noise_besides_salt_and_pepper_the_other_pixels_come_back_and_in
     )
     restored = bd.denoise(noisy.astype(np.uint8), effort="fast")
     assert "no noise" not in [finding.kind for finding in restored.findings]
+
+
+def test_pixels_of_a_track_that_hide_each_other_are_found() -> None:
+    values = star_field()
+    hit = np.zeros(values.shape, bool)
+    for step, height in enumerate((9000.0, 3000.0, 2500.0, 2600.0, 2400.0)):
+        at = 20 + step, 30 + step // 2
+        hit[at] = True
+        values[at] += height
+    for row, column in ((60, 60), (90, 20), (120, 110), (40, 130)):
+        hit[row, column] = True
+        values[row, column] += 50_000.0
+    assert (found_in(values)["every"] == hit).all()

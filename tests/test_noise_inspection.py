@@ -188,3 +188,14 @@ def test_white_noise_on_a_blurred_picture_is_not_taken_for_correlated_noise():
         found = inspect(torch.from_numpy(noisy[None]), blurred=True)
         assert not found.is_correlated
         assert found.noise.sigma == pytest.approx(4, rel=0.15)
+
+
+def test_photon_noise_beneath_stars_is_told_by_the_sky() -> None:
+    rng = RNG(3)
+    rows, columns = np.mgrid[:200, :200]
+    sky = 600 + 2.0 * columns
+    for height, y, x in zip(10 ** rng.uniform(2.5, 5, 40), *rng.uniform(0, 200, (2, 40)), strict=True):
+        sky = sky + height * np.exp(-((rows - y) ** 2 + (columns - x) ** 2) / (2 * 1.7**2))
+    found = inspected(rng.poisson(sky) + rng.normal(0, 12, sky.shape))
+    assert isinstance(found.noise, Poisson | PoissonGaussian)
+    assert 0.85 < found.noise.gain < 1.15

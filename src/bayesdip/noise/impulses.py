@@ -207,15 +207,16 @@ def _outliers(values: Array, seen: Bools, least: float) -> Bools:
         if not new.any():
             break
         found |= new
-    found |= _touching(values, seen, found, noise)
     if 0 < found.sum() <= FEW:
         found = _beyond_all_steps(values, found)
+    found |= _touching(values, seen, found, noise)
     return found if found.sum() <= LARGEST_SHARE * seen.sum() else np.zeros_like(found)
 
 
 def _touching(values: Array, seen: Bools, found: Bools, noise: float) -> Bools:
     """Entries next to those found that stand out from all others around: of a track or a clump, the largest first."""
     found, whole = found.copy(), np.ones((3,) * values.ndim, bool)
+    own_noise = _noise(values)
     for _ in range(LONGEST if found.any() else 0):
         near: Bools = np.asarray(binary_dilation(found, whole)) & seen & ~found
         if not near.any():
@@ -228,6 +229,11 @@ def _touching(values: Array, seen: Bools, found: Bools, noise: float) -> Bools:
         median = np.nanmedian(around, axis=1)
         spread = np.maximum(1.4826 * np.nanmedian(abs(around - median[:, None]), axis=1), noise)
         new = own - top > np.maximum(EXCESSES[0] * spread, OVER_CONTRAST * (top - median))
+        # Two side by side hide each other from that; both are sharper than what the optics make.
+        height = own - np.nanquantile(around, BACKGROUND, axis=1)
+        new |= (
+            known & (height > CONTRAST * own_noise) & (own - np.nanmedian(ring, axis=1) > SHARP[1] * height)
+        )
         if not new.any():
             break
         found[near] = new

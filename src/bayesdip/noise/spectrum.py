@@ -49,6 +49,9 @@ STEADY_COMPRESSED, LEAST_COMPRESSED, FOR_COMPRESSED = (1.15, 1.5), 5.0, 1.3
 # Photon noise: bins of brightness; how steady the noise must be within them, how near the line (root mean square of the
 # logarithm), how much nearer than to a constant, and how much it grows.
 BINS, FEWEST_BINS, STEADY_AT_BRIGHTNESS, OFF_THE_LINE, BETTER, GROWTH = 12, 4, 1.4, 0.2, 0.5, 1.6
+# Bins that have more power at middle than at high frequencies, or are not steady, hold the picture, such as stars: they are left
+# out if the others are at least so many of all. A smaller growth is enough if it is so many times the error of the line.
+WHITE_AT_BRIGHTNESS, MOST_BINS, SMALLER_GROWTH, TIMES_THE_ERROR = 1.5, 2 / 3, 1.25, 8.0
 
 # Least range of brightness, as a share of the brightest.
 LEAST_RANGE = 1e-3
@@ -234,14 +237,18 @@ def brightness_law(windows: Windows | None) -> BrightnessLaw | None:
     bins = min(BINS, len(means) // FEWEST_WINDOWS)
     if bins < FEWEST_BINS:
         return None
-    brightness, variance, following = [], [], []
+    brightness, variance, following, middle = [], [], [], []
     for chosen in np.array_split(np.argsort(means, kind="stable"), bins):
         smooth = chosen[np.argsort(power[chosen, 0], kind="stable")]
         third = len(smooth) // 3
         brightness.append(means[smooth[:third]].mean())
         variance.append(power[smooth[:third], 2].mean())
         following.append(power[smooth[third : 2 * third], 2].mean())
+        middle.append(power[smooth[:third], 1].mean())
     x, v, later = np.array(brightness), np.array(variance), np.array(following)
+    noisy = (np.array(middle) < WHITE_AT_BRIGHTNESS * v) & (later < STEADY_AT_BRIGHTNESS * v)
+    if noisy.sum() >= max(FEWEST_BINS, MOST_BINS * bins):
+        x, v, later = x[noisy], v[noisy], later[noisy]
     if (
         not (v > 0).all()
         or not np.ptp(x) > LEAST_RANGE * abs(x).max()
@@ -255,7 +262,10 @@ def brightness_law(windows: Windows | None) -> BrightnessLaw | None:
         fit = np.maximum(slope * x + constant, 0.1 * v)
     off = float(np.sqrt(np.mean(np.log(v / fit) ** 2)))
     off_constant = float(np.log(v).std())
-    if slope <= 0 or off > OFF_THE_LINE or off > BETTER * off_constant or fit.max() < GROWTH * fit.min():
+    if slope <= 0 or off > OFF_THE_LINE or off > BETTER * off_constant:
+        return None
+    growth = float(fit.max() / fit.min())
+    if growth < GROWTH and not (growth > SMALLER_GROWTH and np.log(growth) > TIMES_THE_ERROR * off):
         return None
     return BrightnessLaw(float(slope), float(constant), float(x.min()))
 
