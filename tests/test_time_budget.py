@@ -9,11 +9,15 @@ import pytest
 import torch
 
 import bayesdip as bd
+from bayesdip import simple
 from bayesdip.interruption import Stopped, look, stoppable
 from bayesdip.noise import Gaussian
 from bayesdip.operators import Downsample, Identity, Mask, from_function
 from bayesdip.problem import Problem
+from bayesdip.progress import Progress
 from bayesdip.quick_picture import filled, quick_picture
+from bayesdip.simple_comparison import Average
+from conftest import smooth_picture
 
 RNG = np.random.default_rng(0)
 CLEAN = 60 + 100 * np.add.outer(np.sin(np.linspace(0, 6, 24)), np.linspace(0, 1, 24))
@@ -160,3 +164,39 @@ def test_a_masked_quick_picture_does_not_read_missing_values():
     y[:, gone] = 1e30
     found = quick_picture(Problem(y, Mask(gone, (8, 8)), Gaussian(0.1)))
     torch.testing.assert_close(found, torch.full_like(found, 0.25))
+
+
+def test_a_step_that_would_not_end_in_time_is_not_begun():
+    progress = Progress(time_budget=60.0)
+    with stoppable(progress.should_stop, progress.has_time):
+        look(1.0)
+        with pytest.raises(Stopped):
+            look(100.0)
+    assert not progress.stop_reason  # the run goes on without that step
+    look(100.0)  # outside of a run nothing ends
+
+
+@pytest.mark.parametrize("fill", [simple.biharmonic, simple.harmonic])
+def test_simple_fillers_end_with_the_run(fill):
+    y, missing = smooth_picture((24, 24)), np.zeros((24, 24), bool)
+    missing[4:20, 4:20] = True
+    with stoppable(lambda: True), pytest.raises(Stopped):
+        fill(y, missing)
+
+
+def test_without_time_for_the_average_the_fit_that_was_compared_stands(monkeypatch):
+    y, missing = smooth_picture((32, 32)), np.zeros((32, 32), bool)
+    missing[8:20, 8:20] = True
+    monkeypatch.setattr(Average, "of", stopped_in_the_end(Average.of))
+    restored = bd.inpaint(y, missing, sigma=0, time_budget=60, effort="fast")
+    assert np.isfinite(restored.mean).all() and np.abs(restored.mean - y).max() < 0.3
+    np.testing.assert_allclose(restored.mean[~missing], y[~missing], atol=1e-6)
+
+
+def stopped_in_the_end(average):
+    def of(self, posterior, problem, pictures=None):
+        if pictures is None:
+            raise Stopped
+        return average(self, posterior, problem, pictures)
+
+    return of

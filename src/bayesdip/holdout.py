@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 import torch
@@ -31,6 +33,8 @@ from bayesdip.simulation import calibrated_by_simulation
 if TYPE_CHECKING:
     from bayesdip.methods import Method
     from bayesdip.progress import Progress
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -146,18 +150,8 @@ def judged(method: Method, problem: Problem, progress: Progress, wanted: int = W
         first = method.fit(problem if once else problem.training, progress)
     seconds = progress.elapsed - began
     average, without = Average(), each_left_out(first, problem) if once else first
-    try:
-        with stoppable(progress.should_stop):
-            # Where neighbours share their noise, the estimate that follows it most would win.
-            if coverage_is_testable(error_ratio(without, problem)):
-                average, without = compare(without, problem, method.name, method.seed)
-            else:
-                average = undecided(
-                    problem.training, "the noise of held-out values tells nothing of the error"
-                )
-                without = average.of(without, problem.training)
-    except Stopped:
-        pass  # the method stands as it is
+    found = if_in_time(progress, partial(held_against_simple, without, problem, method))
+    average, without = found or (average, without)
     error = root_mean_square_error(without, problem)
     ratio = error_ratio(without, problem)
     testable = coverage_is_testable(ratio) and not problem.shares_noise
@@ -166,18 +160,11 @@ def judged(method: Method, problem: Problem, progress: Progress, wanted: int = W
         calibration = calibrated_on_many(first, problem, method.seed)
     elif testable:
         calibration = calibrated_on(without, problem, method.seed, alone=once, found=average.noise)
-    updated = first if once else None
-    try:
-        if not once:
-            with stoppable(progress.should_stop):
-                updated = method.update(problem, first, progress)
-    except Stopped:
-        pass  # each held-out pixel is updated by its own value
-    if updated is not None:
-        updated = average.of(updated, problem)
-    elif calibration is not None:
+    fitted = first if once else if_in_time(progress, partial(method.update, problem, first, progress))
+    updated = None if fitted is None else if_in_time(progress, partial(average.of, fitted, problem))
+    if updated is None and calibration is not None:
         updated = with_own_values(without, problem, calibration, method.seed)
-    else:
+    elif updated is None:
         updated = without
     posterior = put_back_known(replace(updated, state=None, without_own=None), problem)
     if calibration is None:
@@ -186,6 +173,24 @@ def judged(method: Method, problem: Problem, progress: Progress, wanted: int = W
     count = int(problem.held_out_entries.sum())
     findings = (*average.findings, *untested_holes(problem), *doubts(ratio))
     return Outcome(posterior, std, error, count, calibration, findings)
+
+
+def held_against_simple(without: Posterior, problem: Problem, method: Method) -> tuple[Average, Posterior]:
+    """How a posterior that did not see the held-out data is averaged with simple estimates, and the average."""
+    # Where neighbours share their noise, the estimate that follows it most would win.
+    if coverage_is_testable(error_ratio(without, problem)):
+        return compare(without, problem, method.name, method.seed)
+    average = undecided(problem.training, "the noise of held-out values tells nothing of the error")
+    return average, average.of(without, problem.training)
+
+
+def if_in_time(progress: Progress, work: Callable[[], T]) -> T | None:
+    """What the work gives; None where the run ends before."""
+    try:
+        with stoppable(progress.should_stop, progress.has_time):
+            return work()
+    except Stopped:
+        return None
 
 
 def root_mean_square_error(posterior: Posterior, problem: Problem) -> float:

@@ -155,6 +155,20 @@ class Progress:
         """
         self._kept = 0.0 if self.time_budget is None else min(seconds, 0.25 * self.time_budget)
 
+    def has_time(self, seconds: float) -> bool:
+        """Whether work that takes so long would end in time.
+
+        Parameters
+        ----------
+        seconds : float
+
+        Returns
+        -------
+        bool
+        """
+        left = self.time_left
+        return left is None or seconds <= left
+
     def ends_within(self, seconds: float) -> bool:
         """Whether work that takes so long would end in time; where it would not, the run shall stop.
 
@@ -166,8 +180,7 @@ class Progress:
         -------
         bool
         """
-        left = self.time_left
-        if left is not None and seconds > left and not self.stop_reason:
+        if not self.has_time(seconds) and not self.stop_reason:
             self.stop_reason = "time budget"
         return not self.should_stop()
 
