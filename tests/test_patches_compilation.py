@@ -1,6 +1,10 @@
 """Filters that are not compiled yet: compiling is told, or left out where there is no time for it."""
 
+import subprocess
+import sys
+
 import numpy as np
+import pytest
 
 import bayesdip as bd
 from bayesdip.patches import compilation
@@ -40,3 +44,29 @@ def test_compiling_is_told_and_left_out_where_there_is_no_time(monkeypatch):
     assert "compiling" not in seen and found.info["model"] == "NL-Bayes"
     monkeypatch.undo()
     assert phases(time_budget=20.0)[0].info["model"] == phases()[0].info["model"]
+
+
+LOADS_ALL = """
+from bayesdip.patches import group_filters, patch_search, small_matrices
+for module in (small_matrices, patch_search, group_filters):
+    for function in list(vars(module).values()):
+        if hasattr(function, "_cache"):
+            for signature, *_ in function._cache._cache_file._load_index():
+                function.compile(signature)
+"""
+DENOISES = """
+import numpy as np, bayesdip as bd
+noisy = np.random.default_rng(0).normal(np.add.outer(np.arange(32.0), np.arange(32.0)) * 3, 10)
+found = bd.denoise(noisy, 10, method="patches")
+print(found.held_out, found.mean.tobytes().hex())
+"""
+
+
+@pytest.mark.slow
+def test_results_do_not_depend_on_what_was_compiled_or_loaded_before(tmp_path, monkeypatch):
+    monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path))
+    compiling, loading, loading_all = (
+        subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout
+        for code in (DENOISES, DENOISES, LOADS_ALL + DENOISES)
+    )
+    assert compiling == loading == loading_all and len(compiling) > 1000

@@ -8,7 +8,7 @@ from typing import Any
 from bayesdip.patches.filter_chain import Chain
 from bayesdip.patches.group_filters import combine, shrink, wiener
 
-# Seconds that compiling takes at most, with other programs on the cores: 18 on one core of its own.
+# Seconds that compiling takes at most, with other programs on the cores: 21 on one core of its own.
 COMPILING = 40.0
 
 

@@ -16,8 +16,10 @@ from numpy.typing import NDArray
 
 Matrix = NDArray[Any]
 
-# Sums may be reordered, and a division by zero gives infinity; the same machine gives the same result each time.
-compiled: Any = njit(cache=True, fastmath=True, error_model="numpy", nogil=True)
+# Sums may be reordered, and a division by zero gives infinity. Functions become part of those that call them: a call that
+# remained would go to the copy that the process has loaded first, and copies differ in how they reorder sums, so that
+# results would depend on what was compiled or run before. The same machine gives the same result each time.
+compiled: Any = njit(cache=True, fastmath=True, error_model="numpy", nogil=True, forceinline=True)
 
 ZERO, ONE, TWO = np.float32(0), np.float32(1), np.float32(2)
 # An off-diagonal value below this part of its neighbours on the diagonal is zero: a rounding error of single precision.
