@@ -6,7 +6,7 @@ import torch
 from scipy.ndimage import convolve, gaussian_filter
 
 import bayesdip as bd
-from bayesdip.noise import Gaussian, Poisson, PoissonGaussian
+from bayesdip.noise import Gaussian, Poisson, PoissonGaussian, inspect
 from bayesdip.operators import Blur, Downsample, Mask
 from bayesdip.patches.count_deconvolution import deconvolve_counts, takes
 
@@ -55,6 +55,18 @@ def test_counts_come_back_better_than_by_the_best_richardson_lucy() -> None:
 
 def restored(y: np.ndarray, operator: bd.Blur, noise: bd.noise.Noise) -> np.ndarray:
     return deconvolve_counts(torch.from_numpy(y)[None], operator, noise, turns=4).mean.numpy()
+
+
+@pytest.mark.parametrize("peak", [8.0, 200.0])
+def test_blurred_counts_are_found_on_a_small_picture_and_steady_noise_is_not_taken_for_them(
+    peak: float,
+) -> None:
+    rng = np.random.default_rng(0)
+    blurred = np.asarray(Blur(GRID, PSF).forward(cells()[None]))[0] / cells().max() * peak
+    counts = torch.from_numpy(rng.poisson(blurred).astype(np.float64))[None]
+    assert isinstance(inspect(counts, blurred=True).noise, Poisson)
+    steady = np.rint(np.clip(blurred + np.sqrt(blurred.mean()) * rng.normal(size=blurred.shape), 0, None))
+    assert isinstance(inspect(torch.from_numpy(steady)[None], blurred=True).noise, Gaussian)
 
 
 def test_gain_and_offset_are_units() -> None:

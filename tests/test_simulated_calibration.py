@@ -88,13 +88,13 @@ def test_a_picture_of_one_value_is_no_trouble():
     assert np.isfinite(found.mean).all() and np.isfinite(found.std).all()
 
 
-def test_smaller_pictures_keep_their_mean_and_fill_the_grid_mirrored():
+def test_smaller_pictures_keep_their_mean_and_fill_the_grid_without_a_kink():
     picture = torch.from_numpy(self_similar(32, 0.3)[None])
     small = simulation.scaled_down(picture, 2)
     assert small.shape == (1, 16, 16) and float(small.mean()) == pytest.approx(float(picture.mean()))
     full = simulation.filling_grid(small, (20, 32))
     assert full.shape == (1, 20, 32)
-    assert torch.equal(full[..., 16:], full[..., :16].flip(-1))
+    assert torch.allclose(full[..., 16:31] - full[..., 15:16], full[..., 15:16] - full[..., :15].flip(-1))
     assert simulation.filling_grid(picture, (8, 8)).shape == (1, 8, 8)
 
 
@@ -117,18 +117,18 @@ def test_a_wrong_standard_deviation_of_any_method_is_put_right(wrong):
     small = np.asarray(Downsample((64, 64), 2, "area").forward(truth[None]))[0]
     found = bd.upscale(small, 2, kind="area", method=Repeated(wrong=wrong))
     assert found.calibration.simulated
-    assert 0.6 < inside(found, truth) < 0.985
-    assert not 0.4 < inside(found, truth, calibrated=False) < 0.99
+    held, own = inside(found, truth), inside(found, truth, calibrated=False)
+    assert 0.6 < held < 0.985
+    assert abs(held - LEVEL) < abs(own - LEVEL)
 
 
-def test_intervals_of_a_blurred_picture_hold_more_nearly_what_they_say():
+def test_intervals_of_a_blurred_picture_hold_about_what_they_say():
     truth, psf = 255 * self_similar(24, 0.3, seed=5), blur_psf(1.0)
     rng = np.random.default_rng(0)
     blurred = np.asarray(Blur(truth.shape, psf).forward(truth[None]))[0] + rng.normal(0, 2, truth.shape)
     found = bd.deblur(blurred, psf, sigma=2.0, effort="fast")
-    own, held = inside(found, truth, calibrated=False), inside(found, truth)
     assert found.calibration.simulated
-    assert abs(held - LEVEL) < max(abs(own - LEVEL), 0.05)
+    assert 0.8 < inside(found, truth) < 0.97
 
 
 def test_the_seed_repeats_the_calibration():
@@ -153,7 +153,7 @@ def test_no_simulation_without_time_and_none_where_data_are_pixels():
 
     def found(problem, budget):
         progress = Progress(time_budget=budget)
-        return simulation.calibrated_by_simulation(Repeated(), Average(), posterior, problem, progress, 30.0)
+        return simulation.judged_by_simulation(Repeated(), Average(), posterior, problem, progress, 30.0)[1]
 
     assert found(problem, 10.0) is None and found(problem, None) is not None
     pixels = bd.operators.Identity((32, 32))

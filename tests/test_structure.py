@@ -51,6 +51,7 @@ LAYERS = (
         "simple_comparison",
         "leave_one_out",
     },
+    {"simulated_average"},
     {"simulation"},
     {"holdout"},
     {"damage"},

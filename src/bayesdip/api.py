@@ -302,7 +302,7 @@ def _restored(make: Callable[[], Inputs], options: Options) -> Restoration:
 
     return Restoration(
         mean=inputs.to_user(posterior.mean),
-        std=std(found.std),
+        std=std(None if found.std is None else inputs.with_rounding(found.std, posterior.mean)),
         raw_std=std(posterior.std),
         samples=inputs.to_user(samples, lead=1),
         trace=posterior.trace,

@@ -28,7 +28,7 @@ from bayesdip.problem import Problem
 from bayesdip.quick_picture import quick_picture
 from bayesdip.result import Posterior
 from bayesdip.simple_comparison import Average, compare, hole_pixels, undecided, untested_holes
-from bayesdip.simulation import calibrated_by_simulation
+from bayesdip.simulation import judged_by_simulation
 
 if TYPE_CHECKING:
     from bayesdip.methods import Method
@@ -139,7 +139,7 @@ def judged(method: Method, problem: Problem, progress: Progress, wanted: int = W
             posterior = method.fit(problem, progress)
         average = undecided(problem, "too few pixels are known to hold any out")
         posterior = put_back_known(average.of(posterior, problem), problem)
-        calibration = calibrated_by_simulation(method, average, posterior, problem, progress)
+        posterior, calibration = judged_by_simulation(method, average, posterior, problem, progress)
         return Outcome(
             posterior, calibrated_std(posterior, problem, calibration), None, 0, calibration, average.findings
         )
@@ -168,7 +168,7 @@ def judged(method: Method, problem: Problem, progress: Progress, wanted: int = W
         updated = without
     posterior = put_back_known(replace(updated, state=None, without_own=None), problem)
     if calibration is None:
-        calibration = calibrated_by_simulation(method, average, posterior, problem, progress, seconds)
+        posterior, calibration = judged_by_simulation(method, average, posterior, problem, progress, seconds)
     std = calibrated_std(posterior, problem, calibration)
     count = int(problem.held_out_entries.sum())
     findings = (*average.findings, *untested_holes(problem), *doubts(ratio))

@@ -241,6 +241,17 @@ class Inputs:
         layout = replace(self.layout, dtype=np.dtype(np.float32))
         return replace(self, layout=layout, findings=(*self.findings, found))
 
+    def with_rounding(self, std: Tensor, mean: Tensor) -> Tensor:
+        """The standard deviation, (C, *grid), about the mean as it is given: rounded, where the data are whole numbers.
+
+        What is certain stays so.
+        """
+        if self.layout.dtype.kind not in "ui":
+            return std
+        own = self.problem.units.to_own(mean.cpu())
+        moved = ((own - own.round()) / self.problem.units.scale).to(std.device)
+        return torch.where(std > 0, (std.double().square() + moved.square()).sqrt(), std.double())
+
     def to_user(self, pictures: Tensor, lead: int = 0) -> Array:
         """Pictures in working units, (*lead, C, *grid), in the type, layout and scale of the picture that came in."""
         return self.layout.cast(self.layout.to_array(self.problem.units.to_own(pictures), lead))

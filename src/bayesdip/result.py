@@ -57,6 +57,8 @@ class Posterior:
     without_own : Tensor or None, shape (C, *grid)
         Each pixel's posterior mean without its own value, from a method that knows it
         (:meth:`~bayesdip.methods.Method.leaves_one_out`).
+    process : Posterior or None
+        That of a stationary Gaussian process from the same data, where a method that is no Gaussian process has it besides.
     """
 
     mean: Tensor
@@ -68,6 +70,7 @@ class Posterior:
     info: dict[str, Any] = field(default_factory=dict)
     state: Any = field(default=None, repr=False, compare=False)
     without_own: Tensor | None = None
+    process: Posterior | None = field(default=None, repr=False, compare=False)
 
 
 @dataclass(frozen=True, eq=False)

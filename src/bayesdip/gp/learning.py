@@ -19,6 +19,7 @@ from bayesdip.gp.evidence import Evidence, VecchiaEvidence, WhittleEvidence
 from bayesdip.gp.families import FAMILIES, Family
 from bayesdip.gp.grid_covariance import embed
 from bayesdip.gp.model import build, jitter_for
+from bayesdip.gp.output_covariance import output_covariance
 from bayesdip.gp.preconditioners import output_table
 from bayesdip.interruption import look
 from bayesdip.kernels import Kernel, Matern32
@@ -245,8 +246,11 @@ class _KernelData:
         table = (kernel.quadrant(lags) - kernel.limit) / small.variance
         system = self.model.system
         if not self.pixels:
-            grid = embed(kernel, shape, constant=False, like=system.grid.spectrum)
-            table = output_table(replace(system, grid=grid, _low={}), table * small.variance) / small.variance
+            exact = output_covariance(self.operator, kernel)
+            if exact is None:
+                grid = embed(kernel, shape, constant=False, like=system.grid.spectrum)
+                exact = output_table(replace(system, grid=grid, _low={}), table * small.variance)
+            table = exact / small.variance
         factor = parameters.get("scale", 1.0)
         ratio = system.noise / factor + parameters.get("noise", 0.0)
         return table, ratio, self.model.scale * factor, jitter

@@ -18,16 +18,18 @@ from torch import Tensor
 from bayesdip.errors import BayesDipError, ShapeError
 from bayesdip.gp.data_covariance import is_nearly_stationary
 from bayesdip.gp.inference import posterior as gp_posterior
+from bayesdip.gp.likeliest import Process, likeliest_process
 from bayesdip.interruption import Stopped
 from bayesdip.memory import check_memory, keep_freed_memory
 from bayesdip.methods.method import Method
-from bayesdip.noise import Gaussian
+from bayesdip.noise import Gaussian, Noise
 from bayesdip.operators import Identity, Mask
 from bayesdip.patches import hbe, nl_bayes
 from bayesdip.patches.back_projection import (
     STATIONARY,
     denoised_data,
     is_small_picture,
+    local_mean,
     project,
     rule_of_thumb_std,
     turns_of,
@@ -182,17 +184,33 @@ class Patches(Method):
         else:
             restore = project if is_nearly_stationary(operator) else plug_and_play
         found = restore(y, operator, noise, turns=run.turns, start=start, stop=told)
-        std, draws = None, DRAWS[self.effort]
-        if not progress.should_stop():
-            generator = torch.Generator(self.device).manual_seed(self.seed)
-            stationary = STATIONARY.kernel(dims=len(operator.input_shape))
-            try:
-                process = gp_posterior(y, operator, stationary, left, draws=draws, generator=generator)
-                if process.std is not None:
-                    std = rule_of_thumb_std(found.mean, process.mean, process.std)
-            except Stopped:
-                pass  # the picture alone
-        return self._finished(replace(found, std=std), run, progress)
+        process = None if progress.should_stop() else self._process(problem, run, left)
+        std = None
+        if process is not None and process.std is not None:
+            std = rule_of_thumb_std(found.mean, process.mean, process.std)
+        return self._finished(replace(found, std=std, process=process), run, progress)
+
+    def _process(self, problem: Problem, run: _Run, left: Noise) -> Posterior | None:
+        """The posterior of the likeliest stationary process, or of the network's where none is learnt from such data.
+
+        `left` is the noise that the patches left, for the latter.
+        """
+        y, operator = problem.y.to(self.device), problem.operator
+        generator = torch.Generator(self.device).manual_seed(self.seed)
+        try:
+            if not run.learnt:
+                run.learnt.append(likeliest_process(y, operator, problem.noise))
+            draws, model = DRAWS[self.effort], run.learnt[0]
+            if model is None:
+                kernel = STATIONARY.kernel(dims=len(operator.input_shape))
+                found = gp_posterior(y, operator, kernel, left, draws=draws, generator=generator)
+            else:
+                found = model.posterior(y, operator, problem.noise, draws=draws, generator=generator)
+        except Stopped:
+            return None  # the picture alone
+        if takes(operator, problem.noise):  # no rate is negative
+            found = replace(found, mean=found.mean.clamp_min(problem.noise.offset))
+        return found if found.std is None else replace(found, std=local_mean(found.std.square()).sqrt())
 
     def _finished(self, found: Posterior, run: _Run, progress: Progress) -> Posterior:
         stopped = progress.stop_reason or "finished"
@@ -225,6 +243,8 @@ class _Run:
         Whether they also find each pixel's mean without its own value.
     work : list of float
         Of each pass, in any unit.
+    learnt : list of Process or None
+        Empty, or the one that was learnt.
     before, after : float
         The work of the other run, before and after this one.
     """
@@ -243,6 +263,7 @@ class _Run:
     before: float = 0.0
     after: float = 0.0
     trace: Trace = field(default_factory=lambda: {"step": [], "seconds": []})
+    learnt: list[Process | None] = field(default_factory=list)
 
     @classmethod
     def of(cls, method: Patches, problem: Problem, *, whole: bool) -> _Run:

@@ -169,7 +169,7 @@ def _without_impulses(
         return Gaussian(varying.sigma, clipped), (_varying_finding(varying),)
     law = brightness_law(windows)
     counts = law is not None and abs(law.slope / step - 1) < ONE_COUNT if step > 0 else False
-    if law is None and is_counts(picture[seen], windows, step):
+    if law is None and is_counts(picture[seen], windows, step, blurred=blurred):
         return Poisson(step), (_photon_finding(Poisson(step)),)
     if max(levels) <= step and not counts:  # that is rounding
         return Gaussian(plain.sigma, clipped), ()

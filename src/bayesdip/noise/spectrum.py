@@ -57,6 +57,9 @@ WHITE_AT_BRIGHTNESS, MOST_BINS, SMALLER_GROWTH, TIMES_THE_ERROR = 1.5, 2 / 3, 1.
 LEAST_RANGE = 1e-3
 # How far the scatter of counts may be from their mean.
 OFF_COUNTS = 0.25
+# Means of less than this count are taken for so much; independent values in the highest band of a window, of which four
+# overlap; and how far a law must be ahead, in nats.
+LEAST_MEAN, VALUES_OF_A_WINDOW, CLEARLY = 0.05, 4, 3.0
 
 
 @dataclass(frozen=True)
@@ -270,8 +273,10 @@ def brightness_law(windows: Windows | None) -> BrightnessLaw | None:
     return BrightnessLaw(float(slope), float(constant), float(x.min()))
 
 
-def is_counts(values: Tensor, windows: Windows | None, step: float) -> bool:
-    """Whether values, most of them 0, are counts of `step` each: their scatter at high frequencies is their mean's.
+def is_counts(values: Tensor, windows: Windows | None, step: float, *, blurred: bool = False) -> bool:
+    """Whether values are counts of `step` each: their scatter at high frequencies is their mean's.
+
+    Of most pictures too few windows tell that, unless most values are 0, or the picture itself has no high frequencies.
 
     Parameters
     ----------
@@ -280,13 +285,19 @@ def is_counts(values: Tensor, windows: Windows | None, step: float) -> bool:
     windows : Windows or None
     step : float
         Of the values' lattice.
+    blurred : bool
+        Whether what is seen was blurred before the noise came. Then scatter that goes by the mean must be likelier than one
+        that is the same everywhere.
     """
-    if (
-        windows is None
-        or not step > 0
-        or bool((values < 0).any())
-        or float((values == 0).double().mean()) < 0.5
-    ):
+    if windows is None or not step > 0 or bool((values < 0).any()):
         return False
-    mean = float(windows.means.sum())
-    return mean > 0 and abs(float(windows.power[..., 2].sum()) / (mean * step) - 1) < OFF_COUNTS
+    if not blurred and float((values == 0).double().mean()) < 0.5:
+        return False
+    scatter, expected = windows.power[..., 2], step * np.maximum(windows.means, LEAST_MEAN * step)
+    if abs(float(scatter.sum() / expected.sum()) - 1) >= OFF_COUNTS:
+        return False
+    if not blurred:
+        return True
+    same = scatter.mean(0)
+    ahead = np.log(same / expected) + scatter / same - scatter / expected
+    return bool(0.5 * VALUES_OF_A_WINDOW * ahead.sum() > CLEARLY)

@@ -154,9 +154,12 @@ def rule_of_thumb_std(mean: Tensor, stationary_mean: Tensor, stationary_std: Ten
     -------
     Tensor, shape (C, *grid)
     """
-    moved = (mean - stationary_mean).square() + (STD_SHARE * stationary_std).square()
-    seen = local_sum(torch.ones_like(moved))
-    return (local_sum(moved) / seen).clamp_min(0.0).sqrt()
+    return local_mean((mean - stationary_mean).square() + (STD_SHARE * stationary_std).square()).sqrt()
+
+
+def local_mean(values: Tensor) -> Tensor:
+    """Of values that are not negative, (C, *grid)."""
+    return (local_sum(values) / local_sum(torch.ones_like(values))).clamp_min(0.0)
 
 
 def denoised_by_patches(picture: Tensor, sigma: float) -> Tensor:

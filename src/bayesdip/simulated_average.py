@@ -1,0 +1,142 @@
+"""A method, the stationary process and simple estimates, averaged by their errors on a simulated picture.
+
+Where data are no pixels of the picture, held-out data say little of who finds the detail that was lost. Of a simulated
+picture, whose truth is known, it can be seen. Patches lead where a picture repeats itself and has edges, the process
+where it is smooth or a random texture, above all on few pixels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from bayesdip.held_out_weights import HeldOutErrors, fitted_weights
+from bayesdip.problem import Problem
+from bayesdip.result import Posterior
+from bayesdip.simple import simple_estimates
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A picture and its standard deviation, (C, *grid); None for one that has none of its own."""
+
+    mean: Tensor
+    std: Tensor | None = None
+
+
+def estimates_beside(posterior: Posterior, problem: Problem) -> tuple[Estimate, ...]:
+    """What stands beside a method: the process, where there is one, and the simple estimates.
+
+    Parameters
+    ----------
+    posterior : Posterior
+    problem : Problem
+
+    Returns
+    -------
+    tuple of Estimate
+        As many for all data of one kind.
+    """
+    process = posterior.process
+    beside = () if process is None else (Estimate(process.mean.double().cpu(), _double(process.std)),)
+    simple = (other.estimate(problem) for other in simple_estimates(problem))
+    return (*beside, *(Estimate(picture.double().cpu()) for picture in simple if picture is not None))
+
+
+def usual_weights(posterior: Posterior, count: int) -> Array:
+    """Half for the process, where there is one, and half for the method.
+
+    Parameters
+    ----------
+    posterior : Posterior
+    count : int
+        Of the estimates beside it.
+
+    Returns
+    -------
+    ndarray, shape (count,)
+    """
+    weights = np.zeros(count)
+    if posterior.process is not None:
+        weights[0] = 0.5
+    return weights
+
+
+def averaged(posterior: Posterior, beside: Sequence[Estimate], weights: Array) -> Posterior:
+    """The weighted average of a posterior and others.
+
+    Their errors are much alike, so that variances are averaged as they are. One that has none of its own differs from the
+    truth by as much as from the method, besides the method's error.
+
+    Parameters
+    ----------
+    posterior : Posterior
+    beside : sequence of Estimate
+    weights : ndarray, shape (len(beside),)
+        The posterior's is what is left to 1.
+
+    Returns
+    -------
+    Posterior
+        Samples are moved and stretched to the new mean and standard deviation.
+    """
+    if not weights.any():
+        return posterior
+    own = posterior.mean.double().cpu()
+    mean = own.clone()
+    variance = None if posterior.std is None else posterior.std.double().cpu().square()
+    new = None if variance is None else (1 - weights.sum()) * variance
+    for other, weight in zip(beside, weights, strict=True):
+        step = other.mean - own
+        mean += weight * step
+        if new is not None and variance is not None:
+            new = new + weight * (variance + step.square() if other.std is None else other.std.square())
+    std, samples = None if new is None else new.sqrt(), posterior.samples
+    if samples is not None:
+        samples = samples.double().cpu() - own
+        if std is not None and variance is not None:
+            samples = samples * torch.where(variance > 0, std / variance.sqrt(), 1.0)
+        samples = mean + samples
+    return replace(posterior, mean=mean, std=std, samples=samples)
+
+
+def weights_by_errors(
+    posterior: Posterior, beside: Sequence[Estimate], truth: Tensor, blocks: NDArray[np.int64]
+) -> Array:
+    """The weights of the others that come closest to the truth of a simulated picture.
+
+    Parameters
+    ----------
+    posterior : Posterior
+    beside : sequence of Estimate
+    truth : Tensor, shape (C, *grid)
+    blocks : ndarray of int, shape (pixels,)
+        Pixels of one block err alike, and count together.
+
+    Returns
+    -------
+    ndarray, shape (len(beside),)
+        Each at least 0, their sum at most 1.
+    """
+    if not beside:
+        return np.zeros(0)
+    own = posterior.mean.double().cpu()
+    wanted = (truth - own).flatten(1).numpy()
+    steps = np.stack([(other.mean - own).flatten(1).numpy() for other in beside])
+    count = wanted.shape[1]
+    nowhere = np.zeros(count, dtype=bool)
+    errors = HeldOutErrors(wanted, steps, np.ones(count), nowhere, blocks, np.zeros(count))
+    everyone = [True] * len(beside)
+    found: Array = fitted_weights(errors, everyone, everyone)[0, 0]
+    return found
+
+
+def _double(std: Tensor | None) -> Tensor | None:
+    return None if std is None else std.double().cpu()
