@@ -62,7 +62,7 @@ def test_blurred_counts_are_found_on_a_small_picture_and_steady_noise_is_not_tak
     peak: float,
 ) -> None:
     rng = np.random.default_rng(0)
-    blurred = np.asarray(Blur(GRID, PSF).forward(cells()[None]))[0] / cells().max() * peak
+    blurred = convolve(cells(), PSF, mode="reflect") / cells().max() * peak
     counts = torch.from_numpy(rng.poisson(blurred).astype(np.float64))[None]
     assert isinstance(inspect(counts, blurred=True).noise, Poisson)
     steady = np.rint(np.clip(blurred + np.sqrt(blurred.mean()) * rng.normal(size=blurred.shape), 0, None))

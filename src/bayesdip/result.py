@@ -48,17 +48,15 @@ class Posterior:
     stopped : str
         Why it ended: ``"finished"``, ``"stopping rule"``, ``"not converged"``, ``"time budget"`` or ``"interrupted"``.
     chain : Tensor of int or None, shape (S,)
-        From which chain each sample comes, 0, 1, ...; the samples of a chain follow each other in
-        time. None where samples are independent draws.
+        From which chain each sample comes, 0, 1, ..., in order of time. None where samples are independent draws.
     info : dict
         Facts about the run that belong to the method alone (iterations, temperature, ...).
     state : object
         What the method needs to go on from here with the held-out entries; nobody else reads it.
     without_own : Tensor or None, shape (C, *grid)
-        Each pixel's posterior mean without its own value, from a method that knows it
-        (:meth:`~bayesdip.methods.Method.leaves_one_out`).
+        Each pixel's posterior mean without its own value, where known (:meth:`~bayesdip.methods.Method.leaves_one_out`).
     process : Posterior or None
-        That of a stationary Gaussian process from the same data, where a method that is no Gaussian process has it besides.
+        That of a stationary Gaussian process from the same data, where a method has it besides.
     """
 
     mean: Tensor
@@ -80,8 +78,7 @@ class Restoration:
     Attributes
     ----------
     mean : ndarray
-        Posterior mean, in the input's type (for ``method="map"`` the averaged fit). Integers
-        are rounded.
+        Posterior mean, in the input's type (for ``method="map"`` the averaged fit). Integers are rounded.
     std : ndarray of float32, or None
         Posterior standard deviation of every pixel of the *noise-free* picture, calibrated where
         ``calibration`` says so: ``mean -+ 1.645 std`` is ``interval(0.9)``. None where the method has none

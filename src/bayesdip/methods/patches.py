@@ -22,7 +22,7 @@ from bayesdip.gp.likeliest import Process, likeliest_process
 from bayesdip.interruption import Stopped
 from bayesdip.memory import check_memory, keep_freed_memory
 from bayesdip.methods.method import Method
-from bayesdip.noise import Gaussian, Noise
+from bayesdip.noise import Gaussian, Noise, Poisson, PoissonGaussian
 from bayesdip.operators import Identity, Mask
 from bayesdip.patches import hbe, nl_bayes
 from bayesdip.patches.back_projection import (
@@ -208,7 +208,7 @@ class Patches(Method):
                 found = model.posterior(y, operator, problem.noise, draws=draws, generator=generator)
         except Stopped:
             return None  # the picture alone
-        if takes(operator, problem.noise):  # no rate is negative
+        if isinstance(problem.noise, Poisson | PoissonGaussian):  # no rate is negative
             found = replace(found, mean=found.mean.clamp_min(problem.noise.offset))
         return found if found.std is None else replace(found, std=local_mean(found.std.square()).sqrt())
 
