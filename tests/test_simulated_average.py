@@ -52,6 +52,7 @@ def test_half_is_the_process_s_unless_there_is_none():
     assert usual_weights(posterior, 1).tolist() == [0.0]
     with_process = Posterior(torch.zeros(1, 2, 2), process=posterior)
     assert usual_weights(with_process, 2).tolist() == [0.5, 0.0]
+    assert usual_weights(with_process, 2, 3.0).tolist() == [0.1, 0.0]
 
 
 def smooth_field(seed, shape=(36, 36)):

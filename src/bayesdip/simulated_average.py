@@ -50,14 +50,16 @@ def estimates_beside(posterior: Posterior, problem: Problem) -> tuple[Estimate, 
     return (*beside, *(Estimate(picture.double().cpu()) for picture in simple if picture is not None))
 
 
-def usual_weights(posterior: Posterior, count: int) -> Array:
-    """Half for the process, where there is one, and half for the method.
+def usual_weights(posterior: Posterior, count: int, ratio: float = 1.0) -> Array:
+    """The process, where there is one, and the method by their precisions, and nothing for the simple estimates.
 
     Parameters
     ----------
     posterior : Posterior
     count : int
         Of the estimates beside it.
+    ratio : float
+        The process's error over the method's.
 
     Returns
     -------
@@ -65,8 +67,16 @@ def usual_weights(posterior: Posterior, count: int) -> Array:
     """
     weights = np.zeros(count)
     if posterior.process is not None:
-        weights[0] = 0.5
+        weights[0] = 1 / (1 + ratio**2)
     return weights
+
+
+def error_ratio(other: Estimate, posterior: Posterior, truth: Tensor) -> float:
+    """The error of an estimate over that of a posterior's mean."""
+    own, its = (
+        float((picture.double().cpu() - truth).square().mean()) for picture in (posterior.mean, other.mean)
+    )
+    return float((its / max(own, 1e-12 * its, np.finfo(float).tiny)) ** 0.5)
 
 
 def averaged(posterior: Posterior, beside: Sequence[Estimate], weights: Array) -> Posterior:

@@ -29,7 +29,13 @@ from bayesdip.operators.part import smaller
 from bayesdip.problem import Problem
 from bayesdip.progress import Progress
 from bayesdip.result import Posterior
-from bayesdip.simulated_average import averaged, estimates_beside, usual_weights, weights_by_errors
+from bayesdip.simulated_average import (
+    averaged,
+    error_ratio,
+    estimates_beside,
+    usual_weights,
+    weights_by_errors,
+)
 
 if TYPE_CHECKING:
     from bayesdip.methods import Method
@@ -52,7 +58,7 @@ LEAST_CHANGE = 1.1
 # frequency adds to the latter.
 RATIO_SPREADS, RATIO_SHARES = (0.33, 1.5), (0.9, 0.1)
 RATIO_ERROR, OF_A_FREQUENCY = 0.4, 8.0
-# A simulated picture is not the true one: so much of the weights is what they usually are.
+# A simulated picture is not the true one: so much of the weights goes by the sizes of the errors alone.
 PRIOR_SHARE = 0.4
 # Of that logarithm, at which the coverage to be expected is averaged.
 QUANTILES = (np.arange(20) + 0.5) / 20
@@ -112,8 +118,8 @@ def judged_by_simulation(
     if isinstance(problem.operator, Identity | Mask):
         return posterior, None
     beside = estimates_beside(posterior, problem)
-    usual = usual_weights(posterior, len(beside))
-    simulation = simulated(averaged(posterior, beside, usual).mean, problem, method.seed)
+    middle = averaged(posterior, beside, usual_weights(posterior, len(beside)))
+    simulation = simulated(middle.mean, problem, method.seed)
     left = progress.time_left
     if simulation is None or progress.should_stop():
         return posterior, None
@@ -129,7 +135,8 @@ def judged_by_simulation(
         return posterior, None
     if progress.should_stop() or silent.should_stop():
         return posterior, None
-    if len(others) == len(beside):
+    if beside and len(others) == len(beside):
+        usual = usual_weights(found, len(others), error_ratio(others[0], found, simulation.truth))
         weights = weights_by_errors(found, others, simulation.truth, _blocks(simulation.truth.shape[1:]))
         weights = (1 - PRIOR_SHARE) * weights + PRIOR_SHARE * usual
         found, posterior = averaged(found, others, weights), averaged(posterior, beside, weights)
