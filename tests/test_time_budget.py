@@ -11,7 +11,7 @@ import torch
 import bayesdip as bd
 from bayesdip import simple
 from bayesdip.interruption import Stopped, look, stoppable
-from bayesdip.noise import Gaussian
+from bayesdip.noise import Gaussian, in_time
 from bayesdip.operators import Downsample, Identity, Mask, from_function
 from bayesdip.problem import Problem
 from bayesdip.progress import Progress
@@ -200,3 +200,16 @@ def stopped_in_the_end(average):
         return average(self, posterior, problem, pictures)
 
     return of
+
+
+def test_where_an_inspection_would_take_too_long_the_noise_of_the_middle_is_taken_and_said(monkeypatch):
+    monkeypatch.setattr(in_time, "SECONDS_OF_A_VALUE", 1.0)
+    monkeypatch.setattr(in_time, "PART", 20 * 20)
+    found = bd.denoise(NOISY, time_budget=60, effort="fast")
+    assert found.sigma[0] == pytest.approx(10, rel=0.3)
+    assert "noise in haste" in [finding.kind for finding in found.findings]
+    plain = bd.denoise(NOISY, effort="fast")
+    assert "noise in haste" not in [finding.kind for finding in plain.findings]
+    assert "noise in haste" not in [
+        f.kind for f in bd.denoise(NOISY, 10.0, time_budget=60, effort="fast").findings
+    ]

@@ -12,6 +12,7 @@ from torch import Tensor
 from bayesdip import damage, methods
 from bayesdip.errors import BayesDipError
 from bayesdip.inputs import Inputs, Sigma
+from bayesdip.interruption import stoppable
 from bayesdip.methods import Method
 from bayesdip.methods.method import one_of
 from bayesdip.methods.registry import unknown_option, with_options
@@ -23,6 +24,8 @@ from bayesdip.progress import Callback, Progress
 from bayesdip.result import Restoration
 
 AUTO = "auto"
+# The data may be looked at for this share of a time budget.
+PREPARING = 1 / 3
 
 
 class Options(TypedDict, total=False):
@@ -283,7 +286,8 @@ def restore(
 def _restored(make: Callable[[], Inputs], options: Options) -> Restoration:
     """What the method makes of the inputs, in the user's layout. The time budget counts from here on."""
     progress = Progress(options.get("callback"), options.get("time_budget"))
-    inputs = make()
+    with stoppable(progress.should_stop, lambda seconds: progress.has_time(seconds / PREPARING)):
+        inputs = make()
     progress.to_user = inputs.to_user
     problem, layout, units = inputs.problem, inputs.layout, inputs.problem.units
     method, why = _method(problem, options)

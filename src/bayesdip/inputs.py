@@ -17,7 +17,8 @@ from bayesdip.findings import Finding
 from bayesdip.layout import Layout
 from bayesdip.mask_argument import missing_pixels
 from bayesdip.no_data import Mark
-from bayesdip.noise import Gaussian, Inspection, Noise, detect_clipping, inspect
+from bayesdip.noise import Gaussian, Inspection, Noise, detect_clipping
+from bayesdip.noise.in_time import inspect_in_time
 from bayesdip.noise.presence import can_be_noisy, is_clearly_noisy
 from bayesdip.operators import Blur, Downsample, Identity, Operator, as_pairs, mend_psf
 from bayesdip.problem import Problem
@@ -341,7 +342,7 @@ def _noise_of(
     if noise is not None:
         return Inspection(_one_of_two(noise, 0.0 if level is None else level))
     if level is None:
-        return inspect(picture, seen, blurred=blurred, denoising=denoising)
+        return inspect_in_time(picture, seen, blurred=blurred, denoising=denoising)
     gaussian = _gaussian(level)
     if not gaussian.is_exact:
         gaussian = replace(gaussian, clipped=detect_clipping(picture, seen))
@@ -356,7 +357,7 @@ def _noise_if_clear(
         return _noise_of(noise, sigma, picture, seen), False
     if not can_be_noisy(picture, seen):
         return Inspection(Gaussian(0.0)), False
-    found = inspect(picture, seen).noise
+    found = inspect_in_time(picture, seen).noise
     if found.is_exact or not is_clearly_noisy(picture, seen, _levels(found, picture, seen)):
         return Inspection(Gaussian(0.0)), False
     return Inspection(found), True
