@@ -30,11 +30,14 @@ def each_left_out(posterior: Posterior, problem: Problem) -> Posterior:
         By Bayes' rule for one Gaussian variable, ``1/std^2 = 1/unseen + 1/noise``.
     """
     assert posterior.without_own is not None and posterior.std is not None
-    chosen, std = problem.held_out_entries, posterior.std.double().cpu()
-    noise = problem.noise.variance(problem.y, problem.operator.observed).double().expand(problem.y.shape)
-    share = torch.where(noise > 0, std.square() / noise, 0.0).clamp_max(MOST_FROM_ITSELF)
-    mean = torch.where(chosen, posterior.without_own.double().cpu(), posterior.mean.double().cpu())
-    return replace(posterior, mean=mean, std=torch.where(chosen, std / (1 - share).sqrt(), std))
+    chosen = problem.held_out_entries
+    mean, std = (part.double().cpu().clone() for part in (posterior.mean, posterior.std))
+    noise = problem.noise.variance(problem.y, problem.operator.observed).expand(chosen.shape)[chosen]
+    own = std[chosen]
+    share = torch.where(noise > 0, own.square() / noise.double(), 0.0).clamp_max(MOST_FROM_ITSELF)
+    mean[chosen] = posterior.without_own[chosen].double().cpu()
+    std[chosen] = own / (1 - share).sqrt()
+    return replace(posterior, mean=mean, std=std)
 
 
 def many_left_out(problem: Problem, seed: int) -> Problem:
