@@ -1,6 +1,6 @@
 """A method that loses to what costs nothing is replaced by it, and that is said; one that wins stays."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import numpy as np
@@ -139,6 +139,16 @@ def test_noise_on_held_out_values_does_not_hide_who_is_better():
     at = (noise + 0.1, noise - 1.4, np.full(60, 3.0), region)
     told, not_told = (fitted_weights(errors(*at, n), [True], [False])[1, 1, 0] for n in (1.0, 0.0))
     assert told < 0.7 * not_told
+
+
+def test_few_regions_tell_by_distance_who_overshoots():
+    rng = np.random.default_rng(0)
+    distance = np.repeat([1.0, 8.0], 40)
+    method = rng.standard_normal(80) * np.where(distance > 2, 3.0, 1.0)
+    found = errors(method, 1.5 * rng.standard_normal(80), distance, np.repeat([0, 1, 2, 3], 20))
+    found = replace(found, hole=np.ones(80, bool))
+    weights = fitted_weights(found, [True], [False])[1, :, 0]
+    assert weights[3] > weights[0] + 0.2
 
 
 def test_evidence_for_a_process_does_not_stand_against_held_out_values():
