@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from dataclasses import dataclass, field
@@ -225,6 +226,21 @@ def test_an_interrupted_run_keeps_what_is_finished(here):
     result, _ = run(jobs("a", "b"), pool=interrupted)
     assert result.interrupted and left_behind() == {"a.tif", JOURNAL}
     assert run(jobs("a", "b"))[1].names == ["b.tif"]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals")
+def test_an_interrupt_between_the_line_and_the_file_waits_for_the_file(here, monkeypatch):
+    replace = os.replace
+
+    def interrupted(*paths):
+        signal.raise_signal(signal.SIGINT)
+        replace(*paths)
+
+    monkeypatch.setattr(folder_run.os, "replace", interrupted)
+    handler = signal.getsignal(signal.SIGINT)
+    result, _ = run(jobs("a", "b"))
+    assert result.interrupted and left_behind() == {"b.tif", JOURNAL} and set(result.records) == {"b.tif"}
+    assert signal.getsignal(signal.SIGINT) is handler
 
 
 def test_a_run_that_is_killed_between_the_line_and_the_file_is_made_good_by_the_next(here, monkeypatch):

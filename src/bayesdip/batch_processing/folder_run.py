@@ -20,6 +20,7 @@ from bayesdip import __version__
 from bayesdip.batch_processing.journal import JOURNAL, Journal, Record, digest_of, open_journal
 from bayesdip.batch_processing.worker_pool import Failure, Task, Tell
 from bayesdip.errors import FileError, one_line
+from bayesdip.processes import interrupts_deferred
 
 if TYPE_CHECKING:
     from bayesdip.result import Restoration
@@ -224,8 +225,9 @@ def _carry_out(
     tasks = [StagedTask(job.work, paths) for job, paths in zip(jobs, staged, strict=True)]
     with closing(pool(tasks, lambda place, seconds: watch.told(jobs[place], seconds))) as coming:
         for place, found in coming:
-            record = finished(jobs[place], staged[place], found, journal, force)
-            records[jobs[place].name] = record
+            with interrupts_deferred():
+                record = finished(jobs[place], staged[place], found, journal, force)
+                records[jobs[place].name] = record
             watch.ended(jobs[place], record)
 
 
