@@ -19,6 +19,9 @@ COUNT = 200
 # What a result may lose (dB), between which shares 90% intervals should hold, and in how many of 100 problems.
 TOLERANCE_DB, COVERAGE, PROBLEMS = 0.1, (0.80, 0.97), 0.95
 WORST = 25
+# No goals, but what was reached on the first COUNT seeds: a worst loss of 6.65 dB, more than TOLERANCE_DB lost in 24 problems, and
+# intervals that hold in 90 of 173. With room for three problems, as another machine rounds otherwise.
+REACHED_DB, REACHED_LOSERS, REACHED_PROBLEMS = 6.7, 27, 0.50
 
 
 def run(results: Results, options: Options) -> None:
