@@ -183,7 +183,8 @@ class Patches(Method):
             restore = deconvolve_counts
         else:
             restore = project if is_nearly_stationary(operator) else plug_and_play
-        found = restore(y, operator, noise, turns=run.turns, start=start, stop=told)
+        filters = {"compiled": run.compiled} if restore is project else {}
+        found = restore(y, operator, noise, turns=run.turns, start=start, stop=told, **filters)
         process = None if progress.should_stop() else self._process(problem, run, left)
         std = None
         if process is not None and process.std is not None:
@@ -245,6 +246,8 @@ class _Run:
         Of each pass, in any unit.
     learnt : list of Process or None
         Empty, or the one that was learnt.
+    compiled : bool
+        Whether turns of back-projection have the compiled filter.
     before, after : float
         The work of the other run, before and after this one.
     """
@@ -264,6 +267,7 @@ class _Run:
     after: float = 0.0
     trace: Trace = field(default_factory=lambda: {"step": [], "seconds": []})
     learnt: list[Process | None] = field(default_factory=list)
+    compiled: bool = False
 
     @classmethod
     def of(cls, method: Patches, problem: Problem, *, whole: bool) -> _Run:
@@ -353,7 +357,7 @@ class _Run:
 def _able_to_begin(run: _Run, problem: Problem, progress: Progress) -> _Run:
     """The run as it is where its filters are compiled or there is time to compile them; else one that needs none."""
     if run.chain is None:
-        return run
+        return _with_compiled_filter(run, problem, progress) if run.turns else run
     from bayesdip.patches.compilation import is_compiled  # loads numba
 
     if is_compiled(run.chain):
@@ -362,6 +366,17 @@ def _able_to_begin(run: _Run, problem: Problem, progress: Progress) -> _Run:
         return run.by_nl_bayes()
     progress.show("compiling", problem.y)
     return run
+
+
+def _with_compiled_filter(run: _Run, problem: Problem, progress: Progress) -> _Run:
+    """The same, with turns that have the compiled filter, where it is compiled or there is time for that."""
+    from bayesdip.patches.compilation import COMPILING, is_wiener_compiled
+
+    if not is_wiener_compiled():
+        if progress.time_left is not None and progress.time_left < COMPILING:
+            return run
+        progress.show("compiling", problem.y)
+    return replace(run, compiled=True)
 
 
 def _is_in_time(chain: Chain, progress: Progress) -> bool:

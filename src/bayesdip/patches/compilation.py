@@ -28,6 +28,11 @@ def is_compiled(chain: Chain) -> bool:
     return all(map(_is_ready, needed))
 
 
+def is_wiener_compiled() -> bool:
+    """Whether the Wiener filter of groups can begin at once."""
+    return _is_ready(wiener)
+
+
 def _is_ready(function: Any) -> bool:
     """Whether a function was compiled by this process, or by one before: numba keeps an index of it by name and line."""
     if function.signatures:
