@@ -26,6 +26,9 @@ SMALLEST = 3
 # least so many regions, and at most so many.
 SHARE, SMALL_SHARE, WANTED = 0.06, 0.1, 100
 FEWEST, MOST = 3, 32
+# Or as many as make this share of the pixels in holes, but not more than so many regions: a part of a letter has 15 pixels, and 32 of
+# them tell little of ten thousand.
+OF_HOLES, LIMIT = 0.25, 128
 # A part of a hole reaches so many times as far as the hole is deep: farther along a line the errors are the same again.
 REACH = 3
 # A place is compared with the hole's by what is known up to so many pixels around.
@@ -184,7 +187,7 @@ def regions(observed: Bools, generator: np.random.Generator, most: int = MOST) -
     observed : ndarray of bool, shape grid
     generator : Generator
     most : int
-        Regions at most.
+        Regions at most, unless these are less than `OF_HOLES` of the holes' pixels.
 
     Returns
     -------
@@ -202,7 +205,9 @@ def regions(observed: Bools, generator: np.random.Generator, most: int = MOST) -
     known = int(observed.sum())
     budget = int(max(SHARE * known, min(WANTED, SMALL_SHARE * known)))
     sizes = np.bincount(labels.ravel(), minlength=len(boxes) + 1)[1:].astype(float)
-    for _ in range(most):
+    for tried in range(LIMIT):
+        if tried >= most and chosen.sum() >= OF_HOLES * holes.sum():
+            break
         number = 1 + int(generator.choice(len(sizes), p=sizes / sizes.sum()))
         part = _part(labels, depth, number, boxes[number - 1], max(SMALLEST, budget // FEWEST), generator)
         placed = _placed(part, observed, holes, chosen, generator)
