@@ -255,15 +255,16 @@ def _findings(
 
 
 def _text(where: str, name: str, own: float, other: str, error: float) -> str:
-    if where == "near":
+    if where == "near" and error < own:
         return (
             f"{other} was better than {name} on held-out data ({error:.3g} against {own:.3g}), and takes part in the "
             "result by as much as these say"
         )
-    better = f"{other} has {error:.3g}, {name} {own:.3g}"
+    missing = "pixels are missing alone" if where == "near" else "missing pixels hang together"
+    data = "held-out data" if where == "near" else "held-out regions"
     return (
-        f"where missing pixels hang together, {name} is averaged with simple filling by the errors on held-out regions "
-        f"({better})"
+        f"where {missing}, {name} is averaged with simple filling by the errors on {data} "
+        f"({other} has {error:.3g}, {name} {own:.3g})"
     )
 
 
