@@ -86,3 +86,12 @@ def test_pixels_are_data_as_well():
     found = likeliest_process(y, operator, Gaussian(0.1))
     mean = found.posterior(y, operator, Gaussian(0.1)).mean
     assert float((mean - picture).square().mean().sqrt()) < 0.05
+
+
+def test_data_that_hardly_tell_kernels_apart_have_a_mixture_of_them():
+    operator = blur(3.0, (24, 24))
+    y = observed(0.3 * drawn(Matern32(3.0), (24, 24)), operator, 1.0)
+    found = likeliest_process(y, operator, Gaussian(1.0))
+    got = found.posterior(y, operator, Gaussian(1.0))
+    assert float(got.mean.square().mean()) < float(y.square().mean())
+    assert len(found.kernel.terms) > 6  # so that none can have a seventh of the probability

@@ -37,7 +37,7 @@ LENGTHSCALES = {
     "rbf": (1.0, 1.6, 2.4, 3.4, 4.8, 7.0),
 }
 LOG_AMPLITUDES = torch.linspace(-7.0, 7.0, 57, dtype=torch.float64)
-# Kernels of less than this probability are left out.
+# Kernels of less than this part of the largest probability are left out.
 LEAST_PROBABILITY = 0.15
 # Data for which the evidence is computed by dense algebra, and pixels where the data are not nearly stationary.
 FEW_DATA, MOST_PIXELS = 700, 1024
@@ -209,7 +209,7 @@ def _mixture(found: list[tuple[float, str, Kernel, Tensor]]) -> Process:
     """Of kernels with their log evidence and the covariances between channels that multiply them, each by its probability."""
     logs = torch.tensor([evidence for evidence, *_ in found], dtype=torch.float64)
     probability = torch.softmax(logs, 0)
-    likely = [at for at, p in enumerate(probability.tolist()) if p >= LEAST_PROBABILITY]
+    likely = [at for at, p in enumerate(probability.tolist()) if p >= LEAST_PROBABILITY * float(probability.max())]
     total = float(probability[likely].sum())
     _, name, _, colour = found[int(logs.argmax())]
     size = float(colour.diagonal().sum())
