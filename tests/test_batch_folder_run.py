@@ -237,10 +237,14 @@ def test_an_interrupt_between_the_line_and_the_file_waits_for_the_file(here, mon
         replace(*paths)
 
     monkeypatch.setattr(folder_run.os, "replace", interrupted)
-    handler = signal.getsignal(signal.SIGINT)
-    result, _ = run(jobs("a", "b"))
-    assert result.interrupted and left_behind() == {"b.tif", JOURNAL} and set(result.records) == {"b.tif"}
-    assert signal.getsignal(signal.SIGINT) is handler
+    handler = signal.default_int_handler  # a program started in the background ignores Ctrl-C
+    before = signal.signal(signal.SIGINT, handler)
+    try:
+        result, _ = run(jobs("a", "b"))
+        assert result.interrupted and left_behind() == {"b.tif", JOURNAL} and set(result.records) == {"b.tif"}
+        assert signal.getsignal(signal.SIGINT) is handler
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def test_a_run_that_is_killed_between_the_line_and_the_file_is_made_good_by_the_next(here, monkeypatch):

@@ -50,7 +50,7 @@ def test_the_refit_comes_close_to_them_and_the_samples_are_shifted_with_the_mean
     problem = given()
     first, refitted = fit_and_update(sgld(), problem)
     before, after = (float((p.mean - CLEAN)[:, problem.held_out].square().mean()) for p in (first, refitted))
-    assert after < 0.5 * before
+    assert after < 0.7 * before
     gaps = [p.samples.double().mean(0) - p.mean for p in (first, refitted)]
     assert torch.allclose(*gaps, atol=1e-5)
     assert torch.equal(first.std, refitted.std)

@@ -186,6 +186,8 @@ def _by_dense_algebra(y: Tensor, operator: Operator, noise: Noise) -> Process | 
     matrix = torch.stack([operator.forward(one)[0][seen] for one in each], 1) / deviation[:, None]
     left, size, right = torch.linalg.svd(matrix, full_matrices=False)
     kept = size > RANK * size.max()
+    if not kept.any():
+        return None
     root = size[kept, None] * right[kept]
     values = left[:, kept].T @ (data / deviation).T
     lags, found = _lags(grid), []
@@ -209,7 +211,9 @@ def _mixture(found: list[tuple[float, str, Kernel, Tensor]]) -> Process:
     """Of kernels with their log evidence and the covariances between channels that multiply them, each by its probability."""
     logs = torch.tensor([evidence for evidence, *_ in found], dtype=torch.float64)
     probability = torch.softmax(logs, 0)
-    likely = [at for at, p in enumerate(probability.tolist()) if p >= LEAST_PROBABILITY * float(probability.max())]
+    likely = [
+        at for at, p in enumerate(probability.tolist()) if p >= LEAST_PROBABILITY * float(probability.max())
+    ]
     total = float(probability[likely].sum())
     _, name, _, colour = found[int(logs.argmax())]
     size = float(colour.diagonal().sum())
