@@ -58,7 +58,8 @@ LEAST_CHANGE = 1.1
 # small random problems; and the variance that one resolved frequency adds to the latter.
 RATIO_SPREADS, RATIO_SHARES = (0.33, 1.5), (0.9, 0.1)
 RATIO_ERROR, OF_A_FREQUENCY = 0.4, 8.0
-# A simulated picture is not the true one: so much of the weights goes by the sizes of the errors alone.
+# A simulated picture is not the true one: so much of the weights goes by the sizes of the errors alone; nothing for operators that
+# cannot be cut, where this cost 2.2 dB on Fourier columns and 1.1 dB on sums along rays, and gained nothing on six small pictures.
 PRIOR_SHARE = 0.4
 # Of that logarithm, at which the coverage to be expected is averaged.
 QUANTILES = (np.arange(20) + 0.5) / 20
@@ -138,7 +139,8 @@ def judged_by_simulation(
     if beside and len(others) == len(beside):
         usual = usual_weights(found, len(others), error_ratio(others[0], found, simulation.truth))
         weights = weights_by_errors(found, others, simulation.truth, _blocks(simulation.truth.shape[1:]))
-        weights = (1 - PRIOR_SHARE) * weights + PRIOR_SHARE * usual
+        prior = 0.0 if smaller(problem.operator, problem.grid) is None else PRIOR_SHARE
+        weights = (1 - prior) * weights + prior * usual
         found, posterior = averaged(found, others, weights), averaged(posterior, beside, weights)
         posterior.info["weights"] = weights.tolist()
     if found.std is None or posterior.std is None:
