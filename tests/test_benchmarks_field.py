@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -122,6 +123,12 @@ def test_random_problems_that_fail_are_in_the_table_with_their_seeds():
     assert [line.split("|")[1].strip() for line in shown.splitlines()[2:]] == ["23", "21", "22"]
     assert [target.met for target in random_problems.targets(rows)] == [False] * 4
     assert all(target.met for target in random_problems.targets(rows[:1]))
+
+
+def test_the_page_holds_the_table_of_the_results():
+    root = Path(__file__).parent.parent
+    rows = Results.read(root / "benchmarks" / "results" / "field.json").rows
+    assert field.table(rows) in (root / "docs" / "field.md").read_text(encoding="utf-8")
 
 
 @pytest.mark.slow
