@@ -6,9 +6,7 @@ and are added in their order, so that any number of threads gives the same bits.
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -21,6 +19,7 @@ from torch.nn.functional import pad
 
 from bayesdip.interruption import look
 from bayesdip.patches.patch_grid import evenly_spaced
+from bayesdip.patches.threads import in_order
 from bayesdip.window import box_sum
 
 Array = NDArray[Any]
@@ -28,8 +27,6 @@ Array = NDArray[Any]
 # Rows of reference patches in a stripe. A stripe of fewer copies more of the picture around it; more of them are longer to
 # wait for when a run is stopped.
 STRIPE = 8
-# Seconds between two looks at the clock while a stripe is waited for.
-PATIENCE = 0.02
 
 
 @dataclass(frozen=True)
@@ -198,42 +195,13 @@ def _passed(
         return found
 
     stripes = list(_stripes(tops, height, groups))
-    threads = min(torch.get_num_threads(), len(stripes))
-    tasks = ((rows, partial(run, rows, own)) for rows, own in stripes)
-    for number, (rows, found) in enumerate(_in_order(tasks, threads)):
+    done = in_order(partial(run, rows, own) for rows, own in stripes)
+    for number, ((rows, _), found) in enumerate(zip(stripes, done, strict=True), 1):
         sums.add(rows, found)
         look()
-        if stop((number + 1) / len(stripes)):
+        if stop(number / len(stripes)):
             return None
     return sums
-
-
-def _in_order(
-    tasks: Iterator[tuple[slice, Callable[[], Sums]]], threads: int
-) -> Iterator[tuple[slice, Sums]]:
-    """Results in the order of the tasks; twice as many as there are threads are under way, which bounds the memory."""
-    with ThreadPoolExecutor(threads) as pool:
-        waiting: deque[tuple[slice, Future[Sums]]] = deque()
-        try:
-            for rows, task in tasks:
-                waiting.append((rows, pool.submit(task)))
-                if len(waiting) == 2 * threads:
-                    yield _first(waiting)
-            while waiting:
-                yield _first(waiting)
-        finally:
-            for _, future in waiting:
-                future.cancel()
-
-
-def _first(waiting: deque[tuple[slice, Future[Sums]]]) -> tuple[slice, Sums]:
-    """The result that is waited for longest; meanwhile the clock is looked at."""
-    rows, future = waiting.popleft()
-    while True:
-        try:
-            return rows, future.result(timeout=PATIENCE)
-        except TimeoutError:
-            look()
 
 
 def _stripes(tops: Array, height: int, groups: Groups) -> Iterator[tuple[slice, Array]]:

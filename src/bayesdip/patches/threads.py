@@ -33,11 +33,6 @@ def in_order(tasks: Iterable[Callable[[], Result]]) -> Iterator[Result]:
         The result of each.
     """
     threads = torch.get_num_threads()
-    if threads == 1:
-        for task in tasks:
-            yield task()
-            look()
-        return
     with ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,)) as pool:
         waiting: deque[Future[Result]] = deque()
         try:
