@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from multiprocessing import parent_process
 from multiprocessing.connection import wait
 
-from bayesdip.progress import SIGNALS
+from bayesdip.progress import SIGNALS, handled
 
 
 def cores() -> int:
@@ -31,14 +31,8 @@ def interrupts_ignored() -> Iterator[None]:
     ------
     None
     """
-    if threading.current_thread() is not threading.main_thread():
+    with handled((signal.SIGINT,), signal.SIG_IGN):
         yield
-        return
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
 
 
 @contextmanager
@@ -49,18 +43,11 @@ def interrupts_deferred() -> Iterator[None]:
     ------
     None
     """
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
     caught: list[int] = []
-    before = {number: signal.getsignal(number) for number in SIGNALS}
-    for number in SIGNALS:
-        signal.signal(number, lambda received, frame: caught.append(received))
     try:
-        yield
+        with handled(SIGNALS, lambda received, frame: caught.append(received)):
+            yield
     finally:
-        for number, handler in before.items():
-            signal.signal(number, handler if handler is not None else signal.SIG_DFL)
         if caught:
             signal.raise_signal(caught[0])
 

@@ -6,7 +6,7 @@ import math
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from numbers import Real
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 MEASURED = 0.02
 # The signals that end a run with the best result so far: Ctrl-C, and what `timeout` and job schedulers send.
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
+Handler = Callable[[int, FrameType | None], Any] | signal.Handlers
 
 
 @dataclass(frozen=True)
@@ -336,25 +337,49 @@ class Progress:
         ------
         None
         """
-        if threading.current_thread() is not threading.main_thread():
-            yield
-            return
-        previous = {number: signal.getsignal(number) for number in SIGNALS}
 
         def note(number: int, frame: FrameType | None) -> None:
             self.stop_reason = self.stop_reason or "interrupted"
-            restore()
 
-        def restore() -> None:
-            for number, handler in previous.items():
-                signal.signal(number, handler if handler is not None else signal.SIG_DFL)
-
-        for number in SIGNALS:
-            signal.signal(number, note)
-        try:
+        with handled(SIGNALS, note, once=True):
             yield
-        finally:
-            restore()
+
+
+@contextmanager
+def handled(numbers: Sequence[int], handler: Handler, *, once: bool = False) -> Iterator[None]:
+    """Handle signals in the block; elsewhere than in the main thread, which they do not reach, this does nothing.
+
+    Parameters
+    ----------
+    numbers : sequence of int
+    handler : callable, or signal.SIG_IGN
+    once : bool
+        Whether what handled them before comes back with the first of them, and not only at the end of the block.
+
+    Yields
+    ------
+    None
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    previous = {number: signal.getsignal(number) for number in numbers}
+
+    def restore() -> None:
+        for number, before in previous.items():
+            signal.signal(number, before if before is not None else signal.SIG_DFL)
+
+    def first(number: int, frame: FrameType | None) -> None:
+        restore()
+        assert callable(handler)
+        handler(number, frame)
+
+    for number in numbers:
+        signal.signal(number, first if once else handler)
+    try:
+        yield
+    finally:
+        restore()
 
 
 def _then(mean: Callable[[], Any] | None, change: Callable[[Any], Any]) -> Callable[[], Any] | None:
