@@ -8,7 +8,8 @@ from torch import Tensor
 from bayesdip.gp.data_covariance import without_masks
 from bayesdip.gp.grid_covariance import embed
 from bayesdip.kernels.kernel import Kernel
-from bayesdip.operators import Blur, Compose, Downsample, Operator
+from bayesdip.operators import Operator
+from bayesdip.operators.part import on_grid
 
 
 def output_covariance(operator: Operator, kernel: Kernel) -> Tensor | None:
@@ -39,16 +40,3 @@ def output_covariance(operator: Operator, kernel: Kernel) -> Tensor | None:
     unit[(0, 0, *centre)] = 1
     column = wide.forward(covariance.apply(wide.adjoint(unit)))[0, 0]
     return column[tuple(slice(c, c + n) for c, n in zip(centre, operator.output_shape, strict=True))]
-
-
-def on_grid(operator: Operator, grid: tuple[int, ...]) -> Operator | None:
-    """A blur, a downsampling, or one after the other, of a picture of another size; None for any other operator."""
-    if isinstance(operator, Blur):
-        return Blur(grid, operator.psf, operator.boundary)
-    if isinstance(operator, Downsample):
-        return Downsample(grid, operator.factor, operator.kind)
-    if isinstance(operator, Compose):
-        inner = on_grid(operator.inner, grid)
-        outer = None if inner is None else on_grid(operator.outer, inner.output_shape)
-        return None if inner is None or outer is None else Compose(outer, inner)
-    return None

@@ -1,4 +1,4 @@
-"""The same measurement of a smaller picture."""
+"""The same measurement of a picture of another size."""
 
 from __future__ import annotations
 
@@ -18,13 +18,26 @@ def smaller(operator: Operator, grid: Sequence[int]) -> Operator | None:
             max(n // f, 1) * f if n < m else m
             for n, m, f in zip(grid, operator.input_shape, operator.factor, strict=True)
         ]
-        return Downsample(shape, operator.factor, operator.kind)
+        return on_grid(operator, shape)
     if isinstance(operator, Blur):
-        return Blur(grid, operator.psf, operator.boundary)
+        return on_grid(operator, grid)
     if isinstance(operator, Compose) and isinstance(operator.outer, Mask):
         inner = smaller(operator.inner, grid)
         if inner is not None:
             places: tuple[Any, ...] = (..., *map(slice, inner.output_shape))
             missing = operator.outer.missing[places]
             return Mask(missing, inner.output_shape) @ inner
+    return None
+
+
+def on_grid(operator: Operator, grid: Sequence[int]) -> Operator | None:
+    """A blur, a downsampling, or one after the other, of a picture of another size; None for any other operator."""
+    if isinstance(operator, Blur):
+        return Blur(grid, operator.psf, operator.boundary)
+    if isinstance(operator, Downsample):
+        return Downsample(grid, operator.factor, operator.kind)
+    if isinstance(operator, Compose):
+        inner = on_grid(operator.inner, grid)
+        outer = None if inner is None else on_grid(operator.outer, inner.output_shape)
+        return None if inner is None or outer is None else Compose(outer, inner)
     return None
