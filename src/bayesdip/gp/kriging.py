@@ -262,13 +262,13 @@ def filled(fitted: Fitted, y: Array, missing: Bools) -> Array:
 def pieces(y: Array, missing: Bools) -> Iterator[tuple[Bools, Tensor, Tensor, Tensor]]:
     """What is missing, and from which places and values it is predicted, and where."""
     long = y.ndim == 1 and int((~missing).sum()) > MOST_KNOWN
-    pieces = [slice(at, at + PIECE) for at in range(0, len(y), PIECE)] if long else [slice(None)]
-    for piece in pieces:
+    known, of_known = known_values(y, missing)
+    for piece in [slice(at, at + PIECE) for at in range(0, len(y), PIECE)] if long else [slice(None)]:
         gone = np.zeros_like(missing)
         gone[piece] = missing[piece]
         if not gone.any():
             continue
-        places, values = known_values(y, missing)
+        places, values = known, of_known
         wanted = torch.from_numpy(np.argwhere(gone).astype(np.float64))
         if long:
             nearest = (places[:, 0] - wanted.mean()).abs().argsort()[:MOST_KNOWN]
