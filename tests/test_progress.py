@@ -6,9 +6,11 @@ import os
 import signal
 import time
 
+import numpy as np
 import pytest
 import torch
 
+import bayesdip as bd
 from bayesdip.errors import BayesDipError
 from bayesdip.progress import Progress, Snapshot, clock
 
@@ -128,3 +130,13 @@ def test_a_budget_must_be_above_zero(budget: float) -> None:
 
 def test_durations_are_written_for_people() -> None:
     assert [clock(s) for s in (0.25, 75, 3600, 60)] == ["0.2 s", "1 min 15 s", "1 h 0 min", "1 min 0 s"]
+
+
+def test_a_callback_sees_a_picture_and_what_runs_before_the_work():
+    seen = []
+    picture = np.random.default_rng(0).normal(100, 20, (24, 24))
+    bd.denoise(picture, 20.0, callback=seen.append)
+    first = seen[0]
+    assert first.phase == "initial estimate" and first.method == "patches" and "patches" in first.why
+    assert first.mean().shape == picture.shape and first.mean().std() < picture.std()
+    assert {snapshot.method for snapshot in seen} == {"patches"}

@@ -13,7 +13,7 @@ ROOT = Path(__file__).parents[1]
 SOURCE = ROOT / "src"
 # From the lowest to the highest; a module may import from its own line and from those above it here.
 LAYERS = (
-    {"errors", "findings"},
+    {"errors", "findings", "signals"},
     {
         "arrays",
         "window",

@@ -21,6 +21,7 @@ from bayesdip.noise import Noise
 from bayesdip.operators import Operator
 from bayesdip.problem import Problem
 from bayesdip.progress import Callback, Progress
+from bayesdip.quick_picture import quick_picture
 from bayesdip.result import Restoration
 
 AUTO = "auto"
@@ -293,6 +294,9 @@ def _restored(make: Callable[[], Inputs], options: Options) -> Restoration:
     method, why = _method(problem, options)
     method.check(problem)
     method = method.resolved(problem)
+    progress.method, progress.why = method.name, f"{method.summary}: {why}"
+    if progress.callback is not None:
+        progress.show("initial estimate", quick_picture(problem))
     with progress.interruptible():
         found = damage.run(method, problem, progress)
     posterior, calibration = found.posterior, found.calibration

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from multiprocessing import parent_process
 from multiprocessing.connection import wait
 
-from bayesdip.progress import SIGNALS, handled
+from bayesdip.signals import SIGNALS, handled
 
 
 def cores() -> int:

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import math
-import signal
-import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from numbers import Real
@@ -14,15 +12,13 @@ from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 from bayesdip.errors import BayesDipError
+from bayesdip.signals import SIGNALS, handled
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 # The share of a run's work from which on its pace tells the time that is left.
 MEASURED = 0.02
-# The signals that end a run with the best result so far: Ctrl-C, and what `timeout` and job schedulers send.
-SIGNALS = (signal.SIGINT, signal.SIGTERM)
-Handler = Callable[[int, FrameType | None], Any] | signal.Handlers
 
 
 @dataclass(frozen=True)
@@ -69,6 +65,8 @@ class Snapshot:
     mean : callable or None
         When called, the best picture so far, in the shape and scale of the picture that came in: what the run
         would give if it ended now.
+    method, why : str
+        The name of the method that runs, and why that one.
     """
 
     phase: str
@@ -79,6 +77,8 @@ class Snapshot:
     fit: float = float("nan")
     estimate: Estimate | None = None
     mean: Callable[[], Any] | None = None
+    method: str = ""
+    why: str = ""
 
 
 Callback = Callable[[Snapshot], bool | None]
@@ -109,6 +109,8 @@ class Progress:
         Upper bound of the bytes that the run needs, told with its estimate.
     to_user : callable
         Makes of a picture in working units what a callback shall see.
+    method, why : str
+        What a callback is told of the method.
 
     Raises
     ------
@@ -122,6 +124,8 @@ class Progress:
     started: float = field(default_factory=lambda: time.monotonic())
     memory: int = 0
     to_user: Callable[[Tensor], Any] = lambda picture: picture
+    method: str = ""
+    why: str = ""
     _whole: Progress | None = None
     _share: tuple[float, float] | None = None
     _later: float = 0.0
@@ -291,7 +295,8 @@ class Progress:
         whole = self._whole
         if whole is None:
             mean = _then(snapshot.mean, self.to_user)
-            self._tell(replace(snapshot, elapsed=self.elapsed, remaining=remaining, mean=mean))
+            told = replace(snapshot, method=self.method, why=self.why)
+            self._tell(replace(told, elapsed=self.elapsed, remaining=remaining, mean=mean))
             return
         passed = replace(
             snapshot,
@@ -343,43 +348,6 @@ class Progress:
 
         with handled(SIGNALS, note, once=True):
             yield
-
-
-@contextmanager
-def handled(numbers: Sequence[int], handler: Handler, *, once: bool = False) -> Iterator[None]:
-    """Handle signals in the block; elsewhere than in the main thread, which they do not reach, this does nothing.
-
-    Parameters
-    ----------
-    numbers : sequence of int
-    handler : callable, or signal.SIG_IGN
-    once : bool
-        Whether what handled them before comes back with the first of them, and not only at the end of the block.
-
-    Yields
-    ------
-    None
-    """
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    previous = {number: signal.getsignal(number) for number in numbers}
-
-    def restore() -> None:
-        for number, before in previous.items():
-            signal.signal(number, before if before is not None else signal.SIG_DFL)
-
-    def first(number: int, frame: FrameType | None) -> None:
-        restore()
-        assert callable(handler)
-        handler(number, frame)
-
-    for number in numbers:
-        signal.signal(number, first if once else handler)
-    try:
-        yield
-    finally:
-        restore()
 
 
 def _then(mean: Callable[[], Any] | None, change: Callable[[Any], Any]) -> Callable[[], Any] | None:

@@ -66,6 +66,8 @@ class PlainDisplay:
             if not self.told:
                 self._say(f"estimate: {snapshot.estimate}")
             self.told = True
+        elif snapshot.phase == "initial estimate" and not snapshot.steps:
+            return  # there before any work that takes time
         elif snapshot.phase != self.phase or time.monotonic() - self.said >= PLAIN_EVERY:
             self.phase = snapshot.phase
             self._say(line(snapshot, self.unit))
