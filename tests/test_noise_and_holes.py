@@ -120,7 +120,7 @@ def test_filling_in_after_denoising_is_no_worse_than_either_alone() -> None:
         return psnr(255 * r.mean[0].numpy(), where=mask.numpy())
 
     both = quality()
-    assert both > quality(fills=True) and both > quality(holes=False) - 0.1
+    assert both > quality(fills=True) and both > quality(holes=0) - 0.1
 
 
 def test_clear_noise_in_a_small_picture_is_found_and_said() -> None:

@@ -36,7 +36,7 @@ from bayesdip.patches.back_projection import (
 )
 from bayesdip.patches.count_deconvolution import deconvolve_counts, takes
 from bayesdip.patches.filter_chain import Chain
-from bayesdip.patches.inference import ONE_SIZE, chain_for, fills_in, patch_posterior
+from bayesdip.patches.inference import ONE_SIZE, chain_for, fills_in, passes_in_holes, patch_posterior
 from bayesdip.patches.multiscale import COARSER_WORK
 from bayesdip.patches.patch_grid import (
     FAR_STEP,
@@ -230,8 +230,8 @@ class _Run:
         What ran, by its name in the literature.
     fills : bool
         Whether HBE alone works on the data.
-    holes : bool
-        Whether one pass of HBE follows on NL-Bayes.
+    holes : int
+        Passes of HBE that follow on NL-Bayes.
     passes, turns : int
         Passes over patches; turns of back-projection, 0 where the data are pixels.
     sizes : mapping of int to float
@@ -254,7 +254,7 @@ class _Run:
 
     model: str
     fills: bool
-    holes: bool
+    holes: int
     passes: int
     turns: int
     sizes: Mapping[int, float]
@@ -278,12 +278,12 @@ class _Run:
                 model = COUNTS
             elif not is_nearly_stationary(problem.operator):
                 turns, model = TURNS_FACTOR * turns, "plug-and-play ADMM"
-            run = cls(model, False, False, 0, turns, {}, None, shape, [1.0] * turns)
+            run = cls(model, False, 0, 0, turns, {}, None, shape, [1.0] * turns)
         else:
             fills = fills_in(problem.y, problem.operator, problem.noise)
             sizes = distinct(_sizes(effort, shape[0], fills), problem.y.shape)
             passes = (FILLING_PASSES if fills else PASSES)[effort]
-            holes = not fills and not bool(problem.whole.observed.all())
+            holes = 0 if fills else passes_in_holes(~problem.whole.observed)
             model = "HBE" if fills else "NL-Bayes, then HBE in holes" if holes else "NL-Bayes"
             run = cls(model, fills, holes, passes, 0, sizes, _larger(effort, shape, fills), shape, [])
             if not fills and not holes:
@@ -325,8 +325,8 @@ class _Run:
                 found += [*fine, COARSER_WORK * sum(fine)]
         if self.larger is not None:
             found.append(nl_bayes.work(shape, self.larger[0], last=True))
-        if self.holes:
-            found += [hbe.work(shape, values, last=True) for values in self.sizes]
+        for values in self.sizes:
+            found += [hbe.work(shape, values, last=n == self.holes - 1) for n in range(self.holes)]
         return found
 
     def memory(self, far: int) -> int:

@@ -28,6 +28,7 @@ from bayesdip.noise.spectrum import (
 )
 from bayesdip.noise.stripes import Stripes, find_stripes
 from bayesdip.noise.variation import Variation, varying_levels
+from bayesdip.noise.waves import Waves, find_waves
 
 # Channels whose levels differ by less than this share have one: the estimates scatter as much.
 SAME_LEVEL = 0.1
@@ -47,7 +48,7 @@ class Inspection:
     impulses : Tensor of bool, shape (C, *grid), or None
         Entries that say nothing of the picture, such as hot pixels; None if there are none.
     offsets : Tensor, shape (C, *grid), or None
-        Of rows or columns (stripes), to be subtracted; `noise` is what is left without them.
+        Of rows or columns (stripes), and of waves, to be subtracted; `noise` is what is left without them.
     shared_variance : Tensor, broadcastable to the picture, or None
         Of what may be left of the offsets, or of the data's rounding where `noise` is none.
     findings : tuple of Finding
@@ -81,8 +82,8 @@ def inspect(
         Whether what is seen is blurred, and the noise came after: then a picture's power falls with frequency as that
         of correlated noise does, and noise is taken for white.
     denoising : bool
-        Whether the picture is to be denoised: then offsets of rows and columns are looked for, and what has no clear noise
-        but impulses is taken for exact.
+        Whether the picture is to be denoised: then waves and offsets of rows and columns are looked for, and what has no
+        clear noise but impulses is taken for exact.
 
     Returns
     -------
@@ -94,25 +95,26 @@ def inspect(
     left_out = impulses.every
     seen = seen & ~left_out
     step = rounding_step(picture[seen])
-    lines = find_stripes(picture, seen) if denoising else None
-    if lines is not None:
-        picture, findings = picture - lines.offsets, (*findings, _stripes_finding(lines))
+    offsets, variance = None, None
+    for find in (find_waves, find_stripes) if denoising else ():
+        pattern = find(picture, seen)
+        if pattern is not None:
+            picture, findings = picture - pattern.offsets, (*findings, _pattern_finding(pattern))
+            offsets = pattern.offsets if offsets is None else offsets + pattern.offsets
+            variance = pattern.variance if variance is None else variance + pattern.variance
     levels = estimate_sigma(picture, observed=seen, per_channel=True)
     assert isinstance(levels, tuple)
     floor = step / 12**0.5
     levels = tuple(max(level, floor) for level in levels)
     gone = left_out if bool(left_out.any()) else None
-    if lines is not None:
-        noise, said = _without_impulses(picture, seen, levels, step, blurred)
-        return Inspection(noise, gone, lines.offsets, lines.variance, (*findings, *said))
     ends = impulses.salt | impulses.pepper
-    if denoising and bool(ends.any()) and not is_clearly_noisy(picture, seen, levels):
+    if denoising and offsets is None and bool(ends.any()) and not is_clearly_noisy(picture, seen, levels):
         # Results have single precision.
         rounding = max(step, torch.finfo(torch.float32).eps * float(picture[seen].abs().max()))
         variance = torch.tensor(rounding**2 / 12, dtype=torch.float64)
         return Inspection(Gaussian(0.0), gone, None, variance, (*findings, _NO_NOISE))
     noise, said = _without_impulses(picture, seen, levels, step, blurred)
-    return Inspection(noise, gone, findings=(*findings, *said))
+    return Inspection(noise, gone, offsets, variance, (*findings, *said))
 
 
 _NO_NOISE = Finding(
@@ -195,6 +197,26 @@ def photon_noise(law: BrightnessLaw, step: float | None = None) -> Poisson | Poi
         return Poisson(gain, -min(law.constant, 0.0) / gain)
     offset = min(law.least, 0.0)
     return PoissonGaussian(gain, max(law.constant + gain * offset, 1e-12) ** 0.5, offset)
+
+
+def _pattern_finding(pattern: Stripes | Waves) -> Finding:
+    """What to say of a pattern that is subtracted."""
+    return _waves_finding(pattern) if isinstance(pattern, Waves) else _stripes_finding(pattern)
+
+
+def _waves_finding(waves: Waves) -> Finding:
+    """What to say of periodic noise."""
+    count, first = len(waves.frequencies), waves.frequencies[0]
+    text = (
+        f"the noise is periodic: {count} wave{'s' * (count > 1)} over the whole picture of an amplitude of up to "
+        f"{waves.amplitude:.3g}, {'one' if count > 1 else 'that'} with {', '.join(f'{f:.3g}' for f in first)} periods per pixel "
+        "along the axes, subtracted, and error bars take in what may be left; a given noise model or sigma keeps them"
+    )
+    return Finding(
+        "periodic noise",
+        text,
+        {"frequencies": [list(f) for f in waves.frequencies], "amplitude": waves.amplitude},
+    )
 
 
 def _stripes_finding(stripes: Stripes) -> Finding:

@@ -87,7 +87,7 @@ def denoised_data(y: Tensor, operator: Operator, noise: Noise, *, passes: int, s
     seen = operator.observed.to(y.device).expand(y.shape)
     small = tuple(y.shape[1:])
     pixels = Identity(small) if bool(seen.all()) else Mask(~seen, shape=small)
-    return patch_posterior(y, pixels, noise, passes=passes, stop=stop, fills=False, holes=False)
+    return patch_posterior(y, pixels, noise, passes=passes, stop=stop, fills=False, holes=0)
 
 
 def project(
