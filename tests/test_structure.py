@@ -58,6 +58,7 @@ LAYERS = (
     {"api"},
     {"io", "baselines", "report", "comparison"},
     {"batch_processing"},
+    {"tile_processing"},
     {"cli", "lab"},
 )
 # The public face, and the entry of `python -m bayesdip`, stand outside.

@@ -22,6 +22,8 @@ _HOME = {
     "deblur": "api",
     "restore": "api",
     "batch": "batch_processing",
+    "tiled": "tile_processing",
+    "Tiled": "tile_processing",
     "BatchItem": "batch_processing",
     "compare": "comparison",
     "Comparison": "comparison",
@@ -90,6 +92,7 @@ __all__ = [
     "Snapshot",
     "Speckle",
     "Stack",
+    "Tiled",
     "arch",
     "batch",
     "compare",
@@ -107,6 +110,7 @@ __all__ = [
     "noise",
     "operators",
     "restore",
+    "tiled",
     "upscale",
 ]
 
@@ -139,6 +143,7 @@ if TYPE_CHECKING:
     from bayesdip.problem import Problem
     from bayesdip.progress import Estimate, Progress, Snapshot
     from bayesdip.result import Posterior, Restoration
+    from bayesdip.tile_processing import Tiled, tiled
 
 
 def __getattr__(name: str) -> Any:

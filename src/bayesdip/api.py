@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 from torch import Tensor
 
-from bayesdip import damage, methods
+from bayesdip import damage, holdout, methods
+from bayesdip.calibration import Calibration
 from bayesdip.errors import BayesDipError
 from bayesdip.inputs import Inputs, Sigma
 from bayesdip.interruption import stoppable
@@ -100,7 +101,7 @@ def denoise(
     NonFiniteError
         The picture holds NaN or infinity, and ``missing`` does not take them for missing.
     """
-    return _restored(lambda: Inputs.denoising(image, sigma, noise, channel_axis, missing), options)
+    return restored(lambda: Inputs.denoising(image, sigma, noise, channel_axis, missing), options)
 
 
 def inpaint(
@@ -150,7 +151,7 @@ def inpaint(
     NonFiniteError
         A pixel is NaN or infinite that neither ``mask`` nor ``missing`` takes for missing.
     """
-    return _restored(
+    return restored(
         lambda: Inputs.inpainting(image, mask, sigma, noise, missing, channel_axis, grow_mask), options
     )
 
@@ -194,7 +195,7 @@ def upscale(
     NonFiniteError
         The picture holds NaN or infinity, and ``missing`` does not take them for missing.
     """
-    return _restored(
+    return restored(
         lambda: Inputs.upscaling(image, factor, kind, sigma, noise, channel_axis, missing), options
     )
 
@@ -241,7 +242,7 @@ def deblur(
     NonFiniteError
         The picture holds NaN or infinity, and ``missing`` does not take them for missing.
     """
-    return _restored(
+    return restored(
         lambda: Inputs.deblurring(image, psf, sigma, noise, boundary, channel_axis, missing), options
     )
 
@@ -281,11 +282,22 @@ def restore(
     NonFiniteError
         An observed value is NaN or infinite.
     """
-    return _restored(lambda: Inputs.restoring(y, operator, noise, channel_axis), options)
+    return restored(lambda: Inputs.restoring(y, operator, noise, channel_axis), options)
 
 
-def _restored(make: Callable[[], Inputs], options: Options) -> Restoration:
-    """What the method makes of the inputs, in the user's layout. The time budget counts from here on."""
+def restored(
+    make: Callable[[], Inputs], options: Options, calibration: Calibration | None = None
+) -> Restoration:
+    """What the method makes of the inputs, in the user's layout. The time budget counts from here on.
+
+    Parameters
+    ----------
+    make : callable
+        Makes the inputs.
+    options : Options
+    calibration : Calibration, optional
+        In the picture's own scale: that of a larger picture, of which this is a part, in place of its own.
+    """
     progress = Progress(options.get("callback"), options.get("time_budget"))
     with stoppable(progress.should_stop, lambda seconds: progress.has_time(seconds / PREPARING)):
         inputs = make()
@@ -299,6 +311,10 @@ def _restored(make: Callable[[], Inputs], options: Options) -> Restoration:
         progress.show("initial estimate", quick_picture(problem))
     with progress.interruptible():
         found = damage.run(method, problem, progress)
+    if calibration is not None:
+        found = holdout.recalibrated(
+            found, problem, calibration.rescaled(-units.shift / units.scale, 1 / units.scale)
+        )
     posterior, calibration = found.posterior, found.calibration
     inputs = inputs.keeping_fractions(posterior.mean)
     samples = posterior.samples

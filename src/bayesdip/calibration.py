@@ -13,6 +13,7 @@ prediction (Lei et al., J. Am. Stat. Assoc. 2018) of the score ``|r| / sqrt(v)``
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
@@ -290,6 +291,58 @@ def calibrate(
         count=values.mean.size,
         held_out=HeldOut(places, values.mean, values.std, values.mean - half, values.mean + half),
     )
+
+
+def averaged(weighted: Sequence[tuple[float, Calibration]], held_out: HeldOut) -> Calibration:
+    """Calibrations of parts of a picture as one.
+
+    Parameters
+    ----------
+    weighted : sequence of (float, Calibration)
+        With weights of any sum.
+    held_out : HeldOut
+        Of all parts.
+
+    Returns
+    -------
+    Calibration
+    """
+    weights = np.array([weight for weight, _ in weighted])
+    weights /= weights.sum()
+
+    def mean(name: str) -> float:
+        return float(weights @ [getattr(one, name) for _, one in weighted])
+
+    def error(name: str) -> float:
+        return float(np.linalg.norm(weights * [getattr(one, name) for _, one in weighted]))
+
+    return Calibration(
+        scale=mean("scale"),
+        floor=mean("floor"),
+        ratio=mean("ratio"),
+        ratio_error=error("ratio_error"),
+        coverage=mean("coverage"),
+        coverage_error=error("coverage_error"),
+        coverage_uncalibrated=mean("coverage_uncalibrated"),
+        tails=np.asarray(weights @ [one.tails for _, one in weighted]),
+        count=sum(one.count for _, one in weighted),
+        held_out=held_out,
+        beyond=mean("beyond"),
+        far=_averaged_law([(weight, one.far) for weight, one in weighted if one.far is not None]),
+    )
+
+
+def _averaged_law(laws: Sequence[tuple[float, Law]]) -> Law | None:
+    """Their average by these weights."""
+    if not laws:
+        return None
+    weights = np.array([weight for weight, _ in laws])
+    weights /= weights.sum()
+    numbers = {
+        name: float(weights @ [getattr(law, name) for _, law in laws])
+        for name in ("scale", "floor", "ratio", "ratio_error")
+    }
+    return Law(**numbers, tails=np.asarray(weights @ [law.tails for _, law in laws]))
 
 
 def few_regions_factor(regions: int) -> float:

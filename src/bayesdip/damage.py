@@ -16,9 +16,8 @@ import torch
 from torch import Tensor
 
 from bayesdip import holdout
-from bayesdip.calibration import Calibration, HeldOut
+from bayesdip.calibration import Calibration, HeldOut, averaged
 from bayesdip.damage_parts import Part, damaged_parts
-from bayesdip.error_law import Law
 from bayesdip.findings import Finding
 from bayesdip.holdout import Outcome
 from bayesdip.operators import Mask
@@ -222,38 +221,15 @@ def joined_calibration(pieces: Sequence[Piece], grid: tuple[int, ...]) -> Calibr
     found = [(piece, calibration) for piece, calibration in known if calibration is not None]
     if not found:
         return None
-    sizes = np.array([piece.pixels for piece, _ in found], dtype=float)
-    weights = sizes / sizes.sum()
-
-    def mean(name: str) -> float:
-        return float(weights @ [getattr(calibration, name) for _, calibration in found])
-
-    def error(name: str) -> float:
-        return float(np.linalg.norm(weights * [getattr(calibration, name) for _, calibration in found]))
-
     held = [_flat(calibration.held_out, piece.part, grid) for piece, calibration in found]
-    return Calibration(
-        scale=mean("scale"),
-        floor=mean("floor"),
-        ratio=mean("ratio"),
-        ratio_error=error("ratio_error"),
-        coverage=mean("coverage"),
-        coverage_error=error("coverage_error"),
-        coverage_uncalibrated=mean("coverage_uncalibrated"),
-        tails=np.asarray(weights @ [calibration.tails for _, calibration in found]),
-        count=sum(calibration.count for _, calibration in found),
-        held_out=HeldOut(
-            np.concatenate([one.places for one in held]),
-            *(
-                np.concatenate([getattr(one, name) for one in held], axis=1)
-                for name in ("mean", "std", "low", "high")
-            ),
-        ),
-        beyond=mean("beyond"),
-        far=_joined_law(
-            [(size, c.far) for size, (_, c) in zip(sizes, found, strict=True) if c.far is not None]
+    together = HeldOut(
+        np.concatenate([one.places for one in held]),
+        *(
+            np.concatenate([getattr(one, name) for one in held], axis=1)
+            for name in ("mean", "std", "low", "high")
         ),
     )
+    return averaged([(float(piece.pixels), calibration) for piece, calibration in found], together)
 
 
 def _flat(held_out: HeldOut, part: Part, grid: tuple[int, ...]) -> HeldOut:
@@ -262,19 +238,6 @@ def _flat(held_out: HeldOut, part: Part, grid: tuple[int, ...]) -> HeldOut:
     places = np.tile(part.places(held_out.places, grid), channels)
     values = (getattr(held_out, name).reshape(1, -1) for name in ("mean", "std", "low", "high"))
     return HeldOut(places, *values)
-
-
-def _joined_law(laws: Sequence[tuple[float, Law]]) -> Law | None:
-    """Their average by these weights."""
-    if not laws:
-        return None
-    weights = np.array([weight for weight, _ in laws])
-    weights /= weights.sum()
-    numbers = {
-        name: float(weights @ [getattr(law, name) for _, law in laws])
-        for name in ("scale", "floor", "ratio", "ratio_error")
-    }
-    return Law(**numbers, tails=np.asarray(weights @ [law.tails for _, law in laws]))
 
 
 def joined_findings(pieces: Sequence[Piece]) -> tuple[Finding, ...]:

@@ -301,6 +301,12 @@ def with_own_values(posterior: Posterior, problem: Problem, calibration: Calibra
     return replace(posterior, mean=mean, std=std, samples=samples)
 
 
+def recalibrated(outcome: Outcome, problem: Problem, calibration: Calibration) -> Outcome:
+    """The same with another calibration, in working units, in place of its own."""
+    std = calibrated_std(outcome.posterior, problem, calibration)
+    return replace(outcome, std=std, calibration=calibration)
+
+
 def calibrated_std(posterior: Posterior, problem: Problem, calibration: Calibration | None) -> Tensor | None:
     """The calibrated standard deviation of every pixel, (C, *grid), all observed ones having been seen; shared errors included."""
     std, shared = _own_std(posterior, problem, calibration), problem.shared_variance

@@ -45,9 +45,13 @@ def restoring(verb: Callable[..., Prepare]) -> Callable[..., Prepare]:
 
     @wraps(verb)
     def one(options: Options, **own: Any) -> None:
-        from bayesdip.cli.restoring import carry_out
+        prepare = verb(options=options, **own)
+        from bayesdip.cli import restoring, tiled
 
-        carry_out(name, options, verb(options=options, **own))
+        if tiled.takes(options):
+            tiled.carry_out(name, options, own)
+        else:
+            restoring.carry_out(name, options, prepare)
 
     @wraps(verb)
     def many(options: BatchOptions, **own: Any) -> int:

@@ -13,6 +13,7 @@ import typer
 
 METHOD_PANEL = "How to restore"
 FILES_PANEL = "Files and output"
+TILES_PANEL = "Large pictures and stacks: Zarr, and TIFF in tiles"
 INVERT_MASK = "Exchange missing and known in MASK, or not; a doubtful one is asked about."
 
 
@@ -22,6 +23,10 @@ def _how(*names: str, help: str, metavar: str | None = None) -> Any:
 
 def _where(*names: str, help: str, metavar: str | None = None) -> Any:
     return typer.Option(*names, help=help, metavar=metavar, rich_help_panel=FILES_PANEL)
+
+
+def _tiles(*names: str, help: str, metavar: str | None = None) -> Any:
+    return typer.Option(*names, help=help, metavar=metavar, rich_help_panel=TILES_PANEL)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,10 +103,11 @@ class Options(MethodOptions):
     """What every restoring verb takes."""
 
     source: Annotated[
-        Path, typer.Argument(metavar="IN", help="Picture: PNG, JPEG, TIFF, WebP, BMP, GIF or .npy.")
+        Path, typer.Argument(metavar="IN", help="Picture: PNG, JPEG, TIFF, WebP, BMP, GIF, .npy or Zarr.")
     ]
     output: Annotated[
-        Path, _where("-o", "--output", metavar="OUT", help="Restored picture: .png .jpg .tif .webp or .npy.")
+        Path,
+        _where("-o", "--output", metavar="OUT", help="Restored picture: .png .jpg .tif .webp .npy or .zarr."),
     ]
     std: Annotated[
         Path | None,
@@ -115,6 +121,27 @@ class Options(MethodOptions):
     ] = None
     json: Annotated[bool, _where("--json", help="Print one JSON object instead of the summary.")] = False
     force: Annotated[bool, _where("--force", help="Replace files that exist.")] = False
+    axes: Annotated[
+        str | None, _tiles(metavar="LETTERS", help="Names of the axes, of t c z y x s, if the file has none.")
+    ] = None
+    across: Annotated[
+        str | None, _tiles(metavar="LETTERS", help="Axes of the pictures' grid: yx, or zyx for volumes.")
+    ] = None
+    channels: Annotated[
+        str | None, _tiles(metavar="LETTER", help="Axis of channels restored together; else each by itself.")
+    ] = None
+    tile: Annotated[int | None, _tiles(metavar="N", help="Restore in tiles of N pixels a side.")] = None
+    workers: Annotated[
+        int | None, _tiles(metavar="N", help="Processes; else as many as cores and memory allow.")
+    ] = None
+    scheduler: Annotated[
+        str | None, _tiles(metavar="ADDRESS", help="Workers of this Dask cluster instead: tcp://HOST:8786.")
+    ] = None
+
+    @property
+    def tile_options(self) -> dict[str, Any]:
+        """Those that only a restoration in tiles has, if they were given."""
+        return self.given("axes", "across", "channels", "tile", "workers", "scheduler")
 
 
 @dataclass(frozen=True, kw_only=True)

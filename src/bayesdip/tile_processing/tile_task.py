@@ -1,0 +1,229 @@
+"""What a worker does: one tile, from the array on the disk to the results on the disk."""
+
+from __future__ import annotations
+
+import hashlib
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from itertools import product
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bayesdip.errors import BayesDipError
+from bayesdip.io.stored import Canvas, StoredArray
+from bayesdip.tile_processing.plan import Plan, Region, Tile, from_picture, seed_of
+from bayesdip.tile_processing.survey import TILE, read_picture_region
+from bayesdip.tile_processing.tile_restoration import Known, Request, restored
+
+Array = NDArray[Any]
+# A hole is seen whole, with as much around it as a tile's margin, as far as this many margins beyond the tile's core. A hole is
+# where a missing pixel is farther than this from the nearest known one: what is thinner is filled in from its sides.
+HOLE, FARTHEST = 4.0, 6
+
+
+@dataclass(frozen=True, eq=False)
+class TileTask:
+    """One tile to restore.
+
+    Attributes
+    ----------
+    source, mask : StoredArray
+    plan : Plan
+    tile : Tile
+    request : Request
+    known : Known
+        Of the tile's group.
+    canvases : dict
+        What is written, by ``"output"`` and ``"std"``.
+    """
+
+    source: StoredArray
+    mask: StoredArray | None
+    plan: Plan
+    tile: Tile
+    request: Request
+    known: Known
+    canvases: dict[str, Canvas]
+
+    def __getstate__(self) -> dict[str, Any]:
+        """As it is sent to a worker: arrays in memory go along by what the tile may see of them alone."""
+        farthest = self.plan.grown(self.tile.core, self._farthest())
+        state = {field.name: getattr(self, field.name) for field in fields(self)}
+        state["source"] = self.source.cut(farthest)
+        if self.mask is not None:
+            names = self.plan.description.names
+            own = tuple(farthest[names.index(name)] for name in self.mask.description.names)
+            state["mask"] = self.mask.cut(own)
+        return state
+
+    def __call__(self, tell: Callable[[float], None]) -> dict[str, Any]:
+        """Restore it and write its core; gives the facts for the journal."""
+        began, tile, plan = time.monotonic(), self.tile, self.plan
+        pixels, gone, window = self._seen()
+        seed = seed_of(self.request.seed, TILE, tile.number)
+        found = restored(pixels, gone, self.request, self.known, bool(plan.roles.channels), seed)
+        if found.found is not None and found.found.stopped == "interrupted":
+            from bayesdip.batch_processing.worker_pool import end_this_worker
+
+            end_this_worker()
+        core = tuple(
+            slice(c.start - w.start, c.stop - w.start) for c, w in zip(tile.core, window, strict=True)
+        )
+        names, digest = plan.description.names, hashlib.sha256()
+        parts = {"output": found.mean, "std": found.std}
+        for role, canvas in self.canvases.items():
+            values = from_picture(parts[role], names, plan.roles)[core]
+            digest.update(written(canvas, names, tile.core, values))
+        run = found.found
+        return {
+            "sha256": digest.hexdigest(),
+            "seconds": round(time.monotonic() - began, 3),
+            "missing": int(gone.sum()),
+            "left": int(gone.size if gone.all() else 0),
+            "method": None if run is None else run.method,
+            "held_out": None if run is None or run.held_out is None else [run.held_out, run.held_out_count],
+            "findings": [] if run is None else [one.to_dict() for one in run.findings],
+            "memory": peak_memory(),
+        }
+
+    def _farthest(self) -> int:
+        return self.plan.margin * (FARTHEST if self.request.task == "inpaint" else 1)
+
+    def _seen(self) -> tuple[Array, NDArray[np.bool_], Region]:
+        """The window's picture, what is missing in it, and the window: larger than the tile's where holes reach out of that."""
+        window = self.tile.window
+        if self.request.task == "inpaint" and len(self.plan.roles.across) == 2:
+            far = self.plan.grown(self.tile.core, self._farthest())
+            _, gone = read_picture_region(self.source, self.mask, self.plan, self.request, far)
+            window = self._around_holes(np.asarray(gone.any(-1)) if gone.ndim == 3 else gone, far)
+        pixels, gone = read_picture_region(self.source, self.mask, self.plan, self.request, window)
+        return pixels, gone, window
+
+    def _around_holes(self, gone: NDArray[np.bool_], far: Region) -> Region:
+        """The tile's window, grown so that holes in its core are seen whole with the margin around them, within `far`."""
+        from scipy.ndimage import distance_transform_edt, find_objects, label, maximum
+
+        names = self.plan.description.names
+        places = [names.index(name) for name in self.plan.roles.across]
+        window = list(self.tile.window)
+        if not gone.any() or gone.all():
+            return tuple(window)
+        core = tuple(
+            slice(self.tile.core[p].start - far[p].start, self.tile.core[p].stop - far[p].start)
+            for p in places
+        )
+        number, count = label(gone, np.ones((3, 3), dtype=int))
+        depth = np.asarray(maximum(distance_transform_edt(gone), number, np.arange(1, count + 1)))
+        holes = [n for n in np.unique(number[core]) if n and depth[n - 1] > HOLE]
+        boxes = find_objects(number)
+        for p, axis in zip(places, range(2), strict=True):
+            low = min(
+                [
+                    window[p].start,
+                    *(boxes[n - 1][axis].start + far[p].start - self.plan.margin for n in holes),
+                ]
+            )
+            high = max(
+                [window[p].stop, *(boxes[n - 1][axis].stop + far[p].start + self.plan.margin for n in holes)]
+            )
+            window[p] = slice(max(far[p].start, low), min(far[p].stop, high))
+        return tuple(window)
+
+
+@dataclass(frozen=True, eq=False)
+class LevelTask:
+    """A block of a resolution level, as the mean of four pixels each of the finer one."""
+
+    canvas: Canvas
+    level: int
+    region: Region
+
+    def __call__(self, tell: Callable[[float], None]) -> None:
+        """Read, average, write."""
+        finer = self.canvas.levels[self.level - 1]
+        inside = tuple(
+            slice(2 * s.start, min(axis.length, 2 * s.stop)) if axis.name in "yx" else s
+            for s, axis in zip(self.region, finer.axes, strict=True)
+        )
+        values = self.canvas.read(self.level - 1, inside)
+        means = values.astype(np.float64)
+        for place, axis in enumerate(finer.axes):
+            if axis.name in "yx":
+                means = halved(means, place)
+        self.canvas.write(self.level, self.region, as_type(means, values.dtype))
+
+
+def halved(values: Array, axis: int) -> Array:
+    """Means of two neighbours each; a last one without a neighbour stands for itself."""
+    if values.shape[axis] % 2:
+        last = np.take(values, [-1], axis=axis)
+        values = np.concatenate([values, last], axis=axis)
+    first, second = (np.take(values, range(k, values.shape[axis], 2), axis=axis) for k in (0, 1))
+    return np.asarray((first + second) / 2)
+
+
+def as_type(values: Array, dtype: np.dtype[Any]) -> Array:
+    """Rounded and clipped where the type is one of whole numbers."""
+    if dtype.kind in "ui" and values.dtype != dtype:
+        info = np.iinfo(dtype)
+        whole = np.clip(np.rint(np.nan_to_num(values)), info.min, info.max)
+        return np.asarray(whole.astype(dtype))
+    return np.asarray(values.astype(dtype, copy=False))
+
+
+def in_canvas(canvas: Canvas, names: str, region: Region) -> tuple[Region, list[int]]:
+    """A region of the array in the canvas' order of axes, and that order."""
+    own = [name if name in names else "s" for name in canvas.levels[0].names]
+    order = [names.index(name) for name in own]
+    return tuple(region[place] for place in order), order
+
+
+def written(canvas: Canvas, names: str, region: Region, values: Array) -> bytes:
+    """Write a region, whose values have the array's order of axes; gives the bytes that were written."""
+    place, order = in_canvas(canvas, names, region)
+    kept = np.ascontiguousarray(as_type(values, canvas.levels[0].dtype).transpose(order))
+    canvas.write(0, place, kept)
+    return kept.tobytes()
+
+
+def is_whole(canvases: dict[str, Canvas], names: str, tile: Tile, sha256: str) -> bool:
+    """Whether what lies on the disk of a tile is what its worker wrote."""
+    digest = hashlib.sha256()
+    for canvas in canvases.values():
+        place, _ = in_canvas(canvas, names, tile.core)
+        try:
+            digest.update(np.ascontiguousarray(canvas.read(0, place)).tobytes())
+        except (BayesDipError, OSError, ValueError):
+            return False
+    return digest.hexdigest() == sha256
+
+
+def level_tasks(canvas: Canvas, level: int) -> list[LevelTask]:
+    """All blocks of a level, of two chunks a side."""
+    edges = [
+        [slice(a, min(axis.length, a + step)) for a in range(0, axis.length, step)]
+        for axis, step in zip(
+            canvas.levels[level].axes,
+            (
+                2 * c if axis.name in "yx" else c
+                for c, axis in zip(canvas.chunk, canvas.levels[level].axes, strict=True)
+            ),
+            strict=True,
+        )
+    ]
+    return [LevelTask(canvas, level, region) for region in product(*edges)]
+
+
+def peak_memory() -> int:
+    """Most bytes that this process had in memory so far; 0 where the system does not say."""
+    try:
+        import resource
+    except ImportError:
+        return 0
+
+    found = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return int(found) * (1 if sys.platform == "darwin" else 1024)

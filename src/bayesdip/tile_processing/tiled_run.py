@@ -1,0 +1,304 @@
+"""The run over all tiles: what is done is kept in a folder beside the output, and goes to its name when it is whole."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, suppress
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from bayesdip.batch_processing.folder_run import Pool
+from bayesdip.batch_processing.journal import JOURNAL, Journal, Record, open_journal
+from bayesdip.batch_processing.worker_pool import Failure
+from bayesdip.errors import BayesDipError, FileError, one_line
+from bayesdip.findings import Finding
+from bayesdip.io.stored import Canvas, StoredArray
+from bayesdip.processes import interrupts_deferred
+from bayesdip.tile_processing import survey
+from bayesdip.tile_processing.plan import Plan, Tile
+from bayesdip.tile_processing.tile_restoration import Known, Request
+from bayesdip.tile_processing.tile_task import TileTask, is_whole, level_tasks
+
+REQUEST, SURVEY = "request", "survey"
+# So many blocks of a resolution level are averaged here: starting workers takes seconds, a block a tenth of one.
+FEW_BLOCKS = 64
+
+
+@dataclass
+class Work:
+    """A whole array to restore.
+
+    Attributes
+    ----------
+    source, mask : StoredArray
+    plan : Plan
+    request : Request
+    targets : dict
+        Final names, by ``"output"`` and ``"std"``.
+    canvases : callable
+        Makes the canvases, by role, once it is known whether results are real numbers.
+    asked : dict
+        All that decides the result, as plain JSON values.
+    pool : callable
+        Carries out tasks.
+    """
+
+    source: StoredArray
+    mask: StoredArray | None
+    plan: Plan
+    request: Request
+    targets: dict[str, Path]
+    canvases: Callable[[bool], dict[str, Canvas]]
+    asked: dict[str, Any]
+    pool: Pool
+    begins: Callable[[int, int, Sequence[Finding]], None] = lambda tiles, done, findings: None
+    ended: Callable[[Record], object] = lambda record: None
+
+
+@dataclass
+class Outcome:
+    """What came of a run.
+
+    Attributes
+    ----------
+    known : list of Known
+        By group.
+    findings : tuple of Finding
+    records : dict
+        Of the tiles that are done, by name.
+    failures : dict
+    done_before : int
+        How many tiles an earlier run had done.
+    """
+
+    known: list[Known]
+    findings: tuple[Finding, ...]
+    records: dict[str, Record] = field(default_factory=dict)
+    failures: dict[str, Failure] = field(default_factory=dict)
+    done_before: int = 0
+
+
+def working_folder(target: Path) -> Path:
+    """Where an output is kept until it is whole."""
+    return target.absolute().with_name(f".{target.name}.bayesdip-tiles")
+
+
+def run(work: Work, force: bool) -> Outcome:
+    """Do what is not done yet, then make the outputs whole.
+
+    Parameters
+    ----------
+    work : Work
+    force : bool
+        Replace outputs that exist, and what was begun with another request.
+
+    Raises
+    ------
+    FileError
+        An output exists, or another run is at work on it.
+    BayesDipError
+        What was begun there was asked otherwise.
+    """
+    check_targets(work.targets, force)
+    folder = working_folder(work.targets["output"])
+    with open_journal(folder) as journal:
+        begun = _is_same(journal, work.asked, folder, force)
+        if not begun:
+            _clear(work.targets, journal)
+            journal.latest.clear()
+            journal.add({"output": REQUEST, "files": {}, "asked": work.asked})
+        outcome = surveyed(work, journal)
+        canvases = work.canvases(any(known.real for known in outcome.known))
+        if not begun or SURVEY not in journal.latest:
+            for canvas in canvases.values():
+                canvas.create()
+            journal.add(
+                {
+                    "output": SURVEY,
+                    "files": {},
+                    "calibrations": _calibrations(outcome),
+                    "real": [k.real for k in outcome.known],
+                }
+            )
+        tiles = list(_to_do(work, journal, canvases, outcome))
+        outcome.done_before = len(outcome.records)
+        work.begins(work.plan.count(), outcome.done_before, outcome.findings)
+        _restore(work, tiles, journal, canvases, outcome)
+        if outcome.failures:
+            return outcome
+        for canvas in canvases.values():
+            _write_levels(canvas, work.pool)
+        whole = {role: canvas.finish() for role, canvas in canvases.items()}
+        with interrupts_deferred():
+            for role, path in whole.items():
+                moved(path, work.targets[role])
+    for target in work.targets.values():
+        shutil.rmtree(working_folder(target), ignore_errors=True)
+    return outcome
+
+
+def check_targets(targets: dict[str, Path], force: bool) -> None:
+    """Raise unless the outputs can be written.
+
+    Raises
+    ------
+    FileError
+    """
+    if len({path.absolute() for path in targets.values()}) < len(targets):
+        raise FileError("two of the outputs are the same: expected a name for each; rename one")
+    for path in targets.values():
+        if not path.absolute().parent.is_dir():
+            raise FileError(
+                f"{one_line(path)}: its folder does not exist; an existing folder is expected: make it first"
+            )
+        if os.path.lexists(path) and not force:
+            raise FileError(
+                f"{one_line(path)}: exists already; a new name is expected: choose one, or replace it with --force "
+                "(overwrite=True)"
+            )
+
+
+def _is_same(journal: Journal, asked: dict[str, Any], folder: Path, force: bool) -> bool:
+    """Whether what was begun in the folder is what is asked now.
+
+    Raises
+    ------
+    BayesDipError
+        It is something else, and is not to be replaced.
+    """
+    there = journal.latest.get(REQUEST)
+    if there is None:
+        return False
+    before = there.get("asked", {})
+    differing = sorted(key for key in {**before, **asked} if before.get(key) != asked.get(key))
+    if not differing:
+        return True
+    if force:
+        return False
+    words = ", ".join(f"{key} was {before.get(key)!r}, is {asked.get(key)!r}" for key in differing[:3])
+    raise BayesDipError(
+        f"{one_line(folder)} holds tiles of another request ({words[:300]}): expected the same one to go on with; repeat that, "
+        "or begin anew with --force (overwrite=True)"
+    )
+
+
+def _clear(targets: dict[str, Path], journal: Journal) -> None:
+    """Remove what an earlier run left, but not the journal, which is locked."""
+    os.ftruncate(journal.descriptor, 0)
+    for target in targets.values():
+        folder = working_folder(target)
+        for path in folder.iterdir() if folder.is_dir() else ():
+            if path.name == JOURNAL:
+                continue
+            with suppress(OSError):
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+
+def surveyed(work: Work, journal: Journal) -> Outcome:
+    """What is known of the whole; calibrations that an earlier run found are taken from the journal."""
+    channels = bool(work.plan.roles.channels)
+    knowns: list[Known] = []
+    findings: list[Finding] = []
+    samples: list[tuple[int, survey.SampleTask]] = []
+    for group in range(work.plan.groups):
+        sample = survey.noise_sample(work.source, work.mask, work.plan, work.request, group)
+        known, said, _ = survey.noise_of(sample, work.request, channels)
+        knowns.append(known)
+        findings += said
+    stored = journal.latest.get(SURVEY)
+    if stored is not None:
+        knowns = [
+            replace(known, real=real, calibration=None if facts is None else survey.from_json(facts))
+            for known, facts, real in zip(knowns, stored["calibrations"], stored["real"], strict=True)
+        ]
+        return Outcome(knowns, _once(findings))
+    for group, known in enumerate(knowns):
+        sample = survey.calibration_sample(work.source, work.mask, work.plan, work.request, group)
+        samples += [(group, task) for task in survey.tasks_of(sample, work.request, known, channels, group)]
+    found: list[list[dict[str, Any]]] = [[] for _ in knowns]
+    answers: dict[int, Any] = {}
+    with closing(work.pool([task for _, task in samples], lambda place, seconds: None)) as coming:
+        for place, answer in coming:
+            if isinstance(answer, Failure):
+                raise BayesDipError(f"a sample of the array could not be restored: {answer.text}")
+            answers[place] = answer
+    for place, (group, _) in enumerate(samples):
+        found[group].append(answers[place])
+    return Outcome(
+        [survey.calibrated(known, mine) for known, mine in zip(knowns, found, strict=True)], _once(findings)
+    )
+
+
+def _once(findings: Sequence[Finding]) -> tuple[Finding, ...]:
+    """Each text once: channels by themselves may say the same."""
+    return tuple({finding.text: finding for finding in findings}.values())
+
+
+def _calibrations(outcome: Outcome) -> list[dict[str, Any] | None]:
+    return [None if k.calibration is None else survey.to_json(k.calibration) for k in outcome.known]
+
+
+def _to_do(work: Work, journal: Journal, canvases: dict[str, Canvas], outcome: Outcome) -> Iterator[Tile]:
+    """The tiles that are not done; `outcome` gets the records of the others."""
+    names = work.plan.description.names
+    for tile in work.plan.tiles():
+        record = journal.latest.get(tile.name)
+        if record is not None and is_whole(canvases, names, tile, record["sha256"]):
+            outcome.records[tile.name] = record
+        else:
+            yield tile
+
+
+def _restore(
+    work: Work, tiles: list[Tile], journal: Journal, canvases: dict[str, Canvas], outcome: Outcome
+) -> None:
+    tasks = [
+        TileTask(work.source, work.mask, work.plan, tile, work.request, outcome.known[tile.group], canvases)
+        for tile in tiles
+    ]
+    with closing(work.pool(tasks, lambda place, seconds: None)) as coming:
+        for place, found in coming:
+            name = tiles[place].name
+            if isinstance(found, Failure):
+                outcome.failures[name] = found
+                continue
+            record = {"output": name, "files": {}, **found}
+            with interrupts_deferred():
+                journal.add(record)
+            outcome.records[name] = record
+            work.ended(record)
+
+
+def _write_levels(canvas: Canvas, pool: Pool) -> None:
+    """The coarser resolution levels, each from the one before."""
+    for level in range(1, len(canvas.levels)):
+        tasks = level_tasks(canvas, level)
+        if len(tasks) <= FEW_BLOCKS:
+            for task in tasks:
+                task(lambda seconds: None)
+            continue
+        with closing(pool(tasks, lambda place, seconds: None)) as coming:
+            for _, found in coming:
+                if isinstance(found, Failure):
+                    raise BayesDipError(f"resolution level {level} could not be written: {found.text}")
+
+
+def moved(path: Path, target: Path) -> None:
+    """Give a file or folder its final name; what was there before goes when the new one is there."""
+    before = target.with_name(f".{target.name}.{hashlib.sha256(os.fsencode(path)).hexdigest()[:8]}.before")
+    if os.path.lexists(target):
+        os.replace(target, before)
+    try:
+        os.replace(path, target)
+    except OSError:
+        if os.path.lexists(before):
+            os.replace(before, target)
+        raise
+    if before.is_dir() and not before.is_symlink():
+        shutil.rmtree(before, ignore_errors=True)
+    elif os.path.lexists(before):
+        before.unlink()
