@@ -37,7 +37,9 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument(
         "--after", type=Path, metavar="SRC", help="for before-after, field: the newer src folder"
     )
-    made.add_argument("--seeds", type=int, metavar="N", help="for before-after, random-problems: how many")
+    made.add_argument(
+        "--seeds", type=int, metavar="N", help="for before-after, random-problems, scale: how many"
+    )
     return made
 
 

@@ -35,7 +35,7 @@ class Options:
         For ``before-after`` and ``field``: ``src`` folders of two versions of bayesdip.
     seeds : int or None
         For ``before-after``: how many seeds for methods that depend on them; for ``random-problems``: how many
-        problems.
+        problems; for ``scale``: how many pictures.
 
     Raises
     ------

@@ -87,3 +87,34 @@ def test_options_are_described_whole_or_not_at_all():
     for unknown in (lambda picture: picture, object(), bd.noise.from_log_likelihood(lambda y, mean: mean)):
         with pytest.raises(TypeError):
             described(unknown)
+
+
+def test_a_sweep_restores_every_picture_with_every_combination(tmp_path):
+    (picture,) = pictures(1)
+    items = bd.batch(
+        [picture, picture + 5], method="gp", workers=1, sweep={"sigma": [1.0, 2.0], "effort": ["fast"]}
+    )
+    assert [item.settings["sigma"] for item in items] == [1.0, 1.0, 2.0, 2.0]
+    assert [item.restoration.sigma for item in items] == [(1.0,), (1.0,), (2.0,), (2.0,)]
+    alone = bd.denoise(picture, sigma=2.0, effort="fast", method="gp")
+    assert np.allclose(items[2].restoration.mean, alone.mean, atol=1e-6)
+    kept = bd.batch([picture], method="gp", output=tmp_path / "out", workers=1, sweep={"sigma": [1.0, 2.0]})
+    assert [item.output.relative_to(tmp_path / "out").as_posix() for item in kept] == [
+        "sigma=1.0/0.npy",
+        "sigma=2.0/0.npy",
+    ]
+    assert np.array_equal(np.load(kept[1].output).shape, picture.shape)
+
+
+@pytest.mark.parametrize(
+    ("sweep", "words"),
+    [
+        ({"sigma": []}, "'sigma' with 0 values"),
+        ({"effort": ["fast"]}, "'effort' with 1 values"),
+        ({"sigma": [1.0, 1.0]}, "would be called 'sigma=1.0'"),
+        ({"nope": [1]}, "nope=1 was given"),
+    ],
+)
+def test_a_sweep_that_cannot_be_is_one_line(sweep, words):
+    with pytest.raises(bd.BayesDipError, match=words):
+        bd.batch([np.zeros((4, 4))], effort="fast", sweep=sweep)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import inspect
 import os
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import partial
+from itertools import product
 from pathlib import Path, PurePath
 from typing import Any
 
@@ -46,6 +48,8 @@ class BatchItem:
         The picture's line in ``batch.jsonl``, where it went into a folder.
     error : str
         Why there is no result, in one line; empty where there is one.
+    settings : dict
+        Of a sweep: the options of this one.
     """
 
     label: str
@@ -53,6 +57,7 @@ class BatchItem:
     output: Path | None = None
     record: Record | None = None
     error: str = ""
+    settings: dict[str, Any] = field(default_factory=dict)
 
 
 def batch(
@@ -64,6 +69,7 @@ def batch(
     workers: int | None = None,
     scheduler: str | None = None,
     overwrite: bool = False,
+    sweep: Mapping[str, Iterable[Any]] | None = None,
     callback: Callable[[BatchItem], object] | None = None,
     **options: Any,
 ) -> list[BatchItem]:
@@ -91,6 +97,9 @@ def batch(
         The address of a Dask scheduler, whose workers are taken instead. They have to see the same files.
     overwrite : bool
         Replace files in the folders that no batch wrote.
+    sweep : mapping of str to iterable, optional
+        Values of options: every picture is restored with each combination of them. In ``output`` each has a folder of its
+        own, such as ``effort=fast,seed=1``. Seeds are chains of a network by as many workers.
     callback : callable, optional
         Called with each :class:`BatchItem` as its picture ends, in whatever order.
     **options
@@ -101,7 +110,8 @@ def batch(
     Returns
     -------
     list of BatchItem
-        In the order of the pictures; those of a folder or a pattern in order of their names.
+        In the order of the pictures; those of a folder or a pattern in order of their names. Of a sweep, all pictures with the
+        first combination, then all with the next.
 
     Raises
     ------
@@ -118,24 +128,65 @@ def batch(
     """
     one_of("task", task, TASKS)
     given: list[Any] = [pictures] if isinstance(pictures, str | os.PathLike) else list(pictures)
-    _check_options(task, options, scheduler, workers, output, std)
-    todo = _from_files(given, task, options) if _are_paths(given) else _from_arrays(given, task, options)
+    todo: list[OnePicture] = []
+    settings: list[dict[str, Any]] = []
+    for name, chosen in combinations(sweep or {}, options):
+        _check_options(task, options | chosen, scheduler, workers, output, std)
+        make = _from_files if _are_paths(given) else _from_arrays
+        here = make(given, task, options | chosen)
+        todo += [one.in_folder(name) if name else one for one in here]
+        settings += [chosen] * len(here)
     if not todo:
         raise BayesDipError("no pictures were given: expected paths or arrays; give some")
     pool = _pool(todo, workers, scheduler, options)
     if output is not None:
-        return _into_folder(todo, Path(output), None if std is None else Path(std), pool, overwrite, callback)
+        found_items = _into_folder(
+            todo, Path(output), None if std is None else Path(std), pool, overwrite, callback
+        )
+        return [replace(item, settings=own) for item, own in zip(found_items, settings, strict=True)]
     items: dict[int, BatchItem] = {}
     tasks = [partial(in_memory, one.call) for one in todo]
     for place, found in pool(tasks, lambda place, seconds: None):
         label = todo[place].label
         if isinstance(found, Failure):
-            items[place] = BatchItem(label, error=found.text)
+            items[place] = BatchItem(label, error=found.text, settings=settings[place])
         else:
-            items[place] = BatchItem(label, found)
+            items[place] = BatchItem(label, found, settings=settings[place])
         if callback is not None:
             callback(items[place])
     return [items[place] for place in range(len(todo))]
+
+
+def combinations(
+    sweep: Mapping[str, Iterable[Any]], options: Mapping[str, Any]
+) -> list[tuple[str, dict[str, Any]]]:
+    """Every combination of the values of a sweep, with a name that can be a folder's; one without a name where there is none.
+
+    Raises
+    ------
+    BayesDipError
+        An option is given twice, has no values, or two combinations have one name.
+    """
+    values = {name: list(each) for name, each in sweep.items()}
+    for name, each in values.items():
+        if name in options or name == "mask" or not each:
+            raise BayesDipError(
+                f"sweep has {name!r} with {len(each)} values: expected one value or more of an option that is not given besides, "
+                "and no masks; change it"
+            )
+    found = [dict(zip(values, chosen, strict=True)) for chosen in product(*values.values())]
+    names = [",".join(f"{name}={_word(value)}" for name, value in one.items()) for one in found]
+    if len(set(names)) < len(names):
+        twice = next(name for name in names if names.count(name) > 1)
+        raise BayesDipError(
+            f"two combinations of the sweep would be called {twice!r}: expected different values; leave one out"
+        )
+    return list(zip(names, found, strict=True))
+
+
+def _word(value: Any) -> str:
+    """A value as a part of a folder's name."""
+    return re.sub(r"[^\w.+-]+", "_", str(value)).strip("_")[:80]
 
 
 def _are_paths(given: Sequence[Any]) -> bool:

@@ -63,6 +63,10 @@ class OnePicture:
     name: PurePath
     call: Call
 
+    def in_folder(self, folder: str) -> OnePicture:
+        """The same under a folder of that name."""
+        return OnePicture(f"{self.label} ({folder})", PurePath(folder) / self.name, self.call)
+
     def job(self, output: Path, std: Path | None) -> Job:
         name = output_name(self.name)
         targets = {"output": Target(output, name)}

@@ -6,7 +6,7 @@ import hashlib
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from itertools import product
 from typing import Any
 
@@ -23,6 +23,22 @@ Array = NDArray[Any]
 # A hole is seen whole, with as much around it as a tile's margin, as far as this many margins beyond the tile's core. A hole is
 # where a missing pixel is farther than this from the nearest known one: what is thinner is filled in from its sides.
 HOLE, FARTHEST = 4.0, 6
+
+
+@dataclass
+class Clock:
+    """Seconds, and those of the processor, of the steps of a tile."""
+
+    last: tuple[float, float] = field(default_factory=lambda: (time.monotonic(), time.process_time()))
+    seconds: dict[str, float] = field(default_factory=dict)
+    cpu_seconds: dict[str, float] = field(default_factory=dict)
+
+    def told(self, step: str) -> None:
+        """A step ended."""
+        now = time.monotonic(), time.process_time()
+        self.seconds[step] = round(now[0] - self.last[0], 4)
+        self.cpu_seconds[step] = round(now[1] - self.last[1], 4)
+        self.last = now
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,7 +68,7 @@ class TileTask:
     def __getstate__(self) -> dict[str, Any]:
         """As it is sent to a worker: arrays in memory go along by what the tile may see of them alone."""
         farthest = self.plan.grown(self.tile.core, self._farthest())
-        state = {field.name: getattr(self, field.name) for field in fields(self)}
+        state = {one.name: getattr(self, one.name) for one in fields(self)}
         state["source"] = self.source.cut(farthest)
         if self.mask is not None:
             names = self.plan.description.names
@@ -62,14 +78,16 @@ class TileTask:
 
     def __call__(self, tell: Callable[[float], None]) -> dict[str, Any]:
         """Restore it and write its core; gives the facts for the journal."""
-        began, tile, plan = time.monotonic(), self.tile, self.plan
+        clock, tile, plan = Clock(), self.tile, self.plan
         pixels, gone, window = self._seen()
+        clock.told("reading")
         seed = seed_of(self.request.seed, TILE, tile.number)
         found = restored(pixels, gone, self.request, self.known, bool(plan.roles.channels), seed)
         if found.found is not None and found.found.stopped == "interrupted":
             from bayesdip.batch_processing.worker_pool import end_this_worker
 
             end_this_worker()
+        clock.told("computing")
         core = tuple(
             slice(c.start - w.start, c.stop - w.start) for c, w in zip(tile.core, window, strict=True)
         )
@@ -78,10 +96,12 @@ class TileTask:
         for role, canvas in self.canvases.items():
             values = from_picture(parts[role], names, plan.roles)[core]
             digest.update(written(canvas, names, tile.core, values))
+        clock.told("writing")
         run = found.found
         return {
             "sha256": digest.hexdigest(),
-            "seconds": round(time.monotonic() - began, 3),
+            "seconds": clock.seconds,
+            "cpu_seconds": clock.cpu_seconds,
             "missing": int(gone.sum()),
             "left": int(gone.size if gone.all() else 0),
             "method": None if run is None else run.method,

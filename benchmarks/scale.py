@@ -1,0 +1,297 @@
+"""Many pictures by several workers, one of them killed now and then; and one huge picture in tiles: time, memory, seams.
+
+``--pictures many,huge`` chooses the parts, ``--seeds N`` how many pictures of 256x256 there are (500), ``--sides N`` the side of
+the huge one (16384). Seconds are those of the wall; ``cpu`` those of the processor, which other programs do not touch.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import tempfile
+import threading
+import time
+from contextlib import contextmanager, suppress
+from multiprocessing import active_children
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+import bayesdip as bd
+from bayesdip.io.stored import open_stored
+from bayesdip.tile_processing import Seams, seams
+from benchmarks.options import Options
+from benchmarks.pictures import Array
+from benchmarks.results import Results, Target
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+COUNT, SIDE, SMALL = 500, 16384, 2048
+PICTURE, SIGMA = 256, 15.0
+KILL_EVERY = 20.0
+# Share of the pixels that scratches of the huge picture take.
+SCRATCHED = 0.01
+# Targets.
+SPEED_UP, MEMORY, SLOWER = 1.8, 4 * 2**30, 1.3
+# No seam is visible: jumps across borders of tiles are those elsewhere, within these factors.
+JUMP, STEP = 1.05, 1.25
+PARTS = ("many", "huge")
+
+
+def run(results: Results, options: Options) -> None:
+    """Both parts, or those of ``--pictures``; results go into a temporary folder and are compared by their digests."""
+    parts = options.pictures or PARTS
+    targets: list[Target] = []
+    with tempfile.TemporaryDirectory(prefix="bayesdip-scale-") as folder:
+        if "many" in parts:
+            targets += many(results, Path(folder) / "many", options.seeds or COUNT, options)
+        if "huge" in parts:
+            side = options.sides[0] if options.sides else SIDE
+            targets += huge(results, Path(folder) / "huge", side, options)
+    results.conclude(targets)
+
+
+def many(results: Results, folder: Path, count: int, options: Options) -> list[Target]:
+    """Pictures by `gp`: one worker, two, and two of which one is killed every 20 s."""
+    source = folder / "in"
+    source.mkdir(parents=True)
+    clean = mosaic(2048)
+    rng = np.random.default_rng(options.seed)
+    for n in range(count):
+        top, left = rng.integers(0, 2048 - PICTURE, 2)
+        part = clean[top : top + PICTURE, left : left + PICTURE]
+        bd.io.write_picture(source / f"{n:04d}.png", noisy(part, rng))
+    seconds, digests = {}, {}
+    for case, workers, kills in (("one worker", 1, 0.0), ("two workers", 2, 0.0), ("killed", 2, KILL_EVERY)):
+        began, cpu = time.monotonic(), children_cpu()
+        with killing(kills) as killed:
+            items = bd.batch(
+                source,
+                "denoise",
+                output=folder / case.replace(" ", "-"),
+                method="gp",
+                effort=options.effort,
+                workers=workers,
+                seed=options.seed,
+            )
+        seconds[case] = time.monotonic() - began
+        digests[case] = [
+            None if item.record is None else item.record["files"]["output"]["sha256"]
+            for item in items
+            if not item.error
+        ]
+        results.add(
+            {
+                "part": "many",
+                "case": case,
+                "pictures": count,
+                "seconds": round(seconds[case], 2),
+                "cpu": round(children_cpu() - cpu, 2),
+                "failed": sum(bool(item.error) for item in items),
+                "killed": len(killed),
+                "same_bits": digests[case] == digests["one worker"],
+            }
+        )
+    same = all(found == digests["one worker"] and len(found) == count for found in digests.values())
+    return [
+        Target(
+            "one worker's time over two workers'",
+            seconds["one worker"] / seconds["two workers"],
+            least=SPEED_UP,
+        ),
+        Target(
+            "the same bits by one worker, by two, and by two of which one is killed every 20 s",
+            float(same),
+            least=1,
+        ),
+    ]
+
+
+def huge(results: Results, folder: Path, side: int, options: Options) -> list[Target]:
+    """One gray picture with noise and scratches, in tiles, beside a small one restored as a whole."""
+    import zarr
+
+    folder.mkdir(parents=True)
+    rng = np.random.default_rng(options.seed)
+    clean = mosaic(side)
+    picture, gone = noisy(clean, rng), scratches(side, rng)
+    picture[gone] = 255
+    for name, values in (("in", picture), ("mask", gone.astype(np.uint8))):
+        array = zarr.create_array(
+            str(folder / f"{name}.zarr"),
+            shape=values.shape,
+            chunks=(512, 512),
+            dtype=values.dtype,
+            dimension_names=["y", "x"],
+        )
+        array[:] = values
+    small = min(SMALL, side)
+    cpu, began = time.process_time(), time.monotonic()
+    alone = bd.inpaint(
+        picture[:small, :small],
+        gone[:small, :small],
+        sigma="auto",
+        grow_mask=False,
+        effort=options.effort,
+        seed=options.seed,
+    )
+    whole = {"cpu": time.process_time() - cpu, "seconds": time.monotonic() - began}
+    row = {name: round(value / (small / 1000) ** 2, 3) for name, value in whole.items()}
+    error = rms(alone.mean, clean[:small, :small])
+    results.add({"part": "huge", "case": f"whole, {small}x{small}", **row, "error": error})
+    del alone
+    done: list[dict[str, Any]] = []
+    began = time.monotonic()
+    found = bd.tiled(
+        folder / "in.zarr",
+        "inpaint",
+        mask=folder / "mask.zarr",
+        output=folder / "out.ome.zarr",
+        std=folder / "std.ome.zarr",
+        sigma="auto",
+        grow_mask=False,
+        effort=options.effort,
+        seed=options.seed,
+        callback=done.append,
+    )
+    seconds = time.monotonic() - began
+    million = (side / 1000) ** 2
+    steps = {
+        name: round(sum(one["cpu_seconds"][name] for one in done) / million, 4)
+        for name in ("reading", "computing", "writing")
+    }
+    restored, std = read(folder / "out.ome.zarr"), read(folder / "std.ome.zarr")
+    borders = list(range(1024, side - 256, 1024))
+    shown = {"restored": seams(restored, borders, borders, 1024), "std": seams(std, borders, borders, 1024)}
+    truth = seams(clean, borders, borders, 1024)
+    inside = float(np.mean(np.abs(restored - clean) < 1.645 * std))
+    results.add(
+        {
+            "part": "huge",
+            "case": f"tiles, {side}x{side}",
+            "seconds": round(seconds / million, 3),
+            "cpu": round(sum(steps.values()), 3),
+            **{f"cpu_{name}": value for name, value in steps.items()},
+            "tiles": found.tiles,
+            "memory_gib": round(found.memory / 2**30, 2),
+            "error": rms(restored, clean),
+            "error_of_small_part": rms(restored[:small, :small], clean[:small, :small]),
+            "coverage": round(inside, 4),
+            **seam_row("seam", shown["restored"]),
+            **seam_row("seam_std", shown["std"]),
+            **seam_row("seam_truth", truth),
+            "bytes_in": size_of(folder / "in.zarr") + size_of(folder / "mask.zarr"),
+            "bytes_out": size_of(folder / "out.ome.zarr"),
+            "bytes_std": size_of(folder / "std.ome.zarr"),
+            "files_out": sum(1 for path in (folder / "out.ome.zarr").rglob("*") if path.is_file()),
+        }
+    )
+    return [
+        Target("memory of a worker, GiB", found.memory / 2**30, most=MEMORY / 2**30),
+        Target("jump across borders of tiles over that elsewhere", shown["restored"].jump, most=JUMP),
+        Target("step along borders of tiles over that elsewhere", shown["restored"].step, most=STEP),
+        Target(
+            "processor's time of a megapixel in tiles over that of the small whole",
+            sum(steps.values()) / row["cpu"],
+            most=SLOWER,
+        ),
+    ]
+
+
+def mosaic(side: int) -> Array:
+    """Pictures of scikit-image, mirrored to fill a square, 0 to 255."""
+    from skimage import data
+
+    parts = [
+        np.asarray(part(), dtype=np.float32)[:512, :512]
+        for part in (data.camera, data.brick, data.grass, data.moon)
+    ]
+    block = np.block([[parts[0], parts[1]], [parts[2], parts[3]]])
+    block = np.block([[block, block[:, ::-1]], [block[::-1], block[::-1, ::-1]]])
+    repeats = -(-side // len(block))
+    return np.tile(block, (repeats, repeats))[:side, :side]
+
+
+def noisy(clean: Array, rng: np.random.Generator) -> Array:
+    """With Gaussian noise, rounded and clipped to 8 bits; row by row, for the noise of all would need much memory."""
+    found = np.empty(clean.shape, np.uint8)
+    for row, line in enumerate(clean):
+        found[row] = np.clip(np.rint(line + rng.normal(0, SIGMA, line.shape)), 0, 255)
+    return found
+
+
+def scratches(side: int, rng: np.random.Generator) -> Array:
+    """Straight lines of two to four pixels, as many as take their share."""
+    gone = np.zeros((side, side), dtype=bool)
+    length = min(side, 600)
+    while gone.mean() < SCRATCHED:
+        for _ in range(max(1, side**2 // 10**6)):
+            top, left, angle = rng.uniform(0, side), rng.uniform(0, side), rng.uniform(0, np.pi)
+            along = np.arange(0, rng.uniform(0.2, 1) * length, 0.5)
+            for across in range(rng.integers(2, 5)):
+                rows = (top + along * np.sin(angle)).astype(int) + across
+                columns = (left + along * np.cos(angle)).astype(int) + across
+                here = (rows >= 0) & (rows < side) & (columns >= 0) & (columns < side)
+                gone[rows[here], columns[here]] = True
+    return gone
+
+
+@contextmanager
+def killing(every: float) -> Iterator[list[int]]:
+    """Kill one worker of this process every so many seconds; gives their numbers."""
+    killed: list[int] = []
+    if not every:
+        yield killed
+        return
+    ended = threading.Event()
+
+    def kill() -> None:
+        while not ended.wait(every):
+            workers = active_children()
+            if workers:
+                with suppress(ProcessLookupError):
+                    number = workers[len(killed) % len(workers)].pid or 0
+                    os.kill(number, signal.SIGKILL)
+                    killed.append(number)
+
+    thread = threading.Thread(target=kill, daemon=True)
+    thread.start()
+    try:
+        yield killed
+    finally:
+        ended.set()
+        thread.join()
+
+
+def children_cpu() -> float:
+    """Seconds of the processor of the workers that have ended."""
+    times = os.times()
+    return times.children_user + times.children_system
+
+
+def read(path: Path) -> Array:
+    """All values of a stored array, in single precision."""
+    stored = open_stored(path)
+    return stored.read(tuple(slice(0, n) for n in stored.description.shape)).astype(np.float32)
+
+
+def rms(one: Array, other: Array) -> float:
+    """Root mean square difference, line by line."""
+    return round(
+        float(
+            np.sqrt(np.mean([np.mean((a.astype(float) - b) ** 2) for a, b in zip(one, other, strict=True)]))
+        ),
+        4,
+    )
+
+
+def seam_row(name: str, found: Seams) -> dict[str, float]:
+    """As columns."""
+    return {f"{name}_jump": round(found.jump, 4), f"{name}_step": round(found.step, 4)}
+
+
+def size_of(folder: Path) -> int:
+    """Bytes of all files in a folder."""
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
