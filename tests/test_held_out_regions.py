@@ -8,7 +8,16 @@ from scipy.ndimage import gaussian_filter
 import bayesdip as bd
 from bayesdip.calibration import Calibration, calibrate, few_regions_factor
 from bayesdip.error_law import Values
-from bayesdip.held_out_regions import FEWEST, SHARE, SMALL_SHARE, distances, in_holes, numbered, regions
+from bayesdip.held_out_regions import (
+    FEWEST,
+    SHARE,
+    SMALL_SHARE,
+    distances,
+    in_holes,
+    in_regions,
+    numbered,
+    regions,
+)
 from bayesdip.holdout import split
 from bayesdip.noise import Gaussian
 from bayesdip.operators import Mask
@@ -100,8 +109,19 @@ def test_the_split_has_single_pixels_and_regions_and_is_the_same_for_the_same_se
     problem = Problem(torch.zeros(1, 96, 96), Mask(torch.from_numpy(missing), (96, 96)), Gaussian(0.0))
     first, again, other = split(problem, 0), split(problem, 0), split(problem, 1)
     assert torch.equal(first, again) and not torch.equal(first, other)
-    single = split(problem, 0, in_regions=False)
-    assert int((single & ~first).sum()) < 0.4 * int(single.sum()) and int(first.sum()) > int(single.sum())
+    together = in_regions(first.numpy())
+    alone = int(first.sum()) - int(together.sum())
+    assert 32 <= alone <= 64 < together.sum()
+
+
+def test_as_many_single_pixels_are_held_out_as_missing_ones_are_alone():
+    missing = np.random.default_rng(0).random((192, 192)) < 0.01
+    missing[:40, :40] = False
+    missing[10:30, 10:30] = True
+    problem = Problem(torch.zeros(1, 192, 192), Mask(torch.from_numpy(missing), (192, 192)), Gaussian(0.0))
+    chosen = split(problem, 0).numpy()
+    alone = int(missing.sum()) - 400
+    assert 0.7 * alone < (chosen & ~in_regions(chosen)).sum() <= alone
 
 
 def test_single_pixels_beside_regions_touch_nothing():

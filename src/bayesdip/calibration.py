@@ -350,10 +350,9 @@ def few_regions_factor(regions: int) -> float:
 
     A region counts as `ERRORS_OF_A_REGION` independent errors, for those of its pixels are alike.
     """
-    from scipy.stats import t
+    from scipy.special import stdtrit
 
-    found: float = t.ppf(0.5 + LEVEL / 2, ERRORS_OF_A_REGION * regions) / z_of(LEVEL)
-    return found
+    return float(stdtrit(ERRORS_OF_A_REGION * regions, 0.5 + LEVEL / 2)) / z_of(LEVEL)
 
 
 def _halves(regions: NDArray[np.int64], seed: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

@@ -7,6 +7,7 @@ are known and where as much is known around them, and what is known there is hel
 
 from __future__ import annotations
 
+from functools import lru_cache
 from itertools import product
 from math import prod
 
@@ -87,13 +88,21 @@ def in_holes(observed: Bools) -> Bools:
     -------
     ndarray of bool, shape grid
     """
-    missing = ~observed
-    if not missing.any():
-        return missing
+    if observed.all():
+        return np.zeros_like(observed)
+    return _in_holes(observed.shape, np.packbits(observed).tobytes())
+
+
+@lru_cache(maxsize=4)
+def _in_holes(shape: tuple[int, ...], packed: bytes) -> Bools:
+    """Of one mask, read-only: judging a result asks for the same mask's holes half a dozen times."""
+    missing = np.unpackbits(np.frombuffer(packed, np.uint8), count=prod(shape)).reshape(shape) == 0
     number = numbered(missing & _hang_together(missing))
     large: Bools = np.asarray(np.bincount(number.ravel()) >= SMALLEST)
     large[0] = False
-    return np.asarray(large[number])
+    found = np.asarray(large[number])
+    found.flags.writeable = False
+    return found
 
 
 def channels_in_holes(observed: Bools) -> Bools:

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from bayesdip.held_out_regions import FEWEST, MOST, regions, single
+from bayesdip.held_out_regions import FEWEST, MOST, in_holes, regions, single
 from bayesdip.operators import Mask
 from bayesdip.problem import Problem, random_entries
 
@@ -47,11 +47,9 @@ def split(problem: Problem, seed: int, *, in_regions: bool = True, wanted: int =
     if observed < FEWEST_FOR_HOLDING_OUT:
         return None
     count = round(max(HELD_OUT_SHARE * observed, min(WANTED, LARGEST_SHARE * observed)))
-    if (
-        isinstance(problem.operator, Mask)
-        and problem.noise.is_exact
-        and observed >= (1 - FEW_MISSING) * seen.numel()
-    ):
+    exact = isinstance(problem.operator, Mask) and problem.noise.is_exact
+    few = exact and observed >= (1 - FEW_MISSING) * seen.numel()
+    if few:
         count = min(count, wanted)
     together = None
     if in_regions and isinstance(problem.operator, Mask):
@@ -60,5 +58,9 @@ def split(problem: Problem, seed: int, *, in_regions: bool = True, wanted: int =
         )
         if not together.any():  # the missing pixels are scattered, and single ones alone tell of them
             together, count = None, max(count, min(FEWEST_SINGLE, round(MOST_OF_A_SMALL_PICTURE * observed)))
+        elif few:
+            # They tell of missing pixels that are alone: no more of them are needed than there are such.
+            alone = int((~in_holes(seen.cpu().numpy())).sum()) - observed
+            count = min(count, max(FEWEST_SINGLE, alone))
     chosen = random_entries(seen, count, torch.Generator().manual_seed(seed))
     return chosen if together is None else torch.from_numpy(together | single(chosen.numpy(), together))

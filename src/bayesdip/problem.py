@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from bayesdip.noise import Gaussian, Noise
-from bayesdip.operators import InUnits, Operator
+from bayesdip.operators import Identity, InUnits, Mask, Operator
 from bayesdip.operators.least_squares import least_squares_steps
 
 # How far the operator's answer to a constant picture of ones may be from ones for a shift of the picture
@@ -212,6 +212,8 @@ def _has_no_level(noise: Noise) -> bool:
 
 def _keeps_constants(operator: Operator, data: Tensor) -> bool:
     """Whether a constant picture gives data of the same constant."""
+    if isinstance(operator, Identity | Mask):
+        return True
     observed = operator.observed.expand(data.shape)
     found = operator.forward(
         torch.ones(operator.input_channels or 1, *operator.input_shape, dtype=data.dtype)

@@ -70,33 +70,48 @@ class Average:
         """
         if self.weights is None or not self.takes_part:
             return posterior
-        own = posterior.mean.double().cpu()
+        full = posterior.mean.double().cpu()
+        taking_part = [
+            (j, other, weight)
+            for j, (other, weight) in enumerate(
+                zip(self.others, np.moveaxis(self.weights, -1, 0), strict=True)
+            )
+            if weight.any()
+        ]
         distance = _distance(problem)
-        hole, knots = hole_pixels(problem), near_knots(distance)
-        before = None if posterior.std is None else posterior.std.double().cpu()
+        where = np.ones(distance.shape, dtype=bool)
+        if all(other.fills for _, other, _ in taking_part):
+            where = (
+                distance > 0
+            )  # observed pixels, the most of a picture with little damage, are left as they are
+        here, distance, hole = torch.from_numpy(where), distance[where], hole_pixels(problem)[where]
+        knots = near_knots(distance)
+        own = full[here]
+        std = None if posterior.std is None else posterior.std.double().cpu()
+        before = None if std is None else std[here]
         mean, within, squares = own.clone(), torch.zeros_like(own), torch.zeros_like(own)
-        for j, (other, weight) in enumerate(zip(self.others, np.moveaxis(self.weights, -1, 0), strict=True)):
-            if not weight.any():
-                continue
+        for j, other, weight in taking_part:
             picture = other.estimate(problem) if pictures is None else pictures[j]
             if picture is None:
                 continue
             alone, together = np.tensordot(weight, knots, 1)
             share = torch.from_numpy(np.where(hole, together, alone) * ((distance > 0) | (not other.fills)))
-            step = picture - own
+            step = picture[here] - own
             mean, squares = mean + share * step, squares + share * step.square()
-            its_own = other.std(problem) if share.max() >= LEAST_TOLD else None
+            its_own = other.std(problem) if bool((share >= LEAST_TOLD).any()) else None
             if its_own is not None and before is not None:
-                within = within + share * (its_own.square() - before.square())
+                within = within + share * (its_own[here].square() - before.square())
         spread = (squares - (mean - own).square()).clamp(min=0)
-        std, samples = posterior.std, posterior.samples
-        if before is not None:
-            std = (before.square() + within + spread).clamp(min=0).sqrt()
-            if samples is not None:
-                stretch = torch.where(before > 0, std / before, 1.0)
-                samples = mean + (samples.double().cpu() - own) * stretch
-        elif samples is not None:
-            samples = samples.double().cpu() + (mean - own)
+        samples, stretch = posterior.samples, torch.ones_like(own)
+        if std is not None and before is not None:
+            averaged = (before.square() + within + spread).clamp(min=0).sqrt()
+            std = std.masked_scatter(here, averaged)
+            stretch = torch.where(before > 0, averaged / before, 1.0)
+        if samples is not None:
+            samples = samples.double().cpu().clone()
+            moved = (samples[:, here] - own) * stretch
+            samples[:, here] = mean + moved
+        mean = full.masked_scatter(here, mean)
         return replace(posterior, mean=mean, std=std, samples=samples)
 
 

@@ -36,18 +36,18 @@ from bayesdip.patches.back_projection import (
 )
 from bayesdip.patches.count_deconvolution import deconvolve_counts, takes
 from bayesdip.patches.filter_chain import Chain
-from bayesdip.patches.inference import ONE_SIZE, chain_for, fills_in, passes_in_holes, patch_posterior
-from bayesdip.patches.multiscale import COARSER_WORK
-from bayesdip.patches.patch_grid import (
-    FAR_STEP,
-    LARGE_PATCH,
-    LARGEST_PATCH,
-    PATCH_VALUES,
-    SMALL_PATCH,
-    distinct,
-    side_of,
+from bayesdip.patches.inference import (
+    chain_for,
+    fills_in,
+    missing_pixels,
+    passes_in_holes,
+    patch_posterior,
 )
+from bayesdip.patches.multiscale import COARSER_WORK
+from bayesdip.patches.patch_grid import FAR_STEP, PATCH_VALUES, distinct
+from bayesdip.patches.patch_sizes import last_size, patch_sizes
 from bayesdip.patches.plug_and_play import plug_and_play
+from bayesdip.patches.thin_damage import is_thin
 from bayesdip.problem import Problem
 from bayesdip.progress import Progress
 from bayesdip.result import Posterior, Trace
@@ -55,6 +55,9 @@ from bayesdip.result import Posterior, Trace
 # By effort: how often the covariances of the patches are learnt anew, with noise and where pixels are missing.
 PASSES = {"fast": 2, "balanced": 3, "best": 4}
 FILLING_PASSES = {"fast": 3, "balanced": 5, "best": 5}
+# Of thin damage, where filling in begins nearer to the picture. On 112x112 parts of eight tuning pictures, three passes came to
+# the result of five within 0.08 dB in scratches and text, and 0.27 above it at scattered pixels, in two thirds of the time.
+THIN_PASSES = {"fast": 3, "balanced": 3, "best": 5}
 # How far, in pixels, similar patches are searched for beyond the usual reach in noise. Among filled-in pixels it
 # finds false matches.
 FAR = {"fast": 0, "balanced": 0, "best": 100}
@@ -67,13 +70,6 @@ EXACT = Gaussian(0.0)
 # The models against noise, and where the data are blurred counts.
 CHAIN = "chain of group filters"
 COUNTS = "expectation maximisation"
-# At best, values in a patch and their weight in the mean: larger and smaller patches err differently. Small ones are no
-# help against noise on a gray picture, nor where pixels of a colour picture are missing.
-COLOUR_NOISE = {PATCH_VALUES: 0.7, SMALL_PATCH: 0.3}
-GRAY_NOISE = {PATCH_VALUES: 0.5, LARGE_PATCH: 0.5}
-GRAY_MISSING = {PATCH_VALUES: 0.4, SMALL_PATCH: 0.3, LARGE_PATCH: 0.3}
-# And against noise on a colour picture, in one more pass from their mean. Such patches are of no use from the pilot on.
-COLOUR_NOISE_LAST = (LARGEST_PATCH, 0.45)
 # Bytes, an upper bound of what the resident memory grows by, measured from 64x64 to 512x512 gray and colour pixels:
 # in any case; for each value of the picture; and how many there are at once, in single precision, of a batch's
 # matrices, of its groups of patches, and of the distances to patches far away.
@@ -281,11 +277,13 @@ class _Run:
             run = cls(model, False, 0, 0, turns, {}, None, shape, [1.0] * turns)
         else:
             fills = fills_in(problem.y, problem.operator, problem.noise)
-            sizes = distinct(_sizes(effort, shape[0], fills), problem.y.shape)
-            passes = (FILLING_PASSES if fills else PASSES)[effort]
+            sizes = distinct(patch_sizes(effort, shape[0], fills=fills), problem.y.shape)
+            thin = fills and problem.noise.is_exact
+            thin = thin and is_thin(missing_pixels(problem.y, problem.operator), max(sizes))
+            passes = (THIN_PASSES if thin else FILLING_PASSES if fills else PASSES)[effort]
             holes = 0 if fills else passes_in_holes(~problem.whole.observed)
             model = "HBE" if fills else "NL-Bayes, then HBE in holes" if holes else "NL-Bayes"
-            run = cls(model, fills, holes, passes, 0, sizes, _larger(effort, shape, fills), shape, [])
+            run = cls(model, fills, holes, passes, 0, sizes, last_size(effort, shape, fills=fills), shape, [])
             if not fills and not holes:
                 run.chain = chain_for(effort, problem.y.to(method.device), problem.operator, problem.noise)
                 run.model = model if run.chain is None else CHAIN
@@ -384,16 +382,3 @@ def _is_in_time(chain: Chain, progress: Progress) -> bool:
     from bayesdip.patches.compilation import COMPILING, is_compiled
 
     return is_compiled(chain) or progress.time_left is None or progress.time_left >= COMPILING
-
-
-def _sizes(effort: str, channels: int, fills: bool) -> Mapping[int, float]:
-    if effort != "best":
-        return ONE_SIZE
-    if channels == 1:
-        return GRAY_MISSING if fills else GRAY_NOISE
-    return ONE_SIZE if fills else COLOUR_NOISE
-
-
-def _larger(effort: str, shape: tuple[int, ...], fills: bool) -> tuple[int, float] | None:
-    wide = len(shape) == 3 and min(shape[1:]) >= side_of(LARGEST_PATCH, shape[0])
-    return COLOUR_NOISE_LAST if effort == "best" and shape[0] > 1 and wide and not fills else None

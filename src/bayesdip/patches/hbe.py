@@ -68,6 +68,7 @@ def fill(
     *,
     patch_values: int = PATCH_VALUES,
     good_start: bool = False,
+    thin: bool = False,
     missing_only: bool = False,
 ) -> Estimate:
     """Fill in the missing pixels, starting from an estimate of the whole picture.
@@ -84,6 +85,8 @@ def fill(
         Values in a patch.
     good_start : bool
         Whether the estimate is as good as that of a last pass: its covariances then lack as little.
+    thin : bool
+        Whether what is missing was filled in smoothly from nearby: the first pass then adds as much as a second one does.
     missing_only : bool
         Whether known values may stay as they are in the estimate, though they have noise.
 
@@ -102,7 +105,7 @@ def fill(
     for number in range(passes):
         last = number == passes - 1
         sums = Sums.like(estimate)
-        added = ADDED[-1 if good_start else min(number, len(ADDED) - 1)]
+        added = ADDED[-1 if good_start else min(number + thin, len(ADDED) - 1)]
         first = number < FIRST_PASSES and not good_start
         references = reference_grid(estimate.shape, patch_values, first=first, last=last)
 

@@ -9,10 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from math import prod
 from types import MappingProxyType
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -25,14 +23,14 @@ from bayesdip.noise.gaussian import AT_LEVEL
 from bayesdip.operators import Identity, Mask, Operator
 from bayesdip.patches import filter_chain
 from bayesdip.patches.estimate import Estimate, Stop, average_over_sizes
-from bayesdip.patches.hbe import FEW, LEAST_KNOWN, LEAST_NOISE, fill
+from bayesdip.patches.hbe import FEW, LEAST_NOISE, fill
 from bayesdip.patches.known_pixels import KnownPixels
 from bayesdip.patches.multiscale import denoised
 from bayesdip.patches.nl_bayes import WhitenedData, Whitening, column, nl_bayes_pass
-from bayesdip.patches.patch_grid import JOINT_CHANNELS, PATCH_VALUES, distinct, side_of
+from bayesdip.patches.patch_grid import JOINT_CHANNELS, PATCH_VALUES, distinct
 from bayesdip.patches.pilot import PILOT, PatchKernel
+from bayesdip.patches.thin_damage import biharmonic, is_thin
 from bayesdip.result import Posterior
-from bayesdip.window import box_sum
 
 # A picture whose standard deviation is at most so many rounding errors of its mean is flat.
 ROUNDING = 16
@@ -287,7 +285,8 @@ def _filled_in(
     """By HBE, from the posterior mean of the stationary process, or of thin damage from biharmonic functions, or from `start`."""
     y, missing = data.values, data.missing
     kernel, good_start = STATIONARY.kernel(dims=y.ndim - 1), start is not None
-    if start is None and is_thin(missing, max(patches)) and noise.is_exact:
+    thin = start is None and noise.is_exact and is_thin(missing, max(patches))
+    if thin:
         start = biharmonic(y, missing)
     if start is None:
         start = posterior(y, operator, kernel, noise).mean
@@ -314,6 +313,7 @@ def _filled_in(
             stop,
             patch_values=values,
             good_start=good_start,
+            thin=thin,
             missing_only=missing_only,
         ),
         patches,
@@ -336,27 +336,6 @@ def _filled_in(
             return _posterior(mean, None, found.passes, float(left.double().mean()))
         std = std if stationary is None else torch.where(left, stationary, std)
     return _posterior(mean, std, found.passes, float(left.double().mean()))
-
-
-def is_thin(missing: Tensor, patch_values: int) -> bool:
-    """Whether few values of a picture are missing, and each patch of that size knows enough of its own."""
-    if missing.ndim != 3 or min(missing.shape[1:]) == 1 or float(missing.double().mean()) > FEW:
-        return False
-    side = side_of(patch_values, len(missing))
-    width = [min(side, n) for n in missing.shape[1:]]
-    return bool((box_sum((~missing).float(), width) >= LEAST_KNOWN * prod(width)).all())
-
-
-def biharmonic(y: Tensor, missing: Tensor) -> Tensor:
-    """`y`, (C, H, W), filled in by biharmonic functions, whose cost goes with the damage.
-
-    In text and scratches of 6 pixels, HBE came to the same from there as from the stationary process, within 0.1 dB.
-    """
-    from skimage.restoration import inpaint_biharmonic
-
-    planes = zip(y.double().cpu().numpy(), missing.cpu().numpy(), strict=True)
-    full = [inpaint_biharmonic(plane, gone) if gone.any() else plane for plane, gone in planes]
-    return torch.from_numpy(np.stack(full)).to(y)
 
 
 def beyond_the_levels(y: Tensor, estimate: Tensor, noise: Gaussian) -> Tensor:
