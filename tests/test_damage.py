@@ -172,3 +172,12 @@ def test_the_same_seed_gives_the_same_bits():
     )
     np.testing.assert_array_equal(one.mean, two.mean)
     np.testing.assert_array_equal(one.std, two.std)
+
+
+@pytest.mark.parametrize(("width", "is_hole"), [(3, False), (7, False), (24, True)])
+def test_what_has_no_pixel_far_from_known_ones_is_no_hole(width: int, is_hole: bool) -> None:
+    """A wide scratch from border to border is cut into parts, a hole is not."""
+    missing = np.zeros((64, 700), bool)
+    missing[20 : 20 + width] = True
+    parts = damaged_parts(missing)
+    assert (len(parts) == 1) == is_hole

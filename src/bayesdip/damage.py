@@ -102,6 +102,8 @@ def restored(method: Method, problem: Problem, parts: Sequence[Part], progress: 
     -------
     Outcome
     """
+    # What follows goes over the picture about as often as what came before.
+    progress.keep_time(progress.elapsed)
     mean = problem.y.clone()
     for part in parts:
         _put(mean, part, quick_picture(part.of(problem)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -138,16 +139,17 @@ def merged(groups: list[Group]) -> list[Group]:
 
 def _groups(missing: Bools) -> list[Group]:
     """Missing pixels by the cell that they are in, or that has the middle of those that hang together."""
-    from scipy.ndimage import distance_transform_edt, find_objects, label, maximum
+    from scipy.ndimage import find_objects, label
 
     if not missing.any():
         return []
-    number, count = label(missing, np.ones((3, 3), dtype=int))
+    number, _ = label(missing, np.ones((3, 3), dtype=int))
     places = np.argwhere(missing)
     of = number[missing] - 1
-    boxes = np.array([[(s.start, s.stop) for s in box] for box in find_objects(number)])  # (count, 2, 2)
+    found = find_objects(number)
+    boxes = np.array([[(s.start, s.stop) for s in box] for box in found])  # (count, 2, 2)
     sides = (boxes[..., 1] - boxes[..., 0]).max(1)
-    holes = np.asarray(maximum(distance_transform_edt(missing), number, np.arange(1, count + 1))) > HOLE
+    holes = np.array([_is_hole(number, n, box) for n, box in enumerate(found, 1)])
     together = holes | (sides <= CELL)
     cells = np.where(together[of, None], boxes.mean(2).astype(int)[of], places) // CELL
     key = cells[:, 0] * (1 + missing.shape[1] // CELL) + cells[:, 1]
@@ -155,6 +157,19 @@ def _groups(missing: Bools) -> list[Group]:
     ends = np.flatnonzero(np.diff(key[order])) + 1
     wide = np.where(holes, np.clip(sides, MARGIN, HOLE_MARGIN), MARGIN)
     return [_around(places[own], int(wide[of[own]].max()), missing.shape) for own in np.split(order, ends)]
+
+
+def _is_hole(number: NDArray[Any], own: int, box: Tile) -> bool:
+    """Whether missing pixels that hang together have one farther than `HOLE` from known ones: all of these are next to their box."""
+    from scipy.ndimage import distance_transform_edt
+
+    if min(s.stop - s.start for s in box) <= HOLE:
+        return False
+    around = tuple(slice(max(0, s.start - 1), s.stop + 1) for s in box)
+    here = number[around]
+    if (here != 0).all():
+        return True  # nothing is known
+    return bool((distance_transform_edt(here != 0)[here == own] > HOLE).any())
 
 
 def _around(places: Places, margin: int, grid: tuple[int, ...]) -> Group:

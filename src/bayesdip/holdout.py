@@ -19,7 +19,7 @@ from bayesdip.errors import BayesDipError, NoResultError, one_line
 from bayesdip.findings import Finding
 from bayesdip.held_out_regions import numbered
 from bayesdip.held_out_split import WANTED, split
-from bayesdip.interruption import Stopped, stoppable
+from bayesdip.interruption import Stopped, look, stoppable
 from bayesdip.leave_one_out import each_left_out, many_left_out
 from bayesdip.noise.rounding import rounding_step
 from bayesdip.noise_check import coverage_is_testable, doubts, error_ratio
@@ -144,9 +144,11 @@ def judged(method: Method, problem: Problem, progress: Progress, wanted: int = W
             posterior, calibrated_std(posterior, problem, calibration), None, 0, calibration, average.findings
         )
     problem = replace(problem, held_out=held_out)
-    once = method.leaves_one_out(problem, progress)
     began = progress.elapsed
     with stoppable(progress.should_stop):
+        look()
+        once = method.leaves_one_out(problem, progress)
+        look()
         first = method.fit(problem if once else problem.training, progress)
     seconds = progress.elapsed - began
     average, without = Average(), each_left_out(first, problem) if once else first

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from typing import Any, Literal, Self
 
@@ -230,9 +231,12 @@ class Inputs:
         """
         if self.layout.dtype.kind not in "bui" or self.problem.noise.is_exact:
             return self
+        low, high = (float(end) for end in mean.double().aminmax())
+        span = (high - low) * self.problem.units.scale
+        if span >= FEWEST_STEPS:
+            return self
         own = self.problem.units.to_own(mean)
-        span = float(own.max() - own.min())
-        if span >= FEWEST_STEPS or bool((own - own.round()).abs().max() < WHOLE):
+        if bool((own - own.round()).abs().max() < WHOLE):
             return self
         text = (
             f"the restored values span {span:.3g}, less than {FEWEST_STEPS} steps of {self.layout.dtype}, so they are kept "
@@ -300,13 +304,14 @@ def _masked(operator: Operator, gone: Tensor) -> Operator:
 
 def _finite(picture: Tensor) -> Tensor:
     """The picture if it is finite, and so are the squares of its values."""
-    bad = int((~torch.isfinite(picture)).sum())
-    if bad:
+    low, high = (float(end) for end in picture.aminmax())  # NaN where there is one
+    largest = max(-low, high)
+    if not (math.isfinite(low) and math.isfinite(high)):
+        bad = int((~torch.isfinite(picture)).sum())
         raise NonFiniteError(
             f"the picture holds {bad} value{'s' * (bad > 1)} that {'are' if bad > 1 else 'is'} NaN or infinite: "
             "missing='nan' (on the command line --missing nan) takes them for missing and fills them in"
         )
-    largest = float(picture.abs().max())
     if largest > LARGEST:
         raise NonFiniteError(
             f"the picture holds values up to {largest:.3g}: expected at most {LARGEST:g}, so that squares are finite; divide it"

@@ -90,7 +90,8 @@ class Layout:
             return array >= 0.5
         if self.dtype.kind in "ui":
             ends = np.iinfo(self.dtype.name)
-            return np.clip(np.rint(array), ends.min, ends.max).astype(self.dtype)
+            rounded = np.rint(array)
+            return np.clip(rounded, ends.min, ends.max, out=rounded).astype(self.dtype)
         if self.dtype.kind == "f":
             array = np.clip(array, np.finfo(self.dtype.name).min, np.finfo(self.dtype.name).max)
         return array.astype(self.dtype)

@@ -40,18 +40,22 @@ class Units:
     scale: float = 1.0
 
     @classmethod
-    def of(cls, seen: Tensor) -> Units:
+    def of(cls, data: Tensor, observed: Tensor) -> Units:
         """Map the range of what was seen to 0..1; a constant picture keeps its size as the scale."""
-        low, high = float(seen.min()), float(seen.max())
+        if bool(observed.all()):
+            low, high = (float(end) for end in data.aminmax())
+        else:
+            low = float(data.where(observed, torch.inf).amin())
+            high = float(data.where(observed, -torch.inf).amax())
         return cls(low, high - low if high > low else max(abs(low), 1.0))
 
     def to_working(self, own: Tensor) -> Tensor:
         """From the data's own scale to working units."""
-        return (own - self.shift) / self.scale
+        return (own - self.shift).div_(self.scale)
 
     def to_own(self, working: Tensor) -> Tensor:
         """From working units to the data's own scale, in double precision."""
-        return working.double() * self.scale + self.shift
+        return (working.double() * self.scale).add_(self.shift)
 
 
 @dataclass(frozen=True)
@@ -192,7 +196,7 @@ def working_units(data: Tensor, operator: Operator, *, may_shift: bool = True) -
     """
     observed = operator.observed.expand(data.shape)
     if operator.is_linear and _keeps_constants(operator, data):
-        return Units.of(data[observed])
+        return Units.of(data, observed)
     seen = torch.where(observed, data, 0.0).double()
     picture = (_least_squares if operator.is_linear else _nonlinear_least_squares)(seen, operator)
     low, high = (float(q) for q in np.quantile(picture.numpy(), (DARK, BRIGHT)))

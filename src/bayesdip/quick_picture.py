@@ -19,6 +19,8 @@ from bayesdip.window import window_sum
 
 # Side of the Wiener filter's window by the number of axes: some twenty pixels, enough for their variance.
 WINDOW = {1: 15, 2: 5, 3: 3}
+# Values of the stripes that the filter works on: a run is stopped between two of them.
+STRIPE = 2**21
 # Steps of least squares: few enough for the noise not to be amplified.
 STEPS = 12
 
@@ -67,11 +69,30 @@ def filled(y: Tensor, seen: Tensor) -> Tensor:
 
 
 def local_wiener(y: Tensor, variance: Tensor) -> Tensor:
-    """The linear estimate of every pixel of (C, *grid) given the local mean and variance, for noise of that variance."""
+    """The linear estimate of every pixel of (C, *grid) given the local mean and variance, for noise of that variance.
+
+    Stripe by stripe; where it is stopped, the other stripes stay as they are.
+    """
+    found, variance = y.clone(), variance.expand(y.shape)
+    rows = max(1, STRIPE // (y[:, 0].numel()))
+    around = WINDOW[y.ndim - 1] // 2
+    try:
+        for start in range(0, y.shape[1], rows):
+            first, last = max(0, start - around), min(y.shape[1], start + rows + around)
+            part = _local_wiener(y[:, first:last], variance[:, first:last])
+            found[:, start : start + rows] = part[:, start - first : start - first + rows]
+            look()
+    except Stopped:
+        pass
+    return found
+
+
+def _local_wiener(y: Tensor, variance: Tensor) -> Tensor:
+    """Of one stripe."""
     widths = [min(WINDOW[y.ndim - 1], n - 1 + n % 2) for n in y.shape[1:]]  # odd
     count = window_sum(torch.ones_like(y[:1]), widths)
     mean = window_sum(y, widths) / count
-    noise = window_sum(variance.expand(y.shape), widths) / count
+    noise = window_sum(variance, widths) / count
     spread = window_sum((y - mean).square(), widths) / count
     gain = torch.where(spread > 0, 1 - variance.maximum(noise) / spread, 0.0).clamp(0.0, 1.0)
     return mean + gain * (y - mean)

@@ -16,7 +16,6 @@ import torch
 from numpy.typing import NDArray
 from scipy.fft import rfft2
 from scipy.ndimage import gaussian_filter
-from scipy.signal.windows import hann
 from torch import Tensor
 
 Array = NDArray[np.float64]
@@ -201,6 +200,8 @@ def _bounded(values: Array, known: Bools) -> Array:
 
 
 def _window(shape: tuple[int, ...]) -> Array:
+    from scipy.signal.windows import hann  # SciPy's signals take a second to load
+
     rows, columns = (hann(n + 2)[1:-1] for n in shape)
     window: Array = rows[:, None] * columns
     return window
@@ -267,6 +268,8 @@ def _frequency(place: tuple[int, int], shape: tuple[int, ...]) -> Frequency:
 def _refined(values: Array, frequency: Frequency) -> Frequency:
     """The nearby frequency of the most power: by parabolas through the logarithm at three points of each axis."""
     found = list(frequency)
+    from scipy.signal.windows import hann
+
     window = [hann(n + 2)[1:-1] for n in values.shape]
 
     def logarithm(tried: list[float]) -> float:

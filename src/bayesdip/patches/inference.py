@@ -266,9 +266,11 @@ def fills_in(y: Tensor, operator: Operator, noise: Noise) -> bool:
     gained 0 to 1.5 dB, and 4 in a hole of 28x28 pixels. Also where more than three channels miss pixels of their own: NL-Bayes mixes the channels of such a picture.
     """
     missing = missing_pixels(y, operator)
-    noisy = bool(noise.variance(y, ~missing).to(y).expand(y.shape)[~missing].any())
-    mixed = len(y) > JOINT_CHANNELS and bool((missing != missing[:1]).any())
-    return bool(missing.any()) and (mixed or not noisy)
+    if not bool(missing.any()):
+        return False
+    if len(y) > JOINT_CHANNELS and bool((missing != missing[:1]).any()):
+        return True
+    return not bool((noise.variance(y, ~missing).to(y).expand(y.shape).ne(0) & ~missing).any())
 
 
 def _filled_in(
