@@ -6,7 +6,7 @@ import torch
 from scipy.ndimage import gaussian_filter
 
 import bayesdip as bd
-from bayesdip.calibration import Calibration, calibrate, few_regions_factor
+from bayesdip.calibration import Calibration, calibrate, few_errors_factor
 from bayesdip.error_law import Values
 from bayesdip.held_out_regions import (
     FEWEST,
@@ -140,9 +140,7 @@ def test_a_picture_with_no_place_for_a_region_says_so():
 
 
 def test_few_regions_make_intervals_wider():
-    assert (
-        few_regions_factor(2) > few_regions_factor(5) > few_regions_factor(1000) == pytest.approx(1, abs=1e-2)
-    )
+    assert few_errors_factor(2) > few_errors_factor(5) > few_errors_factor(1000) == pytest.approx(1, abs=1e-2)
 
 
 def drawn(count, size, seed=0):

@@ -48,6 +48,7 @@ LAYERS = (
         "held_out_regions",
         "held_out_split",
         "held_out_weights",
+        "hole_replicas",
         "simple_comparison",
         "leave_one_out",
     },

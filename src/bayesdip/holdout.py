@@ -19,6 +19,7 @@ from bayesdip.errors import BayesDipError, NoResultError, one_line
 from bayesdip.findings import Finding
 from bayesdip.held_out_regions import numbered
 from bayesdip.held_out_split import WANTED, split
+from bayesdip.hole_replicas import typical_ratio
 from bayesdip.interruption import Stopped, look, stoppable
 from bayesdip.leave_one_out import each_left_out, many_left_out
 from bayesdip.noise.rounding import rounding_step
@@ -161,7 +162,10 @@ def judged(method: Method, problem: Problem, progress: Progress, wanted: int = W
     if testable and once and not average.takes_part:
         calibration = calibrated_on_many(first, problem, method.seed)
     elif testable:
-        calibration = calibrated_on(without, problem, method.seed, alone=once, found=average.noise)
+        typical = if_in_time(progress, partial(typical_ratio, problem, method.seed))
+        calibration = calibrated_on(
+            without, problem, method.seed, alone=once, found=average.noise, typical=typical
+        )
     fitted = first if once else if_in_time(progress, partial(method.update, problem, first, progress))
     updated = None if fitted is None else if_in_time(progress, partial(average.of, fitted, problem))
     if updated is None and calibration is not None:
@@ -216,6 +220,7 @@ def calibrated_on(
     *,
     alone: bool = False,
     found: Tensor | None = None,
+    typical: float | None = None,
 ) -> Calibration | None:
     """Calibrate the standard deviation of a posterior that has not seen the held-out entries, in working units.
 
@@ -228,6 +233,8 @@ def calibrated_on(
         Whether each of them was left out alone, with all others seen.
     found : Tensor, optional, shape (C,)
         Variance of noise on data that were taken for exact.
+    typical : float, optional
+        By how much errors in holes are to be expected larger than on the held-out regions.
 
     Returns
     -------
@@ -267,7 +274,7 @@ def calibrated_on(
     far = calibrate(values.of(deep), places[deep], seed, region[deep])
     if law is not None and far is not None:
         share = float(hole_pixels(problem)[: len(planes)][~known].mean())
-        law = law.with_far(far, share, len(np.unique(region[deep])))
+        law = law.with_far(far, share, len(np.unique(region[deep])), typical)
     law = law or far
     if law is None or alone:
         return law
