@@ -146,3 +146,16 @@ def test_the_papers_recipe_begins_without_one(tiny_arch: Architecture) -> None:
 @pytest.mark.parametrize("method", [bd.SGLD, bd.MAP])
 def test_a_finished_run_gives_the_networks_picture(tiny_arch: Architecture, method: type) -> None:
     assert not fit(method(arch=tiny_arch, steps=20), noisy(), Progress()).info["initial_estimate"]
+
+
+def test_it_stands_where_held_out_pixels_say_beyond_chance_that_it_is_better(
+    tiny_arch: Architecture,
+) -> None:
+    """Among noise too: the pixels are the same for both, so that their noise cancels."""
+    generator = torch.Generator().manual_seed(0)
+    given = replace(noisy(), held_out=torch.rand(GRID, generator=generator) < 0.5).training
+    begun = InitialEstimate(energy(given, tiny_arch), CLEAN, given)
+    assert begun.predicts_better(CLEAN + 0.1)
+    assert not begun.predicts_better(CLEAN + 1e-4 * torch.randn(CLEAN.shape, generator=generator))
+    assert not replace(begun, picture=CLEAN + 0.1).predicts_better(CLEAN)
+    assert not replace(begun, given=noisy()).predicts_better(CLEAN + 0.1)

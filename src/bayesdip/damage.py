@@ -17,7 +17,7 @@ from torch import Tensor
 
 from bayesdip import holdout
 from bayesdip.calibration import Calibration, HeldOut, averaged
-from bayesdip.damage_parts import Part, damaged_parts
+from bayesdip.damage_parts import MOST, Part, damaged_parts
 from bayesdip.findings import Finding
 from bayesdip.holdout import Outcome
 from bayesdip.operators import Mask
@@ -54,7 +54,9 @@ def run(method: Method, problem: Problem, progress: Progress) -> Outcome:
     BayesDipError
         A system of equations could not be solved.
     """
-    parts = parts_of(problem) if method.is_local else []
+    parts = parts_of(problem) if method.by_parts() else []
+    if method.fills_time and sum(part.own.numel() for part in parts) > MOST * problem.y[0].numel():
+        parts = []  # which overlap
     return restored(method, problem, parts, progress) if parts else holdout.run(method, problem, progress)
 
 
@@ -107,7 +109,7 @@ def restored(method: Method, problem: Problem, parts: Sequence[Part], progress: 
     mean = problem.y.clone()
     for part in parts:
         _put(mean, part, quick_picture(part.of(problem)))
-    sizes = [int(part.own.sum()) for part in parts]
+    sizes = [part.own.numel() if method.fills_time else int(part.own.sum()) for part in parts]
     wanted = max(FEWEST, WANTED // len(parts))
     pieces: list[Piece] = []
     for number, part in enumerate(parts):
@@ -120,9 +122,11 @@ def restored(method: Method, problem: Problem, parts: Sequence[Part], progress: 
             _put(shown, part, picture)
             return shown
 
-        own = progress.part((begin, end), to_whole=whole)
+        time_share = sizes[number] / sum(sizes[number:]) if method.fills_time else 1.0
+        own = progress.part((begin, end), time_share=time_share, to_whole=whole)
         outcome = holdout.run(method, part.of(problem), own, wanted)
-        progress.stop_reason = progress.stop_reason or own.stop_reason
+        if time_share == 1:
+            progress.stop_reason = progress.stop_reason or own.stop_reason
         _put(mean, part, outcome.posterior.mean)
         pieces.append(Piece(part, slim(outcome)))
     return joined_outcome(problem, mean, pieces, len(parts), progress.stop_reason)
@@ -137,8 +141,8 @@ def _put(picture: Tensor, part: Part, values: Tensor) -> None:
 def slim(outcome: Outcome) -> Outcome:
     """In single precision, without the mean, which is in the picture already: there may be hundreds."""
     posterior = outcome.posterior
-    std = None if posterior.std is None else posterior.std.float()
-    kept = replace(posterior, mean=posterior.mean[..., :0], std=std, state=None)
+    std, samples = (None if t is None else t.float() for t in (posterior.std, posterior.samples))
+    kept = replace(posterior, mean=posterior.mean[..., :0], std=std, samples=samples, state=None)
     return replace(outcome, posterior=kept, std=None if outcome.std is None else outcome.std.float())
 
 
@@ -178,6 +182,7 @@ def joined_outcome(
         first,
         mean=mean,
         std=raw_std,
+        samples=None if unreached else _joined_samples(mean, pieces),
         trace=joined_traces(pieces),
         stopped=stop_reason or first.stopped,
         info={**first.info, "parts": parts},
@@ -193,6 +198,19 @@ def _joined_std(mean: Tensor, pieces: Sequence[Piece], stds: Sequence[Tensor | N
         if std is None:
             return None
         _put(full, piece.part, std)
+    return full
+
+
+def _joined_samples(mean: Tensor, pieces: Sequence[Piece]) -> Tensor | None:
+    """Of the picture, (S, C, *grid): in each part one of its own; None where a part has none."""
+    found = [piece.outcome.posterior.samples for piece in pieces]
+    count = min((0 if samples is None else len(samples) for samples in found), default=0)
+    if not count:
+        return None
+    full = mean.float().expand(count, *mean.shape).clone()
+    for piece, samples in zip(pieces, found, strict=True):
+        for picture, sample in zip(full, samples if samples is not None else (), strict=False):
+            _put(picture, piece.part, sample)
     return full
 
 

@@ -42,6 +42,9 @@ class Method(ABC):
     is_local : bool
         Whether missing pixels go by what is known some dozens of pixels around them, so that damage in a large picture is
         restored part by part.
+    fills_time : bool
+        Whether it goes on as long as a time budget lets it, and its steps cost as a picture's pixels do, missing or not: then
+        each part of a picture has its share of the budget.
 
     Raises
     ------
@@ -57,6 +60,7 @@ class Method(ABC):
     summary: ClassVar[str]
     has_std: ClassVar[bool] = True
     is_local: ClassVar[bool] = False
+    fills_time: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         one_of("effort", self.effort, EFFORTS)
@@ -177,6 +181,15 @@ class Method(ABC):
         bool
         """
         return False
+
+    def by_parts(self) -> bool:
+        """Whether damage in a picture is restored part by part: where the method is local.
+
+        Returns
+        -------
+        bool
+        """
+        return self.is_local
 
     def leaves_one_out(self, problem: Problem, progress: Progress) -> bool:
         """Whether :meth:`fit` of all entries says what each pixel's mean is without its own value; by default it does not.

@@ -24,6 +24,8 @@ TOLERANCE, MOST_ITERATIONS = 1e-2, 50
 # errs by at least ``fit^2 - 1`` noise variances, and by more as it fits the noise. It became better than the process at a
 # fit of 1.00 to 1.03, on crops with noise of 10, 25 and 50 of 255.
 GOOD_FIT = 1.02
+# With fewer held-out values a finished run stands; and the standard errors by which the initial estimate has to be ahead of it.
+FEWEST_TO_JUDGE, CERTAIN = 30, 2.0
 # Up to this share of missing pixels among noisy ones, they are filled in first and the solve is that of complete data.
 FEW_MISSING = 0.1
 
@@ -91,6 +93,27 @@ class InitialEstimate:
         else:
             better = self.target.fit(own.to(self.picture)) <= GOOD_FIT
         return own if better else self.picture
+
+    def predicts_better(self, own: Tensor) -> bool:
+        """Whether the initial estimate is nearer to the held-out pixels than a picture of the network, beyond chance.
+
+        Parameters
+        ----------
+        own : Tensor, shape (C, *grid)
+
+        Returns
+        -------
+        bool
+            False where there are none, and where data are not pixels of the picture.
+        """
+        given = self.given
+        if self.picture is None or given.held_out is None or not isinstance(given.operator, Identity | Mask):
+            return False
+        entries, y = given.held_out_entries, given.y
+        behind = ((own.to(y) - y).square() - (self.picture.to(y) - y).square())[entries]
+        if len(behind) < FEWEST_TO_JUDGE:
+            return False
+        return float(behind.mean()) > CERTAIN * float(behind.std()) / len(behind) ** 0.5
 
     def as_posterior(self, stopped: str) -> Posterior:
         """What a run gives that was stopped before its first step.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -53,6 +54,8 @@ class Summary:
         before sampling begins.
     fitted : list of Tensor
         The weights at the end of Muon's phase, where the schedule has a refit, which starts from them.
+    judge : callable or None
+        Is given the average of the pictures before sampling, (C, *grid), at even distances.
     """
 
     shape: tuple[int, ...]
@@ -64,6 +67,8 @@ class Summary:
     pictures: int = 0
     average_at_noise_level: Tensor | None = None
     fitted: list[Tensor] = field(default_factory=list)
+    judge: Callable[[Tensor], object] | None = None
+    _before_sampling: int = 0
 
     def add_before_sampling(self, pictures: Tensor) -> None:
         """Count pictures from before the sampling phase.
@@ -73,6 +78,9 @@ class Summary:
         pictures : Tensor, shape (C, *grid) or (K, C, *grid)
         """
         self.average.add(pictures.reshape(-1, *self.shape).mean(0))
+        self._before_sampling += 1
+        if self.judge is not None and self._before_sampling % EVALUATE_EVERY == 0:
+            self.judge(self.average.mean)
 
     def add_sample(self, pictures: Tensor) -> None:
         """Count pictures of the sampling phase, every `count_every`-th.

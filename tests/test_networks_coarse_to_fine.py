@@ -1,0 +1,161 @@
+"""Holes from coarse to fine: which levels there are, what each of them sees, and what is made of it."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from skimage import data
+
+import bayesdip as bd
+from bayesdip import arch, damage, holdout
+from bayesdip.networks import coarse_to_fine
+from bayesdip.networks.coarse_to_fine import BestInHoles, carry_over, coarsened, factors, refined
+from bayesdip.networks.setup import set_up
+from bayesdip.noise import Gaussian
+from bayesdip.operators import Mask
+from bayesdip.problem import Problem
+from bayesdip.progress import Progress
+
+GRID = (128, 160)
+TINY = arch.skip(scales=2, width=8, skip=2)
+
+
+def hole(grid=GRID, side=40, at=(40, 60)):
+    mask = torch.zeros(grid, dtype=torch.bool)
+    mask[at[0] : at[0] + side, at[1] : at[1] + side] = True
+    return mask
+
+
+def problem_of(missing, sigma=0.0, channels=1):
+    rows = torch.linspace(0, 1, missing.shape[-2], dtype=torch.float64)[:, None]
+    columns = torch.linspace(0, 1, missing.shape[-1], dtype=torch.float64)
+    picture = (0.5 + 0.4 * torch.sin(7 * rows) * torch.cos(5 * columns)).expand(channels, -1, -1).clone()
+    return Problem(picture, Mask(missing, picture.shape[1:]), Gaussian(sigma))
+
+
+def test_a_deep_hole_has_three_levels_and_a_shallow_one_or_noise_has_one():
+    assert factors(problem_of(hole())) == (4, 2, 1)
+    assert factors(problem_of(hole(side=14))) == (2, 1)
+    assert factors(problem_of(hole(side=6))) == (1,)
+    assert factors(problem_of(hole(), sigma=0.1)) == (1,)
+    scattered = torch.rand(GRID, generator=torch.Generator().manual_seed(0)) < 0.5
+    assert factors(problem_of(scattered)) == (1,)
+
+
+def test_no_level_is_too_large_for_steps_to_be_enough_or_too_small_for_a_network(monkeypatch):
+    monkeypatch.setattr(coarse_to_fine, "MOST_PIXELS", 64 * 80)
+    assert factors(problem_of(hole())) == (4, 2)
+    assert factors(problem_of(hole((70, 70), at=(10, 10)))) == (2, 1)
+
+
+def test_a_coarse_pixel_is_the_mean_of_what_is_known_of_its_block():
+    missing = hole((8, 8), side=3, at=(1, 1))
+    problem = problem_of(missing)
+    coarse = coarsened(problem, 2)
+    assert coarse.grid == (4, 4)
+    known = problem.y[0, :2, :2][~missing[:2, :2]]  # three of four pixels
+    assert coarse.y[0, 0, 0] == pytest.approx(float(known.mean()))
+    assert not coarse.observed[0, 1, 1] and coarse.observed[0, 0, 0] and coarse.observed[0, 3, 3]
+
+
+def test_regions_that_are_held_out_stay_so_on_a_coarser_grid():
+    problem = problem_of(hole())
+    problem = replace(problem, held_out=hole(at=(80, 12))).training
+    coarse = coarsened(problem, 4)
+    assert coarse.held_out is not None and coarse.held_out.sum() == 100
+    assert torch.equal(coarse.held_out_entries[0], coarse.held_out)
+    assert not coarse.observed[0][coarse.held_out].any() and coarse.whole.observed[0][coarse.held_out].all()
+    assert torch.allclose(coarse.y[0, 20:30, 3:13], coarsened(problem_of(hole()), 4).y[0, 20:30, 3:13])
+
+
+@pytest.mark.parametrize("grid", [(64, 80), (61, 83)])
+def test_known_pixels_are_put_back_and_a_smooth_picture_comes_back(grid):
+    missing = hole(grid, side=20, at=(20, 30))
+    problem = problem_of(missing, channels=2)
+    whole = problem_of(torch.zeros(grid, dtype=torch.bool), channels=2)
+    fine = refined(coarsened(whole, 2).y, problem)
+    assert fine.shape == problem.y.shape
+    assert torch.equal(fine[:, ~missing], problem.y[:, ~missing])
+    assert (fine - problem.y).abs().max() < 0.01
+
+
+@pytest.mark.parametrize("networks", [1, 2])
+def test_the_next_level_begins_with_the_networks_and_the_input_of_the_one_before(networks):
+    problem = problem_of(hole())
+    before, after = (
+        set_up(coarsened(problem, f), TINY, seed=f, device="cpu", networks=networks).target for f in (4, 2)
+    )
+    assert carry_over(after, before)
+    assert all(torch.equal(w, then) for w, then in zip(after.weights, before.weights, strict=True))
+    means = torch.nn.functional.avg_pool2d(after.latent, 2)
+    shared = torch.corrcoef(torch.stack([means.flatten(), before.latent.flatten()]))[0, 1]
+    assert shared > 0.9
+
+
+def test_networks_whose_weights_go_by_the_grid_begin_anew():
+    problem = problem_of(hole())
+    before, after = (
+        set_up(coarsened(problem, 2), a, seed=0, device="cpu").target
+        for a in (TINY, arch.skip(scales=2, width=4, skip=2))
+    )
+    kept = [w.detach().clone() for w in after.weights]
+    assert not carry_over(after, before)
+    assert all(torch.equal(w, then) for w, then in zip(after.weights, kept, strict=True))
+
+
+def test_the_picture_that_predicts_held_out_regions_best_is_taken():
+    problem = replace(problem_of(hole()), held_out=hole(at=(80, 12))).training
+    whole = problem_of(torch.zeros(GRID, dtype=torch.bool))
+    best = BestInHoles(problem)
+    assert best.offer(whole.y + 0.1) and best.offer(coarsened(whole, 2).y + 0.01)
+    assert not best.offer(whole.y + 0.2)
+    assert (best.picture - whole.y).abs().max() < 0.05
+
+
+def test_samples_of_a_hole_agree_where_pixels_are_known_and_differ_in_it():
+    picture, missing = data.astronaut()[40:136, 180:276], np.zeros((96, 96), bool)
+    missing[30:60, 30:60] = True
+    method = bd.SGLD(arch=TINY, steps=300, samples=4, device="cpu")
+    found = bd.inpaint(picture, missing, method=method, sigma=0, channel_axis=-1)
+    assert found.info["levels"] == [2, 1] and found.info["chains"] == 2
+    spread = found.samples.astype(float).std(0)
+    assert spread[~missing].max() == 0 and spread[missing].mean() > 1
+    np.testing.assert_array_equal(found.mean[~missing], picture[~missing])
+    assert found.calibration.far is not None and (found.std[missing] > 0).all()
+
+
+def test_a_large_picture_is_sampled_around_its_hole_alone(monkeypatch):
+    picture, missing = data.astronaut()[:128, :400], np.zeros((128, 400), bool)
+    missing[50:74, 30:54] = True
+    grids = []
+    fit = bd.SGLD.fit
+    monkeypatch.setattr(bd.SGLD, "fit", lambda self, p, progress: grids.append(p.grid) or fit(self, p, progress))
+    method = bd.SGLD(arch=TINY, steps=40, samples=2, device="cpu")
+    found = bd.inpaint(picture, missing, method=method, sigma=0, channel_axis=-1)
+    assert grids == [(92, 88)]
+    assert found.samples.shape == (2, *picture.shape) and found.std[~missing].max() == 0
+    np.testing.assert_array_equal(found.samples[:, ~missing], np.broadcast_to(picture[~missing], (2, (~missing).sum(), 3)))
+
+
+def test_each_part_has_its_share_of_a_time_budget(monkeypatch):
+    """By its pixels; a method that ends by itself may use all that is left."""
+    missing = np.zeros((128, 700), bool)
+    missing[50:66, 20:36] = missing[50:66, 600:632] = True
+    problem = problem_of(torch.from_numpy(missing))
+    parts, budgets = damage.parts_of(problem), []
+    first = parts[0].own.numel() / sum(part.own.numel() for part in parts)
+
+    def run(method, part, progress, wanted):
+        budgets.append(progress.time_budget)
+        return holdout.Outcome(bd.result.Posterior(part.y), None, None, 0, None)
+
+    monkeypatch.setattr(holdout, "run", run)
+    for method in (bd.SGLD(device="cpu"), bd.Patches(device="cpu")):
+        damage.restored(method, problem, parts, Progress(time_budget=900.0))
+    assert first < 0.5 and budgets[0] == pytest.approx(900 * first, rel=0.1) and budgets[1] == pytest.approx(900, rel=0.1)
+    assert budgets[2:] == pytest.approx([900, 900], rel=0.1)
+
+
+def test_the_papers_recipe_sees_the_whole_picture_at_once():
+    assert not bd.SGLD.paper().by_parts() and bd.SGLD().by_parts()
