@@ -58,49 +58,52 @@ def run(*words):
     return CliRunner().invoke(app, ["demo", *words])
 
 
-def test_the_demo_says_what_ran_and_why_and_psnr_before_and_after(instant):
+def test_the_demo_says_of_each_picture_what_ran_and_why_psnr_and_uncertainty(instant):
     result = run()
     assert result.exit_code == 0, result.stderr
     lines = result.stdout.splitlines()
-    for task in ("denoise", "inpaint"):
-        for method in ("auto", "gp", "sgld"):
-            place = Path("bayesdip-demo", task, method)
-            assert f"  {place / 'report.html'}" in lines
-            assert {path.name for path in place.iterdir()} == {"report.html", "restored.png", "std.tif"}
-    assert sum(line.split()[:1] == ["sgld"] and " dB " in line for line in lines) == 2
-    assert lines.count("  patches: because patches is quick (chosen by --method auto)") == 2
-    assert lines.count("  gp: because gp is quick") == 2
+    for scene in ("noise", "scattered", "hole"):
+        place = Path("bayesdip-demo", scene)
+        assert f"  {place / 'report.html'}" in lines
+        assert {"report.html", "restored.png", "std.tif"} <= {path.name for path in place.iterdir()}
+    assert lines.count("  method       patches: because patches is quick (chosen by --method auto)") == 2
+    assert lines.count("  method       sgld: because sgld is quick") == 1
+    assert sum(" dB -> " in line for line in lines) == 3
+    assert sum("90% intervals hold" in line and "std 1.0 of 255" in line for line in lines) == 3
+    assert sum("samples " in line for line in lines) == 1
+    assert Path("bayesdip-demo/hole/sample-1.png").exists()
 
 
 def test_the_demo_fits_into_three_minutes(instant):
     run()
-    budgets = dict(instant.budgets)
-    assert [method for method, _ in instant.budgets] == ["patches", "patches", "gp", "gp", "sgld", "sgld"]
-    assert instant.budgets[4][1] == pytest.approx(0.6 * demo.TOTAL, abs=10)
-    assert budgets["sgld"] == pytest.approx(demo.TOTAL, abs=10)  # nothing took any time here
-    assert 2 * (budgets["patches"] + budgets["gp"]) < demo.TOTAL / 2 and demo.TOTAL < 170
+    assert [method for method, _ in instant.budgets] == ["patches", "patches", "sgld"]
+    assert [seconds for _, seconds in instant.budgets[:2]] == [demo.PATCHES] * 2
+    assert instant.budgets[2][1] == pytest.approx(demo.TOTAL, abs=10)  # nothing took any time here
+    assert 2 * demo.PATCHES < demo.TOTAL / 2 and demo.TOTAL < 170
 
 
 def test_the_command_in_a_report_repeats_the_run(instant):
-    run("--quick")
-    page = Path("bayesdip-demo/inpaint/gp/report.html").read_text(encoding="utf-8")
-    folder = Path("bayesdip-demo/inpaint")
+    run()
+    folder = Path("bayesdip-demo/hole")
+    page = Path(folder, "report.html").read_text(encoding="utf-8")
     assert f"bayesdip inpaint {folder / 'damaged.png'} -o restored.png --mask {folder / 'mask.png'}" in page
-    assert "--method gp" in page and "--seed 0" in page
+    assert "--method sgld" in page and "--seed 0" in page and f"--samples {demo.SAMPLES}" in page
 
 
 def test_the_quick_demo_leaves_sgld_out(instant):
     assert run("--quick").exit_code == 0
-    assert [method for method, _ in instant.budgets] == ["patches", "patches", "gp", "gp"]
+    assert [method for method, _ in instant.budgets] == ["patches"] * 3
 
 
 def test_the_demo_with_json_is_one_object(instant):
     told = json.loads(run("--json", "-o", "there").stdout)
-    assert [(r["method"], r["task"]) for r in told["results"]] == [
-        (method, task) for method in ("patches", "gp", "sgld") for task in ("denoise", "inpaint")
+    assert [(r["scene"], r["method"], r["task"]) for r in told["results"]] == [
+        ("noise", "patches", "denoise"),
+        ("scattered", "patches", "inpaint"),
+        ("hole", "sgld", "inpaint"),
     ]
     assert told["schema"] == 2 and told["results"][0]["why"] == "because patches is quick"
-    assert all(result["psnr_after"] > result["psnr_before"] for result in told["results"])
+    assert all(0 <= result["coverage"] <= 1 and result["mean_std"] == 1 for result in told["results"])
 
 
 def test_the_demo_refreshes_its_own_folder_only(instant):
@@ -131,10 +134,12 @@ def test_an_interrupted_demo_ends_with_what_it_has(instant):
 
 
 def test_the_scenes_are_damaged_as_they_say():
-    noisy, holed = demo.scenes(seed=0)
+    noisy, holed, disc = demo.scenes(seed=0)
     assert noisy.original.shape == (256, 256, 3) and holed.original.shape == (512, 512)
     assert np.std(noisy.damaged - noisy.original.astype(float)) == pytest.approx(25, rel=0.05)
     assert holed.missing.mean() == pytest.approx(0.5, abs=0.02)
     rows = np.arange(512)[demo.scratch((512, 512))[:, 0]]
     assert holed.missing[rows, 0].all() and len(rows) >= demo.SCRATCH_WIDTH - 1
     np.testing.assert_array_equal(holed.damaged[~holed.missing], holed.original[~holed.missing])
+    assert disc.missing.any(1).sum() == pytest.approx(demo.HOLE_WIDTH, abs=1)
+    np.testing.assert_array_equal(disc.damaged[~disc.missing], disc.original[~disc.missing])

@@ -117,7 +117,7 @@ def test_samples_of_a_hole_agree_where_pixels_are_known_and_differ_in_it():
     picture, missing = data.astronaut()[40:136, 180:276], np.zeros((96, 96), bool)
     missing[30:60, 30:60] = True
     method = bd.SGLD(arch=TINY, steps=300, samples=4, device="cpu")
-    found = bd.inpaint(picture, missing, method=method, sigma=0, channel_axis=-1)
+    found = bd.inpaint(picture, missing, method=method, sigma=0, grow_mask=False, channel_axis=-1)
     assert found.info["levels"] == [2, 1] and found.info["chains"] == 2
     spread = found.samples.astype(float).std(0)
     assert spread[~missing].max() == 0 and spread[missing].mean() > 1
@@ -130,12 +130,16 @@ def test_a_large_picture_is_sampled_around_its_hole_alone(monkeypatch):
     missing[50:74, 30:54] = True
     grids = []
     fit = bd.SGLD.fit
-    monkeypatch.setattr(bd.SGLD, "fit", lambda self, p, progress: grids.append(p.grid) or fit(self, p, progress))
+    monkeypatch.setattr(
+        bd.SGLD, "fit", lambda self, p, progress: grids.append(p.grid) or fit(self, p, progress)
+    )
     method = bd.SGLD(arch=TINY, steps=40, samples=2, device="cpu")
-    found = bd.inpaint(picture, missing, method=method, sigma=0, channel_axis=-1)
-    assert grids == [(92, 88)]
+    found = bd.inpaint(picture, missing, method=method, sigma=0, grow_mask=False, channel_axis=-1)
+    assert grids == [(88, 86)]
     assert found.samples.shape == (2, *picture.shape) and found.std[~missing].max() == 0
-    np.testing.assert_array_equal(found.samples[:, ~missing], np.broadcast_to(picture[~missing], (2, (~missing).sum(), 3)))
+    np.testing.assert_array_equal(
+        found.samples[:, ~missing], np.broadcast_to(picture[~missing], (2, (~missing).sum(), 3))
+    )
 
 
 def test_each_part_has_its_share_of_a_time_budget(monkeypatch):
@@ -153,9 +157,30 @@ def test_each_part_has_its_share_of_a_time_budget(monkeypatch):
     monkeypatch.setattr(holdout, "run", run)
     for method in (bd.SGLD(device="cpu"), bd.Patches(device="cpu")):
         damage.restored(method, problem, parts, Progress(time_budget=900.0))
-    assert first < 0.5 and budgets[0] == pytest.approx(900 * first, rel=0.1) and budgets[1] == pytest.approx(900, rel=0.1)
+    assert (
+        first < 0.5
+        and budgets[0] == pytest.approx(900 * first, rel=0.1)
+        and budgets[1] == pytest.approx(900, rel=0.1)
+    )
     assert budgets[2:] == pytest.approx([900, 900], rel=0.1)
 
 
 def test_the_papers_recipe_sees_the_whole_picture_at_once():
     assert not bd.SGLD.paper().by_parts() and bd.SGLD().by_parts()
+
+
+def test_a_run_that_is_stopped_before_it_samples_has_a_picture_and_a_spread():
+    picture, missing = data.astronaut()[40:136, 180:276], np.zeros((96, 96), bool)
+    missing[30:60, 30:60] = True
+    method = bd.SGLD(arch=TINY, steps=300, device="cpu")
+    found = bd.inpaint(
+        picture,
+        missing,
+        method=method,
+        sigma=0,
+        grow_mask=False,
+        channel_axis=-1,
+        callback=lambda snapshot: snapshot.step >= 40,
+    )
+    assert found.stopped == "interrupted" and len(found.samples) == 0
+    assert found.std[missing].min() > 0 and found.std[~missing].max() == 0

@@ -207,7 +207,7 @@ def demo(
     seed: Annotated[int, typer.Option(help="Seed of the damage and of the methods.")] = 0,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of the table.")] = False,
 ) -> None:
-    """Damage two pictures, restore each by several methods, and say how well. Takes 3 minutes at most."""
+    """Damage three pictures, restore each by the method that suits it, and say how well. Takes 3 minutes at most."""
     from bayesdip.cli.demo import show_demo
 
     show_demo(output, quick=quick, seed=seed, as_json=json)

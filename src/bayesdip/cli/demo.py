@@ -1,4 +1,4 @@
-"""``bayesdip demo``: two pictures damaged, each restored by several methods, and what is gained by it.
+"""``bayesdip demo``: three pictures damaged, each restored by the method that suits it, and what is gained by it.
 
 The pictures come inside scikit-image's own package, so nothing is fetched.
 """
@@ -10,7 +10,7 @@ import shlex
 import textwrap
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -37,11 +37,13 @@ MADE_BY = "bayesdip demo"
 SIGMA = 25.0
 MISSING_SHARE = 0.5
 SCRATCH_WIDTH = 5
-# Seconds for everything, so that it ends within three minutes; and how many of them a method may take for each picture.
-# The last method has the rest: for the noisy picture this share of it.
-TOTAL = 155.0
-AT_MOST = {"auto": 25.0, "gp": 12.0}
-LAST, LAST_SHARE = "sgld", {"denoise": 0.6, "inpaint": 1.0}
+# Of the disc that is missing, in pixels; and samples that are kept of what may be in it.
+HOLE_WIDTH, SAMPLES = 36, 8
+# Seconds for everything, so that it ends within three minutes; and how many of them patches may take for each picture. The
+# sampled network has the rest.
+TOTAL, PATCHES = 155.0, 25.0
+# Of intervals whose coverage is counted.
+LEVEL = 0.9
 
 
 @dataclass(frozen=True)
@@ -50,15 +52,20 @@ class Scene:
 
     Attributes
     ----------
+    name : {"noise", "scattered", "hole"}
     task : {"denoise", "inpaint"}
     damage : str
         In words.
+    method : str
+        By which it is restored.
     original, damaged : array of uint8
     missing : bool array (M, N) or None
     """
 
+    name: str
     task: str
     damage: str
+    method: str
     original: Pixels
     damaged: Pixels
     missing: NDArray[np.bool_] | None = None
@@ -71,16 +78,16 @@ class Scene:
         if self.missing is not None:
             write_picture(folder / "mask.png", (255 * self.missing).astype(np.uint8), force=True)
 
-    def restore(self, folder: Path, method: str, time_budget: float, seed: int) -> Restoration:
-        """Restore what :meth:`write` has written as the command line does, into ``folder / method``."""
-        place, mask = folder / method, folder / "mask.png"
-        place.mkdir(exist_ok=True)
-        asked: dict[str, Any] = {"method": method, "time_budget": time_budget, "seed": seed}
+    def restore(self, folder: Path, time_budget: float, seed: int) -> Restoration:
+        """Restore what :meth:`write` has written as the command line does; the result goes there, too."""
+        mask, source = folder / "mask.png", folder / "damaged.png"
+        asked: dict[str, Any] = {"method": self.method, "time_budget": time_budget, "seed": seed}
+        if self.method != "auto":
+            asked["samples"] = SAMPLES
         own = ["--sigma", f"{SIGMA:g}"] if self.missing is None else ["--mask", str(mask)]
         words = [
             word for name, value in asked.items() for word in (f"--{name.replace('_', '-')}", str(value))
         ]
-        source = folder / "damaged.png"
         command = ["bayesdip", self.task, str(source), "-o", "restored.png", *own, *words]
 
         def prepare(picture: Picture) -> verbs.Work:
@@ -90,37 +97,53 @@ class Scene:
 
         options = Options(
             source=source,
-            output=place / "restored.png",
-            std=place / "std.tif",
-            report=place,
+            output=folder / "restored.png",
+            std=folder / "std.tif",
+            report=folder,
             force=True,
             **asked,
         )
-        label = f"{method} {self.task}: "
-        return restore(self.task, options, prepare, shlex.join(command), label).restoration
+        found = restore(self.task, options, prepare, shlex.join(command), f"{self.name}: ").restoration
+        for number, sample in enumerate(found.samples if self.method != "auto" else ()):
+            write_picture(folder / f"sample-{number + 1}.png", sample, force=True)
+        return found
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What one method made of one scene; PSNR in dB, of 8-bit pictures."""
+    """What came of one scene; PSNR in dB, of 8-bit pictures."""
 
     scene: Scene
-    asked: str
     before: float
     after: float
     restoration: Restoration
     report: Path
 
     @property
+    def uncertainty(self) -> tuple[float, float] | None:
+        """Mean standard deviation, where pixels were missing or everywhere, and the share of true values in 90% intervals."""
+        found, scene = self.restoration, self.scene
+        if found.std is None:
+            return None
+        here = np.ones(scene.original.shape[:2], bool) if scene.missing is None else scene.missing
+        low, high = found.interval(LEVEL)
+        held = (low <= scene.original) & (scene.original <= high)
+        return float(found.std[here].mean()), float(held[here].mean())
+
+    @property
     def facts(self) -> dict[str, Any]:
         """As plain JSON values."""
-        found = self.restoration
+        found, uncertainty = self.restoration, self.uncertainty
         return {
+            "scene": self.scene.name,
             "task": self.scene.task,
             "method": found.method,
             "why": found.why,
             "psnr_before": round(self.before, 3),
             "psnr_after": round(self.after, 3),
+            "mean_std": None if uncertainty is None else round(uncertainty[0], 3),
+            "coverage": None if uncertainty is None else round(uncertainty[1], 3),
+            "samples": len(found.samples),
             "seconds": round(found.seconds, 2),
             "stopped": found.stopped,
             "folder": str(self.report.parent),
@@ -129,32 +152,57 @@ class Outcome:
 
 
 def scenes(seed: int) -> list[Scene]:
-    """The noisy colour picture, and the gray one with half its pixels and a scratch missing."""
+    """A noisy colour picture, a gray one with half its pixels and a scratch missing, and a colour one with a hole."""
     from skimage import data
     from skimage.transform import resize
 
     generator = np.random.default_rng(seed)
-    whole: Pixels = data.chelsea()[:, 75:375]  # type: ignore[no-untyped-call]
-    small = resize(whole, (256, 256), anti_aliasing=True)  # type: ignore[no-untyped-call]
-    colour = np.rint(255 * small).astype(np.uint8)
+
+    def small(picture: Pixels, side: int) -> Pixels:
+        found = resize(picture, (side, side), anti_aliasing=True)  # type: ignore[no-untyped-call]
+        return np.asarray(np.rint(255 * found), dtype=np.uint8)
+
+    colour = small(data.chelsea()[:, 75:375], 256)  # type: ignore[no-untyped-call]
     noisy = colour + SIGMA * generator.standard_normal(colour.shape)
     gray: Pixels = data.camera()  # type: ignore[no-untyped-call]
     missing = (generator.random(gray.shape) < MISSING_SHARE) | scratch(gray.shape)
+    portrait = small(data.astronaut(), 192)  # type: ignore[no-untyped-call]
+    hole = disc(portrait.shape[:2])
     return [
         Scene(
+            "noise",
             "denoise",
             f"colour, 256 x 256, noise of sigma {SIGMA:g}",
+            "auto",
             colour,
             np.clip(np.rint(noisy), 0, 255).astype(np.uint8),
         ),
         Scene(
+            "scattered",
             "inpaint",
             "gray, 512 x 512, half its pixels and a scratch missing",
+            "auto",
             gray,
             np.where(missing, 0, gray).astype(np.uint8),
             missing,
         ),
+        Scene(
+            "hole",
+            "inpaint",
+            f"colour, 192 x 192, a disc of {HOLE_WIDTH} pixels missing",
+            "sgld",
+            portrait,
+            np.where(hole[..., None], 0, portrait).astype(np.uint8),
+            hole,
+        ),
     ]
+
+
+def disc(shape: tuple[int, ...]) -> NDArray[np.bool_]:
+    """A disc right of the middle, at the edge of what stands before the background."""
+    rows, columns = np.indices(shape)
+    far: NDArray[np.bool_] = np.hypot(rows - 0.55 * shape[0], columns - 0.6 * shape[1]) <= HOLE_WIDTH / 2
+    return far
 
 
 def scratch(shape: tuple[int, int]) -> NDArray[np.bool_]:
@@ -188,7 +236,7 @@ def claim(folder: Path) -> None:
 
 
 def run_demo(folder: Path, *, seed: int = 0, quick: bool = False) -> Iterator[Outcome]:
-    """Restore both scenes by each method; results are written and given one by one.
+    """Restore the scenes; results are written and given one by one.
 
     Parameters
     ----------
@@ -197,7 +245,7 @@ def run_demo(folder: Path, *, seed: int = 0, quick: bool = False) -> Iterator[Ou
     seed : int
         Of the damage, and of the methods.
     quick : bool
-        Without the last method, which takes minutes.
+        All by the method that is chosen by itself: without the sampled network, which takes minutes.
 
     Raises
     ------
@@ -207,21 +255,18 @@ def run_demo(folder: Path, *, seed: int = 0, quick: bool = False) -> Iterator[Ou
     started = time.monotonic()
     claim(folder)
     outcomes: list[Outcome] = []
-    damaged = scenes(seed)
-    for scene in damaged:
-        scene.write(folder / scene.task)
-    for method in AT_MOST if quick else (*AT_MOST, LAST):
-        for scene in damaged:
-            left = max(TOTAL - (time.monotonic() - started), 2.0)
-            budget = AT_MOST.get(method) or round(LAST_SHARE[scene.task] * left, 1)
-            found = scene.restore(folder / scene.task, method, budget, seed)
-            before, after = psnr(scene.damaged, scene.original), psnr(found.mean, scene.original)
-            page = folder / scene.task / method / PAGE
-            outcomes.append(Outcome(scene, method, before, after, found, page))
-            _mark(folder, outcomes)
-            yield outcomes[-1]
-            if found.stopped == "interrupted":
-                return
+    for scene in scenes(seed):
+        scene = replace(scene, method="auto") if quick else scene
+        left = max(TOTAL - (time.monotonic() - started), 2.0)
+        place = folder / scene.name
+        scene.write(place)
+        found = scene.restore(place, PATCHES if scene.method == "auto" else round(left, 1), seed)
+        before, after = psnr(scene.damaged, scene.original), psnr(found.mean, scene.original)
+        outcomes.append(Outcome(scene, before, after, found, place / PAGE))
+        _mark(folder, outcomes)
+        yield outcomes[-1]
+        if found.stopped == "interrupted":
+            return
 
 
 def psnr(picture: NDArray[Any], original: Pixels) -> float:
@@ -251,33 +296,38 @@ def show_demo(folder: Path, *, quick: bool, seed: int, as_json: bool) -> None:
     for outcome in run_demo(folder, seed=seed, quick=quick):
         outcomes.append(outcome)
         gain = f"{outcome.before:.2f} dB -> {outcome.after:.2f} dB in {clock(outcome.restoration.seconds)}"
-        typer.echo(f"{outcome.restoration.method} {outcome.scene.task}: {gain}", err=True)
+        typer.echo(f"{outcome.scene.name} by {outcome.restoration.method}: {gain}", err=True)
     if as_json:
         facts = [outcome.facts for outcome in outcomes]
         content = {"schema": SCHEMA, "task": "demo", "folder": str(folder), "results": facts}
         typer.echo(json.dumps(plain(content), allow_nan=False))
         return
-    typer.echo(table(outcomes))
+    for outcome in outcomes:
+        typer.echo(text_of(outcome))
     if any(outcome.restoration.stopped == "interrupted" for outcome in outcomes):
-        typer.echo("interrupted: what was done by then is in the table")
+        typer.echo("interrupted: what was done by then is above")
     typer.echo(f"Pictures and reports are in {one_line(folder)}; open one of these in a browser:")
     for outcome in outcomes:
         typer.echo(f"  {one_line(outcome.report)}")
 
 
-def table(outcomes: list[Outcome]) -> str:
-    """PSNR before and after in columns, and why each method ran."""
-    lines = []
-    for scene in {outcome.scene.task: outcome.scene for outcome in outcomes}.values():
-        lines += [f"{scene.task} ({scene.damage})", "  method   PSNR before   after    gain      time"]
-        own = [outcome for outcome in outcomes if outcome.scene.task == scene.task]
-        lines += [
-            f"  {o.restoration.method:<7}  {o.before:8.2f} dB {o.after:8.2f} {o.after - o.before:+7.2f} "
-            f"{clock(o.restoration.seconds):>9}"
-            for o in own
-        ]
-        for outcome in own:
-            why = f"{outcome.restoration.method}: {outcome.restoration.why}"
-            chosen = " (chosen by --method auto)" if outcome.asked == "auto" else ""
-            lines += textwrap.wrap(why + chosen, WIDTH, initial_indent="  ", subsequent_indent="    ")
-    return "\n".join(lines)
+def text_of(outcome: Outcome) -> str:
+    """PSNR before and after, the uncertainty, and why the method ran."""
+    found, scene, uncertainty = outcome.restoration, outcome.scene, outcome.uncertainty
+    where = "" if scene.missing is None else " where pixels were missing"
+    lines = [
+        f"{scene.name} ({scene.damage})",
+        f"  PSNR         {outcome.before:.2f} dB -> {outcome.after:.2f} dB in {clock(found.seconds)}",
+    ]
+    if uncertainty is not None:
+        std, held = uncertainty
+        lines.append(
+            f"  uncertainty  std {std:.1f} of 255{where}; 90% intervals hold {100 * held:.0f}% of the true values"
+        )
+    if scene.method != "auto" and len(found.samples):
+        lines.append(
+            f"  samples      {len(found.samples)}, of what may have been there: sample-1.png and so on"
+        )
+    chosen = " (chosen by --method auto)" if scene.method == "auto" else ""
+    why = f"  method       {found.method}: {found.why}{chosen}"
+    return "\n".join((*lines, *textwrap.wrap(why, WIDTH, subsequent_indent=" " * 15)))

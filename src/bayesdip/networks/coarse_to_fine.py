@@ -7,7 +7,7 @@ the weights of the one before, and with its latent input, interpolated.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
@@ -17,7 +17,7 @@ from torch.nn import functional
 from bayesdip.damage_parts import HOLE
 from bayesdip.networks.energy import Energy
 from bayesdip.networks.ensemble import EnsembleEnergy
-from bayesdip.networks.running_averages import ExponentialAverage, Thinned
+from bayesdip.networks.running_averages import ExponentialAverage, Moments, Thinned
 from bayesdip.networks.sampling import Summary, warm_up
 from bayesdip.networks.schedule import Schedule
 from bayesdip.networks.setup import SetUp
@@ -205,11 +205,14 @@ class BestInHoles:
     picture : Tensor or None, float64, shape (C, *grid)
     error : float
         Its mean squared error.
+    offered : Moments
+        Of all pictures that were offered: their spread stands for the samples' where a run is stopped before these.
     """
 
     problem: Problem
     picture: Tensor | None = None
     error: float = float("inf")
+    offered: Moments = field(default_factory=Moments)
 
     def __post_init__(self) -> None:
         entries = self.problem.held_out_entries
@@ -229,6 +232,7 @@ class BestInHoles:
             Whether it was taken.
         """
         fine = refined(picture, self.problem)
+        self.offered.add(fine)
         if not bool(self._judges.any()):
             self.picture = fine
             return True
@@ -255,7 +259,13 @@ class BestInHoles:
         NoResultError
             Nothing was offered.
         """
-        return Posterior(picture_or_raise(self.picture, stopped), stopped=stopped, info={"steps": 0})
+        std, seen = self.offered.std, self.problem.observed
+        return Posterior(
+            picture_or_raise(self.picture, stopped),
+            std=None if std is None else torch.where(seen, 0.0, std),
+            stopped=stopped,
+            info={"steps": 0},
+        )
 
     def around(self, found: Posterior) -> Posterior:
         """The samples of the last level, around the best picture.
@@ -276,7 +286,9 @@ class BestInHoles:
         self.offer(found.mean)
         best = picture_or_raise(self.picture)
         std, samples = found.std, found.samples
-        if std is not None:
+        if std is None and self.offered.std is not None:
+            std = torch.where(seen, 0.0, self.offered.std)
+        elif std is not None:
             coarse = std.double().cpu()
             fine = coarse if coarse.shape == mean.shape else enlarged(coarse[None], problem.grid)[0]
             variance = fine.square() + (best - mean).square() + self._unseen(found.mean)
