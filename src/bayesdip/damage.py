@@ -178,11 +178,13 @@ def joined_outcome(
     findings = joined_findings(pieces)
     if unreached:
         findings = (*findings, _unreached(unreached, parts, stop_reason))
+    samples = None if unreached else _joined_samples(mean, pieces)
     posterior = replace(
         first,
         mean=mean,
         std=raw_std,
-        samples=None if unreached else _joined_samples(mean, pieces),
+        samples=samples,
+        chain=None if samples is None or first.chain is None else first.chain[: len(samples)],
         trace=joined_traces(pieces),
         stopped=stop_reason or first.stopped,
         info={**first.info, "parts": parts},

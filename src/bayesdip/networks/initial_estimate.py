@@ -113,7 +113,8 @@ class InitialEstimate:
         behind = ((own.to(y) - y).square() - (self.picture.to(y) - y).square())[entries]
         if len(behind) < FEWEST_TO_JUDGE:
             return False
-        return float(behind.mean()) > CERTAIN * float(behind.std()) / len(behind) ** 0.5
+        chance = float(behind.std()) / float(len(behind)) ** 0.5
+        return bool(float(behind.mean()) > CERTAIN * chance)
 
     def as_posterior(self, stopped: str) -> Posterior:
         """What a run gives that was stopped before its first step.

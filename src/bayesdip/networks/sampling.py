@@ -79,8 +79,9 @@ class Summary:
         """
         self.average.add(pictures.reshape(-1, *self.shape).mean(0))
         self._before_sampling += 1
-        if self.judge is not None and self._before_sampling % EVALUATE_EVERY == 0:
-            self.judge(self.average.mean)
+        average = self.average.mean
+        if self.judge is not None and average is not None and self._before_sampling % EVALUATE_EVERY == 0:
+            self.judge(average)
 
     def add_sample(self, pictures: Tensor) -> None:
         """Count pictures of the sampling phase, every `count_every`-th.
