@@ -6,6 +6,7 @@ import torch
 from skimage import data
 
 import bayesdip as bd
+from bayesdip.gp.conditioned import condition
 from bayesdip.gp.inference import posterior
 from bayesdip.noise import Gaussian
 from bayesdip.operators import Blur, Downsample
@@ -100,3 +101,16 @@ def test_the_compiled_filter_denoises_as_nl_bayes_does(channels):
     plain_error, fast_error = (float((x - clean).square().mean().sqrt()) for x in (plain, fast))
     assert fast_error < 1.03 * plain_error
     assert fast_error < 0.5 * 0.08
+
+
+def test_the_same_equations_serve_other_data_without_noise():
+    operator, kernel = Downsample((24, 32), 2), STATIONARY.kernel(dims=2)
+    generator = torch.Generator().manual_seed(0)
+    y, other = (torch.rand(3, 12, 16, generator=generator, dtype=torch.float64) for _ in range(2))
+    first = condition(y, operator, kernel, Gaussian(0.0))
+    assert first.takes_other_data
+    found = first.with_data(other).posterior().mean
+    torch.testing.assert_close(
+        found, posterior(other, operator, kernel, Gaussian(0.0)).mean, atol=2e-3, rtol=0
+    )
+    assert not condition(y, operator, kernel, Gaussian(0.1)).takes_other_data

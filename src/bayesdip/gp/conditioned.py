@@ -63,6 +63,31 @@ class Conditioned:
     held_out: Tensor | None
     dtype: torch.dtype
 
+    @property
+    def takes_other_data(self) -> bool:
+        """Whether nothing but the offsets goes by the data: where all channels are without noise, and share their mask."""
+        return self.model.system.coregionalisation is None and bool(self.model.noise_free.all())
+
+    def with_data(self, y: Tensor) -> Conditioned:
+        """The same for other data without noise, of the same operator and mask; the preconditioner is not made anew.
+
+        Parameters
+        ----------
+        y : Tensor, shape (C, *output)
+            Where :attr:`takes_other_data` holds.
+
+        Returns
+        -------
+        Conditioned
+        """
+        model, rotation = self.model, self.model.rotation
+        rows = y.double() if rotation is None else torch.einsum("ij,j...->i...", rotation, y.double())
+        data = torch.where(model.system.seen, rows[:, None], 0.0).to(model.data)
+        model, offset, covariance = replace(model, data=data), self.offset, self.offset_covariance
+        if covariance is not None:
+            offset, covariance = _offsets(model, self.solver.precondition, self.solver.dtype)
+        return replace(self, model=_centred(model, offset), offset=offset, offset_covariance=covariance)
+
     def without_held_out(self, draws: int, generator: torch.Generator | None = None) -> Posterior:
         """The posterior without the held-out entries; offset and amplitude are those of all data.
 
@@ -260,11 +285,10 @@ def condition(
         offset, offset_covariance = _offsets(model, precondition, dtype)
     else:
         offset, offset_covariance = model.to_model(_means(mean, y, operator.input_channels or len(y))), None
-    centred = system.predict_constant(offset).to(model.data).neg_().add_(model.data)
     solver = Solver(precondition, dtype, tol, max_iterations, stop)
     return Conditioned(
         kernel,
-        replace(model, data=centred),
+        _centred(model, offset),
         offset,
         offset_covariance,
         solver,
@@ -272,6 +296,11 @@ def condition(
         held_out,
         y.dtype if y.is_floating_point() else torch.float64,
     )
+
+
+def _centred(model: Model, offset: Tensor) -> Model:
+    """With the data less what the offsets give."""
+    return replace(model, data=model.system.predict_constant(offset).to(model.data).neg_().add_(model.data))
 
 
 def _ran_through(solution: Solution) -> bool:

@@ -25,8 +25,9 @@ from torch import Tensor
 
 from bayesdip.arch.networks import FIGURE6
 from bayesdip.control_variate import local_sum
-from bayesdip.gp.inference import posterior
+from bayesdip.gp.conditioned import Conditioned, condition
 from bayesdip.interruption import Stopped
+from bayesdip.kernels.kernel import Kernel
 from bayesdip.noise import Noise
 from bayesdip.operators import Compose, Downsample, Identity, Mask, Operator
 from bayesdip.patches.estimate import Stop
@@ -127,7 +128,8 @@ def project(
     """
     stationary = STATIONARY.kernel(dims=len(operator.input_shape))
     observed = operator.observed.to(y.device).expand(y.shape)
-    picture = posterior(y, operator, stationary, noise).mean if start is None else start.to(y)
+    process_mean = _process_means(operator, stationary, noise)
+    picture = process_mean(y) if start is None else start.to(y)
     value_range = float(y[observed].max() - y[observed].min())
     first = turns - turns_of(turns, good_start=start is not None)
     if not value_range > 0:
@@ -139,10 +141,28 @@ def project(
         try:
             cleaned = denoised_by_patches(picture, sigma, compiled=compiled)
             left = torch.where(observed, y - operator.forward(cleaned), 0.0)
-            picture = cleaned + posterior(left, operator, stationary, noise).mean.to(y)
+            picture = cleaned + process_mean(left).to(y)
         except Stopped:
             return Posterior(picture, info={"turns": turn - first})
     return Posterior(picture, info={"turns": turns - first})
+
+
+def _process_means(operator: Operator, kernel: Kernel, noise: Noise) -> Callable[[Tensor], Tensor]:
+    """The posterior mean of a stationary process as a function of the data.
+
+    Of data without noise the equations are the same in every turn, and are set up once.
+    """
+    kept: list[Conditioned] = []
+
+    def mean(y: Tensor) -> Tensor:
+        if kept:
+            return kept[0].with_data(y).posterior().mean
+        found = condition(y, operator, kernel, noise)
+        if found.takes_other_data:
+            kept.append(found)
+        return found.posterior().mean
+
+    return mean
 
 
 def rule_of_thumb_std(mean: Tensor, stationary_mean: Tensor, stationary_std: Tensor) -> Tensor:
