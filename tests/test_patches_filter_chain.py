@@ -7,7 +7,7 @@ import torch
 import bayesdip as bd
 from bayesdip.patches import group_filters, patch_search, small_matrices
 from bayesdip.patches.filter_chain import Chain, chain_of, denoise, takes
-from bayesdip.patches.group_passes import Groups, combination, shrinkage, wiener_filter
+from bayesdip.patches.group_passes import Groups, combination, components, shrinkage, wiener_filter
 from bayesdip.patches.nl_bayes import WhitenedData
 
 SIDE, COUNT, RADIUS = 5, 12, 6
@@ -51,7 +51,7 @@ def sums_of(function, pictures, *before, top=9, left=11, variance=True):
     """What one reference patch adds."""
     y = pictures[0]
     noise = np.ones(y.shape[1] * y.shape[2], np.float32)
-    outputs = [np.zeros_like(y), np.zeros_like(y[0]), np.zeros_like(y[0])]
+    outputs = [np.zeros_like(y), np.zeros_like(y[:1]), np.zeros_like(y[:1])]
     used = outputs if variance else [outputs[0], outputs[2]]
     function(*pictures, noise, *before, np.array([top]), np.array([left]), SIDE, COUNT, RADIUS, *used)
     return outputs
@@ -111,7 +111,7 @@ def test_a_combination_is_the_dense_ridge_regression_of_the_group(affine):
     weight = 1 / (coefficients**2).sum(1).clip(1 / COUNT)
     expected, count = aggregated(y, places, coefficients @ data, weight)
     np.testing.assert_allclose(total, expected, rtol=2e-3, atol=2e-2)
-    np.testing.assert_allclose(weights, count[0], rtol=2e-3, atol=1e-3)
+    np.testing.assert_allclose(weights[0], count[0], rtol=2e-3, atol=1e-3)
     assert (variance >= 0).all()
     assert variance.max() > 0
 
@@ -128,14 +128,14 @@ def test_a_wiener_filter_is_the_dense_posterior_mean():
     expected, count = aggregated(y, places, mean, np.ones(COUNT))
     np.testing.assert_allclose(total, expected, rtol=1e-3, atol=1e-2)
     own = 1 - (1 - 1 / COUNT) * np.trace(inverse) / len(inverse)
-    np.testing.assert_allclose(variance, own * count[0], rtol=1e-3, atol=1e-4)
-    np.testing.assert_array_equal(weights, count[0])
+    np.testing.assert_allclose(variance[0], own * count[0], rtol=1e-3, atol=1e-4)
+    np.testing.assert_array_equal(weights[0], count[0])
 
 
 def test_shrinkage_takes_the_singular_values_of_the_closed_form():
     y = scene() + drawn(1, 48, 48)
     total, _, _ = sums_of(
-        lambda y, g, noise, *rest: group_filters.shrink(y, g, noise, np.float32(0.5), np.float32(3), *rest),
+        lambda y, g, noise, *rest: group_filters.shrink(y, g, noise, np.array([0.5 * 3], np.float32), *rest),
         (y, y),
         variance=False,
     )
@@ -149,6 +149,34 @@ def test_shrinkage_takes_the_singular_values_of_the_closed_form():
     np.testing.assert_allclose(total, expected, rtol=1e-3, atol=2e-2)
 
 
+def test_components_of_mixed_pictures_are_the_pictures():
+    sources = np.stack([9 * scene(40)[0], 3 * scene(40)[0].T[::-1], drawn(40, 40)])
+    mixing = np.linalg.qr(drawn(3, 3, seed=2))[0]
+    found = components(np.tensordot(mixing, sources, 1).astype(np.float32))
+    np.testing.assert_allclose(found.T @ found, np.eye(3), atol=1e-6)
+    assert (np.abs(np.diag(found.T @ mixing)) > 0.99).all()
+
+
+@pytest.mark.parametrize("name", ["combination", "wiener_filter"])
+def test_components_apart_are_filtered_each_alone_at_the_same_places(name):
+    """Of three equal channels one component is left; of the others, means of as many patches as a group has."""
+    gray = torch.from_numpy(scene() + drawn(1, 48, 48))
+    noise, groups = torch.ones(48, 48), Groups(5, 12)
+
+    def filtered(picture):
+        own = picture, picture, noise, groups, lambda share: False
+        basis = components(picture.numpy())
+        if name == "wiener_filter":
+            return wiener_filter(*own, basis=basis)
+        return combination(*own, noisy=0.0, affine=True, basis=basis)
+
+    alone, three = filtered(3**0.5 * gray), filtered(gray.expand(3, -1, -1).contiguous())
+    for channel in range(3):
+        np.testing.assert_allclose(3**0.5 * three.mean[channel], alone.mean[0], rtol=1e-3, atol=1e-2)
+        variance = (alone.std[0].square() + 2 / groups.count) / 3
+        np.testing.assert_allclose(three.std[channel].square(), variance, rtol=1e-2, atol=1e-3)
+
+
 @pytest.mark.parametrize("name", ["combination", "wiener_filter", "shrinkage"])
 def test_any_number_of_threads_gives_the_same_bits(name):
     y, noise = torch.from_numpy(scene(80) + drawn(1, 80, 80)), torch.ones(80, 80)
@@ -158,7 +186,7 @@ def test_any_number_of_threads_gives_the_same_bits(name):
         ),
         "wiener_filter": lambda: wiener_filter(y, y, noise, Groups(5, 12), lambda share: False),
         "shrinkage": lambda: shrinkage(
-            y, y, noise, Groups(5, 12), lambda share: False, level=1.0, threshold=3.0
+            y, y, noise, Groups(5, 12), lambda share: False, thresholds=np.array([3], np.float32)
         ),
     }
     before, found = torch.get_num_threads(), []

@@ -8,6 +8,10 @@
    regularisation, as in weighted nuclear norm minimisation). It errs otherwise than the chain: their average is
    better than both.
 
+Of a colour picture, each component whose detail is uncorrelated with the others' has groups of its own, at the same places: the
+brightness has nearly all detail, and the differences of colours bear far more averaging. Low-rank groups of all channels
+together err otherwise again.
+
 The filters are those of :mod:`bayesdip.patches.group_filters`.
 """
 
@@ -16,12 +20,21 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from bayesdip.interruption import Stopped
 from bayesdip.patches.estimate import Estimate, Stop
-from bayesdip.patches.group_passes import Groups, Sums, combination, shrinkage, wiener_filter
+from bayesdip.patches.group_passes import (
+    Array,
+    Groups,
+    Sums,
+    combination,
+    components,
+    shrinkage,
+    wiener_filter,
+)
 from bayesdip.patches.multiscale import COARSER_WORK, LEAST_SIDE, SCALES, halved, with_lowest
 from bayesdip.patches.nl_bayes import WhitenedData
 from bayesdip.patches.own_weight import factor, own_weights, without_own, work_share
@@ -33,13 +46,14 @@ from bayesdip.patches.patch_grid import JOINT_CHANNELS
 # Of the noise taken off, the part that each round of shrinkage gets back: 0.2 cost 0.4 / 0.5 dB. The remaining
 # noise is this part of what the difference to the data lacks (Gu et al. 2014 take 0.54 to 0.58).
 GIVEN_BACK, REMAINING = 0.1, 0.56
-# Weight of the nuclear norm, of gray and of colour pictures. Gu et al. take 2.83 and begin from groups found in the noise.
-# Gray: 3.5 cost 0.03 / 0.04 dB; colour (four parts): 3.0 with groups of 50
-# cost 0.11 / 0.12, 4.5 cost 0.04 / 0.09. Patches of 5x5 beside those of 4x4 cost 0.03 / 0.02 in colour.
-THRESHOLDS = (3.0, 3.5)
+# Weights of the nuclear norm: of all channels together, of gray and of colour pictures; of components apart, of the first and the
+# others. Gu et al. take 2.83 and begin from groups found in the noise. Gray: 3.5 cost 0.03 / 0.04 dB. Colour, on four parts: 3.0 with
+# groups of 50 cost 0.11 / 0.12, 4.5 cost 0.04 / 0.09; on six, components: 3.0 for all three cost 0.09 / 0.14, 6.0 for the others
+# 0.05 / 0.01.
+TOGETHER, APART = (3.0, 3.5), (3.0, 4.5)
 # Weight of the chain in the average, of gray and of colour pictures. Ten gray parts of 112x112 and 144x144 pixels, sigma 25 / 50:
-# 0.3 costs 0.01 / 0.01 dB, 0.5 nothing / 0.01; shrinkage alone 0.05 / 0.06.
-CHAIN_SHARES = (0.4, 0.3)
+# 0.3 costs 0.01 / 0.01 dB, 0.5 nothing / 0.01; shrinkage alone 0.05 / 0.06. Four colour parts: 0.3 costs 0.04 / 0.05, 0.4 0.01 / 0.02.
+CHAIN_SHARES = (0.4, 0.5)
 # Largest weight of a pixel's own value in its posterior mean: with more, the others say next to nothing of it.
 LARGEST_WEIGHT = 0.7
 # Least side of a picture: smaller ones have too few patches to compare.
@@ -90,22 +104,24 @@ class Chain:
 
 def chain_of(effort: str, channels: int) -> Chain:
     """What runs at an effort of "fast", "balanced" or "best" on a picture of one channel, or of two or three."""
-    # Chosen on three to five such parts. On 128x128 parts of six other pictures, sigma 25 / 50: groups of 35 in place of 50 and a search as
-    # far as 24 in place of 16 pixels brought 0.04 / 0.02 dB gray, the latter 0.04 / 0.04 in colour; at best another 0.04 / 0.03
-    # gray, and 0.05 / 0.03 in colour.
+    # Gray, chosen on three to five such parts: groups of 35 in place of 50 and a search as far as 24 in place of 16 pixels brought
+    # 0.04 / 0.02 dB on six others; 5x5 and 7x7 at best in place of twice 6x6 0.03 / 0.02. Colour, on six 128x128 parts: components apart
+    # in place of all channels together brought 0.44 / 0.33 dB of the chain. Low-rank groups, on four: 5x5 apart 0.14 / 0.12, and
+    # those of 4x4 together beside them another 0.05 / 0.02; 6x6 apart as far as 24 pixels no more, in twice the time.
+    shrunk: dict[str, tuple[Groups, ...]] = {"fast": ()}
     if channels == 1:
-        shrunk = {
-            "fast": (),
-            "balanced": (Groups(6, 35, radius=24),),
-            "best": (Groups(6, 35, step=3, radius=24), Groups(6, 50, step=3, radius=32)),
-        }
-        return Chain(Groups(11, 18), (Groups(7, 64),), Groups(6, 64), shrunk[effort])
-    shrunk = {
-        "fast": (),
-        "balanced": (Groups(4, 70, radius=24),),
-        "best": (Groups(4, 70, step=3, radius=32), Groups(3, 60, step=3, radius=24)),
-    }
-    return Chain(Groups(7, 18), (Groups(5, 64), Groups(5, 64)), None, shrunk[effort])
+        shrunk["balanced"] = (Groups(6, 35, radius=24),)
+        shrunk["best"] = (Groups(5, 40, step=3, radius=24), Groups(7, 90, step=3, radius=24))
+    else:
+        shrunk["balanced"] = (Groups(5, 35, apart=True), Groups(4, 70, radius=24))
+        shrunk["best"] = (
+            Groups(5, 35, step=3, radius=24, apart=True),
+            Groups(6, 35, step=3, radius=24, apart=True),
+            Groups(4, 70, step=3, radius=32),
+        )
+    apart = channels > 1
+    filters = (Groups(7, 64, apart=apart),)
+    return Chain(Groups(11, 18, apart=apart), filters, Groups(6, 64, apart=apart), shrunk[effort])
 
 
 def takes(y: Tensor, dtype: torch.dtype) -> bool:
@@ -194,6 +210,7 @@ def _chained(
         lambda share: stop(0, share),
         noisy=1.0,
         affine=False,
+        basis=_basis(chain.first, data),
     )
     if found is None:
         raise Stopped
@@ -206,12 +223,14 @@ def _chained(
         def stop_pass(share: float, number: int = done) -> bool:
             return stop(number, share)
 
-        own = _fitting(groups, data)
+        own, basis = _fitting(groups, data), _basis(groups, data)
         try:
             if done <= len(chain.filters):
-                found = wiener_filter(values, mean, data.noise, own, stop_pass)
+                found = wiener_filter(values, mean, data.noise, own, stop_pass, basis=basis)
             else:
-                found = combination(values, mean, data.noise, own, stop_pass, noisy=0.0, affine=True)
+                found = combination(
+                    values, mean, data.noise, own, stop_pass, noisy=0.0, affine=True, basis=basis
+                )
         except Stopped:
             found = None
         if found is None:
@@ -294,14 +313,15 @@ def low_rank(data: WhitenedData, start: Estimate, groups: Groups, rounds: int, s
     missing, guide, std = data.missing, start.mean, start.std
     assert std is not None
     y = data.values if missing is None else torch.where(missing, guide, data.values)
-    mean, level = y, 1.0
+    basis = _basis(groups, data)
+    norm = TOGETHER[len(y) > 1] if basis is None else np.array([APART[min(k, 1)] for k in range(len(y))])
+    mean, level = y, np.ones(1 if basis is None else len(y))
     for turn in range(rounds):
         if turn > 0:
             if missing is not None:
                 y = _completed(data, mean, std, y)
             taken = mean + GIVEN_BACK * (y - mean)
-            removed = float(((y - taken).square() / data.noise).mean())
-            level = max(REMAINING**2 * abs(1.0 - removed), 1e-3)
+            level = _remaining(y - taken, data.noise, basis)
             guide = taken if turn > 1 and turn % 2 == 0 else guide
         else:
             taken = y
@@ -311,13 +331,27 @@ def low_rank(data: WhitenedData, start: Estimate, groups: Groups, rounds: int, s
             data.noise,
             groups,
             lambda share, turn=turn: stop(turn, share),  # type: ignore[misc]
-            level=level,
-            threshold=THRESHOLDS[len(y) > 1],
+            thresholds=(norm * level).astype(np.float32),
+            basis=basis,
         )
         if found is None:
             return None
         mean = found.mean
     return mean if missing is None else torch.where(missing, _completed(data, mean, std, y), mean)
+
+
+def _remaining(removed: Tensor, noise: Tensor, basis: Array | None) -> Array:
+    """Variance of the noise that a round of shrinkage begins with, as a part of `noise`: of all channels, or each component."""
+    if basis is not None:
+        removed = torch.tensordot(torch.from_numpy(basis.T.copy()), removed, dims=1)
+    squares = (removed.square() / noise).mean((1, 2)).double().numpy()
+    squares = squares if basis is not None else squares.mean(keepdims=True)
+    return np.maximum(REMAINING**2 * np.abs(1.0 - squares), 1e-3)
+
+
+def _basis(groups: Groups, data: WhitenedData) -> Array | None:
+    """The components that have groups of their own; None where the channels are together."""
+    return components(data.values.numpy()) if groups.apart and len(data.values) > 1 else None
 
 
 def _fitting(groups: Groups, data: WhitenedData) -> Groups:

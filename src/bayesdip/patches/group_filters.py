@@ -14,6 +14,9 @@ estimate (the pilot) has in their place.
   where there is no root: the minimum of a nuclear norm with weights ``c v sqrt(n) / s``
   (Gu, Zhang, Zuo, Feng, *Weighted nuclear norm minimization with application to image denoising*, CVPR 2014).
 
+A group is found by all channels of a guide. Its patches hold all channels of a pixel, or those of each channel are a group
+of their own, as the shape of the outputs says: with B planes of weights, C / B channels are taken together.
+
 Each function works on a stripe of reference patches and adds to pictures of its own: nothing is shared between threads.
 """
 
@@ -135,11 +138,12 @@ def combine(
     tops, lefts : array of int
     side, most, radius : int
         Of a patch, patches of a group, and of the search.
-    total, variance, weights : arrays, shape (C, H, W), (H, W), (H, W)
+    total, variance, weights : arrays, shape (C, H, W), (B, H, W), (B, H, W)
         To which the weighted estimates, variances and weights are added. A weight is one over the sum of the squared
         coefficients: the estimates have the inverse of it as noise.
     """
-    width, size = y.shape[2], y.shape[0] * side * side
+    width, joint = y.shape[2], y.shape[0] // len(weights)
+    size = joint * side * side
     found = np.empty((2 * radius + 1) ** 2, y.dtype)
     places = np.empty((2 * radius + 1) ** 2, np.int32)
     data, estimate = np.empty((most, size), y.dtype), np.empty((most, size), y.dtype)
@@ -149,43 +153,45 @@ def combine(
     for top in tops:
         for left in lefts:
             n = most_similar(pilot, top, left, side, radius, most, found, places)
-            gather(y, side, places, n, data)
-            gather(pilot, side, places, n, estimate)
             v = mean_at(noise, places, n)
             ridge = np.float32(size) * v
-            for k in range(n):
-                for i in range(size):
-                    columns[i, k] = estimate[k, i]
-            gram(columns, size, n, matrix)
-            for k in range(n):
-                matrix[k, k] += ridge * (ONE - noisy)
-            cholesky(matrix, n, ridge)
-            inverse_factor(matrix, n, factor)
-            transpose(factor, n, rows)
-            gram(rows, n, n, matrix)
-            mirror(matrix, n)
-            every = ZERO
-            for k in range(n):
-                sums[k] = ZERO
-                for j in range(n):
-                    sums[k] += matrix[k, j]
-                every += sums[k]
-            for k in range(n):
-                # The least risk among rows of sum one adds a multiple of the inverse's own sums.
-                excess = ridge * sums[k] / every if affine else ZERO
-                for j in range(n):
-                    factor[k, j] = excess * sums[j] - ridge * matrix[k, j]
-                factor[k, k] += ONE
-            product(factor, data, n, n, size, estimate)
-            for k in range(n):
-                power = ZERO
-                for j in range(n):
-                    power += factor[k, j] * factor[k, j]
-                weight = ONE / max(power, ONE / np.float32(n))
-                top_k, left_k = places[k] // width, places[k] % width
-                add_patch(total, side, top_k, left_k, estimate[k], weight)
-                add_constant(variance, side, top_k, left_k, weight * v * max(factor[k, k], ZERO))
-                add_constant(weights, side, top_k, left_k, weight)
+            for block in range(len(weights)):
+                first = block * joint
+                gather(y[first : first + joint], side, places, n, data)
+                gather(pilot[first : first + joint], side, places, n, estimate)
+                for k in range(n):
+                    for i in range(size):
+                        columns[i, k] = estimate[k, i]
+                gram(columns, size, n, matrix)
+                for k in range(n):
+                    matrix[k, k] += ridge * (ONE - noisy)
+                cholesky(matrix, n, ridge)
+                inverse_factor(matrix, n, factor)
+                transpose(factor, n, rows)
+                gram(rows, n, n, matrix)
+                mirror(matrix, n)
+                every = ZERO
+                for k in range(n):
+                    sums[k] = ZERO
+                    for j in range(n):
+                        sums[k] += matrix[k, j]
+                    every += sums[k]
+                for k in range(n):
+                    # The least risk among rows of sum one adds a multiple of the inverse's own sums.
+                    excess = ridge * sums[k] / every if affine else ZERO
+                    for j in range(n):
+                        factor[k, j] = excess * sums[j] - ridge * matrix[k, j]
+                    factor[k, k] += ONE
+                product(factor, data, n, n, size, estimate)
+                for k in range(n):
+                    power = ZERO
+                    for j in range(n):
+                        power += factor[k, j] * factor[k, j]
+                    weight = ONE / max(power, ONE / np.float32(n))
+                    top_k, left_k = places[k] // width, places[k] % width
+                    add_patch(total[first : first + joint], side, top_k, left_k, estimate[k], weight)
+                    add_constant(variance[block], side, top_k, left_k, weight * v * max(factor[k, k], ZERO))
+                    add_constant(weights[block], side, top_k, left_k, weight)
 
 
 @compiled
@@ -203,7 +209,8 @@ def wiener(
     weights: Array,
 ) -> None:
     """Posterior means of the groups under Gaussians of the pilot's covariances; arguments as of :func:`combine`."""
-    width, size = y.shape[2], y.shape[0] * side * side
+    width, joint = y.shape[2], y.shape[0] // len(weights)
+    size = joint * side * side
     found = np.empty((2 * radius + 1) ** 2, y.dtype)
     places = np.empty((2 * radius + 1) ** 2, np.int32)
     data, estimate = np.empty((most, size), y.dtype), np.empty((most, size), y.dtype)
@@ -212,38 +219,40 @@ def wiener(
     for top in tops:
         for left in lefts:
             n = most_similar(pilot, top, left, side, radius, most, found, places)
-            gather(y, side, places, n, data)
-            gather(pilot, side, places, n, estimate)
             v = mean_at(noise, places, n)
-            centre(data, n, size, mean)
-            centre(estimate, n, size, unused)
-            gram(estimate, n, size, matrix)
-            scale = ONE / np.float32(n)
-            for i in range(size):
-                row = matrix[i]
-                for j in range(i, size):
-                    row[j] *= scale
-                row[i] += v
-            cholesky(matrix, size, v)
-            inverse_factor(matrix, size, factor)
-            trace = ZERO
-            for i in range(size):
-                row = factor[i]
-                for j in range(size):
-                    trace += row[j] * row[j]
-            transpose(factor, size, matrix)
-            gram(matrix, size, size, factor)
-            mirror(factor, size)
-            product(data, factor, n, size, size, estimate)
-            own = v - v * v * (ONE - scale) * trace / np.float32(size)
-            for k in range(n):
-                row, seen = estimate[k], data[k]
+            for block in range(len(weights)):
+                first = block * joint
+                gather(y[first : first + joint], side, places, n, data)
+                gather(pilot[first : first + joint], side, places, n, estimate)
+                centre(data, n, size, mean)
+                centre(estimate, n, size, unused)
+                gram(estimate, n, size, matrix)
+                scale = ONE / np.float32(n)
                 for i in range(size):
-                    row[i] = seen[i] + mean[i] - v * row[i]
-                top_k, left_k = places[k] // width, places[k] % width
-                add_patch(total, side, top_k, left_k, row, ONE)
-                add_constant(variance, side, top_k, left_k, max(own, ZERO))
-                add_constant(weights, side, top_k, left_k, ONE)
+                    row = matrix[i]
+                    for j in range(i, size):
+                        row[j] *= scale
+                    row[i] += v
+                cholesky(matrix, size, v)
+                inverse_factor(matrix, size, factor)
+                trace = ZERO
+                for i in range(size):
+                    row = factor[i]
+                    for j in range(size):
+                        trace += row[j] * row[j]
+                transpose(factor, size, matrix)
+                gram(matrix, size, size, factor)
+                mirror(factor, size)
+                product(data, factor, n, size, size, estimate)
+                own = v - v * v * (ONE - scale) * trace / np.float32(size)
+                for k in range(n):
+                    row, seen = estimate[k], data[k]
+                    for i in range(size):
+                        row[i] = seen[i] + mean[i] - v * row[i]
+                    top_k, left_k = places[k] // width, places[k] % width
+                    add_patch(total[first : first + joint], side, top_k, left_k, row, ONE)
+                    add_constant(variance[block], side, top_k, left_k, max(own, ZERO))
+                    add_constant(weights[block], side, top_k, left_k, ONE)
 
 
 @compiled
@@ -251,8 +260,7 @@ def shrink(
     picture: Array,
     guide: Array,
     noise: Array,
-    level: float,
-    threshold: float,
+    thresholds: Array,
     tops: Array,
     lefts: Array,
     side: int,
@@ -263,9 +271,10 @@ def shrink(
 ) -> None:
     """Shrink the singular values of groups of `picture`, found by `guide`; arguments as of :func:`combine`.
 
-    `level` is the variance of the noise in the picture as a part of `noise`, and `threshold` is c.
+    `thresholds`, of shape (B,), are c times the variance of the noise in the picture as a part of `noise`.
     """
-    width, size = picture.shape[2], picture.shape[0] * side * side
+    width, joint = picture.shape[2], picture.shape[0] // len(weights)
+    size = joint * side * side
     found = np.empty((2 * radius + 1) ** 2, picture.dtype)
     places = np.empty((2 * radius + 1) ** 2, np.int32)
     data, estimate = np.empty((most, size), picture.dtype), np.empty((most, size), picture.dtype)
@@ -281,28 +290,30 @@ def shrink(
     for top in tops:
         for left in lefts:
             n = most_similar(guide, top, left, side, radius, most, found, places)
-            gather(picture, side, places, n, data)
-            v = level * mean_at(noise, places, n)
-            centre(data, n, size, mean)
-            gram(data, n, size, matrix)
-            mirror(matrix, size)
-            eigen(matrix, size, values, vectors, beside, scales, work)
-            least = np.float32(4) * threshold * v * sqrt(np.float32(n))
-            rank = 0
-            for i in range(size):
-                square = values[i]
-                if square > least:
-                    gain = (ONE + sqrt(ONE - least / square)) / np.float32(2)
-                    for j in range(size):
-                        out_of[rank, j] = vectors[i, j]
-                        into[j, rank] = gain * vectors[i, j]
-                    rank += 1
-            product(data, into, n, size, rank, scores)
-            product(scores, out_of, n, rank, size, estimate)
-            for k in range(n):
-                row = estimate[k]
+            v = mean_at(noise, places, n)
+            for block in range(len(weights)):
+                first = block * joint
+                gather(picture[first : first + joint], side, places, n, data)
+                centre(data, n, size, mean)
+                gram(data, n, size, matrix)
+                mirror(matrix, size)
+                eigen(matrix, size, values, vectors, beside, scales, work)
+                least = np.float32(4) * thresholds[block] * v * sqrt(np.float32(n))
+                rank = 0
                 for i in range(size):
-                    row[i] += mean[i]
-                top_k, left_k = places[k] // width, places[k] % width
-                add_patch(total, side, top_k, left_k, row, ONE)
-                add_constant(weights, side, top_k, left_k, ONE)
+                    square = values[i]
+                    if square > least:
+                        gain = (ONE + sqrt(ONE - least / square)) / np.float32(2)
+                        for j in range(size):
+                            out_of[rank, j] = vectors[i, j]
+                            into[j, rank] = gain * vectors[i, j]
+                        rank += 1
+                product(data, into, n, size, rank, scores)
+                product(scores, out_of, n, rank, size, estimate)
+                for k in range(n):
+                    row = estimate[k]
+                    for i in range(size):
+                        row[i] += mean[i]
+                    top_k, left_k = places[k] // width, places[k] % width
+                    add_patch(total[first : first + joint], side, top_k, left_k, row, ONE)
+                    add_constant(weights[block], side, top_k, left_k, ONE)

@@ -43,51 +43,70 @@ class Groups:
         Pixels from one reference patch to the next.
     radius : int
         Largest lag of a similar patch along each axis.
+    apart : bool
+        Whether each of the picture's :func:`components` has groups of its own, at the same places.
     """
 
     side: int
     count: int
     step: int = 4
     radius: int = 16
+    apart: bool = False
 
     def work(self, shape: tuple[int, int, int], eigen: bool = False) -> float:
         """Of a pass over a picture (C, H, W), in multiplications."""
         channels, height, width = shape
-        size = channels * self.side**2
+        together = 1 if self.apart else channels
+        size = together * self.side**2
         algebra = 1.5 * size * size * self.count + (8.0 if eigen else 1.0) * size**3
-        return height * width / self.step**2 * (size * (2 * self.radius + 1) ** 2 + algebra)
+        search = channels * self.side**2 * (2 * self.radius + 1) ** 2
+        return height * width / self.step**2 * (search + channels / together * algebra)
 
 
 @dataclass(frozen=True)
 class Sums:
-    """What the stripes add up to: pictures (C, H, W), (H, W), (H, W)."""
+    """What the stripes add up to.
+
+    Attributes
+    ----------
+    total : array, shape (C, H, W)
+        Of components, where each has groups of its own.
+    variance, weights : array, shape (B, H, W)
+        One plane, or one for each component.
+    basis : array, shape (C, C), or None
+        Its columns are the components; None where all channels are together.
+    """
 
     total: Array
     variance: Array
     weights: Array
+    basis: Array | None
 
     @classmethod
-    def zeros(cls, like: Array) -> Sums:
+    def zeros(cls, like: Array, basis: Array | None) -> Sums:
         """For a picture (C, H, W)."""
-        plane = like.shape[1:]
-        return cls(np.zeros_like(like), np.zeros(plane, like.dtype), np.zeros(plane, like.dtype))
+        planes = like if basis is not None else like[:1]
+        return cls(np.zeros_like(like), np.zeros_like(planes), np.zeros_like(planes), basis)
 
     def add(self, rows: slice, other: Sums) -> None:
         """Add a stripe's sums at its rows."""
         self.total[:, rows] += other.total
-        self.variance[rows] += other.variance
-        self.weights[rows] += other.weights
+        self.variance[:, rows] += other.variance
+        self.weights[:, rows] += other.weights
 
     @property
     def mean(self) -> Tensor:
         """(C, H, W)."""
-        return torch.from_numpy(self.total / self.weights)
+        mean = self.total / self.weights
+        return torch.from_numpy(mean if self.basis is None else np.tensordot(self.basis, mean, 1))
 
     @property
     def std(self) -> Tensor:
-        """(C, H, W), the same in all channels."""
-        std = torch.from_numpy(np.sqrt(self.variance / self.weights))
-        return std.expand(self.total.shape).clone()
+        """(C, H, W): the same in all channels, or that of errors of the components that are uncorrelated."""
+        variance = self.variance / self.weights
+        if self.basis is not None:
+            variance = np.tensordot(self.basis**2, variance, 1)
+        return torch.from_numpy(np.sqrt(variance)).expand(self.total.shape).clone()
 
 
 StripeFilter = Callable[[Any, Array, Array, Array, Sums], None]
@@ -103,6 +122,7 @@ def combination(
     *,
     noisy: float,
     affine: bool,
+    basis: Array | None = None,
 ) -> Sums | None:
     """Linear combinations of each group's own patches (:func:`bayesdip.patches.group_filters.combine`).
 
@@ -118,6 +138,8 @@ def combination(
         Part of the noise's variance that the pilot holds.
     affine : bool
         Whether the coefficients of a combination have the sum of one.
+    basis : array, shape (C, C), optional
+        Orthonormal columns, linear combinations of the channels, each of which has groups of its own at the same places.
 
     Returns
     -------
@@ -131,11 +153,17 @@ def combination(
         outputs = sums.total, sums.variance, sums.weights
         group_filters.combine(*pictures, noise, np.float32(noisy), affine, tops, lefts, *own, *outputs)
 
-    return _passed([y, pilot], noise, groups, of_stripe, stop)
+    return _passed([y, pilot], noise, groups, of_stripe, stop, basis)
 
 
 def wiener_filter(
-    y: Tensor, pilot: Tensor, noise: Tensor, groups: Groups, stop: Callable[[float], bool]
+    y: Tensor,
+    pilot: Tensor,
+    noise: Tensor,
+    groups: Groups,
+    stop: Callable[[float], bool],
+    *,
+    basis: Array | None = None,
 ) -> Sums | None:
     """Posterior means of the groups (:func:`bayesdip.patches.group_filters.wiener`); arguments as of `combination`."""
     from bayesdip.patches import group_filters
@@ -144,7 +172,7 @@ def wiener_filter(
         own = groups.side, groups.count, groups.radius
         group_filters.wiener(*pictures, noise, tops, lefts, *own, sums.total, sums.variance, sums.weights)
 
-    return _passed([y, pilot], noise, groups, of_stripe, stop)
+    return _passed([y, pilot], noise, groups, of_stripe, stop, basis)
 
 
 def shrinkage(
@@ -154,22 +182,22 @@ def shrinkage(
     groups: Groups,
     stop: Callable[[float], bool],
     *,
-    level: float,
-    threshold: float,
+    thresholds: Array,
+    basis: Array | None = None,
 ) -> Sums | None:
     """Shrink the groups' singular values (:func:`bayesdip.patches.group_filters.shrink`).
 
-    Arguments as of `combination`; `level` is the variance of the noise in the picture as a part of `noise`, `threshold` the
-    weight of the nuclear norm. The sums have no variance.
+    Arguments as of `combination`; `thresholds`, of shape (1,) or of the basis (C,), are the weight of the nuclear norm times the
+    variance of the noise in the picture as a part of `noise`. The sums have no variance.
     """
     from bayesdip.patches import group_filters
 
     def of_stripe(pictures: Any, noise: Array, tops: Array, lefts: Array, sums: Sums) -> None:
         own = groups.side, groups.count, groups.radius
-        levels = np.float32(level), np.float32(threshold)
-        group_filters.shrink(*pictures, noise, *levels, tops, lefts, *own, sums.total, sums.weights)
+        outputs = sums.total, sums.weights
+        group_filters.shrink(*pictures, noise, thresholds, tops, lefts, *own, *outputs)
 
-    return _passed([picture, guide], noise, groups, of_stripe, stop)
+    return _passed([picture, guide], noise, groups, of_stripe, stop, basis)
 
 
 def _passed(
@@ -178,6 +206,7 @@ def _passed(
     groups: Groups,
     of_stripe: StripeFilter,
     stop: Callable[[float], bool],
+    basis: Array | None,
 ) -> Sums | None:
     """All stripes of a picture by threads of their own."""
     side = groups.side
@@ -186,11 +215,14 @@ def _passed(
     of_patches = pad(box_sum(noise, (side, side)) / side**2, (0, side - 1, 0, side - 1)).numpy()
     of_patches = of_patches.astype(arrays[0].dtype)
     tops, lefts = (evenly_spaced(n - side, groups.step).numpy() for n in (height, width))
-    sums = Sums.zeros(arrays[0])
+    sums = Sums.zeros(arrays[0], basis)
 
     def run(rows: slice, own: Array) -> Sums:
-        parts = [np.ascontiguousarray(array[:, rows]) for array in arrays]
-        found = Sums.zeros(parts[0])
+        parts = [array[:, rows] for array in arrays]
+        if basis is not None:
+            parts = [np.tensordot(basis.T, part, 1) for part in parts]
+        parts = [np.ascontiguousarray(part) for part in parts]
+        found = Sums.zeros(parts[0], basis)
         of_stripe(parts, of_patches[rows].ravel(), own - rows.start, lefts, found)
         return found
 
@@ -202,6 +234,19 @@ def _passed(
         if stop(number / len(stripes)):
             return None
     return sums
+
+
+def components(picture: Array) -> Array:
+    """Orthonormal linear combinations of the channels of a picture (C, H, W) whose detail is uncorrelated: columns, (C, C).
+
+    They are the principal components of the differences of neighbouring pixels. White noise of one variance in all channels
+    stays so, and does not change them. On colour photographs they are about the brightness and two differences of colours.
+    """
+    scatter = np.zeros((len(picture), len(picture)))
+    for axis in (1, 2):
+        detail = np.diff(picture, axis=axis).reshape(len(picture), -1).astype(np.float64)
+        scatter += detail @ detail.T
+    return np.asarray(np.linalg.eigh(scatter)[1][:, ::-1], picture.dtype)
 
 
 def _stripes(tops: Array, height: int, groups: Groups) -> Iterator[tuple[slice, Array]]:
