@@ -39,7 +39,7 @@ def test_a_filter_that_ran_is_compiled_and_so_it_is_for_the_next_process():
 def test_compiling_is_told_and_left_out_where_there_is_no_time(monkeypatch):
     monkeypatch.setattr(compilation, "_is_ready", lambda function: False)
     found, seen = phases()
-    assert seen[0] == "compiling" and "chain" in found.info["model"]
+    assert "compiling" in seen and "chain" in found.info["model"]
     found, seen = phases(time_budget=20.0)
     assert "compiling" not in seen and found.info["model"] == "NL-Bayes"
     monkeypatch.undo()
