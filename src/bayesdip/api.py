@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
+from contextlib import nullcontext
+from pathlib import Path
 from typing import Any, TypedDict, Unpack
 
 import numpy as np
@@ -11,7 +14,8 @@ from torch import Tensor
 
 from bayesdip import damage, holdout, methods
 from bayesdip.calibration import Calibration
-from bayesdip.errors import BayesDipError
+from bayesdip.errors import BayesDipError, one_line
+from bayesdip.findings import Finding
 from bayesdip.inputs import Inputs, Sigma
 from bayesdip.interruption import stoppable
 from bayesdip.methods import Method
@@ -24,6 +28,8 @@ from bayesdip.problem import Problem
 from bayesdip.progress import Callback, Progress
 from bayesdip.quick_picture import quick_picture
 from bayesdip.result import Restoration
+from bayesdip.resuming import Stages, run_folder
+from bayesdip.run_request import request_of
 
 AUTO = "auto"
 # The data may be looked at for this share of a time budget.
@@ -48,6 +54,10 @@ class Options(TypedDict, total=False):
         ``"auto"``, ``"cpu"``, ``"cuda"``, ...
     callback : callable
         Called with a :class:`bayesdip.Snapshot`; returning True ends the run.
+    resume : str or path-like
+        A folder for checkpoints. A run that was killed goes on from there when the same is called again, on a CPU to the
+        same bits; a folder with those of another call is refused. It can be removed once the result is there. None keeps
+        no checkpoints.
     """
 
     method: str | Method
@@ -57,6 +67,7 @@ class Options(TypedDict, total=False):
     seed: int | None
     device: str | None
     callback: Callback | None
+    resume: str | os.PathLike[str] | None
 
 
 def denoise(
@@ -88,7 +99,7 @@ def denoise(
     channel_axis : int or None
         The axis that holds channels; None when every axis is a grid axis, as in scikit-image.
     **options
-        As for :class:`Options`: ``method``, ``effort``, ``samples``, ``time_budget``, ``seed``, ``device``, ``callback``.
+        As for :class:`Options`: ``method``, ``effort``, ``samples``, ``time_budget``, ``seed``, ``device``, ``callback``, ``resume``.
 
     Returns
     -------
@@ -309,7 +320,13 @@ def restored(
     progress.method, progress.why = method.name, f"{method.summary}: {why}"
     if progress.callback is not None:
         progress.show("initial estimate", quick_picture(problem))
-    with progress.interruptible():
+    folder, budget = options.get("resume"), options.get("time_budget")
+    checkpoints = (
+        nullcontext()
+        if folder is None
+        else run_folder(Path(folder), request_of(inputs, method, budget), progress)
+    )
+    with checkpoints as stages, progress.interruptible():
         found = damage.run(method, problem, progress)
     if calibration is not None:
         found = holdout.recalibrated(
@@ -342,8 +359,19 @@ def restored(
         channel_axis=layout.channel_axis,
         calibration=None if calibration is None else calibration.rescaled(units.shift, units.scale),
         chain=None if posterior.chain is None else posterior.chain.cpu().numpy(),
-        findings=(*inputs.findings, *found.findings),
+        findings=(*inputs.findings, *found.findings, *_not_kept(stages)),
     )
+
+
+def _not_kept(stages: Stages | None) -> tuple[Finding, ...]:
+    """What to say of checkpoints that could not be written."""
+    if stages is None or not stages.failure:
+        return ()
+    text = (
+        f"checkpoints could not be written to {one_line(stages.folder)} ({stages.failure}), and the run went on without them: "
+        "a killed one would have begun again from the last that was written; free some space, or choose another folder"
+    )
+    return (Finding("no checkpoints", text, {"folder": str(stages.folder), "reason": stages.failure}),)
 
 
 def _method(problem: Problem, options: Options) -> tuple[Method, str]:

@@ -66,3 +66,14 @@ def look(seconds: float = 0.0) -> None:
         raise Stopped
     if seconds > 0 and has_time is not None and not has_time(seconds):
         raise Stopped
+
+
+def shall_stop() -> bool:
+    """Whether the work shall end now; outside of :func:`stoppable` it goes on.
+
+    Returns
+    -------
+    bool
+    """
+    should_stop = _SHOULD_STOP.get()
+    return should_stop is not None and should_stop()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from numbers import Real
@@ -145,6 +145,28 @@ class Progress:
     def elapsed(self) -> float:
         """Seconds since the start of this run or part."""
         return time.monotonic() - self.started
+
+    def times(self) -> list[float]:
+        """Seconds since the start of this part, and of each whole around it.
+
+        Returns
+        -------
+        list of float
+        """
+        return [self.elapsed, *(self._whole.times() if self._whole is not None else [])]
+
+    def go_on_from(self, times: Sequence[float]) -> None:
+        """Count the time of a run that was killed as spent.
+
+        Parameters
+        ----------
+        times : sequence of float
+            What :meth:`times` gave then, in the same part.
+        """
+        if times:
+            self.started -= max(0.0, times[0] - self.elapsed)
+            if self._whole is not None:
+                self._whole.go_on_from(times[1:])
 
     @property
     def time_left(self) -> float | None:

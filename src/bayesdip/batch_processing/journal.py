@@ -9,7 +9,6 @@ import errno
 import hashlib
 import json
 import os
-import sys
 from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,10 +17,9 @@ from pathlib import Path
 from typing import Any
 
 from bayesdip.errors import FileError, one_line
+from bayesdip.folder_lock import Taken, lock
 
 JOURNAL = "batch.jsonl"
-# The place of the byte that is locked on Windows, where locked bytes cannot be read: beyond any journal.
-_LOCKED_BYTE = 2**40
 
 Record = dict[str, Any]
 
@@ -123,20 +121,9 @@ def open_journal(folder: Path) -> Iterator[Journal]:
 def _locked(descriptor: int, folder: Path) -> bool:
     """Lock the file; False where the file system has no locks."""
     try:
-        if sys.platform == "win32":
-            import msvcrt
-
-            os.lseek(descriptor, _LOCKED_BYTE, os.SEEK_SET)
-            msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
-        else:
-            import fcntl
-
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        if error.errno in (errno.EACCES, errno.EAGAIN, errno.EDEADLK):
-            raise FileError(
-                f"{one_line(folder)}: another run of bayesdip batch is writing there; a folder of its own is expected for each "
-                "run: wait for it to end, or choose another one"
-            ) from None
-        return False
-    return True
+        return lock(descriptor)
+    except Taken:
+        raise FileError(
+            f"{one_line(folder)}: another run of bayesdip batch is writing there; a folder of its own is expected for each "
+            "run: wait for it to end, or choose another one"
+        ) from None

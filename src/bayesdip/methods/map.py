@@ -106,20 +106,17 @@ class MAP(Method):
         def best() -> Tensor | None:
             return first.or_better(fitted())
 
-        loop = TrainingLoop(fit.target, progress, schedule.steps, best)
-        ended = False
+        loop = TrainingLoop(fit.target, progress, schedule.steps, best, listeners=(fit, rule))
 
         def watch(fits: Sequence[float]) -> bool:
-            nonlocal ended
-            ended = rule.ended(fit.evaluation(loop.step))
-            return ended
+            return rule.ended(fit.evaluation(loop.step))
 
         loop.advance(fit.stepper, 1.0, "fit", fit.record, watch)
         mean = picture_or_raise(best() if progress.stop_reason else fitted(), progress.stop_reason)
         return Posterior(
             mean=mean,
             trace=loop.trace,
-            stopped=progress.stop_reason or ("stopping rule" if ended else "finished"),
+            stopped=progress.stop_reason or ("stopping rule" if loop.ended else "finished"),
             info={
                 "steps": loop.step,
                 "initial_estimate": mean is first.picture,

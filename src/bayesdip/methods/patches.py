@@ -51,6 +51,7 @@ from bayesdip.patches.thin_damage import is_thin
 from bayesdip.problem import Problem
 from bayesdip.progress import Progress
 from bayesdip.result import Posterior, Trace
+from bayesdip.resuming import kept
 
 # By effort: how often the covariances of the patches are learnt anew, with noise and where pixels are missing.
 PASSES = {"fast": 2, "balanced": 3, "best": 4}
@@ -139,9 +140,22 @@ class Patches(Method):
         return None if progress.should_stop() else found
 
     def _run(self, problem: Problem, run: _Run, progress: Progress, start: Tensor | None) -> Posterior:
-        if run.turns:
-            return self._from_other_data(problem, run, progress, start)
-        found = patch_posterior(
+        def compute() -> tuple[Posterior, Trace]:
+            work = self._from_other_data if run.turns else self._from_pixels
+            return work(problem, run, progress, start), run.trace
+
+        found, trace = kept("patches", compute, (Posterior,), progress)
+        run.trace.update(trace)
+        stopped = progress.stop_reason or "finished"
+        return replace(
+            found, trace=run.trace, stopped=stopped, info={"model": run.model, **found.info}, state=run
+        )
+
+    def _from_pixels(
+        self, problem: Problem, run: _Run, progress: Progress, start: Tensor | None
+    ) -> Posterior:
+        """Of pixels of the picture itself, noisy or missing."""
+        return patch_posterior(
             problem.y.to(self.device),
             problem.operator,
             problem.noise,
@@ -156,7 +170,6 @@ class Patches(Method):
             leave_out=run.leave_out,
             stop=lambda number, share: run.told(progress, number, share),
         )
-        return self._finished(found, run, progress)
 
     def _from_other_data(
         self, problem: Problem, run: _Run, progress: Progress, start: Tensor | None
@@ -185,7 +198,7 @@ class Patches(Method):
         std = None
         if process is not None and process.std is not None:
             std = rule_of_thumb_std(found.mean, process.mean, process.std)
-        return self._finished(replace(found, std=std, process=process), run, progress)
+        return replace(found, std=std, process=process)
 
     def _process(self, problem: Problem, run: _Run, left: Noise) -> Posterior | None:
         """The posterior of the likeliest stationary process, or of the network's where none is learnt from such data.
@@ -208,12 +221,6 @@ class Patches(Method):
         if isinstance(problem.noise, Poisson | PoissonGaussian):  # no rate is negative
             found = replace(found, mean=found.mean.clamp_min(problem.noise.offset))
         return found if found.std is None else replace(found, std=local_mean(found.std.square()).sqrt())
-
-    def _finished(self, found: Posterior, run: _Run, progress: Progress) -> Posterior:
-        stopped = progress.stop_reason or "finished"
-        return replace(
-            found, trace=run.trace, stopped=stopped, info={"model": run.model, **found.info}, state=run
-        )
 
 
 @dataclass

@@ -311,7 +311,14 @@ class SGLD(Method):
             too_short = progress.stop_reason and made.energy.fit(own) > UNFITTED
             return first.or_better(own) if too_short or first.predicts_better(own) else own
 
-        loop = TrainingLoop(made.target, progress, schedule.steps, best, span=(0.0, schedule.sampled))
+        loop = TrainingLoop(
+            made.target,
+            progress,
+            schedule.steps,
+            best,
+            span=(0.0, schedule.sampled),
+            listeners=(summary,),
+        )
         if paper:
             facts = sample_by_adam_noise(loop, made.generator, summary)
         else:

@@ -55,6 +55,7 @@ def refit(
             w.copy_(then)
     shape = (problem.channels, *problem.grid)
     began, moments = loop.share, Moments()
+    loop.listeners = (moments,)
 
     def fit(picture: Tensor) -> None:
         share = (loop.share - began) / (1 - began)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 import torch
 from torch import Tensor
@@ -51,6 +51,8 @@ class Stepper(ABC):
     input_noise : float
         Standard deviation of fresh noise on the latent input at every step.
     """
+
+    changes: ClassVar[bool] = True  # its attributes are its state: bayesdip.resuming.state_of
 
     def __init__(self, target: Target, generator: torch.Generator, *, input_noise: float = 0.0) -> None:
         self.target = target

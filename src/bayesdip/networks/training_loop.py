@@ -13,6 +13,7 @@ from bayesdip.errors import BayesDipError, NoResultError
 from bayesdip.interruption import Stopped
 from bayesdip.networks.steppers import Stepper, Target
 from bayesdip.progress import Progress
+from bayesdip.resuming import Stage, give_back, next_stage, state_of
 from bayesdip.result import Trace
 
 # Steps between two evaluations of the fit: few enough to notice a divergence early, many enough for reading a number back from a
@@ -46,6 +47,10 @@ class TrainingLoop:
         The shares of the run at which the present part begins and ends.
     trace : dict of list of float
         What is noted at every evaluation, by the names in `TRACED`.
+    listeners : tuple of object, or None
+        What changes with the pictures, so that checkpoints have it too. None: there are no checkpoints.
+    ended : bool
+        Whether its own condition ended the latest phase.
     """
 
     target: Target
@@ -56,6 +61,8 @@ class TrainingLoop:
     rollbacks: int = 0
     span: tuple[float, float] = (0.0, 1.0)
     trace: Trace = field(default_factory=lambda: {key: [] for key in TRACED})
+    listeners: tuple[Any, ...] | None = None
+    ended: bool = False
     _good: tuple[float, Any] | None = None
     _pace: float = 0.0
 
@@ -96,19 +103,41 @@ class TrainingLoop:
             The fit diverged more than `MOST_ROLLBACKS` times.
         """
         self._good = None
-        begin = len(self.trace["fit"])
-        evaluated = begin
+        if self.progress.should_stop():
+            return
+        self.ended = False
+        with next_stage(phase, self.progress) as stage:
+            stage = None if self.listeners is None else stage
+            run = _Phase(self, stepper, stage, len(self.trace["fit"]), len(self.trace["fit"]))
+            if not run.take_up():
+                self._advance(run, until, phase, on_picture, ended)
+                run.keep_end()
+
+    def _advance(
+        self,
+        run: _Phase,
+        until: float,
+        phase: str,
+        on_picture: Callable[[Tensor], None],
+        ended: Callable[[Sequence[float]], bool],
+    ) -> None:
+        stepper = run.stepper
         while not self.progress.should_stop() and (self.share < until or self.step == 0):
-            if len(self.trace["fit"]) > evaluated:
-                evaluated = len(self.trace["fit"])
-                if ended(self.trace["fit"][begin:]):
+            if len(self.trace["fit"]) > run.evaluated:
+                run.evaluated = len(self.trace["fit"])
+                self.ended = ended(self.trace["fit"][run.begin :])
+                if self.ended:
                     return
             if not self.progress.ends_within(self._pace):
                 return
+            run.keep_if_due()
             began = self.progress.elapsed
+            drawn = None if run.stage is None else stepper.generator.get_state()
             try:
                 picture = stepper.step()
             except Stopped:
+                if drawn is not None:
+                    stepper.generator.set_state(drawn)  # as if the step had not begun
                 return
             self._pace = self.progress.elapsed - began
             self.step += 1
@@ -154,6 +183,71 @@ class TrainingLoop:
     def _picture_so_far(self) -> Tensor:
         """Computed only when a callback asks for it."""
         return picture_or_raise(self.best_picture())
+
+
+@dataclass
+class _Phase:
+    """One phase of a loop, and its checkpoints.
+
+    Attributes
+    ----------
+    begin, evaluated : int
+        Evaluations before the phase, and those that were told to its end's condition.
+    """
+
+    loop: TrainingLoop
+    stepper: Stepper
+    stage: Stage | None
+    begin: int
+    evaluated: int
+
+    def take_up(self) -> bool:
+        """Go on from the latest checkpoint; whether the phase is done by it."""
+        if self.stage is None:
+            return False
+        loop = self.loop
+        found = self.stage.load(device=loop.target.latent.device.type)
+        if found is None:
+            return False
+        state, done = found
+        give_back((self.stepper, loop.listeners, self._buffers), state["changing"])
+        loop.step, loop.rollbacks, loop._good = state["step"], state["rollbacks"], state["good"]
+        loop.ended = state["ended"]
+        loop.trace.update(state["trace"])
+        self.begin, self.evaluated = state["begin"], state["evaluated"]
+        loop.progress.stop_reason = loop.progress.stop_reason or state["stop_reason"]
+        return done
+
+    def keep_if_due(self) -> None:
+        if self.stage is not None and self.stage.is_due:
+            self._keep(done=False)
+
+    def keep_end(self) -> None:
+        """Keep the end of the phase. One that was interrupted is not done; one whose time is spent is."""
+        if self.stage is not None:
+            self._keep(done=self.loop.progress.stop_reason != "interrupted")
+
+    def _keep(self, done: bool) -> None:
+        assert self.stage is not None
+        loop = self.loop
+        reason = loop.progress.stop_reason
+        state = {
+            "changing": state_of((self.stepper, loop.listeners, self._buffers)),
+            "step": loop.step,
+            "rollbacks": loop.rollbacks,
+            "ended": loop.ended,
+            "good": loop._good,
+            "trace": loop.trace,
+            "begin": self.begin,
+            "evaluated": self.evaluated,
+            "stop_reason": "" if reason == "interrupted" else reason,
+        }
+        self.stage.keep(state, done=done)
+
+    @property
+    def _buffers(self) -> list[Tensor]:
+        """What a network of one's own may change besides its weights."""
+        return list(self.loop.target.network.buffers())
 
 
 def picture_or_raise(picture: Tensor | None, reason: str = "") -> Tensor:
