@@ -16,9 +16,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bayesdip.batch_processing import folder_run
-from bayesdip.batch_processing.folder_run import Job, Target, check_targets, run_jobs
+from bayesdip.batch_processing.folder_run import Job, check_targets, run_jobs
 from bayesdip.batch_processing.journal import JOURNAL, digest_of, open_journal
 from bayesdip.batch_processing.sources import output_name
+from bayesdip.batch_processing.staging import Target
 from bayesdip.batch_processing.worker_pool import Failure
 from bayesdip.errors import FileError, explanation
 
@@ -55,7 +56,7 @@ class Log:
 
 
 def upper(source: Path):
-    def work(paths, tell):
+    def work(paths, checkpoints, tell):
         paths["output"].write_text(source.read_text().upper())
         return FACTS
 

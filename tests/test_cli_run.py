@@ -322,3 +322,30 @@ def test_a_signal_before_the_method_has_a_picture_gives_a_simple_one(here, words
     assert found.returncode == 0, found.stderr
     assert "interrupted" in found.stdout and "Traceback" not in found.stderr
     assert io.read_picture("out.png").pixels.size > 0
+
+
+def test_resume_goes_on_from_the_checkpoints_of_a_killed_run(here, quick, monkeypatch):
+    from bayesdip.resuming import stages
+
+    class Killed(BaseException):
+        pass
+
+    def killed(*arguments):
+        write(*arguments)
+        raise Killed
+
+    words = ("denoise", "in.png", "--sigma", 10, "--method", "map", "--arch", "skip(scales=1, width=6)")
+    assert run(*words, "-o", "whole.tif").exit_code == 0
+    write = stages.Stages.write
+    with monkeypatch.context() as patch:
+        patch.setattr(stages.Stages, "write", killed)
+        assert isinstance(run(*words, "-o", "a.tif", "--resume", "kept").exception, Killed)
+    assert not Path("a.tif").exists() and list(Path("kept/checkpoints").glob("stage-*"))
+    result = run(*words, "-o", "b.tif", "--resume", "kept", "--effort", "fast")
+    assert result.exit_code == 2 and "effort is 'balanced' there, 'fast' here" in result.stderr
+    result = run(*words, "-o", "c.tif", "--resume", "kept")
+    assert result.exit_code == 0 and "going on from the checkpoints in kept" in result.stderr
+    assert Path("c.tif").read_bytes() == Path("whole.tif").read_bytes()
+    assert sorted(path.name for path in Path("kept").iterdir()) == sorted(
+        ("restoration.npz", "restoration.json", "request.json")
+    )

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from bayesdip.arrays import fingerprint
 from bayesdip.noise import Gaussian, Noise
 from bayesdip.operators import Identity, InUnits, Mask, Operator
 from bayesdip.operators.least_squares import least_squares_steps
@@ -284,3 +285,18 @@ def random_entries(observed: Tensor, count: int, generator: torch.Generator) -> 
     mask = torch.zeros(observed.numel(), dtype=torch.bool)
     mask[chosen] = True
     return mask.reshape(observed.shape)
+
+
+def digest(problem: Problem) -> str:
+    """A digest of the data, and of which of them are seen: tells a problem from others of one run.
+
+    Parameters
+    ----------
+    problem : Problem
+
+    Returns
+    -------
+    str
+    """
+    parts = (problem.y, problem.operator.observed)
+    return " ".join(fingerprint(part.detach().cpu().resolve_conj().numpy())[:12] for part in parts)

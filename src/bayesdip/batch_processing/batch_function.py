@@ -207,7 +207,7 @@ def _check_options(
     std: FilePath | None,
 ) -> None:
     own = set(inspect.signature(getattr(api, task)).parameters) - {"image", "options"}
-    known = sorted((own | set(api.Options.__annotations__)) - {"callback"})
+    known = sorted((own | set(api.Options.__annotations__)) - {"callback", "resume"})
     for name, value in options.items():
         if name not in known:
             raise BayesDipError(

@@ -12,12 +12,14 @@ from numpy.typing import NDArray
 
 from bayesdip import api
 from bayesdip.arrays import fingerprint
-from bayesdip.batch_processing.folder_run import Job, Target, facts_of_run
+from bayesdip.batch_processing.folder_run import Job, facts_of_run
 from bayesdip.batch_processing.journal import digest_of
 from bayesdip.batch_processing.sources import output_name
+from bayesdip.batch_processing.staging import Target
 from bayesdip.batch_processing.worker_pool import Tell, end_this_worker, passing_on
 from bayesdip.io import Picture, holds_real_numbers, mask_of, read_picture, write_picture
 from bayesdip.result import Restoration
+from bayesdip.resuming import going_on
 
 
 @dataclass(frozen=True)
@@ -37,7 +39,7 @@ class Call:
     mask: Path | NDArray[Any] | None
     options: dict[str, Any]
 
-    def __call__(self, tell: Tell) -> tuple[Restoration, Picture | None]:
+    def __call__(self, tell: Tell, checkpoints: Path | None = None) -> tuple[Restoration, Picture | None]:
         """The restoration, and the file that was read."""
         options, source = dict(self.options), None
         pixels: Any = self.picture
@@ -49,7 +51,12 @@ class Call:
             options["mask"] = mask_of(self.mask, source or Picture(pixels)).missing
         elif self.mask is not None:
             options["mask"] = self.mask
-        found: Restoration = getattr(api, self.task)(pixels, **options, callback=passing_on(tell))
+        run = partial(getattr(api, self.task), pixels, **options, callback=passing_on(tell))
+        found: Restoration = (
+            run()
+            if checkpoints is None
+            else going_on(checkpoints, lambda folder: run(resume=folder), replace=True)
+        )
         if found.stopped == "interrupted":
             end_this_worker()
         return found, source
@@ -92,9 +99,9 @@ def in_memory(call: Call, tell: Tell) -> Restoration:
     return call(tell)[0]
 
 
-def into_files(call: Call, paths: dict[str, Path], tell: Tell) -> dict[str, Any]:
+def into_files(call: Call, paths: dict[str, Path], checkpoints: Path, tell: Tell) -> dict[str, Any]:
     """Write what a call gives; the facts for the record."""
-    found, source = call(tell)
+    found, source = call(tell, checkpoints)
     path, dtype = paths["output"], None
     if found.mean.dtype.kind == "f" and holds_real_numbers(path, source):
         dtype = found.mean.dtype

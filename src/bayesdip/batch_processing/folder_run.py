@@ -6,44 +6,27 @@ then moves the files to their names: a run that is killed at any moment leaves n
 
 from __future__ import annotations
 
-import hashlib
 import os
-import shutil
 import time
 from collections.abc import Callable, Generator, Sequence
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass, field
-from pathlib import Path, PurePath
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from bayesdip import __version__
 from bayesdip.batch_processing.journal import JOURNAL, Journal, Record, digest_of, open_journal
-from bayesdip.batch_processing.worker_pool import Failure, Task, Tell
+from bayesdip.batch_processing.staging import CHECKPOINTS, StagedTask, Target, Work, checkpoints_of, staging
+from bayesdip.batch_processing.worker_pool import Failure, Task
 from bayesdip.errors import FileError, one_line
 from bayesdip.processes import interrupts_deferred
+from bayesdip.resuming import remove_checkpoints
 
 if TYPE_CHECKING:
     from bayesdip.result import Restoration
 
-STAGING = ".bayesdip-batch"
 SCHEMA = 1
 OUTPUT = "output"
-
-
-@dataclass(frozen=True)
-class Target:
-    """A file to be written: in which folder, and what it is called below it."""
-
-    folder: Path
-    name: PurePath
-
-    @property
-    def path(self) -> Path:
-        return self.folder / self.name
-
-    def staged(self, run: str, number: int) -> Path:
-        """Where the job of that number in that run writes it."""
-        return self.folder / f"{STAGING}-{run}" / str(number) / self.name.name
 
 
 @dataclass(frozen=True)
@@ -55,7 +38,7 @@ class Job:
     label : str
         The input as it was given.
     work : callable
-        Picklable. Is given the paths to write to by role, and `Tell`; gives the facts for the record.
+        Picklable. Is given the paths to write to by role, a folder for checkpoints, and `Tell`; gives the facts for the record.
     inputs : tuple of Path
         The picture first, then what else is read.
     digests : dict
@@ -69,7 +52,7 @@ class Job:
     """
 
     label: str
-    work: Callable[[dict[str, Path], Tell], dict[str, Any]]
+    work: Work
     inputs: tuple[Path, ...]
     digests: dict[str, str]
     targets: dict[str, Target]
@@ -98,17 +81,6 @@ class Job:
             journal.relative(target.path) in there and target.path.is_file()
             for target in self.targets.values()
         )
-
-
-@dataclass(frozen=True)
-class StagedTask:
-    """A job as a worker gets it."""
-
-    work: Callable[[dict[str, Path], Tell], dict[str, Any]]
-    paths: dict[str, Path]
-
-    def __call__(self, tell: Tell) -> dict[str, Any]:
-        return self.work(self.paths, tell)
 
 
 @dataclass
@@ -209,6 +181,8 @@ def run_jobs(jobs: Sequence[Job], folder: Path, pool: Pool, watch: Watch, force:
                 _carry_out(plan.to_do, staged, journal, pool, watch, force, records)
             except KeyboardInterrupt:
                 result.interrupted = True
+            with suppress(OSError):
+                (folder / CHECKPOINTS).rmdir()  # if nothing is under way
         result.seconds = time.monotonic() - started
         return result
 
@@ -222,11 +196,16 @@ def _carry_out(
     force: bool,
     records: dict[str, Record],
 ) -> None:
-    tasks = [StagedTask(job.work, paths) for job, paths in zip(jobs, staged, strict=True)]
+    tasks = [
+        StagedTask(job.work, paths, checkpoints_of(job, journal.folder))
+        for job, paths in zip(jobs, staged, strict=True)
+    ]
     with closing(pool(tasks, lambda place, seconds: watch.told(jobs[place], seconds))) as coming:
         for place, found in coming:
             with interrupts_deferred():
                 record = finished(jobs[place], staged[place], found, journal, force)
+                if record["error"] is None:
+                    remove_checkpoints(tasks[place].checkpoints)
                 records[jobs[place].name] = record
             watch.ended(jobs[place], record)
 
@@ -299,33 +278,6 @@ def check_targets(jobs: Sequence[Job], folder: Path) -> None:
             seen[real] = job
 
 
-@contextmanager
-def staging(jobs: Sequence[Job], folder: Path) -> Generator[list[dict[str, Path]], None, None]:
-    """Where the workers shall write the files of each job, by role: in folders that are removed at the end.
-
-    The folders are called after that of the outputs, whose lock keeps a second run out of them; what a killed run left
-    in them is removed first.
-    """
-    run = hashlib.sha256(os.path.realpath(folder).encode("utf-8", "surrogateescape")).hexdigest()[:8]
-    folders = {target.folder for job in jobs for target in job.targets.values()}
-    paths = [
-        {role: target.staged(run, number) for role, target in job.targets.items()}
-        for number, job in enumerate(jobs)
-    ]
-
-    def remove() -> None:
-        for place in folders:
-            shutil.rmtree(place / f"{STAGING}-{run}", ignore_errors=True)
-
-    remove()
-    try:
-        for path in {path.parent for of_job in paths for path in of_job.values()}:
-            path.mkdir(parents=True)
-        yield paths
-    finally:
-        remove()
-
-
 def finished(job: Job, staged: dict[str, Path], found: Any, journal: Journal, force: bool) -> Record:
     """Write the record of a job that ended, and move its files to their names."""
     record = {**_record_of(job), **(_error_facts(found) if isinstance(found, Failure) else found)}
@@ -395,4 +347,4 @@ def facts_of_run(restoration: Restoration, notes: Sequence[str] = ()) -> dict[st
     return found
 
 
-_JOURNAL = Job("the list of what was done", lambda paths, tell: {}, (), {}, {}, None)
+_JOURNAL = Job("the list of what was done", lambda paths, checkpoints, tell: {}, (), {}, {}, None)

@@ -14,10 +14,11 @@ import typer
 
 from bayesdip import __version__
 from bayesdip.batch_processing import cluster, worker_pool
-from bayesdip.batch_processing.folder_run import SCHEMA, Job, Pool, Result, Target, facts_of_run, run_jobs
+from bayesdip.batch_processing.folder_run import SCHEMA, Job, Pool, Result, facts_of_run, run_jobs
 from bayesdip.batch_processing.journal import JOURNAL, digest_of
 from bayesdip.batch_processing.machine import Crew, crew, threads_of_a_worker, values_of_largest
 from bayesdip.batch_processing.sources import Source, find_sources, match_masks, output_name
+from bayesdip.batch_processing.staging import Target
 from bayesdip.cli.batch_display import Display, as_text
 from bayesdip.cli.guard import DONE, FAILED, INTERRUPTED, TYPED
 from bayesdip.cli.method import api_options, decisive
@@ -80,7 +81,7 @@ class FileTask:
     own: dict[str, Any]
     command: str
 
-    def __call__(self, paths: dict[str, Path], tell: worker_pool.Tell) -> dict[str, Any]:
+    def __call__(self, paths: dict[str, Path], checkpoints: Path, tell: worker_pool.Tell) -> dict[str, Any]:
         report = paths["report"].parent if "report" in paths else None
         options = replace(
             self.options, output=paths["output"], std=paths.get("std"), report=report, force=True
@@ -89,7 +90,12 @@ class FileTask:
         try:
             prepare = self.verb(options=options, **self.own)
             run = restore(
-                self.verb.__name__, options, prepare, self.command, quiet=worker_pool.passing_on(tell)
+                self.verb.__name__,
+                options,
+                prepare,
+                self.command,
+                quiet=worker_pool.passing_on(tell),
+                checkpoints=checkpoints,
             )
         except BayesDipError as error:
             error.args = (self._in_the_end(str(error), paths), *error.args[1:])

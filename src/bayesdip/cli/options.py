@@ -117,7 +117,7 @@ class Options(MethodOptions):
         None
     )
     resume: Annotated[
-        Path | None, _where(metavar="DIR", help="Keep the result there; load it if it is there already.")
+        Path | None, _where(metavar="DIR", help="Keep checkpoints and the result there; go on from them.")
     ] = None
     json: Annotated[bool, _where("--json", help="Print one JSON object instead of the summary.")] = False
     force: Annotated[bool, _where("--force", help="Replace files that exist.")] = False

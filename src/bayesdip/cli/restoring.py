@@ -26,6 +26,7 @@ from bayesdip.errors import BayesDipError, FileError, one_line
 from bayesdip.memory import check_memory
 from bayesdip.progress import Callback
 from bayesdip.result import Restoration
+from bayesdip.resuming import going_on
 
 TITLES = {"denoise": "Denoising", "inpaint": "Inpainting", "upscale": "Upscaling", "deblur": "Deblurring"}
 
@@ -68,6 +69,7 @@ def restore(
     command: str,
     label: str = "",
     quiet: Callback | None = None,
+    checkpoints: Path | None = None,
 ) -> Run:
     """Run one verb from file to files; whatever can be refused is refused before the long part.
 
@@ -83,6 +85,8 @@ def restore(
         Put before every line of the progress.
     quiet : callable, optional
         Is given the progress, and then nothing is printed.
+    checkpoints : Path, optional
+        Where a run that may be killed keeps its checkpoints; those of another request are replaced.
     """
     asked = api_options(options)
     if options.json and str(options.output) == io.PIPE:
@@ -107,10 +111,18 @@ def restore(
     for note in notes:
         say(note)
     resumed = found is not None
+    if saved is not None and not resumed and saved.has_checkpoints:
+        say(f"going on from the checkpoints in {one_line(saved.folder)}")
     if found is None:
         display = watching(summary.unit_of_fit(work.exact), label) if quiet is None else nullcontext(quiet)
         with display as callback:
-            found = work.run(**asked, callback=callback)
+            run_in = partial(work.run, **asked, callback=callback)
+            if saved is not None:
+                found = saved.carry_out(lambda folder: run_in(resume=folder))
+            elif checkpoints is not None:
+                found = going_on(checkpoints, lambda folder: run_in(resume=folder), replace=True)
+            else:
+                found = run_in()
         found = replace(found, findings=(*work.findings, *found.findings))
     files = outputs(options)
     if options.std is not None and found.std is None:

@@ -1,12 +1,13 @@
 """``--resume DIR``: the result of a run is kept, and taken from there when the same is asked again.
 
-The folder holds what :meth:`bayesdip.Restoration.save` writes and ``request.json``, which says
-what was asked. A run that was interrupted is done anew, from its start.
+The folder holds what :meth:`bayesdip.Restoration.save` writes and ``request.json``, which says what was asked. While
+a run goes on, and after it was interrupted or killed, it holds checkpoints, from which the same run goes on.
 """
 
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,9 +17,11 @@ from bayesdip.arrays import fingerprint
 from bayesdip.errors import BayesDipError
 from bayesdip.io import Picture, atomic_write
 from bayesdip.result import Restoration
+from bayesdip.resuming import OtherRequestError, going_on, is_checkpoint, remove_checkpoints
 
 REQUEST = "request.json"
 KEPT = ("restoration.npz", "restoration.json", REQUEST)
+CHECKPOINTS = "checkpoints"
 
 
 def request_of(task: str, picture: Picture, asked: dict[str, Any], options: dict[str, Any]) -> dict[str, Any]:
@@ -74,6 +77,22 @@ class SavedRun:
             raise
         return None if found.stopped == "interrupted" else found
 
+    @property
+    def has_checkpoints(self) -> bool:
+        """Whether a run that did not end has left checkpoints."""
+        return any(map(is_checkpoint, self._checkpoints.glob("*")))
+
+    def carry_out(self, run: Callable[[Path], Restoration]) -> Restoration:
+        """What a run gives that keeps its checkpoints where it is told; ``force`` replaces those of another request."""
+        try:
+            return going_on(self._checkpoints, run, self.force)
+        except OtherRequestError as error:
+            raise BayesDipError(f"{error}, or replace it with --force") from error
+
+    @property
+    def _checkpoints(self) -> Path:
+        return self.folder / CHECKPOINTS
+
     def _refuse(self, given: str) -> None:
         if not self.force:
             raise BayesDipError(
@@ -87,3 +106,5 @@ class SavedRun:
         restoration.save(self.folder)
         with atomic_write(self.folder / REQUEST, force=True) as temporary:
             temporary.write_text(json.dumps(self.request, indent=1), encoding="utf-8")
+        if restoration.stopped != "interrupted":
+            remove_checkpoints(self._checkpoints)

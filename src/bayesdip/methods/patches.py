@@ -48,7 +48,7 @@ from bayesdip.patches.patch_grid import FAR_STEP, PATCH_VALUES, distinct
 from bayesdip.patches.patch_sizes import last_size, patch_sizes
 from bayesdip.patches.plug_and_play import plug_and_play
 from bayesdip.patches.thin_damage import is_thin
-from bayesdip.problem import Problem
+from bayesdip.problem import Problem, digest
 from bayesdip.progress import Progress
 from bayesdip.result import Posterior, Trace
 from bayesdip.resuming import kept
@@ -144,7 +144,7 @@ class Patches(Method):
             work = self._from_other_data if run.turns else self._from_pixels
             return work(problem, run, progress, start), run.trace
 
-        found, trace = kept("patches", compute, (Posterior,), progress)
+        found, trace = kept(f"patches {digest(problem)}", compute, (Posterior,), progress)
         run.trace.update(trace)
         stopped = progress.stop_reason or "finished"
         return replace(

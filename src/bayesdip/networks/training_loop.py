@@ -12,9 +12,10 @@ from torch import Tensor
 from bayesdip.errors import BayesDipError, NoResultError
 from bayesdip.interruption import Stopped
 from bayesdip.networks.steppers import Stepper, Target
+from bayesdip.problem import digest
 from bayesdip.progress import Progress
-from bayesdip.resuming import Stage, give_back, next_stage, state_of
 from bayesdip.result import Trace
+from bayesdip.resuming import Stage, give_back, next_stage, state_of
 
 # Steps between two evaluations of the fit: few enough to notice a divergence early, many enough for reading a number back from a
 # GPU to cost nothing.
@@ -106,12 +107,18 @@ class TrainingLoop:
         if self.progress.should_stop():
             return
         self.ended = False
-        with next_stage(phase, self.progress) as stage:
-            stage = None if self.listeners is None else stage
-            run = _Phase(self, stepper, stage, len(self.trace["fit"]), len(self.trace["fit"]))
+        if self.listeners is None:
+            self._advance(self._phase(stepper, None), until, phase, on_picture, ended)
+            return
+        with next_stage(f"{phase} {digest(self.target.problem)}", self.progress) as stage:
+            run = self._phase(stepper, stage)
             if not run.take_up():
                 self._advance(run, until, phase, on_picture, ended)
                 run.keep_end()
+
+    def _phase(self, stepper: Stepper, stage: Stage | None) -> _Phase:
+        evaluations = len(self.trace["fit"])
+        return _Phase(self, stepper, stage, evaluations, evaluations)
 
     def _advance(
         self,
@@ -210,7 +217,7 @@ class _Phase:
         if found is None:
             return False
         state, done = found
-        give_back((self.stepper, loop.listeners, self._buffers), state["changing"])
+        give_back(self._changing, state["changing"])
         loop.step, loop.rollbacks, loop._good = state["step"], state["rollbacks"], state["good"]
         loop.ended = state["ended"]
         loop.trace.update(state["trace"])
@@ -232,7 +239,7 @@ class _Phase:
         loop = self.loop
         reason = loop.progress.stop_reason
         state = {
-            "changing": state_of((self.stepper, loop.listeners, self._buffers)),
+            "changing": state_of(self._changing),
             "step": loop.step,
             "rollbacks": loop.rollbacks,
             "ended": loop.ended,
@@ -245,9 +252,9 @@ class _Phase:
         self.stage.keep(state, done=done)
 
     @property
-    def _buffers(self) -> list[Tensor]:
-        """What a network of one's own may change besides its weights."""
-        return list(self.loop.target.network.buffers())
+    def _changing(self) -> tuple[Any, ...]:
+        """Besides weights, a network of one's own may change its buffers."""
+        return self.stepper, self.loop.listeners, list(self.loop.target.network.buffers())
 
 
 def picture_or_raise(picture: Tensor | None, reason: str = "") -> Tensor:

@@ -38,6 +38,7 @@ from bayesdip.patches.nl_bayes import GROUP_SIZE, Whitening, nl_bayes_pass, pilo
 from bayesdip.patches.patch_grid import PATCH_VALUES, side_of
 from bayesdip.patches.pilot import PILOT
 from bayesdip.result import Posterior
+from bayesdip.resuming import Stage, next_stage
 
 # The process of the first estimate and of the projections.
 STATIONARY = FIGURE6
@@ -134,17 +135,30 @@ def project(
     first = turns - turns_of(turns, good_start=start is not None)
     if not value_range > 0:
         return Posterior(picture, info={"turns": 0})
-    for turn in range(first, turns):
-        if stop(turn - first, picture):
-            return Posterior(picture, info={"turns": turn - first})
-        sigma = value_range * FIRST_SIGMA * (LAST_SIGMA / FIRST_SIGMA) ** (turn / max(1, turns - 1))
-        try:
-            cleaned = denoised_by_patches(picture, sigma, compiled=compiled)
-            left = torch.where(observed, y - operator.forward(cleaned), 0.0)
-            picture = cleaned + process_mean(left).to(y)
-        except Stopped:
-            return Posterior(picture, info={"turns": turn - first})
+    with next_stage("turns") as stage:
+        begin, picture = _gone_on_from(stage, first, picture)
+        for turn in range(begin, turns):
+            if stop(turn - first, picture):
+                return Posterior(picture, info={"turns": turn - first})
+            if stage is not None and stage.is_due:
+                stage.keep((turn, picture), done=False)
+            sigma = value_range * FIRST_SIGMA * (LAST_SIGMA / FIRST_SIGMA) ** (turn / max(1, turns - 1))
+            try:
+                cleaned = denoised_by_patches(picture, sigma, compiled=compiled)
+                left = torch.where(observed, y - operator.forward(cleaned), 0.0)
+                picture = cleaned + process_mean(left).to(y)
+            except Stopped:
+                return Posterior(picture, info={"turns": turn - first})
     return Posterior(picture, info={"turns": turns - first})
+
+
+def _gone_on_from(stage: Stage | None, turn: int, picture: Tensor) -> tuple[int, Tensor]:
+    """The turn that was next when the latest checkpoint was written, and its picture; else those given."""
+    found = None if stage is None else stage.load(device=picture.device.type)
+    if found is None:
+        return turn, picture
+    turn, picture = found[0]
+    return turn, picture
 
 
 def _process_means(operator: Operator, kernel: Kernel, noise: Noise) -> Callable[[Tensor], Tensor]:

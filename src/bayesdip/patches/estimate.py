@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor
 
 from bayesdip.interruption import Stopped
+from bayesdip.resuming import kept
 
 Stop = Callable[[int, float], bool]
 """``(pass, share of it done) -> stop?``"""
@@ -74,7 +76,7 @@ def average_over_sizes(
             return stop(before + stage, share)
 
         try:
-            one = restore(patch_values, stop_size)
+            one = kept(f"patches of {patch_values}", partial(restore, patch_values, stop_size), (Estimate,))
         except Stopped:
             if average is None:
                 raise

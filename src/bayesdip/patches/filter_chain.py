@@ -19,6 +19,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 import torch
@@ -39,6 +40,7 @@ from bayesdip.patches.multiscale import COARSER_WORK, LEAST_SIDE, SCALES, halved
 from bayesdip.patches.nl_bayes import WhitenedData
 from bayesdip.patches.own_weight import factor, own_weights, without_own, work_share
 from bayesdip.patches.patch_grid import JOINT_CHANNELS
+from bayesdip.resuming import kept
 
 # All constants of this file were found on 128x128 parts of BSDS500 pictures that are no part of a test set, at sigma 15, 25
 # and 50; the figures are of four gray ones at 25 / 50.
@@ -190,7 +192,7 @@ def _restored(
     data_given: Callable[[Tensor | None], WhitenedData], chain: Chain, stop: Stop
 ) -> tuple[Estimate, Estimate]:
     """The chain's estimate, and the average with low-rank groups, or the chain's again where there is none."""
-    chained = _chained(data_given, chain, stop, SCALES)
+    chained = kept("filters", lambda: _chained(data_given, chain, stop, SCALES), (Estimate,))
     if chained.passes < chain.passes or not chain.shrunk:
         return chained, chained
     return chained, _with_low_rank(data_given, chain, chained, stop)
@@ -280,7 +282,8 @@ def _with_low_rank(
             return stop(before + turn, share)
 
         try:
-            found = low_rank(data, estimate, _fitting(groups, data), chain.rounds, stop_size)
+            filters = partial(low_rank, data, estimate, _fitting(groups, data), chain.rounds, stop_size)
+            found = kept("low-rank groups", filters)
         except Stopped:
             found = None
         if found is None:

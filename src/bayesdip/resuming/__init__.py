@@ -1,7 +1,7 @@
 """Checkpoints: what a run keeps in a folder, so that it goes on to the same result after it was killed."""
 
-from bayesdip.resuming.run_folder import OtherRequestError, run_folder
-from bayesdip.resuming.stages import Stage, Stages, kept, next_stage
+from bayesdip.resuming.folder import OtherRequestError, going_on, remove_checkpoints, run_folder
+from bayesdip.resuming.stages import Stage, Stages, is_checkpoint, kept, next_stage
 from bayesdip.resuming.state import give_back, state_of
 
 __all__ = [
@@ -9,8 +9,11 @@ __all__ = [
     "Stage",
     "Stages",
     "give_back",
+    "going_on",
+    "is_checkpoint",
     "kept",
     "next_stage",
+    "remove_checkpoints",
     "run_folder",
     "state_of",
 ]

@@ -103,7 +103,8 @@ def _tensor(value: Tensor, tensors: dict[int, Tensor]) -> dict[str, Any]:
 
 def _order(value: Tensor) -> list[int]:
     """Its axes from the slowest to the fastest: in the same layout, sums come out to the same bits."""
-    return sorted(range(value.ndim), key=lambda axis: -value.stride(axis))
+    strides = value.stride()
+    return sorted(range(value.ndim), key=lambda axis: -strides[axis])
 
 
 def _slowest_axis_first(value: Tensor) -> Tensor:

@@ -24,6 +24,8 @@ from bayesdip.resuming.encoding import decoded, encoded
 
 # Seconds between two checkpoints of a stage; and so many times what the last one took, so that they cost 2% at most.
 INTERVAL, TIMES_ITS_COST = 20.0, 50.0
+# Seconds from which on a result is worth a file: what took less is computed again.
+WORTH = 0.5
 Key = tuple[int, ...]
 T = TypeVar("T")
 _NAME = re.compile(r"stage-(\d+(?:\.\d+)*)\.safetensors(\.part)?")
@@ -87,13 +89,13 @@ class Stages:
             self._outer, self._asked = outer
 
     def read(self, key: Key, label: str, classes: tuple[type, ...], device: str) -> dict[str, Any] | None:
-        """What was kept of a stage; None where nothing was. Then whatever came after it is no longer true, and is removed."""
+        """What was kept of a stage; None where nothing was. Whatever came after another stage, or one half done, is removed."""
         path = self._files.get(key)
         found = None if path is None else _read(path, classes, device)
         if found is not None and found["label"] != label:
             found = None
             self._remove(lambda other: other >= key)
-        if found is None or not found["done"]:
+        if found is not None and not found["done"]:
             self._remove(lambda other: other > key and other[: len(key)] != key)
         self.resumed = self.resumed or found is not None
         return found
@@ -182,6 +184,7 @@ def kept(
     Parameters
     ----------
     label : str
+        With a time budget the stages of a run are not always the same: it has to tell this one from others like it.
     compute : callable
         Gives values that :func:`~bayesdip.resuming.encoding.encoded` takes, the same each time.
     classes : tuple of type
@@ -200,8 +203,9 @@ def kept(
         if found is not None and found[1]:
             value: T = found[0]
             return value
+        began = time.monotonic()
         value = compute()
-        if not shall_stop():
+        if time.monotonic() - began >= WORTH and not shall_stop():
             stage.keep(value, done=True)
         return value
 
@@ -226,6 +230,11 @@ def write_whole(path: Path, part: Path, content: bytes) -> None:
         file.flush()
         os.fsync(file.fileno())
     os.replace(part, path)
+
+
+def is_checkpoint(path: Path) -> bool:
+    """Whether a file has the name of a stage, half written or whole."""
+    return _NAME.fullmatch(path.name) is not None
 
 
 def _is_whole(path: Path) -> bool:

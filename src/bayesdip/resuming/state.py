@@ -63,8 +63,8 @@ def give_back(thing: Any, state: Any) -> Any:
             object.__setattr__(thing, name, give_back(getattr(thing, name, None), value))
         return thing
     if isinstance(state, dict):
-        own = thing if isinstance(thing, dict) else {}
-        return {key: give_back(own.get(key), value) for key, value in state.items()}
+        named = thing if isinstance(thing, dict) else {}
+        return {key: give_back(named.get(key), value) for key, value in state.items()}
     if isinstance(state, list | tuple | deque):
         own = thing if isinstance(thing, type(state)) and len(thing) == len(state) else [None] * len(state)
         return type(state)(give_back(a, b) for a, b in zip(own, state, strict=True))
@@ -101,7 +101,8 @@ def _has_attributes(thing: Any) -> bool:
     if isinstance(thing, type | nn.Module) or callable(thing):
         return False
     if is_dataclass(thing):
-        return not type(thing).__dataclass_params__.frozen  # type: ignore[attr-defined]
+        kind: Any = type(thing)
+        return not kind.__dataclass_params__.frozen
     return bool(getattr(thing, "changes", False))
 
 

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from bayesdip.errors import BayesDipError, FileError, one_line
 from bayesdip.folder_lock import Taken, lock
-from bayesdip.resuming.stages import Clock, Stages, kept_in, write_whole
+from bayesdip.resuming.stages import Clock, Stages, is_checkpoint, kept_in, write_whole
 
 REQUEST, LOCK = "request.json", "in-use.lock"
 # Of the files: one that is written by another format is refused.
 FORMAT = 1
+T = TypeVar("T")
 
 
 class OtherRequestError(BayesDipError):
@@ -66,6 +67,39 @@ def run_folder(folder: Path, request: dict[str, Any], clock: Clock) -> Iterator[
             yield stages
     finally:
         os.close(descriptor)
+
+
+def going_on(folder: Path, run: Callable[[Path], T], replace: bool) -> T:
+    """What a run gives that keeps its checkpoints in a folder.
+
+    Parameters
+    ----------
+    folder : Path
+    run : callable
+        Is given the folder.
+    replace : bool
+        Begin anew where it has the checkpoints of another request.
+
+    Returns
+    -------
+    object
+    """
+    try:
+        return run(folder)
+    except OtherRequestError:
+        if not replace:
+            raise
+        remove_checkpoints(folder)
+        return run(folder)
+
+
+def remove_checkpoints(folder: Path) -> None:
+    """Remove what a run keeps in a folder, and the folder if nothing else is in it."""
+    with suppress(OSError):
+        for path in folder.iterdir():
+            if is_checkpoint(path) or path.name in (REQUEST, LOCK):
+                path.unlink(missing_ok=True)
+        folder.rmdir()
 
 
 def _bind(folder: Path, request: dict[str, Any]) -> None:
