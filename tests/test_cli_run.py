@@ -339,7 +339,8 @@ def test_resume_goes_on_from_the_checkpoints_of_a_killed_run(here, quick, monkey
     write = stages.Stages.write
     with monkeypatch.context() as patch:
         patch.setattr(stages.Stages, "write", killed)
-        assert isinstance(run(*words, "-o", "a.tif", "--resume", "kept").exception, Killed)
+        with pytest.raises(Killed):
+            run(*words, "-o", "a.tif", "--resume", "kept")
     assert not Path("a.tif").exists() and list(Path("kept/checkpoints").glob("stage-*"))
     result = run(*words, "-o", "b.tif", "--resume", "kept", "--effort", "fast")
     assert result.exit_code == 2 and "effort is 'balanced' there, 'fast' here" in result.stderr
