@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import pytest
 import torch
+from scipy.ndimage import gaussian_filter
 from torch import Tensor
 
 from bayesdip.errors import BayesDipError
@@ -15,7 +17,7 @@ from bayesdip.gp.evidence import VecchiaEvidence, WhittleEvidence
 from bayesdip.gp.grid_covariance import embed
 from bayesdip.gp.model import Model, build
 from bayesdip.kernels import Kernel, Matern12, Matern32, RationalQuadratic
-from bayesdip.noise import Gaussian
+from bayesdip.noise import Gaussian, Poisson
 from bayesdip.operators import Blur, Downsample, Identity, Mask, Operator
 
 
@@ -175,3 +177,17 @@ def test_unknown_and_missing_families_are_refused() -> None:
         learn(y, Identity((8, 8)), "matern9")
     with pytest.raises(BayesDipError, match="at least one"):
         choose(y, Identity((8, 8)), candidates=())
+
+
+def test_a_kernel_is_learnt_from_counts_that_are_mostly_noise() -> None:
+    """28 times as much noise as picture: what says something of a pixel is all around it, and not its nearest ones."""
+    field = gaussian_filter(np.random.default_rng(0).normal(size=(32, 32)), 3)
+    rate = np.repeat((0.15 + 0.07 * field / field.std()).clip(0.01)[None], 6, 0)
+    counts = torch.from_numpy(np.random.default_rng(1).poisson(rate)).double()
+    learnt = choose(counts[None], Identity(counts.shape), Poisson(), ("rbf",)).best
+    found = posterior(
+        counts[None], Identity(counts.shape), learnt.kernel, Poisson(), colour=learnt.colour
+    ).mean[0]
+    error = float(np.square(found.numpy() - rate).mean())
+    assert error < 0.35 * rate.var()
+    assert float(found.mean()) == pytest.approx(float(counts.mean()), rel=0.06)

@@ -296,3 +296,24 @@ def test_exact_data_have_a_variance_and_no_likelihood() -> None:
 )
 def test_a_noise_describes_itself(noise: Noise, phrase: str) -> None:
     assert noise.describe() == phrase
+
+
+def test_the_mean_of_few_counts_is_not_pulled_down_by_their_plug_in_variance() -> None:
+    """Of an even rate, the mean weighted by the inverse variance is the rate, within the 3% that is told."""
+    for shape in ((1, 8, 40, 40), (1, 100, 100), (1, 9000)):
+        for rate in (0.05, 0.3, 3.0, 40.0):
+            counts = torch.poisson(
+                torch.full(shape, rate, dtype=torch.float64), torch.Generator().manual_seed(0)
+            )
+            weight = 1 / Poisson().variance(counts)
+            found = float((weight * counts).sum() / weight.sum())
+            assert found == pytest.approx(float(counts.mean()), rel=0.06)
+
+
+def test_the_plug_in_variance_follows_the_rate() -> None:
+    rate = torch.full((1, 60, 60), 0.2, dtype=torch.float64)
+    rate[..., 30:] = 50.0
+    counts = torch.poisson(rate, torch.Generator().manual_seed(0))
+    variance = Poisson().variance(counts)
+    assert float(variance[..., :20].mean()) == pytest.approx(0.2, rel=0.3)
+    assert float(variance[..., 32:].mean()) == pytest.approx(50.0, rel=0.1)

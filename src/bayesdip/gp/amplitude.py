@@ -17,6 +17,9 @@ from bayesdip.kernels.kernel import Kernel
 
 # Factors of the first guess that are tried: the smallest, the largest, and how many at equal ratios.
 LEAST_FACTOR, MOST_FACTOR, FACTORS = 0.01, 100.0, 13
+# Noise variance over that of the picture, by the first guess. For smooth volumes with 0.5 and 1 times the variance in noise the
+# errors by the Whittle likelihood were 5% below those by Vecchia's; for six frames of counts of 0.15, 28 times, 40%.
+MOSTLY_NOISE = 1.0
 # Pixels, chosen at random, whose densities are averaged.
 TARGETS = 3000
 # Pixels on which scales and kernels are estimated: more add nothing but time.
@@ -53,7 +56,10 @@ def rescaled(model: Model, kernel: Kernel, *, constant: bool) -> Model:
     limit = 0.0 if constant else kernel.limit
     part = _cropped(model) if model.system.operator is None else model
     evidence: VecchiaEvidence | WhittleEvidence
-    if model.system.operator is None:
+    if model.system.operator is None and is_mostly_noise(part):
+        evidence = WhittleEvidence(part)
+        table = kernel.quadrant(part.data.shape[2:]) - limit
+    elif model.system.operator is None:
         evidence = VecchiaEvidence(part, targets=TARGETS)
         table = kernel.quadrant(evidence.extent) - limit
     else:
@@ -66,6 +72,15 @@ def rescaled(model: Model, kernel: Kernel, *, constant: bool) -> Model:
     column = factor.reshape(-1, *[1] * (model.data.ndim - 1))
     noise = (model.system.noise / column).clamp(min=jitter)
     return replace(model, system=replace(model.system, noise=noise, _low={}), scale=model.scale * factor)
+
+
+def is_mostly_noise(model: Model) -> bool:
+    """Whether the noise of pixels is so large that what says something of a pixel is beyond its few nearest ones.
+
+    Then the Whittle likelihood takes all of them together.
+    """
+    noise = model.system.noise.flatten(1).mean(1).expand(len(model.scale))  # in units of the scale
+    return bool((noise[~model.noise_free] > MOSTLY_NOISE).any())
 
 
 def row_factors(

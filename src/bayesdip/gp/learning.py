@@ -13,7 +13,7 @@ from torch import Tensor
 
 from bayesdip.errors import BayesDipError
 from bayesdip.gp import families
-from bayesdip.gp.amplitude import central_part, row_factors
+from bayesdip.gp.amplitude import central_part, is_mostly_noise, row_factors
 from bayesdip.gp.data_covariance import is_nearly_stationary, without_masks
 from bayesdip.gp.evidence import Evidence, VecchiaEvidence, WhittleEvidence
 from bayesdip.gp.families import FAMILIES, Family
@@ -174,7 +174,8 @@ class _KernelData:
             amplitude=None,
             colour=_all_equal(seen, variance),
         )
-        self.evidence = VecchiaEvidence(self.model) if pixels else WhittleEvidence(self.model)
+        near = pixels and not is_mostly_noise(self.model)
+        self.evidence = VecchiaEvidence(self.model) if near else WhittleEvidence(self.model)
         self.pixels = pixels
 
     def fit(self, family: Family) -> Learnt:
