@@ -62,7 +62,9 @@ LAYERS = (
     {"io", "baselines", "report", "comparison"},
     {"batch_processing"},
     {"tile_processing"},
-    {"cli", "lab"},
+    {"lab"},
+    {"studio"},
+    {"cli"},
 )
 # The public face, and the entry of `python -m bayesdip`, stand outside.
 OUTSIDE = {"", "__main__"}

@@ -199,6 +199,20 @@ def compare(options: CompareOptions) -> None:
 
 
 @app.command()
+def studio(
+    host: Annotated[
+        str, typer.Option(metavar="ADDRESS", help="Where to listen; elsewhere than here, a token is needed.")
+    ] = "127.0.0.1",
+    port: Annotated[int, typer.Option(metavar="N", min=0, max=65535, help="0 takes a free one.")] = 7860,
+    no_browser: Annotated[bool, typer.Option("--no-browser", help="Print the address only.")] = False,
+) -> None:
+    """Open the page: drop a picture, see it restored, and how sure every pixel is."""
+    from bayesdip.cli import studio as page
+
+    page.run(host, port, browse=not no_browser)
+
+
+@app.command()
 def demo(
     output: Annotated[
         Path, typer.Option("-o", "--output", metavar="DIR", help="Folder for the demo's files.")

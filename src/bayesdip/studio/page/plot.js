@@ -1,0 +1,40 @@
+// Small line plots on a canvas, in the page's own colours.
+
+const MARGIN = { left: 46, right: 10, top: 10, bottom: 22 };
+
+// `lines` have points [[x, y], ...] and may be `pale`; `level` is a horizontal line; `log` takes the logarithm of y.
+export function plot(canvas, lines, { level = null, log = false, from = null } = {}) {
+  const style = getComputedStyle(document.body);
+  const colour = (name) => style.getPropertyValue(name).trim();
+  const context = canvas.getContext('2d');
+  const scaled = log ? (y) => Math.log10(Math.max(y, 1e-12)) : (y) => y;
+  const points = lines.flatMap((line) => line.points).map(([x, y]) => [x, scaled(y)]);
+  const xs = points.map(([x]) => x);
+  const ys = [...points.map(([, y]) => y), ...(level === null ? [] : [scaled(level)]), ...(from === null ? [] : [from])];
+  const [left, right, low, high] = [Math.min(...xs), Math.max(...xs), Math.min(...ys), Math.max(...ys)];
+  const width = canvas.width - MARGIN.left - MARGIN.right;
+  const height = canvas.height - MARGIN.top - MARGIN.bottom;
+  const across = (x) => MARGIN.left + ((x - left) / (right - left || 1)) * width;
+  const up = (y) => MARGIN.top + (1 - (y - low) / (high - low || 1)) * height;
+  context.clearRect(0, 0, canvas.width, canvas.height);
+  context.font = '12px system-ui, sans-serif';
+  context.fillStyle = colour('--soft');
+  const label = (value) => (log ? `1e${value.toFixed(0)}` : value.toPrecision(2));
+  context.fillText(label(high), 4, up(high) + 8);
+  context.fillText(label(low), 4, up(low));
+  context.fillText(String(Number(left.toPrecision(3))), across(left), canvas.height - 6);
+  const last = String(Number(right.toPrecision(3)));
+  context.fillText(last, across(right) - context.measureText(last).width, canvas.height - 6);
+  context.strokeStyle = colour('--rule');
+  context.strokeRect(MARGIN.left, MARGIN.top, width, height);
+  if (level !== null) draw([[left, scaled(level)], [right, scaled(level)]], '--soft', 1);
+  for (const line of lines) draw(line.points.map(([x, y]) => [x, scaled(y)]), line.pale ? '--rule' : '--accent', line.pale ? 1 : 2);
+
+  function draw(path, name, thickness) {
+    context.strokeStyle = colour(name);
+    context.lineWidth = thickness;
+    context.beginPath();
+    path.forEach(([x, y], i) => (i ? context.lineTo(across(x), up(y)) : context.moveTo(across(x), up(y))));
+    context.stroke();
+  }
+}

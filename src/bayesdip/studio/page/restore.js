@@ -1,0 +1,185 @@
+// The page Restore: start, watch, stop, and look at the result.
+
+import { stop as stopCompare } from './compare.js';
+import { byId, element, get, heeding, image, later, mine } from './ask.js';
+import { plot } from './plot.js';
+import { asked, isReady, prepare, problem } from './problem.js';
+import { Run, isOver, sentence } from './run.js';
+import { Viewer } from './viewer.js';
+
+const FILM = 250; // milliseconds a sample
+let pictures = 0;
+let result = null;
+let film = 0;
+let number = 0;
+let spread = null;
+let restored = '';
+
+const address = (name) => mine(`/run/${run.key}/shown/${name}`);
+const run = new Run((key, found) => shown(key, found));
+
+function clear() {
+  result = spread = null;
+  pictures = 0;
+  stopFilm();
+  for (const id of ['viewing', 'trace-figure', 'result', 'doubt-row', 'film']) byId(id).hidden = true;
+  for (const layer of document.querySelectorAll('.layer')) layer.hidden = layer.dataset.layer !== 'mean';
+  byId('pixel').replaceChildren();
+  viewer.show({ after: null, marks: null });
+}
+
+const start = heeding(async () => {
+  clear();
+  restored = problem.picture;
+  await run.begin(asked());
+});
+
+async function shown(key, found) {
+  byId('run').hidden = false;
+  byId('run-said').textContent = sentence(found);
+  byId('run').classList.toggle('warning', found.state === 'failed');
+  byId('stop').hidden = isOver(found) || found.stopping;
+  byId('start').disabled = !isOver(found) || !isReady();
+  bar(found);
+  if (found.progress?.pictures > pictures) {
+    pictures = found.progress.pictures;
+    const after = await image(`${address('mean.png')}?${pictures}`).catch(() => null);
+    if (after && key === run.key && !result) viewer.show({ after });
+    byId('viewing').hidden = false;
+  }
+  if (found.progress?.trace?.length > 1) {
+    byId('trace-figure').hidden = false;
+    plot(byId('trace'), [{ points: found.progress.trace }], { level: 1 });
+  }
+  if (found.state === 'done') await finished(found.result);
+}
+
+function bar(found) {
+  byId('bar').hidden = isOver(found);
+  const { elapsed, remaining } = found.progress ?? {};
+  if (remaining === null || remaining === undefined) byId('bar').removeAttribute('value');
+  else byId('bar').value = elapsed / (elapsed + remaining || 1);
+}
+
+async function finished(found) {
+  result = found;
+  const [before, after] = await Promise.all([image(address('before.png')), image(`${address('mean.png')}?end`)]);
+  result.layers = { mean: after };
+  viewer.show({ before, after, overlay: null });
+  byId('viewing').hidden = false;
+  const { summary } = found;
+  byId('run-said').textContent = `${summary.method}, ${summary.seconds.toFixed(1)} s, ${summary.stopped}. ${found.coverage}`;
+  byId('why').textContent = summary.why;
+  byId('findings').replaceChildren(...[...summary.findings.map((one) => one.text), ...found.notes].map((text) => element('li', { textContent: text })));
+  byId('get-picture').href = mine(`/run/${run.key}/picture`);
+  byId('get-std').href = address('std.tif');
+  byId('get-std').hidden = !found.files.std;
+  byId('get-report').href = mine(`/run/${run.key}/report`);
+  byId('command').textContent = found.command;
+  byId('python').textContent = found.python;
+  byId('result').hidden = false;
+  if (found.uncertainty) await withUncertainty(found);
+  const hasSamples = found.samples > 0;
+  document.querySelector('[data-layer=sample]').hidden = byId('film').hidden = !hasSamples;
+  if (hasSamples) result.samples = await Promise.all(Array.from({ length: found.samples }, (_, i) => image(address(`sample${i}.png`))));
+}
+
+async function withUncertainty(found) {
+  const [levels, coloured] = await Promise.all([image(address('spread.png')), image(address('std.png'))]);
+  result.layers.std = coloured;
+  document.querySelector('[data-layer=std]').hidden = false;
+  byId('doubt-row').hidden = false;
+  byId('doubt').value = 255;
+  const canvas = Object.assign(document.createElement('canvas'), { width: levels.width, height: levels.height });
+  const context = canvas.getContext('2d', { willReadFrequently: true });
+  context.drawImage(levels, 0, 0);
+  spread = context.getImageData(0, 0, levels.width, levels.height);
+  mark();
+}
+
+// Pixels whose interval is wider than chosen are marked.
+function mark() {
+  if (!spread) return;
+  const least = Number(byId('doubt').value);
+  const { top, reach } = result.uncertainty;
+  if (least === 255) {
+    byId('doubt-said').value = 'nowhere';
+    viewer.show({ marks: null });
+    return;
+  }
+  const { width, height, data } = spread;
+  const marks = new ImageData(width, height);
+  let count = 0;
+  for (let i = 0; i < data.length; i += 4) {
+    if (data[i] <= least) continue;
+    count += 1;
+    marks.data.set([255, 120, 0, 170], i);
+  }
+  const canvas = Object.assign(document.createElement('canvas'), { width, height });
+  canvas.getContext('2d').putImageData(marks, 0, 0);
+  byId('doubt-said').value = `${((reach * top * least) / 255).toPrecision(3)}: ${((100 * count) / (width * height)).toPrecision(2)}% of the pixels`;
+  viewer.show({ marks: canvas });
+}
+
+function showLayer(name) {
+  stopFilm();
+  for (const layer of document.querySelectorAll('.layer')) layer.setAttribute('aria-pressed', layer.dataset.layer === name);
+  if (!result) return;
+  if (name === 'sample') number = (number + 1) % result.samples.length;
+  viewer.show({ after: name === 'sample' ? result.samples[number] : result.layers[name] });
+}
+
+function stopFilm() {
+  clearInterval(film);
+  film = 0;
+  byId('film').setAttribute('aria-pressed', false);
+}
+
+function toggleFilm() {
+  if (film) {
+    stopFilm();
+    return;
+  }
+  showLayer('sample');
+  byId('film').setAttribute('aria-pressed', true);
+  film = setInterval(() => viewer.show({ after: result.samples[(number = (number + 1) % result.samples.length)] }), FILM);
+}
+
+const numbers = (values) => values.map((value) => (value === null ? 'none' : String(value))).join(', ');
+
+const look = later(async (row, column) => {
+  if (!result) return;
+  const found = await get(mine(`/run/${run.key}/pixel?row=${row}&column=${column}`)).catch(() => null);
+  if (!found) return;
+  const facts = [['pixel', `row ${row}, column ${column}`], ['before', numbers(found.before)], ['restored', numbers(found.mean)]];
+  if (found.std) facts.push(['± std', numbers(found.std)], ['90% interval', found.low.map((low, i) => `${low} to ${found.high[i]}`).join('; ')]);
+  if (found.samples) facts.push(['samples', found.samples.slice(0, 8).map(numbers).join(' | ')]);
+  byId('pixel').replaceChildren(...facts.map(([name, value]) => element('div', {}, element('dt', { textContent: name }), element('dd', { textContent: value }))));
+}, 60);
+
+const viewer = new Viewer(byId('view'), look, () => {});
+
+function changed() {
+  const busy = run.key && !byId('stop').hidden;
+  byId('start').disabled = busy || !isReady();
+}
+
+export async function begin(runs) {
+  await prepare(viewer, () => {
+    if (result && problem.picture !== restored) clear();
+    changed();
+  });
+  byId('start').addEventListener('click', () => location.hash !== '#compare' && start());
+  byId('stop').addEventListener('click', heeding(() => (location.hash === '#compare' ? stopCompare() : run.stop())));
+  byId('cut').oninput = (event) => { viewer.cut = event.target.value / 1000; viewer.draw(); };
+  byId('doubt').oninput = mark;
+  byId('in').onclick = () => viewer.zoomBy(1.5);
+  byId('out').onclick = () => viewer.zoomBy(1 / 1.5);
+  byId('fit').onclick = () => viewer.fit();
+  byId('film').onclick = toggleFilm;
+  for (const layer of document.querySelectorAll('.layer')) layer.onclick = () => showLayer(layer.dataset.layer);
+  if (runs.length) {
+    byId('empty').hidden = true;
+    run.follow(runs[runs.length - 1]);
+  }
+}
