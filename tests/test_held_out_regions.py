@@ -143,6 +143,13 @@ def test_few_regions_make_intervals_wider():
     assert few_errors_factor(2) > few_errors_factor(5) > few_errors_factor(1000) == pytest.approx(1, abs=1e-2)
 
 
+def test_a_widened_calibration_has_wider_intervals_and_the_coverage_that_was_counted():
+    law = calibrate(drawn(400, 2.0), np.arange(400), 0)
+    own = np.array([0.5, 1.0])
+    np.testing.assert_allclose(law.widened(1.5).std(own), 1.5 * law.std(own), rtol=1e-6)
+    assert law.widened(1.5).coverage == law.coverage
+
+
 def drawn(count, size, seed=0):
     rng = np.random.default_rng(seed)
     std = rng.uniform(1, 2, (1, count))
@@ -153,7 +160,7 @@ def drawn(count, size, seed=0):
 def test_near_pixels_and_holes_have_each_their_calibration():
     near = calibrate(drawn(2000, 1.0), np.arange(2000), 0)
     far = calibrate(drawn(2000, 5.0, seed=1), np.arange(2000), 0, np.arange(2000) // 100)
-    both = near.with_far(far, 0.75, 1000)
+    both = near.with_far(far, 0.75)
     own = np.ones(3)
     hole = np.array([0.0, 0.5, 1.0])
     found = both.std(own, hole=hole)
@@ -165,7 +172,7 @@ def test_near_pixels_and_holes_have_each_their_calibration():
 
 def test_a_calibration_with_holes_survives_its_file_and_a_change_of_units():
     far = calibrate(drawn(400, 5.0, seed=1), np.arange(400), 0)
-    both = calibrate(drawn(400, 1.0), np.arange(400), 0).with_far(far, 0.5, 10)
+    both = calibrate(drawn(400, 1.0), np.arange(400), 0).with_far(far, 0.5)
     again = Calibration.of(both.summary(), both.to_arrays())
     own, hole = np.full(2, 1.5), np.array([0.0, 1.0])
     np.testing.assert_allclose(again.std(own, hole=hole), both.std(own, hole=hole))

@@ -159,9 +159,11 @@ class Calibration:
             tail = (1 - hole) * tail + hole * float(np.interp(LEVEL, LEVELS, self.far.tails))
         return np.asarray(tail * found).astype(np.float32)
 
-    def with_far(
-        self, far: Calibration, share: float, regions: int, typical: float | None = None
-    ) -> Calibration:
+    def widened(self, factor: float) -> Calibration:
+        """With all intervals so many times as wide; the coverage that was counted stays."""
+        return replace(self, scale=factor * self.scale, floor=factor * self.floor, ratio=factor * self.ratio)
+
+    def with_far(self, far: Calibration, share: float) -> Calibration:
         """Of pixels near known ones, with that of pixels in holes.
 
         Parameters
@@ -170,18 +172,12 @@ class Calibration:
             From held-out regions.
         share : float
             Of the missing pixels, those in holes: by it the two coverages are averaged.
-        regions : int
-            How many there were.
-        typical : float, optional
-            By how much errors in holes are to be expected larger than on these regions, where that is known.
 
         Returns
         -------
         Calibration
         """
-        independent = regions * (ERRORS_OF_A_REGION if typical is None else OF_A_TYPICAL_ONE)
-        wider = few_errors_factor(independent) * (1.0 if typical is None else typical)
-        law = Law(wider * far.scale, wider * far.floor, wider * far.ratio, far.ratio_error, far.tails)
+        law = Law(far.scale, far.floor, far.ratio, far.ratio_error, far.tails)
         held = {
             f.name: np.concatenate([getattr(self.held_out, f.name), getattr(far.held_out, f.name)], -1)
             for f in fields(HeldOut)
@@ -350,6 +346,24 @@ def _averaged_law(laws: Sequence[tuple[float, Law]]) -> Law | None:
         for name in ("scale", "floor", "ratio", "ratio_error")
     }
     return Law(**numbers, tails=np.asarray(weights @ [law.tails for _, law in laws]))
+
+
+def few_regions_factor(regions: int, typical: float | None = None) -> float:
+    """By how much intervals in holes are wider than regions tell, for these are few.
+
+    Parameters
+    ----------
+    regions : int
+        How many there were.
+    typical : float, optional
+        By how much errors in holes are to be expected larger than on these regions, where that is known.
+
+    Returns
+    -------
+    float
+    """
+    independent = regions * (ERRORS_OF_A_REGION if typical is None else OF_A_TYPICAL_ONE)
+    return few_errors_factor(independent) * (1.0 if typical is None else typical)
 
 
 def few_errors_factor(independent: int) -> float:

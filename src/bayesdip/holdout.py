@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from bayesdip.calibration import Calibration, calibrate
+from bayesdip.calibration import Calibration, calibrate, few_regions_factor
 from bayesdip.control_variate import reduced_squares
 from bayesdip.error_law import Values
 from bayesdip.errors import BayesDipError, NoResultError, one_line
@@ -272,9 +272,10 @@ def calibrated_on(
     near, deep = np.flatnonzero(hole[0] == 0), np.flatnonzero(hole[0] > 0)
     law = calibrate(values.of(near), places[near], seed)
     far = calibrate(values.of(deep), places[deep], seed, region[deep])
+    far = None if far is None else far.widened(few_regions_factor(len(np.unique(region[deep])), typical))
     if law is not None and far is not None:
         share = float(hole_pixels(problem)[: len(planes)][~known].mean())
-        law = law.with_far(far, share, len(np.unique(region[deep])), typical)
+        law = law.with_far(far, share)
     law = law or far
     if law is None or alone:
         return law

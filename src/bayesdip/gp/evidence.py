@@ -142,10 +142,13 @@ class WhittleEvidence:
         white = torch.zeros(self.taper.shape, dtype=torch.float64)
         white[(0,) * white.ndim] = 1
         self.white = self._expectation(white)
+        self.last = (white, self.white)
 
     def __call__(self, table: Tensor, noise: Tensor, scale: Tensor) -> Evidence:
         """Evidence for the data's covariance `table` (*output) and one `noise` a row, (R or 1, 1, ...)."""
-        expected = self._expectation(table.cpu())
+        if table is not self.last[0]:  # one table is asked for with many scales
+            self.last = (table, self._expectation(table.cpu()))
+        expected = self.last[1]
         found, densities = [], []
         for row, seen in enumerate(self.periodogram[:, 0]):
             look()

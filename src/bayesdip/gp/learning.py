@@ -102,7 +102,7 @@ def learn(y: Tensor, operator: Operator, family: Family | str, noise: Noise | No
         There is no such family, or the operator is another one.
     """
     family = families.named(family) if isinstance(family, str) else family
-    return _KernelData(y, operator, noise).fit(family)
+    return KernelData(y, operator, noise).fit(family)
 
 
 def choose(
@@ -131,7 +131,7 @@ def choose(
     """
     if not candidates:
         raise BayesDipError("candidates is empty: expected at least one kernel family; name some")
-    data = _KernelData(y, operator, noise)
+    data = KernelData(y, operator, noise)
     wanted = [families.named(f) if isinstance(f, str) else f for f in candidates]
     tried = sorted((data.fit(f) for f in wanted), key=lambda learnt: -learnt.evidence)
     best, *others = tried
@@ -142,7 +142,7 @@ def choose(
     return Choice(best, tuple(tried), why + ".")
 
 
-class _KernelData:
+class KernelData:
     """The data, cropped and rotated into independent channels once for all kernels."""
 
     def __init__(self, y: Tensor, operator: Operator, noise: Noise | None) -> None:
@@ -221,6 +221,31 @@ class _KernelData:
             noise = Gaussian(sigma)
         kept = {name: value for name, value in parameters.items() if name in family.ranges}
         return Learnt(family.name, kernel, kept, evidence.per_entry, colour, noise)
+
+    def at(self, family: Family, parameters: Mapping[str, float]) -> Learnt:
+        """A kernel of given parameters, each row at its most likely scale; the noise must be given.
+
+        Parameters
+        ----------
+        family : Family
+        parameters : mapping of str to float
+
+        Returns
+        -------
+        Learnt
+        """
+        assert self.given is not None
+        table, noise, scale, jitter = self._setting(family, parameters)
+        factor = torch.ones_like(scale)
+        if not bool(self.model.noise_free.all()):
+            found = row_factors(self.evidence, table, noise, scale, jitter)
+            factor = torch.where(self.model.noise_free, factor, found)
+        column = factor.reshape(-1, *[1] * (noise.ndim - 1))
+        evidence = self.evidence(table, (noise / column).clamp(min=jitter), scale * factor)
+        kernel = self._kernel(family, parameters)
+        unit = float(kernel.quadrant((1,) * len(self.operator.input_shape))) - kernel.limit
+        colour = self.model.covariance(evidence.scale.to(scale) / unit)
+        return Learnt(family.name, kernel, dict(parameters), evidence.per_entry, colour, self.given)
 
     def _kernel(self, family: Family, parameters: Mapping[str, float]) -> Kernel:
         own = {name: value for name, value in parameters.items() if name in family.ranges}

@@ -1,13 +1,14 @@
 """The stationary process that is likeliest for a picture's data, whatever the operator.
 
 Its kernel is a mixture of a few of the distance alone (:mod:`bayesdip.gp.families`), each by its probability given the data.
-Few data are given their exact evidence, by dense algebra, for a few lengthscales of each. Of many, where they are nearly
-stationary, as those of blurs and downsampling are, kernels are learnt by the Whittle likelihood (:mod:`bayesdip.gp.learning`).
+Few data are given their exact evidence, by dense algebra, for a few lengthscales of each. Many, where they are nearly
+stationary, as those of blurs and downsampling are, have the Whittle likelihood of each, and the best lengthscale is refined.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -18,7 +19,7 @@ from bayesdip.errors import BayesDipError
 from bayesdip.gp import families
 from bayesdip.gp.data_covariance import is_nearly_stationary, without_masks
 from bayesdip.gp.inference import posterior
-from bayesdip.gp.learning import choose
+from bayesdip.gp.learning import KernelData, Learnt
 from bayesdip.gp.model import build
 from bayesdip.gp.output_covariance import output_covariance
 from bayesdip.interruption import look
@@ -36,6 +37,8 @@ LENGTHSCALES = {
     "matern52": (1.5, 2.5, 4.0, 6.5, 11.0),
     "rbf": (1.0, 1.6, 2.4, 3.4, 4.8, 7.0),
 }
+# To which part the best lengthscale is found of many data.
+REFINED = 0.05
 LOG_AMPLITUDES = torch.linspace(-7.0, 7.0, 57, dtype=torch.float64)
 # Kernels of less than this part of the largest probability are left out.
 LEAST_PROBABILITY = 0.15
@@ -140,9 +143,35 @@ def _part(y: Tensor, operator: Operator, noise: Noise) -> tuple[Tensor, Operator
 
 
 def _by_whittle(y: Tensor, operator: Operator, noise: Noise) -> Process:
-    tried = choose(y, operator, noise, tuple(LENGTHSCALES)).candidates
-    count = int(operator.observed.expand(y.shape).sum())
+    data, count = KernelData(y, operator, noise), int(operator.observed.expand(y.shape).sum())
+    tried: list[Learnt] = []
+
+    def asked(name: str, lengthscale: float) -> float:
+        look()
+        tried.append(data.at(families.named(name), {"lengthscale": lengthscale}))
+        return tried[-1].evidence
+
+    for name, lengthscales in LENGTHSCALES.items():
+        for lengthscale in lengthscales:
+            asked(name, lengthscale)
+    best = max(tried, key=lambda one: one.evidence)
+    _refine(lambda lengthscale: asked(best.name, lengthscale), best.name, best.parameters["lengthscale"])
     return _mixture([(count * one.evidence, one.name, one.kernel, one.colour) for one in tried])
+
+
+def _refine(asked: Callable[[float], float], name: str, lengthscale: float) -> None:
+    """Ask for more lengthscales between the neighbours of the best one, or up to the end of its family's range."""
+    from scipy.optimize import minimize_scalar
+
+    low, _, high = families.named(name).ranges["lengthscale"]
+    known = (low, *LENGTHSCALES[name], high)
+    at = known.index(lengthscale, 1)
+    minimize_scalar(
+        lambda log: -asked(math.exp(log)),
+        bounds=(math.log(known[at - 1]), math.log(known[at + 1])),
+        method="bounded",
+        options={"xatol": REFINED},
+    )
 
 
 def _of_few(y: Tensor, operator: Operator, noise: Noise) -> Process:

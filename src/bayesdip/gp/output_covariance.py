@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from bayesdip.gp.data_covariance import without_masks
-from bayesdip.gp.grid_covariance import embed
+from bayesdip.gp.grid_covariance import GridCovariance
 from bayesdip.kernels.kernel import Kernel
 from bayesdip.operators import Operator
 from bayesdip.operators.part import on_grid
@@ -34,9 +34,18 @@ def output_covariance(operator: Operator, kernel: Kernel) -> Tensor | None:
     wide = None if base is None else on_grid(base, large)
     if wide is None:
         return None
-    covariance = embed(kernel, large, constant=False)
+    covariance = _at_every_lag(kernel, large)
     centre = [n // 2 for n in wide.output_shape]
     unit = torch.zeros((1, 1, *wide.output_shape), dtype=torch.float64)
     unit[(0, 0, *centre)] = 1
     column = wide.forward(covariance.apply(wide.adjoint(unit)))[0, 0]
     return column[tuple(slice(c, c + n) for c, n in zip(centre, operator.output_shape, strict=True))]
+
+
+def _at_every_lag(kernel: Kernel, shape: tuple[int, ...]) -> GridCovariance:
+    """The kernel less its limit on a grid, exact at every lag: no need to be positive on the torus."""
+    table = kernel.quadrant(tuple(n + 1 for n in shape)) - kernel.limit
+    variance = float(table[(0,) * len(shape)])
+    for axis, n in enumerate(shape):
+        table = torch.cat((table, table.narrow(axis, 1, n - 1).flip(axis)), axis)
+    return GridCovariance(shape, tuple(table.shape), torch.fft.rfftn(table).real, variance)
