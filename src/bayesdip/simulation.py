@@ -24,6 +24,7 @@ from bayesdip.error_law import LEVEL, NORMAL, Values, covered, z_of
 from bayesdip.errors import BayesDipError, NoResultError
 from bayesdip.interruption import Stopped, stoppable
 from bayesdip.noise import Gaussian
+from bayesdip.noise.rounding import rounding_step
 from bayesdip.operators import Blur, Compose, Downsample, Identity, Mask
 from bayesdip.operators.part import smaller
 from bayesdip.problem import Problem
@@ -55,7 +56,9 @@ LEAST_CHANGE = 1.1
 # The logarithm of error over standard deviation: how it scatters from problem to problem (0.33 was seen on 18 random problems
 # where a process was learnt from the data), and, in one problem of ten, by judgement, where something is wrong; by how much
 # it differs between the simulated and the true picture, by judgement: between the 0.3 once seen on parts of photographs and the 0.5 of
-# small random problems; and the variance that one resolved frequency adds to the latter.
+# small random problems; and the variance that one resolved frequency adds to the latter. A process learnt from the data is not as
+# wrong as that one in ten: on 20 random problems of small blurred, enlarged and otherwise measured pictures its standard deviation
+# and the first spread alone gave intervals that held 80 to 97% in 13, the method's own and both in 11.
 RATIO_SPREADS, RATIO_SHARES = (0.33, 1.5), (0.9, 0.1)
 RATIO_ERROR, OF_A_FREQUENCY = 0.4, 8.0
 # A simulated picture is not the true one: so much of the weights goes by the sizes of the errors alone; nothing for operators that
@@ -178,7 +181,16 @@ def simulated(picture: Tensor, problem: Problem, seed: int) -> Simulation | None
         y = part.noise.sample(part.operator.forward(truth), torch.Generator().manual_seed(seed + 1))
     except BayesDipError:  # a likelihood without draws
         return None
+    if part.noise.is_exact:
+        y = _rounded_alike(y.double(), problem)
     return Simulation(truth, replace(part, y=torch.where(part.observed, y.double(), 0.0)), resolved)
+
+
+def _rounded_alike(y: Tensor, problem: Problem) -> Tensor:
+    """Values on the lattice on which the data are."""
+    values = problem.y[problem.observed].double()
+    step, first = rounding_step(values), values[0]
+    return first + step * ((y - first) / step).round() if step > 0 else y
 
 
 def cut(problem: Problem, grid: Sequence[int]) -> Problem | None:
@@ -293,7 +305,14 @@ def _calibrated(
     if law is None:
         return None
     half = z_of(LEVEL) * law.std(std).astype(np.float64)
-    law = _drawn_to_own(law, grid, simulation.resolved)
+    own, base = _sizes(posterior)
+    own_here, base_here = _sizes(found)
+    shares = RATIO_SHARES if found.process is None else (1.0, 0.0)
+    log_ratio, ratio_error = _drawn_to_none(
+        math.log(law.ratio * own_here / base_here), grid, simulation.resolved, shares
+    )
+    factor = math.exp(log_ratio) * base / (law.ratio * own)
+    law = replace(law.widened(factor), ratio_error=ratio_error)
     # What is expected of the true picture, whose errors are larger or smaller than those here by a factor that is not known.
     factors = np.exp(law.ratio_error * np.array([NORMAL.inv_cdf(q) for q in QUANTILES]))
     found_inside = [covered(values, half**2, factor * half)[0] for factor in factors]
@@ -318,21 +337,31 @@ def _blocks(grid: Sequence[int]) -> NDArray[np.int64]:
     return found.ravel()
 
 
-def _drawn_to_own(law: Calibration, grid: Sequence[int], resolved: float) -> Calibration:
-    """Drawn towards the method's own standard deviation by as much as a simulated picture differs from the true one.
+def _sizes(posterior: Posterior) -> tuple[float, float]:
+    """Root mean square of the standard deviation, and of that of the process beside the method, where there is one.
 
-    The posterior mean of the logarithm of error over standard deviation: its prior is a mixture of two normal ones, the
-    likelihood normal.
+    The process's goes with the errors: a rule of thumb has the places where they are, but not their size.
+    """
+    assert posterior.std is not None
+    process = posterior.process
+    beside = posterior.std if process is None or process.std is None else process.std
+    own, base = (float(std.double().square().mean().sqrt()) for std in (posterior.std, beside))
+    return (own, base) if base > 0 else (own, own)
+
+
+def _drawn_to_none(
+    seen: float, grid: Sequence[int], resolved: float, shares: tuple[float, float]
+) -> tuple[float, float]:
+    """The logarithm of error over standard deviation by what was seen of it on a simulated picture, and its standard error.
+
+    Drawn towards 0 by as much as a simulated picture differs from the true one: the posterior mean, whose prior is a mixture
+    of two normal ones, in these shares, and whose likelihood is normal.
     """
     doubt = RATIO_ERROR**2 + OF_A_FREQUENCY / math.prod(max(1.0, n * resolved) for n in grid)
-    seen = math.log(law.ratio)
     spreads = np.square(RATIO_SPREADS)
-    density = RATIO_SHARES * np.exp(-0.5 * seen**2 / (spreads + doubt)) / np.sqrt(spreads + doubt)
+    density = np.array(shares) * np.exp(-0.5 * seen**2 / (spreads + doubt)) / np.sqrt(spreads + doubt)
     weights = spreads / (spreads + doubt)
     density /= density.sum()
     weight = float(density @ weights)
-    less = math.exp((weight - 1) * seen)
     error = math.sqrt(float(density @ (weights * doubt + np.square((weights - weight) * seen))))
-    return replace(
-        law, scale=less * law.scale, floor=less * law.floor, ratio=less * law.ratio, ratio_error=error
-    )
+    return weight * seen, error
