@@ -59,7 +59,7 @@ LEAST_CHANGE = 1.1
 # small random problems; and the variance that one resolved frequency adds to the latter. A process learnt from the data is not as
 # wrong as that one in ten: on 20 random problems of small blurred, enlarged and otherwise measured pictures the larger of its standard
 # deviation and the method's, and the first spread alone, gave intervals that held 88% on average, 80 to 97% in 12; the method's own
-# and both spreads 85%, in 11; the process's 87%, in 13, but more of them were far too narrow.
+# and both spreads 85%, in 11; the process's 87%, in 13, but the narrow ones were narrower.
 RATIO_SPREADS, RATIO_SHARES = (0.33, 1.5), (0.9, 0.1)
 RATIO_ERROR, OF_A_FREQUENCY = 0.4, 8.0
 # A simulated picture is not the true one: so much of the weights goes by the sizes of the errors alone; nothing for operators that
