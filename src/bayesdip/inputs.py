@@ -254,10 +254,10 @@ class Inputs:
         if self.layout.dtype.kind not in "ui":
             return std
         uncertain = std > 0
-        found = std.double()
         own = self.problem.units.to_own(mean.cpu()[uncertain.cpu()])
         moved = ((own - own.round()) / self.problem.units.scale).to(std.device)
-        return found.masked_scatter(uncertain, (found[uncertain].square() + moved.square()).sqrt())
+        total = (std[uncertain].double().square() + moved.square()).sqrt()
+        return std.masked_scatter(uncertain, total.to(std.dtype))
 
     def to_user(self, pictures: Tensor, lead: int = 0) -> Array:
         """Pictures in working units, (*lead, C, *grid), in the type, layout and scale of the picture that came in."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -76,9 +77,9 @@ class Layout:
         stacked = image[None] if self.channel_axis is None else np.moveaxis(image, self.channel_axis, 0)
         return torch.from_numpy(np.ascontiguousarray(stacked, dtype=np.float64))
 
-    def to_array(self, picture: Tensor, lead: int = 0) -> NDArray[np.float64]:
-        """Tensor (*lead, C, *grid) to a float64 array in the user's layout, leading axes kept."""
-        array = picture.detach().cpu().double().numpy()
+    def to_array(self, picture: Tensor, lead: int = 0) -> NDArray[Any]:
+        """Tensor (*lead, C, *grid) to an array of real numbers in the user's layout, leading axes kept."""
+        array = picture.detach().cpu().numpy()
         if self.channel_axis is None:
             return array.squeeze(lead)
         axis = self.channel_axis if self.channel_axis < 0 else self.channel_axis + lead

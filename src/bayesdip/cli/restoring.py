@@ -29,6 +29,9 @@ from bayesdip.result import Restoration
 from bayesdip.resuming import going_on
 
 TITLES = {"denoise": "Denoising", "inpaint": "Inpainting", "upscale": "Upscaling", "deblur": "Deblurring"}
+# Bytes of a value of the result: the resident memory grew by 43 to 48 while a colour picture of 2400x2400 pixels with one
+# scratch was restored in Python. Samples stand in double precision besides.
+BYTES_OF_A_VALUE = 48
 
 
 @dataclass(frozen=True)
@@ -153,15 +156,12 @@ def sample_type(options: Options, picture: io.Picture) -> type[np.float32] | Non
 
 
 def check_room(shape: tuple[int, ...], samples: int) -> None:
-    """Refuse a result that would not fit in memory; the methods check their own work besides.
-
-    Mean, standard deviation, data and a copy each stand in double precision, and so do the samples.
-    """
+    """Refuse a result that would not fit in memory; the methods check their own work besides."""
     size = " x ".join(map(str, shape))
     what, instead = f"a result of {size}", "restore a part of the picture"
     if samples:
         what, instead = f"{what} with {samples} samples", "ask for fewer --samples, or a smaller picture"
-    check_memory(8 * prod(shape) * (4 + samples), "cpu", what, instead)
+    check_memory(prod(shape) * (BYTES_OF_A_VALUE + 8 * samples), "cpu", what, instead)
 
 
 def write(run: Run, saved: SavedRun | None, command: str) -> None:
