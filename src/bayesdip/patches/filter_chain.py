@@ -107,7 +107,7 @@ class Chain:
 def chain_of(effort: str, channels: int) -> Chain:
     """What runs at an effort of "fast", "balanced" or "best" on a picture of one channel, or of two or three."""
     # Gray, chosen on three to five such parts: groups of 35 in place of 50 and a search as far as 24 in place of 16 pixels brought
-    # 0.04 / 0.02 dB on six others; 5x5 and 7x7 at best in place of twice 6x6 0.03 / 0.02. Colour, on six 128x128 parts: components apart
+    # 0.04 / 0.02 dB on six others; 5x5 and 7x7 at best in place of twice 6x6 0.02 / 0.02. Colour, on six 128x128 parts: components apart
     # in place of all channels together brought 0.44 / 0.33 dB of the chain. Low-rank groups, on four: 5x5 apart 0.14 / 0.12, and
     # those of 4x4 together beside them another 0.05 / 0.02; 6x6 apart as far as 24 pixels no more, in twice the time.
     shrunk: dict[str, tuple[Groups, ...]] = {"fast": ()}
