@@ -51,6 +51,7 @@ LAYERS = (
         "held_out_split",
         "held_out_weights",
         "hole_replicas",
+        "value_scale",
         "simple_comparison",
         "leave_one_out",
     },

@@ -30,6 +30,7 @@ from bayesdip.quick_picture import quick_picture
 from bayesdip.result import Restoration
 from bayesdip.resuming import Stages, run_folder
 from bayesdip.run_request import request_of
+from bayesdip.value_scale import ScaledLayout, on_likelier_scale
 
 AUTO = "auto"
 # The data may be looked at for this share of a time budget.
@@ -162,9 +163,12 @@ def inpaint(
     NonFiniteError
         A pixel is NaN or infinite that neither ``mask`` nor ``missing`` takes for missing.
     """
-    return restored(
-        lambda: Inputs.inpainting(image, mask, sigma, noise, missing, channel_axis, grow_mask), options
-    )
+
+    def make() -> Inputs:
+        inputs = Inputs.inpainting(image, mask, sigma, noise, missing, channel_axis, grow_mask)
+        return on_likelier_scale(inputs) if sigma is None and noise is None else inputs
+
+    return restored(make, options)
 
 
 def upscale(
@@ -341,7 +345,7 @@ def restored(
     def std(own: Tensor | None) -> np.ndarray[Any, np.dtype[np.float32]] | None:
         return None if own is None else layout.to_array(own * units.scale).astype(np.float32)
 
-    return Restoration(
+    restoration = Restoration(
         mean=inputs.to_user(posterior.mean),
         std=std(None if found.std is None else inputs.with_rounding(found.std, posterior.mean)),
         raw_std=std(posterior.std),
@@ -361,6 +365,7 @@ def restored(
         chain=None if posterior.chain is None else posterior.chain.cpu().numpy(),
         findings=(*inputs.findings, *found.findings, *_not_kept(stages)),
     )
+    return layout.mapped_back(restoration) if isinstance(layout, ScaledLayout) else restoration
 
 
 def _not_kept(stages: Stages | None) -> tuple[Finding, ...]:
