@@ -1,7 +1,8 @@
 """Many pictures by several workers, one of them killed now and then; and one huge picture in tiles: time, memory, seams.
 
-``--pictures many,huge`` chooses the parts, ``--seeds N`` how many pictures of 256x256 there are (500), ``--sides N`` the side of
-the huge one (16384). Seconds are those of the wall; ``cpu`` those of the processor, which other programs do not touch.
+``--pictures units,many,huge`` chooses the parts, ``--seeds N`` how many pictures of 256x256 there are (500), ``--sides N`` the side of
+the huge one (16384), ``--method`` what restores it (on noise and scratches, 118 s of the processor a megapixel by ``patches`` and 16 by
+``gp``, fast). Seconds are those of the wall; ``cpu`` those of the processor, which other programs do not touch.
 """
 
 from __future__ import annotations
@@ -21,23 +22,26 @@ import numpy as np
 import bayesdip as bd
 from bayesdip.io.stored import open_stored
 from bayesdip.tile_processing import Seams, seams
+from benchmarks import scale_units
 from benchmarks.options import Options
 from benchmarks.pictures import Array
 from benchmarks.results import Results, Target
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
 COUNT, SIDE, SMALL = 500, 16384, 2048
 PICTURE, SIGMA = 256, 15.0
 KILL_EVERY = 20.0
 # Share of the pixels that scratches of the huge picture take.
 SCRATCHED = 0.01
+# Where the first mirrored picture begins in the huge one.
+MIRRORS = (333, 217)
 # Targets.
 SPEED_UP, MEMORY, SLOWER = 1.8, 4 * 2**30, 1.3
 # No seam is visible: jumps across borders of tiles are those elsewhere, within these factors.
 JUMP, STEP = 1.05, 1.25
-PARTS = ("many", "huge")
+PARTS = ("units", "many", "huge")
 
 
 def run(results: Results, options: Options) -> None:
@@ -45,12 +49,42 @@ def run(results: Results, options: Options) -> None:
     parts = options.pictures or PARTS
     targets: list[Target] = []
     with tempfile.TemporaryDirectory(prefix="bayesdip-scale-") as folder:
+        if "units" in parts:
+            units(results, Path(folder), options.seed)
         if "many" in parts:
             targets += many(results, Path(folder) / "many", options.seeds or COUNT, options)
         if "huge" in parts:
             side = options.sides[0] if options.sides else SIDE
             targets += huge(results, Path(folder) / "huge", side, options)
-    results.conclude(targets)
+    results.conclude(targets, command=command(parts, options))
+
+
+def command(parts: Sequence[str], options: Options) -> str:
+    """That repeats the run."""
+    words = f"python -m benchmarks scale --pictures {','.join(parts)} --seeds {options.seeds or COUNT}"
+    sides = options.sides[0] if options.sides else SIDE
+    return (
+        f"{words} --sides {sides} --method {options.method} --effort {options.effort} --seed {options.seed}"
+    )
+
+
+def units(results: Results, folder: Path, seed: int) -> None:
+    """What a megapixel costs."""
+    rng = np.random.default_rng(seed)
+    clean = mosaic(SMALL)
+    picture = noisy(clean, rng)
+    part, gone = picture[: scale_units.SIDE, : scale_units.SIDE].copy(), scratches(scale_units.SIDE, rng)
+    found = scale_units.restoring_costs(part, gone, SIGMA, seed)
+    results.add(
+        {"part": "units", "case": "restoring, s a megapixel", **{k: round(v, 2) for k, v in found.items()}}
+    )
+    pictures = {"noisy": picture, "restored": np.rint(clean).astype(np.uint8)}
+    pictures["std"] = scale_units.smooth_std(clean.shape, seed)
+    for name, values in pictures.items():
+        costs = scale_units.storing_costs(folder, values, name)
+        results.add({"part": "units", "case": f"storing, {name}", **costs})
+    more = {**scale_units.journal_costs(folder), "start_of_a_worker": scale_units.starting_cost()}
+    results.add({"part": "units", "case": "journal and workers", **more})
 
 
 def many(results: Results, folder: Path, count: int, options: Options) -> list[Target]:
@@ -134,13 +168,16 @@ def huge(results: Results, folder: Path, side: int, options: Options) -> list[Ta
         gone[:small, :small],
         sigma="auto",
         grow_mask=False,
+        method=options.method,
         effort=options.effort,
         seed=options.seed,
     )
     whole = {"cpu": time.process_time() - cpu, "seconds": time.monotonic() - began}
     row = {name: round(value / (small / 1000) ** 2, 3) for name, value in whole.items()}
     error = rms(alone.mean, clean[:small, :small])
-    results.add({"part": "huge", "case": f"whole, {small}x{small}", **row, "error": error})
+    results.add(
+        {"part": "huge", "case": f"whole, {small}x{small}", "method": alone.method, **row, "error": error}
+    )
     del alone
     done: list[dict[str, Any]] = []
     began = time.monotonic()
@@ -152,6 +189,7 @@ def huge(results: Results, folder: Path, side: int, options: Options) -> list[Ta
         std=folder / "std.ome.zarr",
         sigma="auto",
         grow_mask=False,
+        method=options.method,
         effort=options.effort,
         seed=options.seed,
         callback=done.append,
@@ -171,6 +209,7 @@ def huge(results: Results, folder: Path, side: int, options: Options) -> list[Ta
         {
             "part": "huge",
             "case": f"tiles, {side}x{side}",
+            "method": found.method,
             "seconds": round(seconds / million, 3),
             "cpu": round(sum(steps.values()), 3),
             **{f"cpu_{name}": value for name, value in steps.items()},
@@ -201,7 +240,7 @@ def huge(results: Results, folder: Path, side: int, options: Options) -> list[Ta
 
 
 def mosaic(side: int) -> Array:
-    """Pictures of scikit-image, mirrored to fill a square, 0 to 255."""
+    """Pictures of scikit-image, mirrored to fill a square, 0 to 255; the lines of the mirrors are not those of tiles."""
     from skimage import data
 
     parts = [
@@ -210,8 +249,9 @@ def mosaic(side: int) -> Array:
     ]
     block = np.block([[parts[0], parts[1]], [parts[2], parts[3]]])
     block = np.block([[block, block[:, ::-1]], [block[::-1], block[::-1, ::-1]]])
-    repeats = -(-side // len(block))
-    return np.tile(block, (repeats, repeats))[:side, :side]
+    down, across = MIRRORS
+    repeats = -(-(side + max(MIRRORS)) // len(block))
+    return np.tile(block, (repeats, repeats))[down : down + side, across : across + side]
 
 
 def noisy(clean: Array, rng: np.random.Generator) -> Array:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 from collections.abc import Callable, Generator, Sequence
+from itertools import islice
 from typing import Any
 
 from bayesdip.batch_processing.worker_pool import Failure, Task
@@ -11,6 +12,9 @@ from bayesdip.errors import BayesDipError, NoResultError, one_line
 
 # Seconds to wait for the scheduler.
 PATIENCE = 15
+# So many tasks for each thread of the cluster are sent ahead, and at least so many; they are topped up when half of these, or
+# that many more, have ended.
+AHEAD, LEAST_AHEAD = 3, 64
 
 
 def carried_out(tasks: Sequence[Task], address: str, threads: int) -> Generator[tuple[int, Any], None, None]:
@@ -33,16 +37,28 @@ def carried_out(tasks: Sequence[Task], address: str, threads: int) -> Generator[
         Dask is not installed, no scheduler answers, or it goes away.
     """
     client, as_completed = _connected(address)
+    waiting = iter(enumerate(tasks))
+    futures: dict[Any, int] = {}
+    coming = as_completed(loop=client.loop)
+
+    def send() -> None:
+        """As many as keep the workers busy: the scheduler would hold all of a million tasks."""
+        ahead = max(LEAST_AHEAD, AHEAD * sum(client.nthreads().values()))
+        for place, task in islice(waiting, max(0, ahead - len(futures))):
+            future = client.submit(_attempted, pickle.dumps(task), threads, pure=False)
+            futures[future] = place
+            coming.add(future)
+
     try:
-        futures = {
-            client.submit(_attempted, pickle.dumps(task), threads, pure=False): place
-            for place, task in enumerate(tasks)
-        }
-        for future in as_completed(list(futures), loop=client.loop):
+        send()
+        for future in coming:
             place = futures.pop(future)
             error = future.exception() if future.status != "finished" else None
-            yield place, future.result() if error is None else _failure(error)
+            found = future.result() if error is None else _failure(error)
             future.release()
+            if len(futures) < LEAST_AHEAD / 2 or place % LEAST_AHEAD == 0:
+                send()
+            yield place, found
     except OSError as error:  # distributed's CommClosedError is one
         raise BayesDipError(
             f"the scheduler at {address} went away ({one_line(error)}): expected it to last; run the same command again, which "

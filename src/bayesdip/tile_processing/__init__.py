@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bayesdip.tile_processing.seam_statistic import Seams, seams
-from bayesdip.tile_processing.tiled_function import Tiled, tiled
+from bayesdip.tile_processing.tiled_function import tiled
+from bayesdip.tile_processing.tiled_result import Tiled
 
 __all__ = ["Seams", "Tiled", "seams", "tiled"]

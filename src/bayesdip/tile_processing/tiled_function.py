@@ -6,7 +6,7 @@ import json
 import os
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -31,52 +31,12 @@ from bayesdip.tile_processing import survey
 from bayesdip.tile_processing.plan import LEAST_SIDE, MARGINS, NETWORK_SIDES, SIDES, Plan, roles_of
 from bayesdip.tile_processing.regions import check_mask_axes
 from bayesdip.tile_processing.tile_restoration import TASKS, Request
-from bayesdip.tile_processing.tiled_run import Outcome, Work, run, working_folder
+from bayesdip.tile_processing.tiled_result import Tiled, summed_up
+from bayesdip.tile_processing.tiled_run import Work, run, working_folder
 
 FilePath = str | os.PathLike[str]
 OPTIONS = ("sigma", "noise", "missing", "grow_mask", "method", "effort", "seed", "device")
 NETWORKS = ("sgld", "map", "stack")
-
-
-@dataclass(frozen=True)
-class Tiled:
-    """What came of a large picture.
-
-    Attributes
-    ----------
-    output, std : Path or None
-        What was written.
-    tiles : int
-        How many there were.
-    done_before : int
-        Of these, those that an earlier run had done.
-    method : str
-    noise : tuple of str
-        The noise that was found or given, in words: one for all, or for each channel that was restored by itself.
-    coverage : float or None
-        Of 90% intervals, in the sample that was calibrated on.
-    held_out : float or None
-        Root mean square error on held-out values of all tiles.
-    seconds : float
-    memory : int
-        Most bytes that a worker had in memory; 0 where that is not known.
-    findings : tuple of Finding
-    records : list of dict
-        What each tile said.
-    """
-
-    output: Path
-    std: Path | None
-    tiles: int
-    done_before: int
-    method: str
-    noise: tuple[str, ...]
-    coverage: float | None
-    held_out: float | None
-    seconds: float
-    memory: int
-    findings: tuple[Finding, ...] = ()
-    records: list[Record] = field(default_factory=list, repr=False)
 
 
 def tiled(
@@ -176,6 +136,13 @@ def tiled(
         survey.refuse_doubtful(masked, plan, request)
     targets = _targets(source, mask, output, std)
     pool = _pool(plan, request, workers, scheduler, array)
+    if scheduler is not None:
+        for path in targets.values():
+            if path.suffix.lower() != ".zarr":
+                raise FileError(
+                    f"{one_line(path)}: workers of a cluster cannot write into one file at the same time; .zarr is expected: choose "
+                    "another name, or leave the scheduler out"
+                )
     outcome = run(
         Work(
             array,
@@ -197,7 +164,7 @@ def tiled(
             f"{len(outcome.failures)} of {plan.count()} tiles could not be restored, the first because: {first.text}; the others "
             "are kept: run the same again to go on from them"
         )
-    return _summed_up(outcome, targets, plan, time.monotonic() - began)
+    return summed_up(outcome, targets, plan, time.monotonic() - began)
 
 
 def _request(task: str, options: dict[str, Any]) -> Request:
@@ -342,53 +309,3 @@ def _pool(
     )
     team = crew(workers, plan.count(), window, name, request.options.get("device") or "auto")
     return lambda tasks, told: worker_pool.carried_out(tasks, team.workers, team.threads, None, told)
-
-
-def _summed_up(outcome: Outcome, targets: dict[str, Path], plan: Plan, seconds: float) -> Tiled:
-    records = [outcome.records[tile.name] for tile in plan.tiles()]
-    noises = tuple(
-        dict.fromkeys("found by each tile" if k.noise is None else k.noise.describe() for k in outcome.known)
-    )
-    coverages = [k.calibration.coverage for k in outcome.known if k.calibration is not None]
-    squares = [
-        (record["held_out"][0] ** 2, record["held_out"][1]) for record in records if record["held_out"]
-    ]
-    count = sum(n for _, n in squares)
-    return Tiled(
-        output=targets["output"],
-        std=targets.get("std"),
-        tiles=len(records),
-        done_before=outcome.done_before,
-        method=outcome.known[0].method.name,
-        noise=noises,
-        coverage=float(np.mean(coverages)) if coverages else None,
-        held_out=(sum(square * n for square, n in squares) / count) ** 0.5 if count else None,
-        seconds=seconds,
-        memory=max((record["memory"] for record in records), default=0),
-        findings=(*outcome.findings, *_of_tiles(records)),
-        records=records,
-    )
-
-
-def _of_tiles(records: Sequence[Record]) -> tuple[Finding, ...]:
-    """What tiles found, each kind once, with the number of tiles."""
-    kinds: dict[str, list[dict[str, Any]]] = {}
-    for record in records:
-        for finding in record["findings"]:
-            kinds.setdefault(finding["kind"], []).append(finding)
-    found = [
-        Finding(
-            kind,
-            f"in {len(same)} of {len(records)} tiles, here the first: {same[0]['text']}",
-            {"tiles": len(same)},
-        )
-        for kind, same in kinds.items()
-    ]
-    left = sum(record["left"] > 0 for record in records)
-    if left:
-        text = (
-            f"{left} of {len(records)} tiles see no known pixel: their values are as they were, and their standard deviation is NaN; "
-            "larger tiles (tile=, --tile) may see some"
-        )
-        found.append(Finding("nothing known", text, {"tiles": left}))
-    return tuple(found)

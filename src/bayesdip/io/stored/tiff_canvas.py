@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -12,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from bayesdip.errors import BayesDipError
+from bayesdip.io.guards import file_error
 from bayesdip.io.picture import Array
 from bayesdip.io.stored.canvas import chunk_of, levels_of, ordered, sync
 from bayesdip.io.stored.description import Description
@@ -49,7 +52,11 @@ class TiffCanvas:
         shutil.rmtree(self.folder, ignore_errors=True)
         self.folder.mkdir(parents=True)
         for number, level in enumerate(self.levels):
-            np.lib.format.open_memmap(self._file(number), mode="w+", dtype=level.dtype, shape=level.shape)
+            made = np.lib.format.open_memmap(
+                self._file(number), mode="w+", dtype=level.dtype, shape=level.shape
+            )
+            del made
+            _take_room(self._file(number), self.path)
 
     def write(self, level: int, region: Region, values: Array) -> None:
         there = np.lib.format.open_memmap(self._file(level), mode="r+")
@@ -132,6 +139,28 @@ class TiffCanvas:
 
     def _file(self, level: int) -> Path:
         return self.folder / f"level{level}.npy"
+
+
+def _take_room(file: Path, path: Path) -> None:
+    """Take the room on the disk now: a process that writes into a mapped file is killed where there is none left.
+
+    Raises
+    ------
+    FileError
+        The disk is too full.
+    """
+    if not hasattr(os, "posix_fallocate"):
+        return
+    try:
+        with open(file, "r+b") as handle:
+            os.posix_fallocate(handle.fileno(), 0, file.stat().st_size)
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            return  # the file system has no such call
+        given = f"needs {file.stat().st_size / 2**30:.1f} GiB beside it while it is written, and the disk is too full"
+        raise file_error(
+            path, given, "room for the file is", "free some, or write .zarr, which needs none"
+        ) from error
 
 
 def tiff_canvas(path: Path, folder: Path, description: Description, chunk: dict[str, int]) -> TiffCanvas:
