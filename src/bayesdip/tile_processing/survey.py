@@ -36,6 +36,8 @@ NOISE_REGIONS, CALIBRATION_REGIONS, TILES_OF_A_REGION = 16, 8, 8
 # Regions are looked at up to so many times their number to find some with known, or with missing, pixels.
 LOOKS = 16
 IMPULSES = ("salt and pepper", "hot pixels")
+# What is subtracted, and has a place in the whole that regions side by side do not have.
+OFFSETS = ("stripes", "periodic noise")
 SAMPLE, TILE = 1, 0  # what a seed is for
 
 
@@ -214,15 +216,15 @@ def noise_of(sample: Sample, request: Request, channels: bool) -> tuple[Known, t
     kinds = {finding.kind for finding in findings}
     noise = inputs.noise
     varies = isinstance(noise, Gaussian) and not isinstance(noise.sigma, float | int | tuple)
-    striped = "stripes" in kinds or _are_striped(sample, request, channels)
-    if varies or striped:
+    offset = bool(kinds & set(OFFSETS)) or _have_offsets(sample, request, channels)
+    if varies or offset:
         text = (
-            "the noise varies over the array, or lines have offsets of their own: each tile finds its own noise; sigma= sets one "
+            "the noise varies over the array, or has stripes or waves: each tile finds its own noise; sigma= sets one "
             "for all"
         )
         findings = (Finding("noise by tiles", text),)
     known = Known(
-        None if varies or striped else noise,
+        None if varies or offset else noise,
         with_options(_method_for(inputs, request), **request.options),
         keeps_known=inputs.problem.keeps_known,
         shares_noise=inputs.problem.shares_noise,
@@ -232,13 +234,13 @@ def noise_of(sample: Sample, request: Request, channels: bool) -> tuple[Known, t
     return known, (*findings, *said), inputs
 
 
-def _are_striped(sample: Sample, request: Request, channels: bool) -> bool:
-    """Whether most regions by themselves show offsets of lines, which regions side by side do not share."""
+def _have_offsets(sample: Sample, request: Request, channels: bool) -> bool:
+    """Whether most regions by themselves show what is to be subtracted, which regions side by side do not share."""
     if request.task != "denoise" or request.noise is not None or request.sigma not in (None, "auto"):
         return False
     some = list(zip(sample.pixels, sample.gone, strict=True))[:3]
     shown = [
-        any(f.kind == "stripes" for f in inputs_of(pixels, gone, request, None, channels).findings)
+        any(f.kind in OFFSETS for f in inputs_of(pixels, gone, request, None, channels).findings)
         for pixels, gone in some
     ]
     return sum(shown) > len(shown) / 2
