@@ -63,7 +63,6 @@ def carry_out(task: str, options: Options, own: dict[str, Any]) -> None:
     asked = {name: value for name, value in api_options(options).items() if value is not None}
     words = _denoising(own) if task == "denoise" else _inpainting(own, options)
     display = Display()
-    print("looking at a sample of the array: its noise, and how error bars are calibrated", file=sys.stderr)
     try:
         with display.shown():
             found = restore_tiled(

@@ -135,6 +135,7 @@ def tiled(
     if masked is not None and invert_mask is None:
         survey.refuse_doubtful(masked, plan, request)
     targets = _targets(source, mask, output, std)
+    _canvases(targets, plan, real=False)  # refuses what no format can hold, before the long part
     pool = _pool(plan, request, workers, scheduler, array)
     if scheduler is not None:
         for path in targets.values():
