@@ -23,7 +23,7 @@ from bayesdip.hole_replicas import typical_ratio
 from bayesdip.interruption import Stopped, look, stoppable
 from bayesdip.leave_one_out import each_left_out, many_left_out
 from bayesdip.noise.rounding import rounding_step
-from bayesdip.noise_check import coverage_is_testable, doubts, error_ratio
+from bayesdip.noise_check import coverage_is_testable, doubts, error_ratio, far_beyond_data
 from bayesdip.operators import Identity, Mask
 from bayesdip.problem import Problem
 from bayesdip.quick_picture import quick_picture
@@ -177,7 +177,12 @@ def judged(method: Method, problem: Problem, progress: Progress, wanted: int = W
         posterior, calibration = judged_by_simulation(method, average, posterior, problem, progress, seconds)
     std = calibrated_std(posterior, problem, calibration)
     count = int(problem.held_out_entries.sum())
-    findings = (*average.findings, *untested_holes(problem), *doubts(ratio))
+    findings = (
+        *average.findings,
+        *untested_holes(problem),
+        *doubts(ratio),
+        *far_beyond_data(posterior, problem),
+    )
     return Outcome(posterior, std, error, count, calibration, findings)
 
 

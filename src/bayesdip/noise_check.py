@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from bayesdip.findings import Finding
 from bayesdip.noise import Gaussian, Poisson, PoissonGaussian
-from bayesdip.operators import Identity, Mask
+from bayesdip.operators import Blur, Identity, Mask
 from bayesdip.problem import Problem
 from bayesdip.result import Posterior
 
 # The ratio is 1 for white noise of the right level. On pictures of scikit-image it was 0.4 to 0.7 where correlated noise was
 # removed by a higher level, and 2 to 6 where it was taken for white noise of its weakest frequencies.
 TOO_SMALL, TOO_LARGE = 0.75, 2.0
+# How far a deblurred picture may go beyond the data at both ends, in units of their range.
+BEYOND = 1.0
 
 
 def error_ratio(posterior: Posterior, problem: Problem) -> float | None:
@@ -61,6 +63,22 @@ def doubts(ratio: float | None) -> tuple[Finding, ...]:
             "give a larger sigma= if noise is left"
         )
     return (Finding("noise check", text, {"ratio": ratio}),)
+
+
+def far_beyond_data(posterior: Posterior, problem: Problem) -> tuple[Finding, ...]:
+    """What to say of a deblurred picture that swings far beyond what was seen, as by a wrong point spread function.
+
+    Blurring takes contrast away, at most so much that a heavy blur leaves a half of the picture's range. In working units the
+    data go from 0 to 1.
+    """
+    low, high = float(posterior.mean.min()), float(posterior.mean.max())
+    if not isinstance(problem.whole.operator, Blur) or low > -BEYOND or high < 1 + BEYOND:
+        return ()
+    text = (
+        f"the restored picture has {high - low:.3g} times the range of the data and goes far below and above them: the point "
+        "spread function is hardly that of this blur, and the picture should not be relied on; check psf, or give a larger sigma="
+    )
+    return (Finding("beyond the data", text, {"range": high - low}),)
 
 
 def coverage_is_testable(ratio: float | None) -> bool:
