@@ -94,7 +94,7 @@ def test_pictures_are_there_from_the_start_and_get_better(tiny_arch: Architectur
     r = bd.denoise(NOISY[0].numpy(), SIGMA, method=made, effort="fast", callback=watch)
     scores = [score for _, score in heard]
     assert [phase for phase, _ in heard[:2]] == ["initial estimate"] * 2
-    assert scores[1] > scores[0] + 4  # the data, then the process
+    assert min(scores[:2]) > psnr(NOISY) + 4  # a simple filter, then the process
     assert min(scores[1:]) > scores[1] - 0.1  # never the network's poor beginning
     assert (r.std is None) == (method is not bd.Stack)
 

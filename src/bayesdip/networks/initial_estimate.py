@@ -150,7 +150,7 @@ class InitialEstimate:
 
 
 def initial_estimate(problem: Problem, progress: Progress, steps: int = 0) -> Tensor | None:
-    """The posterior mean of the process, shown to the callback; before it is ready, the data are shown.
+    """The posterior mean of the process, shown to the callback.
 
     It takes about a second, and a run that is stopped in that time still gives it.
 
@@ -166,10 +166,6 @@ def initial_estimate(problem: Problem, progress: Progress, steps: int = 0) -> Te
     Tensor or None, shape (C, *grid)
         None where the process has no answer.
     """
-    operator, data = without_few_missing(problem)
-
-    if isinstance(operator, Identity):
-        progress.show("initial estimate", data, steps)
     picture = process_mean(problem)
     if picture is not None:
         progress.show("initial estimate", picture, steps)
