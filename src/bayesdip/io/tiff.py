@@ -86,8 +86,27 @@ def _name(code: Any) -> str:
     return str(getattr(code, "name", code)).lower()
 
 
+def _refuse_endless_pages(tiff: Any) -> None:
+    """Raise where the chain of page directories comes back to one that it had: tifffile would follow it for minutes."""
+    file, form = tiff.filehandle, tiff.tiff
+    seen: set[int] = set()
+    file.seek(8 if form.is_bigtiff else 4)
+    while True:
+        field = file.read(form.offsetsize)
+        at = int.from_bytes(field, "little" if form.byteorder == "<" else "big")
+        if len(field) < form.offsetsize or at == 0 or at >= file.size:
+            return
+        if at in seen:
+            raise ValueError("its pages follow each other in a circle")
+        seen.add(at)
+        file.seek(at)
+        count = int.from_bytes(file.read(form.tagnosize), "little" if form.byteorder == "<" else "big")
+        file.seek(at + form.tagnosize + count * form.tagsize)
+
+
 def _only_series(path: FilePath, tiff: Any) -> Any:
     """Return the file's one picture, as tifffile's series of equal pages."""
+    _refuse_endless_pages(tiff)
     series = [s for s in tiff.series if not (s.keyframe.is_reduced or s.keyframe.is_mask)]
     series = series or list(tiff.series)
     if len(series) != 1:
