@@ -101,7 +101,7 @@ def test_a_killed_worker_costs_its_task_a_second_try_and_the_others_nothing(tmp_
 def test_a_task_that_kills_every_worker_is_reported(tmp_path):
     found = results([partial(give, 1), partial(die, None, signal.SIGKILL), partial(give, 2)])
     assert found[0] == 1 and found[2] == 2
-    assert found[1].kind == "WorkerEnded" and "SIGKILL, 2 times" in found[1].text
+    assert found[1].kind == "WorkerEnded" and "SIGKILL, 4 times" in found[1].text
 
 
 @posix

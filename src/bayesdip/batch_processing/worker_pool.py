@@ -27,8 +27,11 @@ from bayesdip.progress import Callback, Snapshot
 # Called with the seconds that a task will take, once that is known.
 Tell = Callable[[float], None]
 Task = Callable[[Tell], Any]
-# How often a task is tried whose worker ended, or which found too little memory beside the others.
+# How often a task is tried that hangs, or which found too little memory beside the others.
 TRIES = 2
+# And how often where the worker was ended from outside: of 500 pictures by workers of which one is killed every 20 s, some are
+# met twice.
+TRIES_OF_ENDED = 4
 # A task that takes so many times the time budget of a picture, and so many seconds more, hangs: reading, compiling and
 # writing do not count against a budget.
 HANGING, BESIDES = 3.0, 120.0
@@ -175,7 +178,9 @@ def carried_out(
                         tries[worker.place] -= 1  # it was not the task
                         waiting.appendleft(worker.place)
                         continue
-                    if _deserves_another_try(kind, value, workers) and tries[worker.place] < TRIES:
+                    if _deserves_another_try(kind, value, workers) and tries[worker.place] < most_tries(
+                        value
+                    ):
                         waiting.append(worker.place)  # last, when fewer others need memory
                     else:
                         yield worker.place, value
@@ -195,6 +200,11 @@ def _pickled(task: Task) -> bytes | Failure:
     except (pickle.PicklingError, AttributeError, TypeError) as error:
         said = f"it cannot be sent to another process ({one_line(error)}): expected options that can be pickled; "
         return Failure(f"{said}define functions and classes at the top of a module", BayesDipError.__name__)
+
+
+def most_tries(value: Any) -> int:
+    """How often a task is tried that ended so."""
+    return TRIES_OF_ENDED if isinstance(value, Failure) and value.kind == "WorkerEnded" else TRIES
 
 
 def _deserves_another_try(kind: str, value: Any, workers: int) -> bool:
@@ -231,7 +241,11 @@ def _received(worker: _Worker, limit: float | None) -> tuple[str, Any]:
                 f"a worker process {how} before it could begin: expected a script that is a file and calls batch under "
                 "if __name__ == '__main__'; the worker's own message stands above"
             ) from None
-        when = f", {TRIES} times" if worker.ready else f" while it loaded the program, {STARTS + 1} times"
+        when = (
+            f", {TRIES_OF_ENDED} times"
+            if worker.ready
+            else f" while it loaded the program, {STARTS + 1} times"
+        )
         said = f"its worker process {how}{when}, perhaps for want of memory; run again with fewer workers"
         return (ENDED if worker.ready else NEVER_BEGAN), Failure(said, "WorkerEnded")
 
