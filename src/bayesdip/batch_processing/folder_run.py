@@ -181,6 +181,8 @@ def run_jobs(jobs: Sequence[Job], folder: Path, pool: Pool, watch: Watch, force:
                 _carry_out(plan.to_do, staged, journal, pool, watch, force, records)
             except KeyboardInterrupt:
                 result.interrupted = True
+            for job in plan.done:  # what a run left that was killed right after such a job
+                remove_checkpoints(checkpoints_of(job, folder))
             with suppress(OSError):
                 (folder / CHECKPOINTS).rmdir()  # if nothing is under way
         result.seconds = time.monotonic() - started
