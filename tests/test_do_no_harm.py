@@ -30,7 +30,9 @@ class Says(Method):
     def fit(self, problem, progress):
         own = torch.from_numpy(np.broadcast_to(self.picture, problem.grid).copy())[None]
         working = problem.units.to_working(own)
-        return Posterior(working, torch.full_like(working, 0.01), samples=working[None].repeat(3, 1, 1, 1))
+        return Posterior(
+            working, torch.full_like(working, 0.01), samples=working.repeat(3, *(1,) * working.ndim)
+        )
 
 
 def rms(x):

@@ -134,7 +134,7 @@ def test_without_a_process_a_run_stopped_too_early_has_no_result(
 ) -> None:
     monkeypatch.setattr(initial_estimate, "process_mean", lambda problem: None)
     with pytest.raises(NoResultError, match="before its first picture"):
-        fit(bd.SGLD(arch=tiny_arch), noisy(), at_once())
+        fit(bd.SGLD(arch=tiny_arch), noisy(), Progress(stop_reason="interrupted"))
 
 
 def test_the_papers_recipe_begins_without_one(tiny_arch: Architecture) -> None:

@@ -276,3 +276,15 @@ def test_saturated_parts_of_a_noisy_picture_stay_as_they_are():
 def test_a_constant_picture_comes_back(sigma):
     restored = bd.denoise(np.full((40, 40), 7.5), sigma, effort="fast")
     np.testing.assert_allclose(restored.mean, 7.5, atol=1e-3)
+
+
+def test_noise_that_is_told_much_too_large_makes_nothing_worse_than_smooth() -> None:
+    """Combinations of patches that differ by less than the noise they are said to have."""
+    rng = np.random.default_rng(0)
+    truth = 100 + 40 * np.sin(np.arange(48) / 9)[:, None] * np.ones(48)
+    given = truth + rng.normal(0, 2, truth.shape)
+    found = bd.denoise(given, 20.0, method=bd.Patches(effort="fast"))
+    assert np.abs(found.mean - truth).max() < 25
+    colour = np.stack([given, given + 30, given - 20], -1)
+    found = bd.denoise(colour, 20.0, method=bd.Patches(effort="fast"), channel_axis=-1)
+    assert np.abs(found.mean[..., 0] - truth).max() < 25

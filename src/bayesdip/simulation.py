@@ -308,6 +308,8 @@ def _calibrated(
     half = z_of(LEVEL) * law.std(std).astype(np.float64)
     own, base = _sizes(posterior)
     own_here, base_here = _sizes(found)
+    if not min(own, base, own_here, base_here, law.ratio) > 0:
+        return None  # standard deviations of nothing, as of a picture without detail, cannot be scaled
     shares = RATIO_SHARES if found.process is None else (1.0, 0.0)
     log_ratio, ratio_error = _drawn_to_none(
         math.log(law.ratio * own_here / base_here), grid, simulation.resolved, shares

@@ -43,6 +43,9 @@ from bayesdip.patches.small_matrices import (
 )
 
 Array = NDArray[Any]
+# Noise of which patches lack that share is overstated. Patches that are chosen for being alike lack a few tenths by chance: already from
+# none on, smooth parts of tuning pictures come out 0.1 dB worse.
+OVERSTATED = np.float32(0.5)
 
 
 @compiled
@@ -109,6 +112,21 @@ def mean_at(values: Array, places: Array, count: int) -> Any:
 
 
 @compiled
+def scatter(columns: Array, squares: Array, size: int, count: int) -> Any:
+    """Mean squared distance of `count` patches, columns, from their mean patch, by the diagonal of their products."""
+    total = ZERO
+    for k in range(count):
+        total += squares[k, k]
+    scale = ONE / np.float32(count)
+    for i in range(size):
+        sum_ = ZERO
+        for k in range(count):
+            sum_ += columns[i, k]
+        total -= sum_ * sum_ * scale
+    return total / np.float32(max(count - 1, 1))
+
+
+@compiled
 def combine(
     y: Array,
     pilot: Array,
@@ -163,8 +181,13 @@ def combine(
                     for i in range(size):
                         columns[i, k] = estimate[k, i]
                 gram(columns, size, n, matrix)
+                # Where patches differ by much less than their noise, it is overstated: without what they lack, a
+                # combination would have coefficients as large as the group.
+                lacking = ridge * noisy - scatter(columns, matrix, size, n)
+                if lacking < OVERSTATED * ridge * noisy:
+                    lacking = ZERO
                 for k in range(n):
-                    matrix[k, k] += ridge * (ONE - noisy)
+                    matrix[k, k] += ridge * (ONE - noisy) + lacking
                 cholesky(matrix, n, ridge)
                 inverse_factor(matrix, n, factor)
                 transpose(factor, n, rows)
