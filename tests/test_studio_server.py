@@ -355,3 +355,15 @@ def test_the_line_has_an_end(monkeypatch, client):
     file = sent(client, here, png(picture()))["file"]
     answer = client.post(f"{here}/run", json={"task": "denoise", "picture": file})
     assert answer.status_code == 503 and "try again" in answer.json()["error"]
+
+
+def test_a_process_that_ends_before_it_is_needed_is_passed_over(client):
+    queue = client.app.state.queue
+    client.portal.call(queue.ready)
+    os.kill(queue.spare.pid, signal.SIGKILL)
+    here = visit(client)
+    file = sent(client, here, png(picture()))["file"]
+    assert (
+        ended(client, begun(client, here, task="denoise", picture=file, sigma="12", method="gp"))["state"]
+        == "done"
+    )

@@ -205,6 +205,7 @@ def main() -> None:
     print("ready", flush=True)
     folder = sys.stdin.readline().strip()
     if folder:
+        print("begun", flush=True)
         threading.Thread(target=_end_with_parent, daemon=True).start()
         try:
             carry_out(Path(folder))

@@ -92,6 +92,11 @@ class RunQueue:
         """The runs that go on."""
         return frozenset(self._running)
 
+    @property
+    def spare(self) -> asyncio.subprocess.Process | None:
+        """The process that is ready for the next run; None while it loads."""
+        return self._spare.result() if self._spare is not None and self._spare.done() else None
+
     def prepare(self) -> None:
         """Have a process ready for the next run."""
         if self._spare is None or (self._spare.done() and _is_gone(self._spare)):
@@ -162,11 +167,8 @@ class RunQueue:
     async def _carry_out(self, run: Run) -> None:
         state = FAILED
         try:
-            run.process = await self._taken()
+            run.process = await self._begun(run)
             self.prepare()
-            assert run.process.stdin is not None
-            run.process.stdin.write(f"{run.folder}\n".encode())
-            await run.process.stdin.drain()
             code = await run.process.wait()
             if run.read("result.json"):
                 state = DONE
@@ -185,14 +187,19 @@ class RunQueue:
         run.ended.set()
         self._changed(run)
 
-    async def _taken(self) -> asyncio.subprocess.Process:
+    async def _begun(self, run: Run) -> asyncio.subprocess.Process:
+        """A loaded process that has been told its folder; one that has ended in the meantime is passed over."""
         for _ in range(STARTS):
             self.prepare()
             assert self._spare is not None
             spare, self._spare = self._spare, None
             process = await spare
-            if process.returncode is None:
-                return process
+            assert process.stdin is not None and process.stdout is not None
+            with suppress(BrokenPipeError, ConnectionResetError):
+                process.stdin.write(f"{run.folder}\n".encode())
+                await process.stdin.drain()
+                if await process.stdout.readline():  # it says so
+                    return process
         raise OSError("its process ended while it was loading, again and again")
 
     async def _loaded(self) -> asyncio.subprocess.Process:

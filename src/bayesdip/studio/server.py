@@ -105,7 +105,8 @@ def serve(
                 if opened is not None:
                     opened(address)
 
-    Server(config).run(sockets=[listening])
+    with suppress(KeyboardInterrupt):  # the way to end it
+        Server(config).run(sockets=[listening])
 
 
 def _listening(host: str, port: int) -> socket.socket:
