@@ -283,3 +283,18 @@ def test_patches_that_differ_by_less_than_their_noise_are_averaged():
     y = torch.from_numpy((100 + 0.05 * drawn(1, 48, 48)).astype(np.float32))
     found = combination(y, y, torch.ones(48, 48), Groups(5, 12), lambda share: False, noisy=1.0, affine=False)
     assert float((found.mean - 100).std()) < 0.5 * float(y.std())
+
+
+def test_components_are_apart_only_where_each_has_the_noise_that_is_told():
+    gray = np.repeat(scene(48), 3, axis=0)
+    rng = np.random.default_rng(0)
+    white = bd.denoise(
+        gray + rng.normal(0, 9, gray.shape), 9.0, method=bd.Patches(effort="fast"), channel_axis=0
+    )
+    shared = gray + rng.normal(0, 9, gray.shape[1:]) + rng.normal(0, 0.5, gray.shape)
+    found = bd.denoise(shared, 9.0, method=bd.Patches(effort="fast"), channel_axis=0)
+    # Shared noise cannot be told from the picture by channels: one channel's worth of it goes, as from a gray picture.
+    alone = bd.denoise(shared[0], 9.0, method=bd.Patches(effort="fast"))
+    error, of_gray = (float(np.sqrt(np.mean((a - gray[0]) ** 2))) for a in (found.mean[0], alone.mean))
+    assert float(np.sqrt(np.mean((white.mean - gray) ** 2))) < of_gray
+    assert error < 1.35 * of_gray

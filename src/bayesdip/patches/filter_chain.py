@@ -48,6 +48,8 @@ from bayesdip.resuming import kept
 # Of the noise taken off, the part that each round of shrinkage gets back: 0.2 cost 0.4 / 0.5 dB. The remaining
 # noise is this part of what the difference to the data lacks (Gu et al. 2014 take 0.54 to 0.58).
 GIVEN_BACK, REMAINING = 0.1, 0.56
+# Half the mean squared difference of neighbouring pixels over the variance of white noise is 1 or more.
+LEAST_DETAIL = 0.5
 # Weights of the nuclear norm: of all channels together, of gray and of colour pictures; of components apart, of the first and the
 # others. Gu et al. take 2.83 and begin from groups found in the noise. Gray: 3.5 cost 0.03 / 0.04 dB. Colour, on four parts: 3.0 with
 # groups of 50 cost 0.11 / 0.12, 4.5 cost 0.04 / 0.09; on six, components: 3.0 for all three cost 0.09 / 0.14, 6.0 for the others
@@ -353,8 +355,18 @@ def _remaining(removed: Tensor, noise: Tensor, basis: Array | None) -> Array:
 
 
 def _basis(groups: Groups, data: WhitenedData) -> Array | None:
-    """The components that have groups of their own; None where the channels are together."""
-    return components(data.values.numpy()) if groups.apart and len(data.values) > 1 else None
+    """The components that have groups of their own; None where the channels are together.
+
+    So they are where a component has less detail than its noise alone would give: then the noise is not what it is said to be in
+    each of them, as after the compression of colours, and filters of components alone would take too little from one.
+    """
+    if not groups.apart or len(data.values) == 1:
+        return None
+    values = data.values.numpy()
+    basis = components(values)
+    least = np.tensordot(basis[:, -1], values, 1)
+    detail = sum(float(np.square(np.diff(least, axis=axis)).mean()) for axis in (0, 1)) / 4
+    return basis if detail > LEAST_DETAIL * float(data.noise.mean()) else None
 
 
 def _fitting(groups: Groups, data: WhitenedData) -> Groups:
