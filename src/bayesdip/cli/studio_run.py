@@ -92,19 +92,8 @@ def restore(folder: Path, asked: Asked) -> dict[str, Any]:
     for name in ("mask", "psf"):
         if name in own:
             own[name] = files / str(own[name])
-    if asked.task == "inpaint":
-        own = {
-            "mask": None,
-            "sigma": None,
-            "no_grow": False,
-            "invert_mask": asked.invert_mask if asked.mask else None,
-        } | own
-    if asked.task == "denoise":
-        own = {"sigma": "auto", "noise": "auto", "gain": None, "offset": None, "looks": None} | own
-    if asked.task == "upscale":
-        own = {"sigma": None} | own
-    if asked.task == "deblur":
-        own = {"sigma": "auto", "boundary": "reflect"} | own
+    if asked.mask:
+        own["invert_mask"] = asked.invert_mask
     options = Options(
         source=files / asked.picture,
         output=folder / asked.restored,

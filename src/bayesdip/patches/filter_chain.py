@@ -318,6 +318,7 @@ def low_rank(data: WhitenedData, start: Estimate, groups: Groups, rounds: int, s
     missing, guide, std = data.missing, start.mean, start.std
     assert std is not None
     y = data.values if missing is None else torch.where(missing, guide, data.values)
+    # Always apart where they may be: together, a group would have fewer patches than values.
     basis = components(data.values.numpy()) if groups.apart and len(y) > 1 else None
     norm = TOGETHER[len(y) > 1] if basis is None else np.array([APART[min(k, 1)] for k in range(len(y))])
     mean, level = y, np.ones(1 if basis is None else len(y))

@@ -17,9 +17,10 @@ from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.routing import Route
 
 from bayesdip.errors import BayesDipError, one_line
+from bayesdip.methods import EFFORTS
 from bayesdip.studio.access import REPORT_POLICY
 from bayesdip.studio.aside import Aside
-from bayesdip.studio.asked import EFFORTS, KINDS, METHODS, Asked
+from bayesdip.studio.asked import KINDS, METHODS, Asked
 from bayesdip.studio.examples import EXAMPLES, write_example
 from bayesdip.studio.limits import MOST_BYTES, MOST_PIXELS, MOST_SAMPLES, MOST_TEXT, Refused, check_bytes
 from bayesdip.studio.looking import look, look_at_mask, look_at_psf
@@ -131,7 +132,7 @@ class Answers:
         visit = self._visit(request)
         role, name = request.query_params.get("role", "picture"), _name(request.query_params.get("name", ""))
         path = await _received(request, visit.folder, Path(name).suffix.lower())
-        return await self._kept(visit, role, name, path)
+        return JSONResponse(await self._kept(visit, role, name, path))
 
     async def take_example(self, request: Request) -> Response:
         """Make an example's files as if they had been sent."""
@@ -142,15 +143,13 @@ class Answers:
         has_second = await self._aside.do(write_example, key, *paths)
         role = {"inpaint": "mask", "deblur": "psf"}.get(example.task, "")
         found = {"task": example.task, "options": example.options}
-        found["picture"] = json.loads(
-            bytes((await self._kept(visit, "picture", f"{key}.png", paths[0])).body)
-        )
+        found["picture"] = await self._kept(visit, "picture", f"{key}.png", paths[0])
         if has_second:
             name = f"{key}-{role}.png"
-            found[role] = json.loads(bytes((await self._kept(visit, role, name, paths[1])).body))
+            found[role] = await self._kept(visit, role, name, paths[1])
         return JSONResponse(found)
 
-    async def _kept(self, visit: Visit, role: str, name: str, path: Path) -> JSONResponse:
+    async def _kept(self, visit: Visit, role: str, name: str, path: Path) -> dict[str, Any]:
         if role not in ("picture", "mask", "psf"):
             path.unlink(missing_ok=True)
             raise Refused(f"role is {role[:20]!r}: expected picture, mask or psf")
@@ -163,7 +162,7 @@ class Answers:
             path.unlink(missing_ok=True)
             raise type(error)(*_said(error, path, name)) from None
         visit.keep(key, SentFile(path, name, facts))
-        return JSONResponse({"file": key, "name": name, **facts})
+        return {"file": key, "name": name, **facts}
 
     async def choose_mask(self, request: Request) -> Response:
         """Look at a mask beside its picture: what is missing, and whether that is doubtful."""

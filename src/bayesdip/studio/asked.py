@@ -8,12 +8,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Self
 
+from bayesdip.methods import EFFORTS, NAMES
 from bayesdip.methods.method import one_of
 from bayesdip.studio.limits import MOST_SAMPLES, Refused
 
 TASKS = ("denoise", "inpaint", "upscale", "deblur")
-METHODS = ("auto", "patches", "gp", "sgld", "map", "stack")
-EFFORTS = ("fast", "balanced", "best")
+METHODS = ("auto", *NAMES)
 KINDS = ("lanczos", "bicubic", "area")
 MOST_FACTOR = 8
 # Seconds for each run of one of our methods in a comparison: a visitor waits for some ten of them.

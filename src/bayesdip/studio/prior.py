@@ -57,8 +57,14 @@ def look_at_prior(text: str, width: int, seed: int, folder: Path) -> dict[str, A
     along = power[0][: power.shape[1] // 2 + 1].clamp(min=1e-12)
     generator = torch.Generator().manual_seed(seed)
     limit = process.draw((DRAWS, 1), generator)[:, 0].numpy()
+    try:
+        networks = replace(arch, width=width).prior_samples(DRAWS, grid, 1, generator)[:, 0].numpy()
+    except RuntimeError as error:
+        raise BayesDipError(
+            f"such a network cannot be built ({str(error)[:200]}): choose fewer scales"
+        ) from error
     for number in range(DRAWS):
-        write_png(folder / f"network{number}.png", _levels(_network_draw(arch, grid, width, generator)))
+        write_png(folder / f"network{number}.png", _levels(networks[number]))
         write_png(folder / f"process{number}.png", _levels(limit[number]))
     layers = [
         {"label": stage.label, "depth": stage.depth, "kernel": _list(stage.correlation(LAGS))}
@@ -75,21 +81,6 @@ def look_at_prior(text: str, width: int, seed: int, folder: Path) -> dict[str, A
         "layers": layers,
         "draws": DRAWS,
     }
-
-
-def _network_draw(
-    arch: Any, grid: tuple[int, int], width: int, generator: torch.Generator
-) -> np.ndarray[Any, Any]:
-    """One output of a fresh network, before its squashing."""
-    try:
-        network = replace(arch, output="linear").build(1, 2, width, generator)
-        with torch.no_grad():
-            drawn: np.ndarray[Any, Any] = network(network.new_input(grid, generator), grid)[0, 0].numpy()
-    except RuntimeError as error:
-        raise BayesDipError(
-            f"such a network cannot be built ({str(error)[:200]}): choose fewer scales"
-        ) from error
-    return drawn
 
 
 def _levels(draw: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:

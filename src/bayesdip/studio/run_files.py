@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 from typing import Any
+
+from bayesdip.io import atomic_write
 
 
 def write_json(path: Path, facts: Any) -> None:
     """Write in one go: a reader sees the file before or after, and never a part of it."""
-    temporary = path.with_name(f".{path.name}.part")
-    temporary.write_text(json.dumps(facts), encoding="utf-8")
-    os.replace(temporary, path)
+    with atomic_write(path, force=True) as temporary:
+        temporary.write_text(json.dumps(facts), encoding="utf-8")

@@ -7,12 +7,12 @@ import json
 import os
 import signal
 import sys
-from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from bayesdip.errors import FileError
 from bayesdip.processes import cores
 from bayesdip.studio.asked import Asked
 from bayesdip.studio.limits import MOST_IN_QUEUE, Refused
@@ -59,7 +59,7 @@ class Run:
         return {}
 
     def fail(self, text: str) -> None:
-        with suppress(OSError):
+        with suppress(FileError):
             write_json(self.folder / "failed.json", {"text": text})
 
     def signal(self, number: int) -> None:
@@ -75,16 +75,13 @@ class RunQueue:
     ----------
     places : int, optional
         Runs that go on at a time; None: as many as there are pairs of cores.
-    changed : callable
-        Called when a run is over.
     """
 
-    def __init__(self, places: int | None = None, changed: Callable[[Run], None] = lambda run: None) -> None:
+    def __init__(self, places: int | None = None) -> None:
         self.places = places or max(1, cores() // CORES_EACH)
         self._waiting: list[Run] = []
         self._running: set[Run] = set()
         self._tasks: set[asyncio.Task[None]] = set()
-        self._changed = changed
         self._spare: asyncio.Task[asyncio.subprocess.Process] | None = None
 
     @property
@@ -185,7 +182,6 @@ class RunQueue:
         run.state = state
         run.process = None
         run.ended.set()
-        self._changed(run)
 
     async def _begun(self, run: Run) -> asyncio.subprocess.Process:
         """A loaded process that has been told its folder; one that has ended in the meantime is passed over."""

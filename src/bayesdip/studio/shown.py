@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from bayesdip.io import atomic_write
 from bayesdip.io.picture import Picture, upright
 from bayesdip.report.pictures import View, coloured, enlarged_to, spread_of, top_of
 from bayesdip.result import Restoration
@@ -22,9 +22,8 @@ def write_png(path: Path, levels: Array) -> None:
     """Write 8-bit levels in one go, quickly: the file is shown once on this machine, its size matters little."""
     from PIL import Image
 
-    temporary = path.with_name(f".{path.name}.part")
-    Image.fromarray(np.ascontiguousarray(levels)).save(temporary, "PNG", compress_level=1)
-    os.replace(temporary, path)
+    with atomic_write(path, force=True) as temporary:
+        Image.fromarray(np.ascontiguousarray(levels)).save(temporary, "PNG", compress_level=1)
 
 
 def write_mean(folder: Path, mean: Array, like: Picture) -> None:
@@ -97,6 +96,8 @@ def pixel(folder: Path, row: int, column: int) -> dict[str, Any]:
     IndexError
         There is no such pixel.
     """
+    if min(row, column) < 0:
+        raise IndexError("pixels are counted from 0")
     found: dict[str, Any] = {"row": row, "column": column}
     for name in LOOKED_UP:
         if not (folder / f"{name}.npy").exists():
@@ -104,8 +105,6 @@ def pixel(folder: Path, row: int, column: int) -> dict[str, Any]:
         array = np.load(folder / f"{name}.npy", mmap_mode="r", allow_pickle=False)
         if name == "samples":
             found[name] = [_numbers(sample[row, column]) for sample in array]
-        elif row < 0 or column < 0:
-            raise IndexError
         else:
             found[name] = _numbers(array[row, column])
     return found

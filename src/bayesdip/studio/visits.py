@@ -6,7 +6,6 @@ import asyncio
 import secrets
 import shutil
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -135,9 +134,6 @@ class Visits:
     def __init__(self, root: Path, queue: RunQueue) -> None:
         self._root, self._queue = root, queue
         self._visits: dict[str, Visit] = {}
-
-    def __iter__(self) -> Iterator[Visit]:
-        return iter(list(self._visits.values()))
 
     def new(self) -> str:
         """A new visit; its key cannot be guessed, and is all that gives access to it.
