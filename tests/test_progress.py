@@ -140,3 +140,10 @@ def test_a_callback_sees_a_picture_and_what_runs_before_the_work():
     assert first.phase == "initial estimate" and first.method == "patches" and "patches" in first.why
     assert first.mean().shape == picture.shape and first.mean().std() < picture.std()
     assert {snapshot.method for snapshot in seen} == {"patches"}
+
+
+def test_the_first_picture_costs_nothing_where_nobody_looks(monkeypatch):
+    from bayesdip import api
+
+    monkeypatch.setattr(api, "quick_picture", lambda problem: pytest.fail("nobody asked for it"))
+    bd.denoise(np.random.default_rng(0).normal(100, 20, (24, 24)), 20.0, callback=lambda snapshot: None)

@@ -367,3 +367,15 @@ def test_a_process_that_ends_before_it_is_needed_is_passed_over(client):
         ended(client, begun(client, here, task="denoise", picture=file, sigma="12", method="gp"))["state"]
         == "done"
     )
+
+
+def test_every_example_is_a_picture_with_what_its_task_needs(client):
+    here = visit(client)
+    for key, one in client.get("/api/choices").json()["examples"].items():
+        found = client.post(f"{here}/example/{key}").json()
+        assert found["task"] == one["task"] and found["picture"]["width"] >= 64
+        assert ("mask" in found) == (one["task"] == "inpaint") and ("psf" in found) == (
+            one["task"] == "deblur"
+        )
+        assert client.get(f"{here}/file/{found['picture']['file']}").headers["content-type"] == "image/png"
+    assert client.post(f"{here}/example/none").status_code == 404

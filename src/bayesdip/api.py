@@ -322,8 +322,7 @@ def restored(
     method.check(problem)
     method = method.resolved(problem)
     progress.method, progress.why = method.name, f"{method.summary}: {why}"
-    if progress.callback is not None:
-        progress.show("initial estimate", quick_picture(problem))
+    progress.show("initial estimate", lambda: quick_picture(problem))
     folder, budget = options.get("resume"), options.get("time_budget")
     checkpoints = (
         nullcontext()

@@ -297,18 +297,18 @@ class Progress:
             remaining = max(0.0, self.elapsed - since) / (done - before) * (1 - min(done, 1.0))
         self._report(done, Snapshot(phase, step, steps, self.elapsed, remaining, fit, mean=mean))
 
-    def show(self, phase: str, picture: Tensor, steps: int = 0) -> None:
+    def show(self, phase: str, picture: Callable[[], Tensor], steps: int = 0) -> None:
         """Show a picture before the work whose pace counts has begun.
 
         Parameters
         ----------
         phase : str
-        picture : Tensor, shape (C, *grid)
-            In working units.
+        picture : callable
+            Gives it, (C, *grid) in working units; called only by who looks at it.
         steps : int
             Steps planned.
         """
-        self._report(None, Snapshot(phase, 0, steps, self.elapsed, math.nan, mean=lambda: picture))
+        self._report(None, Snapshot(phase, 0, steps, self.elapsed, math.nan, mean=picture))
 
     def _report(self, done: float | None, snapshot: Snapshot) -> None:
         """Pass on what a part says, told of the whole; at the top, to the callback."""

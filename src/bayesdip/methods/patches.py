@@ -50,6 +50,7 @@ from bayesdip.patches.plug_and_play import plug_and_play
 from bayesdip.patches.thin_damage import is_thin
 from bayesdip.problem import Problem, digest
 from bayesdip.progress import Progress
+from bayesdip.quick_picture import quick_picture
 from bayesdip.result import Posterior, Trace
 from bayesdip.resuming import kept
 
@@ -369,7 +370,7 @@ def _able_to_begin(run: _Run, problem: Problem, progress: Progress) -> _Run:
         return run
     if not _is_in_time(run.chain, progress):
         return run.by_nl_bayes()
-    progress.show("compiling", problem.y)
+    progress.show("compiling", lambda: quick_picture(problem))
     return run
 
 
@@ -380,7 +381,7 @@ def _with_compiled_filter(run: _Run, problem: Problem, progress: Progress) -> _R
     if not is_wiener_compiled():
         if progress.time_left is not None and progress.time_left < COMPILING:
             return run
-        progress.show("compiling", problem.y)
+        progress.show("compiling", lambda: quick_picture(problem))
     return replace(run, compiled=True)
 
 

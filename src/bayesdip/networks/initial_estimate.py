@@ -168,7 +168,7 @@ def initial_estimate(problem: Problem, progress: Progress, steps: int = 0) -> Te
     """
     picture = process_mean(problem)
     if picture is not None:
-        progress.show("initial estimate", picture, steps)
+        progress.show("initial estimate", lambda: picture, steps)
     return picture
 
 
