@@ -11,6 +11,7 @@ from bayesdip.patches.group_passes import Groups, combination, components, shrin
 from bayesdip.patches.nl_bayes import WhitenedData
 
 SIDE, COUNT, RADIUS = 5, 12, 6
+SEARCH = (48, RADIUS, 0, 0)  # in a picture of 48 rows, no other slice
 
 
 def drawn(*shape, seed=0):
@@ -53,7 +54,7 @@ def sums_of(function, pictures, *before, top=9, left=11, variance=True):
     noise = np.ones(y.shape[1] * y.shape[2], np.float32)
     outputs = [np.zeros_like(y), np.zeros_like(y[:1]), np.zeros_like(y[:1])]
     used = outputs if variance else [outputs[0], outputs[2]]
-    function(*pictures, noise, *before, np.array([top]), np.array([left]), SIDE, COUNT, RADIUS, *used)
+    function(*pictures, noise, *before, np.array([top]), np.array([left]), SIDE, COUNT, SEARCH, *used)
     return outputs
 
 
@@ -83,7 +84,7 @@ def test_factor_and_inverse_factor_are_those_of_the_dense_matrix():
 def test_groups_are_those_of_brute_force(top, left):
     picture = scene() + drawn(1, 48, 48)
     found, places = np.zeros(400, np.float32), np.zeros(400, np.int32)
-    count = patch_search.squared_distances(picture, top, left, SIDE, RADIUS, found, places)
+    count = patch_search.squared_distances(picture, top, left, SIDE, SEARCH, found, places)
     patch_search.select(found, places, count, COUNT)
     assert {divmod(int(p), 48) for p in places[:COUNT]} == set(one_group(picture, top, left))
 

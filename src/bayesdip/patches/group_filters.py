@@ -28,7 +28,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bayesdip.patches.patch_search import most_similar
+from bayesdip.patches.patch_search import most_places, most_similar
 from bayesdip.patches.small_matrices import (
     ONE,
     ZERO,
@@ -137,7 +137,7 @@ def combine(
     lefts: Array,
     side: int,
     most: int,
-    radius: int,
+    search: Any,
     total: Array,
     variance: Array,
     weights: Array,
@@ -154,23 +154,25 @@ def combine(
     affine : bool
         Whether each combination's coefficients have the sum of one.
     tops, lefts : array of int
-    side, most, radius : int
-        Of a patch, patches of a group, and of the search.
+    side, most : int
+        Of a patch, and patches of a group.
+    search : four of int
+        As :func:`bayesdip.patches.patch_search.squared_distances` takes it.
     total, variance, weights : arrays, shape (C, H, W), (B, H, W), (B, H, W)
         To which the weighted estimates, variances and weights are added. A weight is one over the sum of the squared
         coefficients: the estimates have the inverse of it as noise.
     """
     width, joint = y.shape[2], y.shape[0] // len(weights)
     size = joint * side * side
-    found = np.empty((2 * radius + 1) ** 2, y.dtype)
-    places = np.empty((2 * radius + 1) ** 2, np.int32)
+    found = np.empty(most_places(search), y.dtype)
+    places = np.empty(most_places(search), np.int32)
     data, estimate = np.empty((most, size), y.dtype), np.empty((most, size), y.dtype)
     columns = np.empty((size, most), y.dtype)
     matrix, factor = np.empty((most, most), y.dtype), np.empty((most, most), y.dtype)
     rows, sums = np.empty((most, most), y.dtype), np.empty(most, y.dtype)
     for top in tops:
         for left in lefts:
-            n = most_similar(pilot, top, left, side, radius, most, found, places)
+            n = most_similar(pilot, top, left, side, search, most, found, places)
             v = mean_at(noise, places, n)
             ridge = np.float32(size) * v
             for block in range(len(weights)):
@@ -226,7 +228,7 @@ def wiener(
     lefts: Array,
     side: int,
     most: int,
-    radius: int,
+    search: Any,
     total: Array,
     variance: Array,
     weights: Array,
@@ -234,14 +236,14 @@ def wiener(
     """Posterior means of the groups under Gaussians of the pilot's covariances; arguments as of :func:`combine`."""
     width, joint = y.shape[2], y.shape[0] // len(weights)
     size = joint * side * side
-    found = np.empty((2 * radius + 1) ** 2, y.dtype)
-    places = np.empty((2 * radius + 1) ** 2, np.int32)
+    found = np.empty(most_places(search), y.dtype)
+    places = np.empty(most_places(search), np.int32)
     data, estimate = np.empty((most, size), y.dtype), np.empty((most, size), y.dtype)
     matrix, factor = np.empty((size, size), y.dtype), np.empty((size, size), y.dtype)
     mean, unused = np.empty(size, y.dtype), np.empty(size, y.dtype)
     for top in tops:
         for left in lefts:
-            n = most_similar(pilot, top, left, side, radius, most, found, places)
+            n = most_similar(pilot, top, left, side, search, most, found, places)
             v = mean_at(noise, places, n)
             for block in range(len(weights)):
                 first = block * joint
@@ -288,7 +290,7 @@ def shrink(
     lefts: Array,
     side: int,
     most: int,
-    radius: int,
+    search: Any,
     total: Array,
     weights: Array,
 ) -> None:
@@ -298,8 +300,8 @@ def shrink(
     """
     width, joint = picture.shape[2], picture.shape[0] // len(weights)
     size = joint * side * side
-    found = np.empty((2 * radius + 1) ** 2, picture.dtype)
-    places = np.empty((2 * radius + 1) ** 2, np.int32)
+    found = np.empty(most_places(search), picture.dtype)
+    places = np.empty(most_places(search), np.int32)
     data, estimate = np.empty((most, size), picture.dtype), np.empty((most, size), picture.dtype)
     matrix, vectors = np.empty((size, size), picture.dtype), np.empty((size, size), picture.dtype)
     into, out_of = np.empty((size, size), picture.dtype), np.empty((size, size), picture.dtype)
@@ -312,7 +314,7 @@ def shrink(
     )
     for top in tops:
         for left in lefts:
-            n = most_similar(guide, top, left, side, radius, most, found, places)
+            n = most_similar(guide, top, left, side, search, most, found, places)
             v = mean_at(noise, places, n)
             for block in range(len(weights)):
                 first = block * joint

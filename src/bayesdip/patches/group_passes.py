@@ -53,6 +53,10 @@ class Groups:
     radius: int = 16
     apart: bool = False
 
+    def search(self, height: int) -> tuple[int, int, int, int]:
+        """As the filters take it, for a picture of so many rows."""
+        return height, self.radius, 0, 0
+
     def work(self, shape: tuple[int, int, int], eigen: bool = False) -> float:
         """Of a pass over a picture (C, H, W), in multiplications."""
         channels, height, width = shape
@@ -149,7 +153,7 @@ def combination(
     from bayesdip.patches import group_filters
 
     def of_stripe(pictures: Any, noise: Array, tops: Array, lefts: Array, sums: Sums) -> None:
-        own = groups.side, groups.count, groups.radius
+        own = groups.side, groups.count, groups.search(pictures[0].shape[1])
         outputs = sums.total, sums.variance, sums.weights
         group_filters.combine(*pictures, noise, np.float32(noisy), affine, tops, lefts, *own, *outputs)
 
@@ -169,7 +173,7 @@ def wiener_filter(
     from bayesdip.patches import group_filters
 
     def of_stripe(pictures: Any, noise: Array, tops: Array, lefts: Array, sums: Sums) -> None:
-        own = groups.side, groups.count, groups.radius
+        own = groups.side, groups.count, groups.search(pictures[0].shape[1])
         group_filters.wiener(*pictures, noise, tops, lefts, *own, sums.total, sums.variance, sums.weights)
 
     return _passed([y, pilot], noise, groups, of_stripe, stop, basis)
@@ -193,7 +197,7 @@ def shrinkage(
     from bayesdip.patches import group_filters
 
     def of_stripe(pictures: Any, noise: Array, tops: Array, lefts: Array, sums: Sums) -> None:
-        own = groups.side, groups.count, groups.radius
+        own = groups.side, groups.count, groups.search(pictures[0].shape[1])
         outputs = sums.total, sums.weights
         group_filters.shrink(*pictures, noise, thresholds, tops, lefts, *own, *outputs)
 
