@@ -68,7 +68,7 @@ def around(place: int, radius: int, length: int) -> Any:
 @compiled
 def squared_distances(
     guide: Array, top: int, left: int, side: int, search: Any, found: Array, places: Array
-) -> int:
+) -> Any:
     """Squared distances of the patches around the one at (top, left), in its own slice and in those beside it.
 
     Parameters
@@ -119,7 +119,7 @@ def squared_distances(
 
 
 @compiled
-def most_places(search: Any) -> int:
+def most_places(search: Any) -> Any:
     """How many patches a search finds at most; arguments as of :func:`squared_distances`."""
     return (2 * search[1] + 1) ** 2 + 2 * search[2] * (2 * search[3] + 1) ** 2
 
