@@ -10,14 +10,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bayesdip import api
+from bayesdip import api, no_data
 from bayesdip.arrays import fingerprint
 from bayesdip.batch_processing.folder_run import Job, facts_of_run
 from bayesdip.batch_processing.journal import digest_of
-from bayesdip.batch_processing.sources import output_name
+from bayesdip.batch_processing.sources import output_name, std_name
 from bayesdip.batch_processing.staging import Target
 from bayesdip.batch_processing.worker_pool import Tell, end_this_worker, passing_on
-from bayesdip.io import Picture, holds_real_numbers, mask_of, read_picture, write_picture
+from bayesdip.io import Picture, holds_real_numbers, mask_of, read_picture, write_picture, write_std
 from bayesdip.result import Restoration
 from bayesdip.resuming import going_on
 
@@ -46,7 +46,9 @@ class Call:
         if isinstance(self.picture, Path):
             source = read_picture(self.picture)
             pixels = source.pixels
-            options["channel_axis"] = -1 if pixels.ndim == 3 else None
+            options["channel_axis"] = -1 if source.has_channels else None
+            if source.no_data is not None and no_data.find(pixels, source.no_data)[1]:
+                options.setdefault("missing", source.no_data)
         if isinstance(self.mask, Path):
             options["mask"] = mask_of(self.mask, source or Picture(pixels)).missing
         elif self.mask is not None:
@@ -78,7 +80,7 @@ class OnePicture:
         name = output_name(self.name)
         targets = {"output": Target(output, name)}
         if std is not None:
-            targets["std"] = Target(std, name.with_name(f"{name.stem}_std.tif"))
+            targets["std"] = Target(std, std_name(name))
         parts = {"input": self.call.picture, "mask": self.call.mask}
         digests = {
             role: digest_of(part) if isinstance(part, Path) else content_of(part)
@@ -107,7 +109,7 @@ def into_files(call: Call, paths: dict[str, Path], checkpoints: Path, tell: Tell
         dtype = found.mean.dtype
     write_picture(path, found.mean, source, force=True, dtype=dtype)
     if "std" in paths and found.std is not None:
-        write_picture(paths["std"], found.std, force=True)
+        write_std(paths["std"], found.std, source or Picture(found.std), force=True)
     return facts_of_run(found)
 
 

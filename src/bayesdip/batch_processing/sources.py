@@ -12,10 +12,11 @@ from pathlib import Path, PurePath
 
 from bayesdip.errors import FileError, one_line
 from bayesdip.io import PIPE
-from bayesdip.io.encoding import FORMATS
+from bayesdip.io.encoding import FORMATS, READ_SUFFIXES, suffix_of
+from bayesdip.io.raw import SUFFIXES as RAW_SUFFIXES
 
-# Of the files in a folder, these are taken for pictures.
-SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".webp", ".bmp", ".gif", ".npy")
+# Of the files in a folder, these are taken for pictures. Cameras write a raw file beside a JPEG of the same: raw files are named.
+SUFFIXES = tuple(suffix for suffix in READ_SUFFIXES if suffix not in RAW_SUFFIXES)
 # What the name of a mask may have beside that of its picture.
 MASK_WORD = re.compile(r"[ ._-]*mask[ ._-]*", re.IGNORECASE)
 
@@ -70,7 +71,7 @@ def _sources_of(text: str) -> list[Source]:
         )
     path = Path(text)
     if path.is_dir():
-        inside = sorted(p for p in path.iterdir() if p.suffix.lower() in SUFFIXES and p.name[0] != ".")
+        inside = sorted(p for p in path.iterdir() if suffix_of(p) in SUFFIXES and p.name[0] != ".")
         files = [Source(p, PurePath(p.name)) for p in inside if p.is_file()]
         if not files:
             raise FileError(
@@ -118,10 +119,24 @@ def output_name(name: PurePath) -> PurePath:
     -------
     PurePath
     """
-    suffix = name.suffix.lower()
+    suffix = suffix_of(name)
     if suffix in FORMATS:
         return name
+    if suffix in RAW_SUFFIXES:
+        return name.with_suffix(".tif")
     return name.with_suffix(".png") if suffix in SUFFIXES else name.with_name(f"{name.name}.tif")
+
+
+def std_name(name: PurePath) -> PurePath:
+    """What the standard deviation is called beside an output of that name: a format with a header of its own keeps it."""
+    suffix = suffix_of(name)
+    own = suffix if FORMATS.get(suffix) in ("FITS", "NIFTI", "EXR") else ".tif"
+    return name.with_name(f"{_without(name, suffix)}_std{own}")
+
+
+def _without(name: PurePath, suffix: str) -> str:
+    """The file's name without its extension."""
+    return name.name[: len(name.name) - len(suffix)] if suffix and len(name.name) > len(suffix) else name.name
 
 
 def match_masks(sources: Sequence[Source], given: str | os.PathLike[str]) -> tuple[list[Path], list[Path]]:
@@ -178,4 +193,4 @@ def match_masks(sources: Sequence[Source], given: str | os.PathLike[str]) -> tup
 
 def _stem(name: PurePath) -> str:
     """The name without its extension, folders included."""
-    return name.with_suffix("").as_posix()
+    return name.with_name(_without(name, suffix_of(name))).as_posix()

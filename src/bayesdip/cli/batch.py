@@ -17,7 +17,7 @@ from bayesdip.batch_processing import cluster, worker_pool
 from bayesdip.batch_processing.folder_run import SCHEMA, Job, Pool, Result, facts_of_run, run_jobs
 from bayesdip.batch_processing.journal import JOURNAL, digest_of
 from bayesdip.batch_processing.machine import Crew, crew, threads_of_a_worker, values_of_largest
-from bayesdip.batch_processing.sources import Source, find_sources, match_masks, output_name
+from bayesdip.batch_processing.sources import Source, find_sources, match_masks, output_name, std_name
 from bayesdip.batch_processing.staging import Target
 from bayesdip.cli.batch_display import Display, as_text
 from bayesdip.cli.guard import DONE, FAILED, INTERRUPTED, TYPED
@@ -117,7 +117,7 @@ def _job(
     name = output_name(source.name)
     targets = {"output": Target(options.output, name)}
     if options.std is not None:
-        targets["std"] = Target(options.std, name.with_name(f"{name.stem}_std.tif"))
+        targets["std"] = Target(options.std, std_name(name))
     if options.report is not None:
         targets["report"] = Target(options.report, name.with_suffix("") / PAGE)
     files = {"input": source.path} | {role: own[role] for role in ("mask", "psf") if own.get(role)}

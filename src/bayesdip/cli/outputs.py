@@ -12,7 +12,7 @@ from bayesdip.cli.options import Options
 from bayesdip.cli.resume import KEPT
 from bayesdip.errors import BayesDipError, FileError
 from bayesdip.io import Picture, check_writable
-from bayesdip.io.writing import REAL_SUFFIXES
+from bayesdip.io.encoding import REAL_SUFFIXES, suffix_of
 from bayesdip.methods import Method
 from bayesdip.report import PAGE
 
@@ -49,9 +49,9 @@ def check_outputs(
     notes = check_writable(options.output, options.force, shape=shape, like=picture)
     if options.std is not None:
         check_std(options.std, method)
-        if options.std.suffix.lower() not in REAL_SUFFIXES:
+        if suffix_of(options.std) not in REAL_SUFFIXES:
             raise FileError(
-                f"{options.std}: a file with the extension {options.std.suffix!r} holds no floating-point numbers; "
+                f"{options.std}: a file with the extension {suffix_of(options.std)!r} holds no floating-point numbers; "
                 f"one of {', '.join(REAL_SUFFIXES)} is expected: choose another name"
             )
         check_writable(options.std, options.force, shape=shape, dtype=np.float32)

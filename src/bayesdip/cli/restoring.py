@@ -102,6 +102,10 @@ def restore(
             f"bayesdip batch {task} {one_line(options.source)} -o OUT"
         )
     picture = io.read_picture(options.source)
+    if picture.volume and options.report is not None:
+        raise BayesDipError(
+            f"--report was given, and {one_line(options.source)} is a volume: expected a picture; leave it out, or take one slice"
+        )
     work = prepare(picture)
     check_room(work.shape, options.samples or 0)
     notes = (*picture.notes, *check_outputs(options, asked["method"], picture, work.shape))
@@ -126,7 +130,7 @@ def restore(
                 found = going_on(checkpoints, lambda folder: run_in(resume=folder), replace=True)
             else:
                 found = run_in()
-        found = replace(found, findings=(*work.findings, *found.findings))
+        found = replace(found, findings=(*picture.findings, *work.findings, *found.findings))
     files = outputs(options)
     if options.std is not None and found.std is None:
         files["std"] = None
@@ -175,7 +179,7 @@ def write(run: Run, saved: SavedRun | None, command: str) -> None:
         picture = partial(picture, dtype=sample_type(options, run.picture))
     tasks.append(partial(picture, force=options.force))
     if std is not None and found.std is not None:
-        tasks.append(partial(io.write_picture, std, found.std, force=options.force))
+        tasks.append(partial(io.write_std, std, found.std, run.picture, force=options.force))
     if options.report is not None:
         from bayesdip.report import write_report  # 20 ms that a run without a report does not need
 

@@ -78,7 +78,8 @@ def as_json(run: Run) -> str:
 
 def size_of(picture: Picture) -> str:
     grid = picture.grid
-    pixels = f"{grid[1]} x {grid[0]} pixels" if len(grid) == 2 else f"{grid[0]} samples"
+    sides = " x ".join(map(str, reversed(grid)))
+    pixels = f"{sides} {'samples' if len(grid) == 1 else 'pixels' if len(grid) == 2 else 'voxels'}"
     channels = f", {picture.channels} channels" if picture.channels > 1 else ""
     alpha = " and transparency" if picture.alpha is not None else ""
     kind = "float" if picture.pixels.dtype.kind == "f" else "bit"
@@ -96,5 +97,5 @@ def missing_of(run: Run) -> str:
     missing = run.work.missing
     if missing is None:
         return ""
-    what = "values" if missing.ndim == 3 else "pixels"
+    what = "values" if run.picture.has_channels and missing.ndim == run.picture.pixels.ndim else "pixels"
     return f"{int(missing.sum())} of {missing.size} {what} ({100 * missing.mean():.1f} %)"

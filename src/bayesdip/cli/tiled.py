@@ -26,6 +26,7 @@ from bayesdip.cli.summary import DONE, SCHEMA, WIDTH
 from bayesdip.cli.verbs import NoiseChoice, parse_if_clear, parse_missing
 from bayesdip.errors import BayesDipError, one_line
 from bayesdip.findings import Finding
+from bayesdip.io.raw import is_raw_file
 from bayesdip.io.stored import is_stack, is_tiff, is_zarr, open_stored
 from bayesdip.progress import clock
 from bayesdip.tile_processing import Tiled
@@ -43,7 +44,7 @@ def takes(options: Options) -> bool:
     source = options.source
     if is_zarr(source) or options.output.suffix.lower() == ".zarr" or options.tile_options:
         return True
-    if not is_tiff(source) or options.given(*WHOLE_ONLY):
+    if not is_tiff(source) or is_raw_file(source) or options.given(*WHOLE_ONLY):
         return False
     return is_stack(source) or _is_large(source)
 

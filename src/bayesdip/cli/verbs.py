@@ -194,7 +194,7 @@ def parse_level(text: str, expected: str = "a number") -> Level:
 
 
 def channel_axis(picture: Picture) -> int | None:
-    return -1 if picture.pixels.ndim == 3 else None
+    return -1 if picture.has_channels else None
 
 
 def _tensor(picture: Picture) -> Tensor:
@@ -238,7 +238,9 @@ def found_missing(picture: Picture, text: str) -> tuple[Mark, NDArray[np.bool_] 
     if not values:
         return mark, None, ()
     findings: tuple[Finding, ...] = ()
-    if text.strip().lower() == "auto" and mark != "auto":
+    if (
+        text.strip().lower() == "auto" and mark != "auto" and picture.format != "RAW"
+    ):  # its mosaic is said already
         shown = " or ".join(f"{value:.8g}" for value in values)
         said = f"{int(flags.sum()):,} values are {shown}, which the file declares to stand for no data, and treated as "
         facts = {"count": int(flags.sum()), "values": list(values)}
@@ -275,7 +277,7 @@ def inpainting(picture: Picture, choice: MaskChoice, sigma: Asked, grow_mask: bo
     if choice.file is not None:
         mask = mask_of(choice.file, picture, choice.invert)
         findings = (*mask.findings, *findings)
-        gone = as_channels(mask.missing, transparent)
+        gone = mask.missing if picture.volume else as_channels(mask.missing, transparent)
         if flags is None:
             check_mask(gone, choice.file)
     elif not transparent.any():
@@ -297,7 +299,7 @@ def inpainting(picture: Picture, choice: MaskChoice, sigma: Asked, grow_mask: bo
         ),
         picture.pixels.shape,
         {"mask": fingerprint(gone), "missing": choice.missing, "sigma": sigma, "grow_mask": grow_mask},
-        missing=gone if flags is None else as_channels(flags, gone),
+        missing=gone if flags is None else flags | gone if picture.volume else as_channels(flags, gone),
         alpha="opaque" if transparent.any() else "keep",
         findings=findings,
         sigma_estimated=sigma in (None, "auto"),

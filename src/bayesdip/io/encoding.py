@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 from dataclasses import dataclass, replace
 from io import BytesIO
 from pathlib import Path
@@ -12,7 +13,8 @@ import numpy as np
 from bayesdip.errors import FileError, NonFiniteError
 from bayesdip.io import png_chunks
 from bayesdip.io.guards import FilePath, file_error, message, reason_of
-from bayesdip.io.picture import Array, Colour, Picture, channels_of, colour_of, full_scale
+from bayesdip.io.picture import Array, Colour, Picture, TiffLayout, channels_of, colour_of, full_scale
+from bayesdip.io.raw import SUFFIXES as RAW_SUFFIXES
 
 FORMATS = {
     ".png": "PNG",
@@ -22,8 +24,23 @@ FORMATS = {
     ".tiff": "TIFF",
     ".webp": "WEBP",
     ".npy": "NPY",
+    ".fits": "FITS",
+    ".fit": "FITS",
+    ".fts": "FITS",
+    ".fits.gz": "FITS",
+    ".dcm": "DICOM",
+    ".nii": "NIFTI",
+    ".nii.gz": "NIFTI",
+    ".exr": "EXR",
 }
-_SHOWN = {"PNG": "PNG", "JPEG": "JPEG", "TIFF": "TIFF", "WEBP": "WebP", "NPY": ".npy"}
+#: What a file that holds a picture may be called; what it is, its content says.
+READ_SUFFIXES = (*FORMATS, ".bmp", ".gif", *RAW_SUFFIXES)
+# Formats that hold real numbers.
+REAL_FORMATS = ("TIFF", "NPY", "FITS", "NIFTI", "EXR")
+REAL_SUFFIXES = tuple(suffix for suffix, kind in FORMATS.items() if kind in REAL_FORMATS)
+_SHOWN = {"WEBP": "WebP", "NPY": ".npy", "NIFTI": "NIfTI", "EXR": "OpenEXR"}
+# Formats that hold volumes.
+_VOLUMES = ("NPY", "TIFF", "FITS", "NIFTI", "DICOM")
 # Pixels. PNG: a signed 32-bit number (specification, section 11.2.1). JPEG: libjpeg's JPEG_MAX_DIMENSION.
 # WebP: 14 bits (RFC 9649, section 3).
 _LONGEST_SIDE = {"PNG": 2**31 - 1, "JPEG": 65_500, "WEBP": 16_383}
@@ -39,7 +56,7 @@ class Encoding:
     Attributes
     ----------
     format : str
-        ``"PNG"``, ``"JPEG"``, ``"TIFF"``, ``"WEBP"`` or ``"NPY"``.
+        ``"PNG"``, ``"JPEG"``, ``"TIFF"``, ``"WEBP"``, ``"NPY"``, ``"FITS"``, ``"DICOM"``, ``"NIFTI"`` or ``"EXR"``.
     dtype : numpy.dtype
         Sample type in the file.
     colour : {"gray", "rgb", "cmyk", "channels"}
@@ -67,25 +84,49 @@ def choose_encoding(
     FileError
         If the name's extension is unknown, or the format cannot hold the picture.
     """
-    kind = FORMATS.get(Path(path).suffix.lower())
+    kind = FORMATS.get(suffix_of(path))
     if kind is None:
-        given = f"its extension {Path(path).suffix!r} is no format this program writes"
+        given = f"its extension {suffix_of(path)!r} is no format this program writes"
         raise file_error(path, given, f"one of {', '.join(FORMATS)} is", "choose another name")
-    format_ = _SHOWN[kind]
-    if dtype.kind not in "uif" or dtype.itemsize > 8 or len(shape) not in (1, 2, 3) or 0 in shape:
+    format_ = _SHOWN.get(kind, kind)
+    volume = like is not None and like.volume
+    axes = (3, 4) if volume else (1, 2, 3)
+    if dtype.kind not in "uif" or dtype.itemsize > 8 or len(shape) not in axes or 0 in shape:
         given = f"an array of shape {shape} and type {dtype} is no picture"
         expected = "(M,), (M, N) or (M, N, C) of whole or real numbers is"
         raise file_error(path, given, expected, "convert it first")
+    if kind == "DICOM" and (like is None or like.format != kind):
+        given = "a DICOM file says whose picture it is, and is made from a DICOM file only"
+        raise file_error(path, given, "another format is", "write .tif, .png or .npy")
+    if like is not None and like.volume:
+        if kind not in _VOLUMES or (len(shape) == 4 and kind in ("TIFF", "FITS")):
+            given, advice = (
+                f"{format_} cannot hold a volume of shape {shape}",
+                "write .nii.gz, .npy or the source's format",
+            )
+            raise file_error(path, given, "a picture is", advice)
+        return Encoding(kind, dtype, like.colour, False)
     same = like is not None and channels_of(like.pixels.shape) == channels_of(shape)
     colour = like.colour if like is not None and same else colour_of(shape)
     alpha = like is not None and like.alpha is not None
     if kind == "NPY":
         notes = ("the transparency is left out: .npy holds the pixels only",) if alpha else ()
         return Encoding(kind, dtype, colour, False, notes)
+    if kind == "FITS":
+        notes = ("the transparency is left out: FITS holds none",) if alpha else ()
+        return Encoding(kind, dtype, colour, False, notes)
     if len(shape) == 1:
         raise file_error(path, f"{format_} cannot hold a 1-D signal", "a picture (M, N) is", "write .npy")
     if kind == "TIFF":
         return Encoding(kind, dtype, colour, alpha)
+    if kind == "EXR" and dtype.kind != "f":
+        given, expected = f"OpenEXR cannot hold samples of type {dtype}", "real numbers, 1 for white, are"
+        raise file_error(path, given, expected, "write .tif or .png, which keep them as they are")
+    if kind == "EXR":
+        return Encoding(kind, dtype, colour, alpha)
+    if kind in ("NIFTI", "DICOM"):
+        notes = (f"the transparency is left out: {format_} holds none",) if alpha else ()
+        return Encoding(kind, dtype, colour, False, notes)
     if dtype not in (np.uint8, np.uint16):
         given, expected = f"{format_} cannot hold samples of type {dtype}", "uint8 or uint16 samples are"
         raise file_error(path, given, expected, "write .tif or .npy, which keep them as they are")
@@ -103,13 +144,13 @@ def _narrowed(kind: str, dtype: np.dtype[Any], colour: Colour, alpha: bool, exif
     notes = []
     if colour == "cmyk" and kind != "JPEG":
         colour = "rgb"
-        notes.append(f"CMYK became RGB: {_SHOWN[kind]} holds no CMYK (TIFF and JPEG do)")
+        notes.append(f"CMYK became RGB: {_SHOWN.get(kind, kind)} holds no CMYK (TIFF and JPEG do)")
     if colour == "gray" and kind == "WEBP":
         colour = "rgb"
         notes.append("gray became RGB with three equal channels: WebP holds no gray")
     if dtype == np.uint16 and kind != "PNG":
         dtype = np.dtype(np.uint8)
-        notes.append(f"16 bits became 8: {_SHOWN[kind]} holds no more (PNG and TIFF do)")
+        notes.append(f"16 bits became 8: {_SHOWN.get(kind, kind)} holds no more (PNG and TIFF do)")
     if alpha and kind == "JPEG":
         alpha = False
         notes.append("the transparency is left out: JPEG holds none (PNG, WebP and TIFF do)")
@@ -162,6 +203,11 @@ def encode(target: Encoding, pixels: Array, alpha: Array | None, like: Picture, 
             out = BytesIO()
             np.save(out, pixels)
             return out.getvalue()
+        if target.format in ("FITS", "DICOM", "NIFTI", "EXR"):
+            return _encode_with_header(target.format, pixels, alpha, like, path)
+        if like.volume:  # its planes are the pages of a TIFF file
+            pixels, like = np.moveaxis(pixels, 0, -1), replace(like, tiff=TiffLayout("pages"), volume=False)
+            target = replace(target, colour="channels")
         if target.colour != like.colour or channels_of(pixels.shape) != channels_of(like.pixels.shape):
             like = replace(like, icc_profile=None, png_chunks=())
         if target.format == "TIFF":
@@ -180,8 +226,29 @@ def encode(target: Encoding, pixels: Array, alpha: Array | None, like: Picture, 
     except (OSError, ValueError, OverflowError) as error:
         if isinstance(error, (FileError, NonFiniteError)):
             raise
-        given = f"{_SHOWN[target.format]} cannot hold it ({reason_of(error)})"
+        given = f"{_SHOWN.get(target.format, target.format)} cannot hold it ({reason_of(error)})"
         raise file_error(path, given, "a picture of common size is", "write .tif or .npy") from error
+
+
+def _encode_with_header(
+    kind: str, pixels: Array, alpha: Array | None, like: Picture, path: FilePath
+) -> bytes:
+    """Encode by the library of a format whose header is kept."""
+    if kind == "EXR":
+        from bayesdip.io import exr
+
+        return exr.encode(pixels, alpha, like, path)
+    from bayesdip.io import dicom, fits, nifti
+
+    encoders = {"FITS": fits.encode, "DICOM": dicom.encode, "NIFTI": nifti.encode}
+    data = encoders[kind](pixels, like, path)
+    return gzip.compress(data, mtime=0) if suffix_of(path).endswith(".gz") else data
+
+
+def suffix_of(path: FilePath) -> str:
+    """The extension of a name in small letters, with that before ``.gz``."""
+    suffixes = [suffix.lower() for suffix in Path(path).suffixes[-2:]]
+    return "".join(suffixes if suffixes[-1:] == [".gz"] else suffixes[-1:])
 
 
 def _to_depth(samples: Array, dtype: np.dtype[Any]) -> Array:

@@ -8,6 +8,8 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from bayesdip.findings import Finding
+
 Array = NDArray[Any]
 Colour = Literal["gray", "rgb", "cmyk", "channels"]
 
@@ -61,13 +63,13 @@ class Picture:
 
     Attributes
     ----------
-    pixels : array, shape (M, N), (M, N, C) or, from ``.npy`` only, (M,)
+    pixels : array, shape (M, N), (M, N, C), from ``.npy`` and FITS (M,), or, of a volume, (K, M, N) or (K, M, N, C)
         The samples in the file's own type and scale, as stored: an EXIF orientation is not
         applied but kept, in ``exif``. NaN and infinity are possible in floating-point files.
     alpha : array, shape (M, N), or None
         The transparency in the type and scale of ``pixels``; 0 is fully transparent.
     format : str
-        "PNG", "JPEG", "TIFF", "WEBP", "NPY", "BMP" or "GIF".
+        "PNG", "JPEG", "TIFF", "WEBP", "NPY", "BMP", "GIF", "FITS", "DICOM", "NIFTI", "RAW" or "EXR".
     bits : int
         Bits per sample in the file, which may be fewer than the type of ``pixels`` has.
     colour : {"gray", "rgb", "cmyk", "channels"}
@@ -83,7 +85,15 @@ class Picture:
     tiff : TiffLayout or None
         The arrangement of a TIFF file.
     no_data : float or None
-        The value that the file declares to stand for "no data"; None if it declares none.
+        The value that the file declares to stand for "no data", NaN among them; None if it declares none.
+    volume : bool
+        Whether the pixels are the K planes of a volume or film, each (M, N).
+    header : object or None
+        What FITS, DICOM, NIfTI and OpenEXR files say besides, for the same format to be written with it.
+    findings : tuple of Finding
+        What the user has to know of how the file was understood.
+    is_std : bool
+        Whether what is written is the standard deviation of the picture, and not it.
     notes : tuple of str
         What was changed on reading, one phrase each, to be shown to the user.
     """
@@ -99,17 +109,34 @@ class Picture:
     png_chunks: tuple[tuple[bytes, bytes], ...] = ()
     tiff: TiffLayout | None = None
     no_data: float | None = None
+    volume: bool = False
+    header: Any = None
+    findings: tuple[Finding, ...] = ()
+    is_std: bool = False
     notes: tuple[str, ...] = ()
 
     @property
     def grid(self) -> tuple[int, ...]:
-        """Shape without the channels: (M, N), or (M,) for a signal."""
-        return self.pixels.shape[:2]
+        """Shape without the channels: (M, N), (K, M, N) for a volume, or (M,) for a signal."""
+        return self.pixels.shape[: 3 if self.volume else 2]
 
     @property
     def channels(self) -> int:
         """Number of channels, transparency not counted."""
-        return channels_of(self.pixels.shape)
+        return self.pixels.shape[-1] if self.has_channels else 1
+
+    @property
+    def has_channels(self) -> bool:
+        """Whether the pixels have an axis of channels, the last one."""
+        return self.pixels.ndim > (3 if self.volume else 2)
+
+    @property
+    def remark(self) -> str:
+        """The line for the history of a file that is written."""
+        from bayesdip import __version__
+
+        what = "standard deviation of the picture restored" if self.is_std else "restored"
+        return f"{what} by bayesdip {__version__}"
 
     @property
     def orientation(self) -> int:

@@ -1,13 +1,14 @@
-"""From a file to a Picture: which format it is, and all formats but TIFF."""
+"""From a file to a Picture: which format it is, and those that Pillow and NumPy decode."""
 
 from __future__ import annotations
 
+import os
 from io import BytesIO
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bayesdip.io import png_chunks
+from bayesdip.io import dicom, nifti, png_chunks, raw
 from bayesdip.io.guards import FilePath, decoding, file_error, read_bytes, refuse_huge
 from bayesdip.io.metadata import exif_of_image, sound_dpi
 from bayesdip.io.picture import Array, Picture, colour_of, native
@@ -25,7 +26,10 @@ _SIGNATURES = {
     b"\x93NUMPY": "NPY",
     b"BM": "BMP",
     b"GIF8": "GIF",
+    b"SIMPLE  =": "FITS",
+    b"v/1\x01": "EXR",
 }
+_GZIP = b"\x1f\x8b"
 _PNG_DEPTH = 24  # the place of the byte that holds the bits per sample
 
 
@@ -39,9 +43,11 @@ def read_picture(path: FilePath) -> Picture:
     Parameters
     ----------
     path : path-like
-        A PNG, JPEG, TIFF, WebP, BMP, GIF or ``.npy`` file with one picture. The pages of a TIFF
-        file are taken as channels. Of the several views in a phone's JPEG the first is taken;
-        a file of several frames (GIF, WebP, PNG) is an error.
+        A PNG, JPEG, TIFF, WebP, BMP, GIF or ``.npy`` file with one picture, or, with the libraries
+        that extras install, FITS, DICOM, NIfTI, OpenEXR or camera raw. The pages of a TIFF file and
+        the planes of a FITS cube are taken as channels; several slices of NIfTI and frames of DICOM
+        are a volume. Of the several views in a phone's JPEG the first is taken; a file of several
+        frames (GIF, WebP, PNG) is an error.
 
     Returns
     -------
@@ -51,33 +57,52 @@ def read_picture(path: FilePath) -> Picture:
     ------
     FileError
         If the file is missing, not readable, not a picture, damaged, cut short, empty, or
-        holds what this program does not handle.
+        holds what this program does not handle; if the library that its format needs is not installed.
     ResourceError
         If the picture would not fit in memory.
     """
     data = read_bytes(path)
-    kind = _kind_of(data)
-    if kind is None:
+    inner = nifti.unpacked(path, data) if data.startswith(_GZIP) else data
+    kind = _kind_of(inner, os.fspath(path))
+    if kind is None or (inner is not data and kind not in ("FITS", "NIFTI")):
         given = f"is not a picture this program reads (it begins with {data[:8]!r})"
-        expected = "PNG, JPEG, TIFF, WebP, .npy, BMP or GIF is"
+        expected = "PNG, JPEG, TIFF, WebP, .npy, BMP, GIF, FITS, DICOM, NIfTI, OpenEXR or camera raw is"
         raise file_error(path, given, expected, "convert it to one of these")
-    if kind == "NPY":
-        picture = _read_npy(path, data)
-    elif kind == "TIFF":
-        from bayesdip.io.tiff import read_tiff
-
-        picture = read_tiff(path, data)
-    else:
-        picture = _read_image(path, data, kind)
+    picture = _decoded_as(kind, path, inner)
     if picture.pixels.size == 0:
         given = f"holds no pixels (its shape is {picture.pixels.shape})"
         raise file_error(path, given, "at least one is", "check how it was made")
     return picture
 
 
-def _kind_of(data: bytes) -> str | None:
+def _decoded_as(kind: str, path: FilePath, data: bytes) -> Picture:
+    if kind == "NPY":
+        return _read_npy(path, data)
+    if kind == "TIFF":
+        from bayesdip.io.tiff import read_tiff
+
+        return read_tiff(path, data)
+    if kind == "FITS":
+        from bayesdip.io.fits import read_fits
+
+        return read_fits(path, data)
+    if kind == "EXR":
+        from bayesdip.io.exr import read_exr
+
+        return read_exr(path, data)
+    others = {"DICOM": dicom.read_dicom, "NIFTI": nifti.read_nifti, "RAW": raw.read_raw}
+    return others[kind](path, data) if kind in others else _read_image(path, data, kind)
+
+
+def _kind_of(data: bytes, name: str) -> str | None:
     if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
         return "WEBP"
+    if raw.is_raw(name, data):
+        return "RAW"
+    if nifti.is_nifti(data):
+        return "NIFTI"
+    if dicom.is_dicom(data):  # whatever stands before
+        return "DICOM"
     return next((kind for start, kind in _SIGNATURES.items() if data.startswith(start)), None)
 
 

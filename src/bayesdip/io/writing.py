@@ -11,6 +11,7 @@ import stat
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
@@ -18,13 +19,24 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from bayesdip.errors import FileError
-from bayesdip.io.encoding import FORMATS, Encoding, as_type, choose_encoding, encode, fitted_alpha, to_rgb
+from bayesdip.io.encoding import (
+    FORMATS,
+    REAL_FORMATS,
+    REAL_SUFFIXES,
+    Encoding,
+    as_type,
+    choose_encoding,
+    encode,
+    fitted_alpha,
+    suffix_of,
+    to_rgb,
+)
 from bayesdip.io.guards import PIPE, FilePath, file_error, reason_of
 from bayesdip.io.picture import Array, Picture, colour_of, full_scale
 from bayesdip.io.pixel_size import enlarged
 
-# Of formats that hold real numbers.
-REAL_SUFFIXES = (".tif", ".tiff", ".npy")
+# Formats for people to look at.
+_VIEWED = ("PNG", "JPEG", "TIFF", "WEBP")
 # Compressed formats seldom get smaller than this share of the samples; the others need all of it.
 _SMALLEST_SHARE = 0.02
 
@@ -115,7 +127,7 @@ def check_writable(
         return encoding.notes
     target = _target(path, force)
     size = math.prod(shape) * encoding.dtype.itemsize
-    if encoding.format not in ("TIFF", "NPY"):
+    if encoding.format not in REAL_FORMATS:
         size = max(int(size * _SMALLEST_SHARE), 1)
     probe = _beside(target)
     try:
@@ -150,7 +162,7 @@ def write_picture(
     Parameters
     ----------
     path : path-like
-        Ends in .png, .jpg, .jpeg, .tif, .tiff, .webp or .npy; ``-`` is standard output, in the
+        Ends in .png, .jpg, .jpeg, .tif, .tiff, .webp, .npy, .fits, .dcm, .nii, .nii.gz or .exr; ``-`` is standard output, in the
         source's format, or as PNG where that is only read.
     pixels : array, shape (M, N), (M, N, C) or (M,)
         In the scale of ``like.pixels``; of another size than it where the picture was enlarged.
@@ -181,10 +193,11 @@ def write_picture(
         dtype = pixels.dtype if like is None else like.pixels.dtype
     dtype = np.dtype(dtype)
     target = choose_encoding(_named(path, like), pixels.shape, dtype, like)
-    source = enlarged(like or Picture(pixels, colour=colour_of(pixels.shape)), pixels.shape[:2])
+    like = like or Picture(pixels, colour=colour_of(pixels.shape))
+    source = enlarged(like, pixels.shape[:2])
     values = as_type(pixels, dtype, path)
     transparency = _transparency(target, source, values.shape, alpha)
-    if target.format != "NPY" and target.colour == "rgb" and values.shape[2:] != (3,):
+    if target.format in _VIEWED and target.colour == "rgb" and values.shape[2:] != (3,):
         values = to_rgb(values, source.colour, source.icc_profile)
     data = encode(target, values, transparency, source, path)
     if os.fspath(path) == PIPE:
@@ -209,7 +222,33 @@ def holds_real_numbers(path: FilePath, like: Picture | None = None) -> bool:
     -------
     bool
     """
-    return Path(path).suffix.lower() in REAL_SUFFIXES and (like is None or like.alpha is None)
+    return suffix_of(path) in REAL_SUFFIXES and (like is None or like.alpha is None)
+
+
+def write_std(path: FilePath, std: Array, like: Picture, force: bool = False) -> tuple[str, ...]:
+    """Write the standard deviation of a picture, with the header of the picture's file where the format is the same.
+
+    Parameters
+    ----------
+    path : path-like
+        Of a format that holds real numbers.
+    std : array
+        In the scale of ``like.pixels``.
+    like : Picture
+        What was read.
+    force : bool
+        Replace an existing file.
+
+    Returns
+    -------
+    tuple of str
+        As of :func:`write_picture`.
+    """
+    own = like.header is not None and FORMATS.get(suffix_of(path)) == like.format
+    if own or like.volume:
+        plain = replace(like, alpha=None, is_std=True)
+        return write_picture(path, std, plain, force, dtype=std.dtype)
+    return write_picture(path, std, force=force)
 
 
 def _transparency(target: Encoding, source: Picture, shape: tuple[int, ...], alpha: str) -> Array | None:
@@ -227,6 +266,7 @@ def _named(path: FilePath, like: Picture | None) -> FilePath:
     if os.fspath(path) != PIPE:
         return path
     kind = like.format if like is not None else "NPY"
+    kind = "TIFF" if kind == "RAW" else kind
     return PIPE + next((suffix for suffix, name in FORMATS.items() if name == kind), ".png")
 
 

@@ -17,6 +17,7 @@ from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.routing import Route
 
 from bayesdip.errors import BayesDipError, one_line
+from bayesdip.io.encoding import READ_SUFFIXES
 from bayesdip.methods import EFFORTS
 from bayesdip.studio.access import REPORT_POLICY
 from bayesdip.studio.aside import Aside
@@ -32,7 +33,7 @@ from bayesdip.studio.visits import SentFile, Visit, Visits
 LOG = logging.getLogger("bayesdip.studio")
 Answer = Callable[[Request], Awaitable[Response]]
 # Endings that files may have; what a file is, its content says.
-ENDINGS = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".webp", ".npy", ".bmp", ".gif")
+ENDINGS = READ_SUFFIXES
 # What may be loaded of a run's folder.
 SHOWN = re.compile(r"(mean|before|std|spread|comparison|sample\d{1,3})\.png|std\.tif")
 

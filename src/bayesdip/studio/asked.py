@@ -8,6 +8,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Self
 
+from bayesdip.io.encoding import FORMATS
+from bayesdip.io.raw import SUFFIXES as RAW_SUFFIXES
 from bayesdip.methods import EFFORTS, NAMES
 from bayesdip.methods.method import one_of
 from bayesdip.studio.limits import MOST_SAMPLES, Refused
@@ -123,7 +125,9 @@ class Asked:
     def restored(self) -> str:
         """What the restored picture is called."""
         stem, suffix = Path(self.name).stem, Path(self.picture).suffix.lower()
-        return f"{stem}-restored{suffix if suffix in ('.png', '.tif', '.tiff', '.npy', '.webp') else '.png'}"
+        if suffix in RAW_SUFFIXES:
+            return f"{stem}-restored.tif"
+        return f"{stem}-restored{suffix if suffix in FORMATS and suffix not in ('.jpg', '.jpeg') else '.png'}"
 
     @property
     def compared(self) -> tuple[str, ...]:

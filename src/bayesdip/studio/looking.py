@@ -49,6 +49,10 @@ def look(path: Path, shown: Path) -> dict[str, Any]:
         raise Refused(
             "this is a signal: the page shows pictures; restore it on the command line or in Python"
         )
+    if picture.volume:
+        raise Refused(
+            "this is a volume: the page shows pictures; restore it on the command line or in Python, or take one slice"
+        )
     check_pixels(picture.grid)
     channels = picture.pixels.shape[2] if picture.pixels.ndim == 3 else 1
     view = View.of(picture.pixels, picture.pixels.ndim == 3, picture)
