@@ -25,9 +25,9 @@ def scratched(rows=64, columns=72, width=3):
     return torch.from_numpy(np.abs(column - row - 4) < width)
 
 
-def filled(clean, missing):
+def filled(clean, missing, **options):
     y = torch.where(missing, torch.nan, clean)
-    return patch_posterior(y, Mask(missing, clean.shape[1:]), Gaussian(0.0))
+    return patch_posterior(y, Mask(missing, clean.shape[1:]), Gaussian(0.0), **options)
 
 
 def psnr(error, where):
@@ -113,6 +113,24 @@ def test_a_channel_may_lack_pixels_of_its_own():
     assert torch.allclose(found.mean[::2], clean[::2], atol=1e-6)
 
 
+@pytest.mark.parametrize("apart", [False, True], ids=["one mask", "a mask of one channel"])
+def test_the_compiled_loop_finds_what_the_batched_algebra_finds(apart, monkeypatch):
+    clean = photograph()
+    missing = scratched().expand(clean.shape) & (torch.tensor([not apart, True, not apart])[:, None, None])
+    found = [filled(clean, missing, compiled=compiled) for compiled in (False, True)]
+    assert torch.allclose(found[0].mean, found[1].mean, atol=1e-3)
+    assert torch.allclose(found[0].std, found[1].std, atol=1e-3)
+    assert not torch.equal(found[0].std, found[1].std), "another order of sums: another loop"
+
+
+def test_a_patch_that_lacks_too_much_does_not_count_in_the_compiled_loop(monkeypatch):
+    clean, missing = photograph(), scratched(width=4)
+    monkeypatch.setattr(hbe, "LEAST_KNOWN", 0.6)
+    found = [filled(clean, missing, compiled=compiled) for compiled in (False, True)]
+    assert found[0].info["left_to_initial_estimate"] == found[1].info["left_to_initial_estimate"] > 0
+    assert torch.allclose(found[0].mean, found[1].mean, atol=1e-3)
+
+
 def test_the_same_data_give_the_same_bits_on_any_number_of_threads():
     clean, missing = photograph(160, 160), scratched(160, 160)
     threads = torch.get_num_threads()
@@ -120,7 +138,7 @@ def test_the_same_data_give_the_same_bits_on_any_number_of_threads():
     try:
         for number in (1, 2, 2):
             torch.set_num_threads(number)
-            found.append(filled(clean, missing).mean)
+            found.append(filled(clean, missing, compiled=True).mean)
             assert torch.get_num_threads() == number
     finally:
         torch.set_num_threads(threads)

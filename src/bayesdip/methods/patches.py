@@ -115,7 +115,8 @@ class Patches(Method):
         check_memory(needed, self.device, what, "use effort='fast', or a part of the picture")
         progress.memory = needed
         keep_freed_memory()
-        return self._run(problem, _able_to_begin(first, problem, progress), progress, None)
+        first = first if torch.device(self.device).type != "cpu" else _able_to_begin(first, problem, progress)
+        return self._run(problem, first, progress, None)
 
     def updates(self, problem: Problem) -> bool:
         return True
@@ -169,6 +170,7 @@ class Patches(Method):
             holes=run.holes,
             chain=run.chain,
             leave_out=run.leave_out,
+            compiled=run.compiled,
             stop=lambda number, share: run.told(progress, number, share),
         )
 
@@ -251,7 +253,7 @@ class _Run:
     learnt : list of Process or None
         Empty, or the one that was learnt.
     compiled : bool
-        Whether turns of back-projection have the compiled filter.
+        Whether turns of back-projection, and HBE, have their compiled loops.
     before, after : float
         The work of the other run, before and after this one.
     """
@@ -363,7 +365,8 @@ class _Run:
 def _able_to_begin(run: _Run, problem: Problem, progress: Progress) -> _Run:
     """The run as it is where its filters are compiled or there is time to compile them; else one that needs none."""
     if run.chain is None:
-        return _with_compiled_filter(run, problem, progress) if run.turns else run
+        filters = run.turns or run.fills or run.holes
+        return _with_compiled_loops(run, problem, progress) if filters else run
     from bayesdip.patches.compilation import is_compiled  # loads numba
 
     if is_compiled(run.chain):
@@ -374,11 +377,11 @@ def _able_to_begin(run: _Run, problem: Problem, progress: Progress) -> _Run:
     return run
 
 
-def _with_compiled_filter(run: _Run, problem: Problem, progress: Progress) -> _Run:
-    """The same, with turns that have the compiled filter, where it is compiled or there is time for that."""
-    from bayesdip.patches.compilation import COMPILING, is_wiener_compiled
+def _with_compiled_loops(run: _Run, problem: Problem, progress: Progress) -> _Run:
+    """The same, with the compiled filter or loop that it can have, where that is compiled or there is time to compile it."""
+    from bayesdip.patches.compilation import COMPILING, is_filling_compiled, is_wiener_compiled
 
-    if not is_wiener_compiled():
+    if not (is_wiener_compiled() if run.turns else is_filling_compiled()):
         if progress.time_left is not None and progress.time_left < COMPILING:
             return run
         progress.show("compiling", lambda: quick_picture(problem))

@@ -7,6 +7,7 @@ from typing import Any
 
 from bayesdip.patches.filter_chain import Chain
 from bayesdip.patches.group_filters import combine, shrink, wiener
+from bayesdip.patches.missing_values import restore
 
 # Seconds that compiling takes at most, with other programs on the cores: 21 on one core of its own.
 COMPILING = 40.0
@@ -31,6 +32,11 @@ def is_compiled(chain: Chain) -> bool:
 def is_wiener_compiled() -> bool:
     """Whether the Wiener filter of groups can begin at once."""
     return _is_ready(wiener)
+
+
+def is_filling_compiled() -> bool:
+    """Whether groups of patches that lack few values can be restored at once."""
+    return _is_ready(restore)
 
 
 def _is_ready(function: Any) -> bool:

@@ -70,6 +70,7 @@ def fill(
     good_start: bool = False,
     thin: bool = False,
     missing_only: bool = False,
+    compiled: bool = False,
 ) -> Estimate:
     """Fill in the missing pixels, starting from an estimate of the whole picture.
 
@@ -89,6 +90,8 @@ def fill(
         Whether what is missing was filled in smoothly from nearby: the first pass then adds as much as a second one does.
     missing_only : bool
         Whether known values may stay as they are in the estimate, though they have noise.
+    compiled : bool
+        Whether groups are restored by a compiled loop, where few values are missing.
 
     Returns
     -------
@@ -114,7 +117,8 @@ def fill(
 
         try:
             if few:
-                finished = add_patches(sums, known, estimate, _pass(references, added, last), stop_pass)
+                settings = _pass(references, added, last, compiled)
+                finished = add_patches(sums, known, estimate, settings, stop_pass)
             else:
                 finished = _add_patches(sums, known, estimate, added, references, last, stop_pass)
         except Stopped:
@@ -144,8 +148,8 @@ def are_few(known: KnownPixels) -> bool:
     return picture and alike and float(known.missing.double().mean()) <= FEW
 
 
-def _pass(grid: ReferenceGrid, added: float, last: bool) -> Pass:
-    return Pass(grid, GROUP_SIZE, LAST_RESTORED if last else RESTORED, added, LEAST_KNOWN, last)
+def _pass(grid: ReferenceGrid, added: float, last: bool, compiled: bool) -> Pass:
+    return Pass(grid, GROUP_SIZE, LAST_RESTORED if last else RESTORED, added, LEAST_KNOWN, last, compiled)
 
 
 def reference_grid(

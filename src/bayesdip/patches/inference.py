@@ -63,6 +63,7 @@ def patch_posterior(
     holes: int | None = None,
     chain: filter_chain.Chain | None = None,
     leave_out: bool = False,
+    compiled: bool = False,
 ) -> Posterior:
     """Posterior of a signal or picture seen with noise, with missing pixels, or both.
 
@@ -102,6 +103,8 @@ def patch_posterior(
         asked with the numbers of its stages.
     leave_out : bool
         Whether a chain's result has each pixel's mean without its own value. For complete data.
+    compiled : bool
+        Whether HBE has its compiled loop, where few values are missing.
 
     Returns
     -------
@@ -141,7 +144,7 @@ def patch_posterior(
     if fills_in(y, operator, noise) if fills is None else fills:
         passes = FILLING_PASSES if passes is None else passes
         data = KnownPixels(seen, missing, variance)
-        return _filled_in(data, operator, noise, passes, patches, start, stop)
+        return _filled_in(data, operator, noise, passes, patches, start, stop, compiled=compiled)
     passes = NOISE_PASSES if passes is None else passes
     whitening = Whitening.of(seen, variance, missing)
     if whitening is None:  # no noise, and nothing is missing
@@ -168,7 +171,14 @@ def patch_posterior(
         return restored
     before = len(patches) * (passes + 1) + (last_size is not None)
     return _with_holes_filled(
-        restored, missing, operator, noise, holes, patches, lambda number, share: stop(before + number, share)
+        restored,
+        missing,
+        operator,
+        noise,
+        holes,
+        patches,
+        lambda number, share: stop(before + number, share),
+        compiled,
     )
 
 
@@ -186,6 +196,7 @@ def _with_holes_filled(
     passes: int,
     patches: Mapping[int, float],
     stop: Stop,
+    compiled: bool,
 ) -> Posterior:
     """With the missing pixels by HBE from the denoised picture, whose known pixels it takes for exact.
 
@@ -194,7 +205,9 @@ def _with_holes_filled(
     mean, std, info = restored.mean, restored.std, restored.info
     denoised_ones = torch.where(missing, 0.0, mean)
     data = KnownPixels(denoised_ones, missing, torch.zeros_like(mean))
-    filled = _filled_in(data, operator, noise, passes, patches, mean, stop, missing_only=True)
+    filled = _filled_in(
+        data, operator, noise, passes, patches, mean, stop, missing_only=True, compiled=compiled
+    )
     if filled.std is None or std is None:
         return restored
     info = {**info, "left_to_initial_estimate": filled.info["left_to_initial_estimate"]}
@@ -283,6 +296,7 @@ def _filled_in(
     stop: Stop,
     *,
     missing_only: bool = False,
+    compiled: bool = False,
 ) -> Posterior:
     """By HBE, from the posterior mean of the stationary process, or of thin damage from biharmonic functions, or from `start`."""
     y, missing = data.values, data.missing
@@ -317,6 +331,7 @@ def _filled_in(
             good_start=good_start,
             thin=thin,
             missing_only=missing_only,
+            compiled=compiled,
         ),
         patches,
         passes,
