@@ -12,7 +12,10 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-__version__ = "0.2.0.dev0"
+try:
+    from bayesdip._version import version as __version__  # written by the build, from the tag
+except ModuleNotFoundError:  # the source folder, never built
+    __version__ = "0+unknown"
 
 # Where each public name lives. Submodules stand for themselves.
 _HOME = {

@@ -25,7 +25,6 @@ Prepare = Callable[[Any], Any]
 
 app = typer.Typer(
     cls=OneLineGroup,
-    add_completion=False,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
@@ -225,6 +224,16 @@ def demo(
     from bayesdip.cli.demo import show_demo
 
     show_demo(output, quick=quick, seed=seed, as_json=json)
+
+
+@app.command()
+def doctor(
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> int:
+    """Say what is installed, what is missing for which feature, and what this machine has."""
+    from bayesdip.cli.doctor import run
+
+    return run(as_json=json)
 
 
 ARCH_HELP = "A name, or one with settings: 'skip(scales=2, width=64)'."
