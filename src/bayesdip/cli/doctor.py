@@ -31,8 +31,8 @@ FEATURES = {
     "studio": "the page in the browser (bayesdip studio)",
     "zarr": "Zarr and OME-Zarr folders",
 }
-# Extras for developers, which add no feature.
-NOT_FEATURES = ("docs", "test")
+# Extras without a feature of their own: several in one, and those for developers.
+NOT_FEATURES = ("docs", "formats", "test")
 
 
 @dataclass(frozen=True)
@@ -148,7 +148,9 @@ def _machine_lines(has: dict[str, Any]) -> list[str]:
 
 def _package_lines(installed: list[Package]) -> list[str]:
     if not installed:
-        return ["bayesdip runs from its source folder: what it needs is known once it is installed (pip install .)"]
+        return [
+            "bayesdip runs from its source folder: what it needs is known once it is installed (pip install .)"
+        ]
     lines = ["needed", *(f"  {p.name:<22}{p.version or 'MISSING'}" for p in installed if p.extra is None)]
     lines += ["", "for one feature"]
     for extra in sorted({p.extra for p in installed if p.extra}):
@@ -158,4 +160,3 @@ def _package_lines(installed: list[Package]) -> list[str]:
         there = ", ".join(f"{p.name} {p.version}" for p in needs if p.version)
         lines.append(f"  {extra:<10}{FEATURES.get(extra, extra)}: {state or there}")
     return lines
-

@@ -1,0 +1,107 @@
+"""What a user installs: bounds that the tests of the lowest versions use, and what `bayesdip doctor` says of it."""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from itertools import chain
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+from packaging.version import Version
+from typer.testing import CliRunner
+
+from bayesdip.cli import app, doctor
+
+ROOT = Path(__file__).parents[1]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+
+
+def pins(name: str) -> dict[str, Version]:
+    lines = (ROOT / name).read_text().splitlines()
+    pairs = [line.split("==") for line in lines if "==" in line and not line.startswith("#")]
+    return {canonicalize_name(package): Version(version) for package, version in pairs}
+
+
+def test_the_lowest_versions_that_are_tested_are_the_lower_bounds():
+    lowest = pins("constraints-lowest.txt")
+    for requirement in map(Requirement, PROJECT["dependencies"]):
+        (bound,) = requirement.specifier
+        assert bound.operator == ">="
+        if requirement.name != "torch":  # its lowest version is too large a download for a test
+            assert lowest[canonicalize_name(requirement.name)] == Version(bound.version), requirement
+
+
+def test_what_is_pinned_is_within_the_ranges_of_every_extra():
+    pinned = pins("constraints.txt")
+    extras = PROJECT["optional-dependencies"].values()
+    for requirement in map(Requirement, [*PROJECT["dependencies"], *chain(*extras)]):
+        if requirement.name != "bayesdip":
+            assert requirement.specifier.contains(pinned[canonicalize_name(requirement.name)]), requirement
+
+
+def test_every_extra_is_said_by_doctor_to_be_for_something():
+    assert {*PROJECT["optional-dependencies"]} <= {*doctor.FEATURES, *doctor.NOT_FEATURES}
+
+
+@pytest.fixture
+def metadata(monkeypatch):
+    monkeypatch.setattr(doctor, "requires", lambda name: ["numpy>=1.26", 'starlette>=0.4; extra == "studio"'])
+    return monkeypatch
+
+
+def test_doctor_tells_versions_and_the_machine(metadata):
+    metadata.setattr(doctor, "version", lambda name: "9.8")
+    said = CliRunner().invoke(app, ["doctor"])
+    assert said.exit_code == 0
+    assert "numpy                 9.8" in said.stdout and "starlette 9.8" in said.stdout
+    assert "cores" in said.stdout and "GiB free" in said.stdout and "GPU" in said.stdout
+
+
+def test_doctor_says_which_feature_lacks_what_and_how_to_have_it(metadata):
+    def version(name: str) -> str:
+        if name == "starlette":
+            raise doctor.PackageNotFoundError
+        return "9.8"
+
+    metadata.setattr(doctor, "version", version)
+    said = CliRunner().invoke(app, ["doctor"])
+    assert said.exit_code == 0
+    assert "(bayesdip studio): missing: pip install 'bayesdip[studio]'" in said.stdout
+
+
+def test_doctor_ends_with_an_error_without_what_everything_needs(metadata):
+    def version(name: str) -> str:
+        raise doctor.PackageNotFoundError
+
+    metadata.setattr(doctor, "version", version)
+    said = CliRunner().invoke(app, ["doctor"])
+    assert said.exit_code == 1
+    assert "missing: numpy; pip install numpy" in said.stderr
+
+
+def test_doctor_as_json():
+    content = json.loads(CliRunner().invoke(app, ["doctor", "--json"]).stdout)
+    assert content["machine"]["cores"] >= 1
+    assert {"name", "version", "extra"} == {*content["packages"][0]}
+
+
+@pytest.mark.parametrize(
+    ("typed", "offered"), [("bayesdip den", "denoise"), ("bayesdip denoise --ef", "--effort")]
+)
+def test_the_shell_completes(typed, offered):
+    asked = {"_BAYESDIP_COMPLETE": "complete_bash", "COMP_WORDS": typed, "COMP_CWORD": str(typed.count(" "))}
+    assert offered in CliRunner().invoke(app, [], env=asked, prog_name="bayesdip").stdout.split()
+
+
+# Packages that conda-forge calls by another name.
+CONDA_NAMES = {"torch": "pytorch", "matplotlib": "matplotlib-base"}
+
+
+def test_the_conda_recipe_asks_for_what_the_package_asks_for():
+    recipe = (ROOT / "packaging" / "conda" / "recipe.yaml").read_text()
+    for requirement in map(Requirement, PROJECT["dependencies"]):
+        name = CONDA_NAMES.get(requirement.name, requirement.name)
+        assert f"    - {name} {requirement.specifier}\n" in recipe.split("run:")[1], requirement
