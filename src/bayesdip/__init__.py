@@ -13,9 +13,10 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 try:
-    from bayesdip._version import version as __version__  # written by the build, from the tag
+    from bayesdip._version import version as _built  # written by the build, from the tag
 except ModuleNotFoundError:  # the source folder, never built
-    __version__ = "0+unknown"
+    _built = "0+unknown"
+__version__: str = _built
 
 # Where each public name lives. Submodules stand for themselves.
 _HOME = {
