@@ -67,8 +67,8 @@ LAYERS = (
     {"studio"},
     {"cli"},
 )
-# The public face, and the entry of `python -m bayesdip`, stand outside.
-OUTSIDE = {"", "__main__"}
+# The public face, the entry of `python -m bayesdip`, and the version that the build writes, stand outside.
+OUTSIDE = {"", "__main__", "_version"}
 MOST_LINES = 400
 
 # Meant to be so: methods of low classes that need more when they are called, in functions.
