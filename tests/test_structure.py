@@ -60,7 +60,7 @@ LAYERS = (
     {"holdout"},
     {"damage", "run_request"},
     {"api"},
-    {"io", "baselines", "report", "comparison"},
+    {"io", "baselines", "report", "comparison", "adapters"},
     {"batch_processing"},
     {"tile_processing"},
     {"lab"},

@@ -63,7 +63,7 @@ _HOME = {
     "NoResultError": "errors",
     "ResourceError": "errors",
 }
-_MODULES = ("arch", "errors", "gp", "io", "kernels", "methods", "noise", "operators", "patches")
+_MODULES = ("adapters", "arch", "errors", "gp", "io", "kernels", "methods", "noise", "operators", "patches")
 
 __all__ = [
     "GP",
@@ -97,6 +97,7 @@ __all__ = [
     "Speckle",
     "Stack",
     "Tiled",
+    "adapters",
     "arch",
     "batch",
     "compare",
@@ -119,7 +120,7 @@ __all__ = [
 ]
 
 if TYPE_CHECKING:
-    from bayesdip import arch, errors, gp, io, kernels, methods, noise, operators
+    from bayesdip import adapters, arch, errors, gp, io, kernels, methods, noise, operators
     from bayesdip.api import deblur, denoise, inpaint, restore, upscale
     from bayesdip.batch_processing import BatchItem, batch
     from bayesdip.comparison import Comparison, compare

@@ -207,13 +207,12 @@ class Inputs:
                 f"y has the grid {tuple(data.shape[1:])} with {data.shape[0]} channels, but the operator gives {wanted}: "
                 "make the operator for the picture's grid, and say channel_axis if y has channels"
             )
-        if operator.input_channels is not None:
-            layout = Layout(None if operator.input_channels == 1 else -1, layout.dtype)
-        observed = operator.observed.expand(data.shape)
-        data = torch.where(observed, data, 0.0)
+        data = torch.where(operator.observed.expand(data.shape), data, 0.0)
         if np.ma.isMaskedArray(y):
             gone = layout.to_tensor(np.ma.getmaskarray(y)) != 0
             data, operator = torch.where(gone, 0.0, data), _masked(operator, gone)
+        if operator.input_channels is not None:
+            layout = Layout(None if operator.input_channels == 1 else -1, layout.dtype)
         return cls.of(_finite(data), operator, noise, layout)
 
     @property

@@ -12,6 +12,7 @@ from bayesdip.arrays import fingerprint
 from bayesdip.noise import Gaussian, Noise
 from bayesdip.operators import Identity, InUnits, Mask, Operator
 from bayesdip.operators.least_squares import least_squares_steps
+from bayesdip.operators.mosaic import as_missing_pixels
 
 # How far the operator's answer to a constant picture of ones may be from ones for a shift of the picture
 # to pass through it.
@@ -110,6 +111,7 @@ class Problem:
         -------
         Problem
         """
+        data, operator = as_missing_pixels(data, operator)
         units = working_units(data, operator, may_shift=_has_no_level(noise))
         if not operator.is_linear:
             operator = InUnits(operator, units.scale, units.shift)

@@ -1,4 +1,4 @@
-"""Measurements of other libraries: matrices, linear operators of SciPy and PyLops, and physics of DeepInverse."""
+"""Measurements of other libraries: matrices, and linear operators of SciPy and PyLops."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from torch import Tensor
 
 from bayesdip.arrays import as_tensor
 from bayesdip.errors import BayesDipError, ShapeError
-from bayesdip.operators.function import FunctionOperator, check_adjoint, check_linear, from_function
+from bayesdip.operators.function import FunctionOperator, check_adjoint, check_linear
 from bayesdip.operators.linear_map import Constant
 from bayesdip.operators.operator import Operator, as_grid
 
@@ -64,7 +64,7 @@ def from_matrix(
     shape: tuple[int, ...]
     if sparse.issparse(matrix):
         rows = cast(Any, matrix).tocsr()
-        forward, adjoint = _sparse_products(rows)
+        forward, adjoint = sparse_products(rows)
         entries, shape = as_tensor(rows.data), rows.shape
     else:
         entries = as_tensor(matrix)
@@ -183,57 +183,6 @@ def from_pylops(
     return from_scipy(operator, before, after, input_channels=input_channels, output_channels=output_channels)
 
 
-def from_deepinv(physics: Any, input_shape: Sequence[int], *, input_channels: int | None = None) -> Operator:
-    """An operator of a physics of DeepInverse: its ``A`` and, if it has one, its ``A_adjoint``.
-
-    Parameters
-    ----------
-    physics : deepinv.physics.Physics
-        One that returns a tensor of shape (B, C, *grid). Its noise model is not used.
-    input_shape : sequence of int
-        The picture's grid, without channels.
-    input_channels : int, optional
-        Channels of the picture. None: the physics is given every channel on its own, as a picture of one channel.
-
-    Returns
-    -------
-    Operator
-        Not linear if the physics has no ``A_adjoint``.
-
-    Raises
-    ------
-    BayesDipError
-        The physics fails on a picture of that shape, is not linear though it has an ``A_adjoint``, or that is not its
-        adjoint.
-    ShapeError
-        It returns something of another form.
-    """
-
-    def on_batch(f: Callable[[Tensor], Any]) -> Callable[[Tensor], Any]:
-        if input_channels is not None:
-            return f
-        return lambda x: _single(f(x.unsqueeze(1)))
-
-    adjoint = getattr(physics, "A_adjoint", None)
-    return from_function(
-        on_batch(physics.A),
-        input_shape,
-        adjoint=None if adjoint is None else on_batch(adjoint),
-        input_channels=input_channels,
-        linear=adjoint is not None,
-        batched=True,
-    )
-
-
-def _single(y: Any) -> Any:
-    """`y` without its channel axis, of length one."""
-    if isinstance(y, Tensor) and y.ndim > 1 and y.shape[1] != 1:
-        raise ShapeError(
-            f"the physics made {y.shape[1]} channels of one: expected one; give input_channels=1"
-        )
-    return y.squeeze(1) if isinstance(y, Tensor) else y
-
-
 class _Shapes:
     """The grids and channels of an operator of a matrix (m, n)."""
 
@@ -320,8 +269,8 @@ def _dense_products(matrix: Tensor) -> tuple[Callable[[Tensor], Tensor], Callabl
     return lambda x: x.to(like(x).dtype) @ like(x).T, lambda y: y @ like(y).conj()
 
 
-def _sparse_products(matrix: Any) -> tuple[Callable[[Tensor], Tensor], Callable[[Tensor], Tensor]]:
-    """As `_dense_products`, of a sparse matrix, on the device of the input."""
+def sparse_products(matrix: Any) -> tuple[Callable[[Tensor], Tensor], Callable[[Tensor], Tensor]]:
+    """``A x`` and ``A^H y`` of rows x and y, of a SciPy sparse matrix in CSR form, on the device of the input."""
     one, other = _compressed(matrix), _compressed(matrix.conj().T.tocsr())
 
     def product(held: Constant, x: Tensor) -> Tensor:

@@ -143,16 +143,16 @@ class _Data:
         if int(self.seen.sum()) < self.noisy.numel() - len(self.noisy) or self.gain == 0:
             return None, FIRST_SIGMA
         picture = self._least_squares(self.y)
-        value_range = float(picture.max() - picture.min())
+        random = torch.randn(self.y.shape, generator=torch.Generator().manual_seed(1)).to(self.y)
+        of_noise = self._least_squares(torch.where(self.seen, self.variance.sqrt() * random, 0.0))
+        # Where noise is amplified, most of the range is that of its error.
+        clean = 1 - _without_mean(of_noise).square().sum() / _without_mean(picture).square().sum()
+        value_range = float((picture.max() - picture.min()) * clean.clamp_min(0.0).sqrt())
         if not value_range > 0:
             return None, FIRST_SIGMA
-        random = torch.randn(self.y.shape, generator=torch.Generator().manual_seed(1)).to(self.y)
-        noise = torch.where(self.seen, self.variance.sqrt() * random, 0.0)
-        missed = self._least_squares(value_range * self.answer + noise) - value_range * self.noisy
-        error = (
-            float((missed - missed.flatten(1).mean(1).reshape(-1, *[1] * (missed.ndim - 1))).square().mean())
-            ** 0.5
-        )
+        of_the_rest = self._least_squares(self.answer) - self.noisy
+        missed = _without_mean(of_noise + value_range * of_the_rest)
+        error = float(missed.square().mean()) ** 0.5
         return (picture, error / value_range) if error < DETERMINED * value_range else (None, FIRST_SIGMA)
 
     def _least_squares(self, y: Tensor) -> Tensor:
@@ -160,6 +160,11 @@ class _Data:
             return self.operator.adjoint(self.forward(x))
 
         return _solved(curvature, self.operator.adjoint(y), CONVERGED, LEAST_SQUARES)
+
+
+def _without_mean(x: Tensor) -> Tensor:
+    """Each channel less its mean."""
+    return x - x.flatten(1).mean(1).reshape(-1, *[1] * (x.ndim - 1))
 
 
 def _solved(
