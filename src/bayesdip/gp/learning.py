@@ -222,31 +222,6 @@ class KernelData:
         kept = {name: value for name, value in parameters.items() if name in family.ranges}
         return Learnt(family.name, kernel, kept, evidence.per_entry, colour, noise)
 
-    def at(self, family: Family, parameters: Mapping[str, float]) -> Learnt:
-        """A kernel of given parameters, each row at its most likely scale; the noise must be given.
-
-        Parameters
-        ----------
-        family : Family
-        parameters : mapping of str to float
-
-        Returns
-        -------
-        Learnt
-        """
-        assert self.given is not None
-        table, noise, scale, jitter = self._setting(family, parameters)
-        factor = torch.ones_like(scale)
-        if not bool(self.model.noise_free.all()):
-            found = row_factors(self.evidence, table, noise, scale, jitter)
-            factor = torch.where(self.model.noise_free, factor, found)
-        column = factor.reshape(-1, *[1] * (noise.ndim - 1))
-        evidence = self.evidence(table, (noise / column).clamp(min=jitter), scale * factor)
-        kernel = self._kernel(family, parameters)
-        unit = float(kernel.quadrant((1,) * len(self.operator.input_shape))) - kernel.limit
-        colour = self.model.covariance(evidence.scale.to(scale) / unit)
-        return Learnt(family.name, kernel, dict(parameters), evidence.per_entry, colour, self.given)
-
     def _kernel(self, family: Family, parameters: Mapping[str, float]) -> Kernel:
         own = {name: value for name, value in parameters.items() if name in family.ranges}
         return family.build(len(self.operator.input_shape), **own)

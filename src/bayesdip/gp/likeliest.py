@@ -1,8 +1,8 @@
 """The stationary process that is likeliest for a picture's data, whatever the operator.
 
 Its kernel is a mixture of a few of the distance alone (:mod:`bayesdip.gp.families`), each by its probability given the data.
-Few data are given their exact evidence, by dense algebra, for a few lengthscales of each. Many, where they are nearly
-stationary, as those of blurs and downsampling are, have the Whittle likelihood of each, and the best lengthscale is refined.
+Data that are nearly stationary, as those of blurs and downsampling are, are cut into blocks, each of which has its exact
+evidence (:mod:`bayesdip.gp.block_evidence`). Few data of any other operator are given theirs by dense algebra.
 """
 
 from __future__ import annotations
@@ -17,39 +17,37 @@ from torch import Tensor
 
 from bayesdip.errors import BayesDipError
 from bayesdip.gp import families
+from bayesdip.gp.block_evidence import LEAST_NOISE, Blocks, dense_evidence, lags
+from bayesdip.gp.conditioned import DRAWS_TOLERANCE_FACTOR
 from bayesdip.gp.data_covariance import is_nearly_stationary, without_masks
 from bayesdip.gp.inference import posterior
-from bayesdip.gp.learning import KernelData, Learnt
-from bayesdip.gp.model import build
-from bayesdip.gp.output_covariance import output_covariance
 from bayesdip.interruption import look
-from bayesdip.kernels import Matern32
 from bayesdip.kernels.kernel import Kernel, Sum
 from bayesdip.noise import Gaussian, Noise
-from bayesdip.operators import Downsample, Operator
+from bayesdip.operators import Operator
 from bayesdip.operators.part import smaller
 from bayesdip.result import Posterior
 
-# Lengthscales in pixels that are tried for each kernel; amplitudes around the first guess.
+# Lengthscales in pixels that are tried for each kernel.
 LENGTHSCALES = {
     "matern12": (3.0, 6.0, 12.0, 24.0, 48.0),
     "matern32": (1.5, 2.5, 4.0, 6.5, 11.0),
     "matern52": (1.5, 2.5, 4.0, 6.5, 11.0),
-    "rbf": (1.0, 1.6, 2.4, 3.4, 4.8, 7.0),
+    "rbf": (1.0, 1.6, 2.4, 3.4, 4.8, 7.0, 10.0),
 }
 # To which part the best lengthscale is found of many data.
 REFINED = 0.05
-LOG_AMPLITUDES = torch.linspace(-7.0, 7.0, 57, dtype=torch.float64)
 # Kernels of less than this part of the largest probability are left out.
 LEAST_PROBABILITY = 0.15
-# Data for which the evidence is computed by dense algebra, and pixels where the data are not nearly stationary.
-FEW_DATA, MOST_PIXELS = 700, 1024
+# Pixels of a picture whose data, not nearly stationary, are given their evidence by dense algebra.
+MOST_PIXELS = 1024
 # Pixels of the part from which a kernel is learnt otherwise.
 PART = 96**2
+# Of solves: the usual tolerance and the least one, and which share of the noise the residual of draws may be. With 0.3, standard
+# deviations of smooth pictures under weak noise (1% of theirs) were within a tenth of the errors; six times as large at the usual one.
+TOLERANCE, LEAST_TOLERANCE, SHARE_OF_NOISE = 1e-3, 1e-4, 0.3
 # Singular values below this share of the largest are none.
 RANK = 1e-10
-# Data without noise have this share of their mean square as noise.
-LEAST_NOISE = 1e-8
 
 
 @dataclass(frozen=True)
@@ -93,7 +91,17 @@ class Process:
         known: dict[str, Any] = {"colour": colour}
         if not is_nearly_stationary(without_masks(operator)):
             known = {"amplitude": colour.diagonal(), "colour": False}
-        return posterior(y, operator, self.kernel, noise, draws=draws, generator=generator, **known)
+        tol = self._tolerance(noise.variance(y, operator.observed.expand(y.shape)))
+        return posterior(y, operator, self.kernel, noise, draws=draws, generator=generator, tol=tol, **known)
+
+    def _tolerance(self, variance: Tensor) -> float:
+        """Relative residual of the mean's solve: what that of the draws leaves has to be less than the noise."""
+        power = float(self.colour.diagonal().mean() * self.kernel.quadrant((1,) * (variance.ndim - 1)))
+        sigma = float(variance.double().mean().sqrt())
+        if not (sigma > 0 and power > 0):
+            return TOLERANCE
+        wanted = SHARE_OF_NOISE * sigma / math.sqrt(power) / DRAWS_TOLERANCE_FACTOR
+        return min(TOLERANCE, max(LEAST_TOLERANCE, wanted))
 
 
 def likeliest_process(y: Tensor, operator: Operator, noise: Noise) -> Process | None:
@@ -118,12 +126,9 @@ def likeliest_process(y: Tensor, operator: Operator, noise: Noise) -> Process | 
         return None
     y = y.double().cpu()
     try:
-        few = bool((seen == seen[:1]).all()) and int(seen[0].sum()) <= FEW_DATA
-        if few and isinstance(without_masks(operator), Downsample):
-            return _of_few(y, operator, noise)
-        if not is_nearly_stationary(operator) or (few and len(y) == 1):
-            return _by_dense_algebra(y, operator, noise)
-        return _by_whittle(*_part(y, operator, noise))
+        if is_nearly_stationary(operator):
+            return _by_blocks(*_part(y, operator, noise))
+        return _by_dense_algebra(y, operator, noise)
     except (BayesDipError, torch.linalg.LinAlgError):  # type: ignore[attr-defined]
         return None
 
@@ -142,63 +147,45 @@ def _part(y: Tensor, operator: Operator, noise: Noise) -> tuple[Tensor, Operator
     return y[here], part, noise
 
 
-def _by_whittle(y: Tensor, operator: Operator, noise: Noise) -> Process:
-    data, count = KernelData(y, operator, noise), int(operator.observed.expand(y.shape).sum())
-    tried: list[Learnt] = []
+def _by_blocks(y: Tensor, operator: Operator, noise: Noise) -> Process:
+    """By the evidence of blocks of the data, the best lengthscale refined."""
+    data = Blocks.of(y, operator, noise)
+    tried: list[tuple[float, str, Kernel, Tensor]] = []
 
     def asked(name: str, lengthscale: float) -> float:
         look()
-        tried.append(data.at(families.named(name), {"lengthscale": lengthscale}))
-        return tried[-1].evidence
+        kernel = families.named(name).build(len(operator.input_shape), lengthscale=lengthscale)
+        evidence, colour = data.evidence(kernel)
+        tried.append((evidence, name, kernel, colour))
+        return evidence
 
-    for name, lengthscales in LENGTHSCALES.items():
-        for lengthscale in lengthscales:
-            asked(name, lengthscale)
-    best = max(tried, key=lambda one: one.evidence)
-    _refine(lambda lengthscale: asked(best.name, lengthscale), best.name, best.parameters["lengthscale"])
-    return _mixture([(count * one.evidence, one.name, one.kernel, one.colour) for one in tried])
+    evidence, name, lengthscale = max(
+        (asked(name, lengthscale), name, lengthscale)
+        for name, lengthscales in LENGTHSCALES.items()
+        for lengthscale in lengthscales
+    )
+    table = list(tried)
+    _refine(lambda lengthscale: asked(name, lengthscale), name, lengthscale)
+    refined = max(tried, key=lambda one: one[0])
+    # One more kernel of the best family: all that were tried would be most of the mixture.
+    return _mixture([*table, refined] if refined[0] > evidence else table)
 
 
 def _refine(asked: Callable[[float], float], name: str, lengthscale: float) -> None:
-    """Ask for more lengthscales between the neighbours of the best one, or up to the end of its family's range."""
+    """Ask for more lengthscales between the neighbours of the best one.
+
+    Not for longer ones than are known: of smooth pictures a rough kernel of endless reach would be found.
+    """
     from scipy.optimize import minimize_scalar
 
-    low, _, high = families.named(name).ranges["lengthscale"]
-    known = (low, *LENGTHSCALES[name], high)
-    at = known.index(lengthscale, 1)
+    known = LENGTHSCALES[name]
+    at = known.index(lengthscale)
     minimize_scalar(
         lambda log: -asked(math.exp(log)),
-        bounds=(math.log(known[at - 1]), math.log(known[at + 1])),
+        bounds=(math.log(known[max(at - 1, 0)]), math.log(known[min(at + 1, len(known) - 1)])),
         method="bounded",
         options={"xatol": REFINED},
     )
-
-
-def _of_few(y: Tensor, operator: Operator, noise: Noise) -> Process:
-    """Few data of downsampling, whose covariance goes by the lag: channels made independent, and the noise whitened."""
-    seen = operator.observed.expand(y.shape)
-    variance = torch.where(seen, noise.variance(y, seen).to(y), 0.0).expand(y.shape)
-    alike = bool((variance == variance[:1]).all())
-    model = build(y, seen, variance, operator, Matern32(2.0), constant=False, amplitude=None, colour=alike)
-    here = seen[0].flatten()
-    level = variance.mean(0).flatten()[here]
-    shape = level / level.mean() if float(level.mean()) > 0 else torch.ones_like(level)
-    ones = shape.clamp_min(LEAST_NOISE).rsqrt()
-    # Each row has noise of its own in units of its scale.
-    noises = (float(level.mean()) / model.scale).clamp_min(LEAST_NOISE)
-    rows = model.data[:, 0].flatten(1)[:, here] * ones / (model.scale * noises).sqrt()[:, None]
-    lags, found = _lags(tuple(y.shape[1:]))[here][:, here], []
-    for name, kernel in _kernels(len(operator.input_shape)):
-        look()
-        table = output_covariance(operator, kernel)
-        assert table is not None  # of downsampling
-        power, vectors = torch.linalg.eigh(ones[:, None] * table.flatten()[lags] * ones)
-        each = [_evidence(power, vectors, row[:, None], ones) for row in rows]
-        scales = (
-            torch.tensor([amplitude for _, amplitude in each], dtype=torch.float64) * noises * model.scale
-        )
-        found.append((sum(evidence for evidence, _ in each), name, kernel, model.covariance(scales)))
-    return _mixture(found)
 
 
 def _by_dense_algebra(y: Tensor, operator: Operator, noise: Noise) -> Process | None:
@@ -219,11 +206,11 @@ def _by_dense_algebra(y: Tensor, operator: Operator, noise: Noise) -> Process | 
         return None
     root = size[kept, None] * right[kept]
     values = left[:, kept].T @ (data / deviation).T
-    lags, found = _lags(grid), []
+    at, found = lags(grid), []
     for name, kernel in _kernels(len(grid)):
         look()
-        power, vectors = torch.linalg.eigh(root @ kernel.quadrant(grid).flatten()[lags] @ root.T)
-        evidence, amplitude = _evidence(power, vectors, values, root.sum(1))
+        power, vectors = torch.linalg.eigh(root @ kernel.quadrant(grid).flatten()[at] @ root.T)
+        evidence, amplitude = dense_evidence(power, vectors, values, root.sum(1))
         found.append((evidence, name, kernel, amplitude * torch.eye(len(y), dtype=torch.float64)))
     return _mixture(found)
 
@@ -251,38 +238,3 @@ def _mixture(found: list[tuple[float, str, Kernel, Tensor]]) -> Process:
         for at in likely
     ]
     return Process(name, parts[0] if len(parts) == 1 else Sum(tuple(parts)), colour)
-
-
-def _evidence(power: Tensor, vectors: Tensor, values: Tensor, ones: Tensor) -> tuple[float, float]:
-    """The largest log evidence over the amplitude a of ``a M + I``, a constant integrated out, and that amplitude.
-
-    Parameters
-    ----------
-    power, vectors : Tensor, shape (r,) and (r, r)
-        Eigenvalues and eigenvectors of M.
-    values : Tensor, shape (r, C)
-    ones : Tensor, shape (r,)
-        What a picture of ones gives.
-    """
-    power = power.clamp_min(0)
-    rotated, level = (vectors.T @ values).T, vectors.T @ ones
-    guess = float(values.square().mean() / power.mean().clamp_min(1e-300))
-    amplitudes = guess * LOG_AMPLITUDES.exp()
-    total = amplitudes[:, None] * power + 1
-    log = -0.5 * len(rotated) * total.log().sum(1) - 0.5 * (rotated.square()[:, None] / total).sum((0, 2))
-    if float(level.square().sum()) > RANK * float(power.max()):
-        weight = (level.square() / total).sum(1)
-        log = log + 0.5 * ((rotated[:, None] * level / total).sum(2).square() / weight).sum(0)
-        log = log - 0.5 * len(rotated) * weight.log()
-    at = int(log.argmax())
-    return float(log[at]), float(amplitudes[at])
-
-
-def _lags(grid: tuple[int, ...]) -> Tensor:
-    """Of every pair of pixels, (P, P), where its lag stands in a flat table of the lags 0, 1, ... of each axis."""
-    places = torch.stack(torch.meshgrid(*(torch.arange(n) for n in grid), indexing="ij"), -1).flatten(0, -2)
-    lag = (places[:, None] - places[None]).abs()
-    flat = torch.zeros(lag.shape[:2], dtype=torch.long)
-    for axis, n in enumerate(grid):
-        flat = flat * n + lag[..., axis]
-    return flat

@@ -113,7 +113,7 @@ def build(
     marks = (seen[:1] if shared else seen)[:, None]
     probe = DataCovariance(grid, base, marks, torch.zeros_like(data[:1, None]), rows)
     unit = grid.variance if base is None else float(central_column(probe).max())
-    jitter = jitter_for(grid)
+    least = _least_noise(variance, grid)
     noise_free = ~(variance.flatten(1) > 0).any(1)
 
     B = _colour(colour, amplitude, data, seen, variance, unit)
@@ -123,15 +123,15 @@ def build(
         data = torch.einsum("ij,j...->i...", rotation, data)
         scale = torch.where(noise_free, 1.0, (rotation @ B @ rotation.T).diagonal())
     elif B is not None:
-        floor = jitter * _column(B.diagonal(), data)
-        noise = _merged(variance, seen).maximum(floor)[None]
+        floor = least * _column(B.diagonal(), data)
+        noise = _merged(variance.maximum(floor), seen)[None]
         system = DataCovariance(grid, base, seen[None], noise, rows[:1] * 0, B)
         return Model(system, data[None], data.new_ones(1), noise_free.all()[None], None)
     elif amplitude is None:
         scale = torch.where(noise_free, 1.0, amplitudes(data, seen, variance, unit))
     else:
         scale, noise_free = torch.as_tensor(amplitude).to(data).expand(channels), torch.zeros_like(noise_free)
-    noise = _merged(variance / _column(scale, variance), seen).clamp(min=jitter)[:, None]
+    noise = _merged((variance / _column(scale, variance)).maximum(least), seen)[:, None]
     system = DataCovariance(grid, base, marks, noise, rows)
     return Model(system, data[:, None], scale, noise_free, rotation)
 
@@ -173,8 +173,8 @@ def _of_any_operator(
     shape = (-1, *[1] * (data.ndim - 1))
     # Of an operator that sees nothing at all, any level will do.
     level = torch.where(unit > 0, unit / grid.variance, 1.0)
-    floor = jitter_for(grid) * level.reshape(shape)
-    noise = torch.maximum(variance / scale.reshape(shape), floor.expand_as(variance))
+    floor = _least_noise(variance, grid) * level.reshape(shape)
+    noise = torch.maximum(variance / scale.reshape(shape), floor)
     return Model(replace(probe, noise=noise, _low={}), data, scale, noise_free, None)
 
 
@@ -192,6 +192,11 @@ def jitter_for(grid: GridCovariance) -> float:
     empty = empty_share(grid, JITTER)
     least: float = JITTER * JITTER_OF_SMOOTH ** min(1.0, 3 * empty) * grid.variance
     return least
+
+
+def _least_noise(variance: Tensor, grid: GridCovariance) -> Tensor:
+    """Of every entry, at unit amplitude: a smooth kernel leaves more to noise only where no noise is known."""
+    return torch.where(variance > 0, JITTER * grid.variance, jitter_for(grid))
 
 
 def _colour(
