@@ -64,7 +64,7 @@ LAYERS = (
     {"batch_processing"},
     {"tile_processing"},
     {"lab"},
-    {"studio"},
+    {"studio", "napari_plugin"},
     {"cli"},
 )
 # The public face, the entry of `python -m bayesdip`, and the version that the build writes, stand outside.

@@ -100,6 +100,7 @@ _FILTERS = {
     "bicubic": _Filter(_cubic, 2.0),
     "area": _Filter(np.ones_like, 0.5, reflects=False),
 }
+KINDS = tuple(_FILTERS)
 
 
 def _axis_matrix(n: int, factor: int, kernel: _Filter) -> ShortRows:

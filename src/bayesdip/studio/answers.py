@@ -19,9 +19,10 @@ from starlette.routing import Route
 from bayesdip.errors import BayesDipError, one_line
 from bayesdip.io.encoding import READ_SUFFIXES
 from bayesdip.methods import EFFORTS
+from bayesdip.operators.resample import KINDS
 from bayesdip.studio.access import REPORT_POLICY
 from bayesdip.studio.aside import Aside
-from bayesdip.studio.asked import KINDS, METHODS, Asked
+from bayesdip.studio.asked import METHODS, Asked
 from bayesdip.studio.examples import EXAMPLES, write_example
 from bayesdip.studio.limits import MOST_BYTES, MOST_PIXELS, MOST_SAMPLES, MOST_TEXT, Refused, check_bytes
 from bayesdip.studio.looking import look, look_at_mask, look_at_psf

@@ -12,11 +12,11 @@ from bayesdip.io.encoding import FORMATS
 from bayesdip.io.raw import SUFFIXES as RAW_SUFFIXES
 from bayesdip.methods import EFFORTS, NAMES
 from bayesdip.methods.method import one_of
+from bayesdip.operators.resample import KINDS
 from bayesdip.studio.limits import MOST_SAMPLES, Refused
 
 TASKS = ("denoise", "inpaint", "upscale", "deblur")
 METHODS = ("auto", *NAMES)
-KINDS = ("lanczos", "bicubic", "area")
 MOST_FACTOR = 8
 # Seconds for each run of one of our methods in a comparison: a visitor waits for some ten of them.
 COMPARED = 15.0
