@@ -135,10 +135,10 @@ def test_an_interrupted_demo_ends_with_what_it_has(instant):
 
 def test_the_scenes_are_damaged_as_they_say():
     noisy, holed, disc = demo.scenes(seed=0)
-    assert noisy.original.shape == (256, 256, 3) and holed.original.shape == (512, 512)
+    assert noisy.original.shape == (256, 256, 3) and holed.original.shape == (256, 256)
     assert np.std(noisy.damaged - noisy.original.astype(float)) == pytest.approx(25, rel=0.05)
     assert holed.missing.mean() == pytest.approx(0.5, abs=0.02)
-    rows = np.arange(512)[demo.scratch((512, 512))[:, 0]]
+    rows = np.arange(256)[demo.scratch((256, 256))[:, 0]]
     assert holed.missing[rows, 0].all() and len(rows) >= demo.SCRATCH_WIDTH - 1
     np.testing.assert_array_equal(holed.damaged[~holed.missing], holed.original[~holed.missing])
     assert disc.missing.any(1).sum() == pytest.approx(demo.HOLE_WIDTH, abs=1)

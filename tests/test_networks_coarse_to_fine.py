@@ -9,6 +9,8 @@ from skimage import data
 
 import bayesdip as bd
 from bayesdip import arch, damage, holdout
+from bayesdip.methods import choose
+from bayesdip.methods.hole_filling import beside_networks
 from bayesdip.networks import coarse_to_fine
 from bayesdip.networks.coarse_to_fine import BestInHoles, carry_over, coarsened, factors, refined
 from bayesdip.networks.setup import set_up
@@ -34,9 +36,9 @@ def problem_of(missing, sigma=0.0, channels=1):
     return Problem(picture, Mask(missing, picture.shape[1:]), Gaussian(sigma))
 
 
-def test_a_deep_hole_has_three_levels_and_a_shallow_one_or_noise_has_one():
-    assert factors(problem_of(hole())) == (4, 2, 1)
-    assert factors(problem_of(hole(side=14))) == (2, 1)
+def test_a_deep_hole_has_two_coarser_levels_and_a_shallow_one_or_noise_none():
+    assert factors(problem_of(hole())) == (4, 2)
+    assert factors(problem_of(hole(side=14))) == (2,)
     assert factors(problem_of(hole(side=6))) == (1,)
     assert factors(problem_of(hole(), sigma=0.1)) == (1,)
     scattered = torch.rand(GRID, generator=torch.Generator().manual_seed(0)) < 0.5
@@ -44,9 +46,10 @@ def test_a_deep_hole_has_three_levels_and_a_shallow_one_or_noise_has_one():
 
 
 def test_no_level_is_too_large_for_steps_to_be_enough_or_too_small_for_a_network(monkeypatch):
-    monkeypatch.setattr(coarse_to_fine, "MOST_PIXELS", 64 * 80)
+    monkeypatch.setattr(coarse_to_fine, "MOST_PIXELS", {"fast": 32 * 40, "balanced": 64 * 80})
     assert factors(problem_of(hole())) == (4, 2)
-    assert factors(problem_of(hole((70, 70), at=(10, 10)))) == (2, 1)
+    assert factors(problem_of(hole()), "fast") == (4,)
+    assert factors(problem_of(hole((70, 70), at=(10, 10)))) == (2,)
 
 
 def test_a_coarse_pixel_is_the_mean_of_what_is_known_of_its_block():
@@ -118,7 +121,7 @@ def test_samples_of_a_hole_agree_where_pixels_are_known_and_differ_in_it():
     missing[30:60, 30:60] = True
     method = bd.SGLD(arch=TINY, steps=300, samples=4, device="cpu")
     found = bd.inpaint(picture, missing, method=method, sigma=0, grow_mask=False, channel_axis=-1)
-    assert found.info["levels"] == [2, 1] and found.info["chains"] == 2
+    assert found.info["levels"] == [2] and found.info["chains"] == 4
     spread = found.samples.astype(float).std(0)
     assert spread[~missing].max() == 0 and spread[missing].mean() > 1
     np.testing.assert_array_equal(found.mean[~missing], picture[~missing])
@@ -184,3 +187,38 @@ def test_a_run_that_is_stopped_before_it_samples_has_a_picture_and_a_spread():
     )
     assert found.stopped == "interrupted" and len(found.samples) == 0
     assert found.std[missing].min() > 0 and found.std[~missing].max() == 0
+
+
+def test_patches_are_averaged_with_the_networks_in_a_hole_and_stand_alone_until_there_is_one():
+    picture, missing = data.astronaut()[40:136, 180:276], np.zeros((96, 96), bool)
+    missing[30:60, 30:60] = True
+    method, options = bd.SGLD(arch=TINY, steps=60, device="cpu"), {"sigma": 0, "grow_mask": False}
+    found = bd.inpaint(picture, missing, method=method, channel_axis=-1, **options)
+    weights = next(f.facts["weights"] for f in found.findings if f.facts.get("where") == "far")
+    assert "patches" in weights
+    stopped = bd.inpaint(
+        picture, missing, method=method, channel_axis=-1, callback=lambda snapshot: True, **options
+    )
+    assert stopped.stopped == "interrupted"
+    np.testing.assert_array_equal(stopped.mean[~missing], picture[~missing])
+
+
+def test_patches_of_a_hole_are_the_networks_fallback():
+    problem = problem_of(hole(side=20))
+    patches = bd.Patches(effort="fast", device="cpu")
+    beside = beside_networks(patches, problem, Progress())
+    best = BestInHoles(problem, beside)
+    assert torch.equal(best.as_posterior("time budget").mean, beside.mean)
+    best.offer(problem.y + 0.1)
+    found = best.as_posterior("time budget")
+    assert torch.equal(found.mean, best.picture) and found.beside is beside
+
+
+def test_the_choice_of_the_method_goes_by_the_distance_from_known_pixels():
+    assert choose(problem_of(hole(side=40))).method.name == "sgld"
+    assert choose(problem_of(hole(side=40)), "fast").method.name == "patches"
+    assert choose(problem_of(hole(side=16))).method.name == "patches"
+    assert choose(problem_of(hole(side=16)), "best").method.name == "sgld"
+    scattered = torch.rand(GRID, generator=torch.Generator().manual_seed(0)) < 0.5
+    assert choose(problem_of(scattered)).method.name == "patches"
+    assert choose(problem_of(scattered), "best").method.name == "stack"

@@ -172,7 +172,7 @@ def judged(method: Method, problem: Problem, progress: Progress, wanted: int = W
         updated = with_own_values(without, problem, calibration, method.seed)
     elif updated is None:
         updated = without
-    posterior = put_back_known(replace(updated, state=None, without_own=None), problem)
+    posterior = put_back_known(replace(updated, state=None, without_own=None, beside=None), problem)
     if calibration is None:
         posterior, calibration = judged_by_simulation(method, average, posterior, problem, progress, seconds)
     std = calibrated_std(posterior, problem, calibration)

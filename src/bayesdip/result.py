@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 Array = NDArray[Any]
 Trace = dict[str, list[float]]
+FACTS = ("trace", "seconds", "stopped", "method", "why", "settings", "info", "channel_axis")
 ARRAYS = ("mean", "std", "raw_std", "samples", "chain")
 CALIBRATION = "calibration_"
 # A quantile needs so many kept samples on its outer side; with fewer it comes from the standard deviation.
@@ -57,6 +58,8 @@ class Posterior:
         Each pixel's posterior mean without its own value, where known (:meth:`~bayesdip.methods.Method.leaves_one_out`).
     process : Posterior or None
         That of a stationary Gaussian process from the same data, where a method has it besides.
+    beside : Posterior or None
+        Patches' of the same missing pixels, to be averaged with by held-out regions.
     """
 
     mean: Tensor
@@ -69,6 +72,7 @@ class Posterior:
     state: Any = field(default=None, repr=False, compare=False)
     without_own: Tensor | None = None
     process: Posterior | None = field(default=None, repr=False, compare=False)
+    beside: Posterior | None = field(default=None, repr=False, compare=False)
 
 
 @dataclass(frozen=True, eq=False)
@@ -318,20 +322,13 @@ class Restoration:
                 std=arrays.get("std"),
                 raw_std=arrays.get("raw_std"),
                 samples=arrays["samples"],
-                trace=facts["trace"],
                 sigma=None if facts["sigma"] is None else tuple(facts["sigma"]),
                 held_out=facts["held_out_rmse"],
                 held_out_count=facts["held_out_count"],
-                seconds=facts["seconds"],
-                stopped=facts["stopped"],
-                method=facts["method"],
-                why=facts["why"],
-                settings=facts["settings"],
-                info=facts["info"],
-                channel_axis=facts["channel_axis"],
                 calibration=None if calibration is None else Calibration.of(calibration, kept),
                 chain=arrays.get("chain"),
                 findings=tuple(map(Finding.from_dict, facts["findings"])),
+                **{name: facts[name] for name in FACTS},
             )
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise BayesDipError(

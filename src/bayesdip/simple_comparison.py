@@ -137,7 +137,8 @@ def compare(posterior: Posterior, problem: Problem, name: str, seed: int) -> tup
         How to average, and the posterior so averaged.
     """
     training = problem.training
-    estimates = [(other, other.estimate(training)) for other in simple_estimates(training)]
+    every = (*simple_estimates(training), *_beside(posterior))
+    estimates = [(other, other.estimate(training)) for other in every]
     kept = [(other, picture) for other, picture in estimates if picture is not None]
     if not kept:
         return Average(), posterior
@@ -155,6 +156,15 @@ def compare(posterior: Posterior, problem: Problem, name: str, seed: int) -> tup
     )
     average = Average(others, weights, findings, noise)
     return average, average.of(posterior, training, pictures)
+
+
+def _beside(posterior: Posterior) -> tuple[Simple, ...]:
+    """What a method had besides its own estimate, from the same data."""
+    beside = posterior.beside
+    if beside is None:
+        return ()
+    mean, std = beside.mean.double().cpu(), None if beside.std is None else beside.std.double().cpu()
+    return (Simple("patches", lambda problem: mean, fills=True, std=lambda problem: std),)
 
 
 def _noise_on_exact_data(others: Sequence[Simple], problem: Problem, error: float) -> Tensor | None:

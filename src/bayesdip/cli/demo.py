@@ -164,7 +164,7 @@ def scenes(seed: int) -> list[Scene]:
 
     colour = small(data.chelsea()[:, 75:375], 256)  # type: ignore[no-untyped-call]
     noisy = colour + SIGMA * generator.standard_normal(colour.shape)
-    gray: Pixels = data.camera()  # type: ignore[no-untyped-call]
+    gray = small(data.camera(), 256)  # type: ignore[no-untyped-call]
     missing = (generator.random(gray.shape) < MISSING_SHARE) | scratch(gray.shape)
     portrait = small(data.astronaut(), 192)  # type: ignore[no-untyped-call]
     hole = disc(portrait.shape[:2])
@@ -180,7 +180,7 @@ def scenes(seed: int) -> list[Scene]:
         Scene(
             "scattered",
             "inpaint",
-            "gray, 512 x 512, half its pixels and a scratch missing",
+            "gray, 256 x 256, half its pixels and a scratch missing",
             "auto",
             gray,
             np.where(missing, 0, gray).astype(np.uint8),

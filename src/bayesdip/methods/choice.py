@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from bayesdip.damage_parts import HOLE
+from bayesdip.networks.coarse_to_fine import deepest
 from bayesdip.operators import Downsample, Identity, Mask
 
 if TYPE_CHECKING:
@@ -16,6 +18,9 @@ if TYPE_CHECKING:
 CHAINS_TO_UPSCALE = 3
 # Networks that fit exact data differ more from each other than each does while it is sampled.
 CHAINS_OF_EXACT = 2
+# Distance of missing pixels from known ones, in pixels, from which on a network takes part in the default: it takes a minute
+# or more where patches take seconds.
+DEEP = 12.0
 
 
 @dataclass(frozen=True)
@@ -72,6 +77,11 @@ def choose(problem: Problem, effort: str = "balanced", samples: bool = False) ->
         return Choice(
             Patches(), "patches of the estimate in turns with back-projection onto the data lead here"
         )
+    if isinstance(operator, Mask) and noise.is_exact and len(problem.grid) == 2 and effort != "fast":
+        far = deepest(problem)
+        if far >= (HOLE if effort == "best" or samples else DEEP):
+            why = f"missing pixels are up to {far:.0f} pixels from known ones: there, networks from coarse to fine and patches"
+            return Choice(SGLD(), f"{why}, averaged by held-out regions, are better than either")
     stack = Stack(sgld=SGLD(chains=CHAINS_OF_EXACT)) if noise.is_exact else Stack()
     if samples:
         return Choice(

@@ -13,19 +13,12 @@ from bayesdip import arch
 from bayesdip.arch.architecture import Architecture
 from bayesdip.arch.networks import Shuffle, Skip
 from bayesdip.errors import BayesDipError, ShapeError
+from bayesdip.methods.hole_filling import beside_networks, fill_holes
 from bayesdip.methods.method import Method, at_least, one_of
-from bayesdip.networks.coarse_to_fine import (
-    DECAY,
-    BestInHoles,
-    carry_over,
-    coarsened,
-    factors,
-    fit_coarser,
-    last_schedule,
-    refined,
-    time_weights,
-)
+from bayesdip.methods.patches import Patches
+from bayesdip.networks.coarse_to_fine import DECAY, carry_over, factors
 from bayesdip.networks.initial_estimate import InitialEstimate
+from bayesdip.networks.prefit import prefit
 from bayesdip.networks.refit import refit, with_mean
 from bayesdip.networks.running_averages import Thinned
 from bayesdip.networks.samplers import LangevinStepper, Psgld
@@ -35,6 +28,7 @@ from bayesdip.networks.setup import PRECISIONS, SetUp, seconds_to_load, set_up
 from bayesdip.networks.steppers import Target
 from bayesdip.networks.training_loop import TrainingLoop, picture_or_raise
 from bayesdip.noise import Gaussian
+from bayesdip.operators import Blur
 from bayesdip.problem import Problem
 from bayesdip.progress import Progress
 from bayesdip.result import Posterior
@@ -50,7 +44,9 @@ LARGE = 2**17
 UNFITTED = 2.0
 # For holes: as good as `DEEP` on a crop of 256x256 at a quarter of its resolution (28.5 and 28.1 dB in 400 steps), and quicker.
 HOLES = Skip(scales=4, width=32)
-CHAINS_OF_HOLES = 2
+CHAINS_OF_HOLES = 4
+# Share of a time budget that patches may take to give the first picture of a blurred one.
+FIRST_SHARE = 0.3
 ADAM_NOISE = "adam-noise"
 SAMPLERS = ("psgld", ADAM_NOISE)
 # Cheng et al. 2019, section 5, as their released code runs it: the network of Deep Image Prior with
@@ -201,7 +197,7 @@ class SGLD(Method):
 
     def _levels(self, problem: Problem) -> tuple[int, ...]:
         """By how much each level is coarser than the picture."""
-        return (1,) if self.sampler == ADAM_NOISE else factors(problem)
+        return (1,) if self.sampler == ADAM_NOISE else factors(problem, self.effort)
 
     def _network(self, problem: Problem, large: bool) -> Architecture:
         if self.arch is not None:
@@ -241,22 +237,17 @@ class SGLD(Method):
 
     def fit(self, problem: Problem, progress: Progress) -> Posterior:
         levels, schedule = self._levels(problem), self.schedule(problem)
+        patches = Patches(effort=self.effort, seed=self.seed, device=self.device)
         if levels == (1,):
-            return self.fit_by(problem, progress, schedule)
-        best, weights = BestInHoles(problem), time_weights(len(levels))
-        done = sum(weights[:-1]) / sum(weights)
-        if not progress.ends_within(seconds_to_load()):
-            return best.as_posterior(progress.stop_reason)
-        before = None
-        if len(levels) > 1:
-            coarser = progress.part((0.0, done), time_share=done)
-            before = fit_coarser(best, levels, self.made, schedule, coarser)
-        if progress.should_stop():
-            return best.as_posterior(progress.stop_reason)
-        own = progress.part((done, 1.0), to_whole=lambda picture: refined(picture, problem))
-        last, own_schedule = coarsened(problem, levels[-1]), last_schedule(schedule, len(levels))
-        found = self.fit_by(last, own, own_schedule, initial=False, start=before, judge=best.offer)
-        return best.around(replace(found, info=found.info | {"levels": list(levels)}))
+            return self.fit_by(problem, progress, schedule, first=self._first(patches, problem, progress))
+        return fill_holes(problem, progress, levels, schedule, patches, self.made, self.fit_by)
+
+    def _first(self, patches: Patches, problem: Problem, progress: Progress) -> Tensor | None:
+        """What patches make of a blurred picture, from which the network begins."""
+        if self.sampler == ADAM_NOISE or not isinstance(problem.whole.operator, Blur):
+            return None
+        found = beside_networks(patches, problem, progress.part(time_share=FIRST_SHARE))
+        return None if found is None else found.mean
 
     def fit_by(
         self,
@@ -267,6 +258,7 @@ class SGLD(Method):
         initial: bool = True,
         start: Target | None = None,
         judge: Callable[[Tensor], object] | None = None,
+        first: Tensor | None = None,
     ) -> Posterior:
         """Sample by a schedule.
 
@@ -284,6 +276,8 @@ class SGLD(Method):
             Networks of a coarser level, to begin with.
         judge : callable, optional
             Is given the average of the pictures before sampling, at even distances.
+        first : Tensor, optional
+            A picture, (C, *grid), that the networks are fitted to before the data.
 
         Returns
         -------
@@ -297,19 +291,19 @@ class SGLD(Method):
         summary = Summary(shape, Thinned(each), PAPER.count_every if paper else COUNT_EVERY, judge=judge)
         if start is not None and carry_over(made.target, start):
             summary.average.decay = DECAY
-        first = InitialEstimate(made.energy, None, problem)
+        begun = InitialEstimate(made.energy, None, problem)
         if initial and not paper:
-            first = InitialEstimate.of(made.energy, problem, progress, schedule.steps)
+            begun = InitialEstimate.of(made.energy, problem, progress, schedule.steps, first)
 
         if not progress.ends_within(seconds_to_load()):
-            return first.as_posterior(progress.stop_reason)
+            return begun.as_posterior(progress.stop_reason)
 
         def best() -> Tensor | None:
             own = summary.mean()
             if own is None or not summary.moments.count:
-                return first.or_better(own)
+                return begun.or_better(own)
             too_short = progress.stop_reason and made.energy.fit(own) > UNFITTED
-            return first.or_better(own) if too_short or first.predicts_better(own) else own
+            return begun.or_better(own) if too_short or begun.predicts_better(own) else own
 
         loop = TrainingLoop(
             made.target,
@@ -319,6 +313,8 @@ class SGLD(Method):
             span=(0.0, schedule.sampled),
             listeners=(summary,),
         )
+        if first is not None:
+            prefit(loop, first, schedule, made.generator)
         if paper:
             facts = sample_by_adam_noise(loop, made.generator, summary)
         else:
@@ -332,7 +328,7 @@ class SGLD(Method):
                 sample_sigma=self.sample_sigma,
             )
         mean = picture_or_raise(best(), progress.stop_reason)
-        falls_back = mean is first.picture
+        falls_back = mean is begun.picture
         has_spread = not (falls_back and progress.stop_reason)
         samples, index = summary.samples(mean, self.samples if has_spread else 0)
         std, own = summary.std() if has_spread else None, summary.mean()

@@ -27,26 +27,29 @@ from bayesdip.progress import Progress
 from bayesdip.quick_picture import filled
 from bayesdip.result import Posterior
 
+# The finest grid in holes: at full resolution, networks carried over from half of it come out worse than they were there.
+FINEST = 2
 # How much coarser the coarsest grid may be, and how many pixels each of its sides has at least.
 COARSEST, SMALLEST_SIDE = 4, 32
 # A coarser grid is of use as long as the deepest hole in it is so many pixels deep.
 SMALLEST_DEPTH = 3.0
-# The finest grid has at most so many pixels: steps on a larger one are too few in the time that a picture is given.
-MOST_PIXELS = 2**17
+# The finest grid has at most so many pixels, by effort: on 2**15 of them a run takes some four minutes of one core.
+MOST_PIXELS = {"fast": 2**14, "balanced": 2**15, "best": 2**17}
 # Share of a block's pixels from which on the coarse pixel counts as observed.
 MAJORITY = 0.5
 # Steps of each level, from the coarsest, over those of a run on one grid; a finer one begins near its end.
-STEPS = (0.25, 0.15, 0.1)
+STEPS = (0.45, 0.25, 0.2)
 # Decay of the average of a fit's pictures: a level has some hundred steps, and begins far from where it ends.
 DECAY = 0.97
 
 
-def factors(problem: Problem) -> tuple[int, ...]:
+def factors(problem: Problem, effort: str = "balanced") -> tuple[int, ...]:
     """By how much each level is coarser than the picture, from the coarsest to the finest.
 
     Parameters
     ----------
     problem : Problem
+    effort : {"fast", "balanced", "best"}
 
     Returns
     -------
@@ -63,23 +66,15 @@ def factors(problem: Problem) -> tuple[int, ...]:
         if depth < 2 * coarsest * SMALLEST_DEPTH:
             break
         coarsest *= 2
-    while finest < coarsest and problem.grid[0] * problem.grid[1] > MOST_PIXELS * finest**2:
+    finest = min(FINEST, coarsest)
+    while finest < coarsest and problem.grid[0] * problem.grid[1] > MOST_PIXELS[effort] * finest**2:
         finest *= 2
     return tuple(2**k for k in range(7, -1, -1) if finest <= 2**k <= coarsest)
 
 
 def deepest(problem: Problem) -> float:
-    """The largest distance of a pixel of which nothing was observed from one of which something was.
-
-    Parameters
-    ----------
-    problem : Problem
-
-    Returns
-    -------
-    float
-    """
-    return float(_distance(problem).max())
+    """The largest distance of a pixel of which nothing was observed from one of which something was."""
+    return float(_distance(problem).max()) if bool(problem.observed.any()) else float(max(problem.grid))
 
 
 def _distance(problem: Problem) -> np.ndarray:
@@ -204,6 +199,8 @@ class BestInHoles:
     ----------
     problem : Problem
         At full resolution.
+    beside : Posterior or None
+        Another estimate, which stands until there is a picture.
     picture : Tensor or None, float64, shape (C, *grid)
     error : float
         Its mean squared error.
@@ -212,6 +209,7 @@ class BestInHoles:
     """
 
     problem: Problem
+    beside: Posterior | None = None
     picture: Tensor | None = None
     error: float = float("inf")
     offered: Moments = field(default_factory=Moments)
@@ -261,12 +259,15 @@ class BestInHoles:
         NoResultError
             Nothing was offered.
         """
+        if self.picture is None and self.beside is not None:
+            return replace(self.beside, stopped=stopped, info={"steps": 0})
         std, seen = self.offered.std, self.problem.observed
         return Posterior(
             picture_or_raise(self.picture, stopped),
             std=None if std is None else torch.where(seen, 0.0, std),
             stopped=stopped,
             info={"steps": 0},
+            beside=self.beside,
         )
 
     def around(self, found: Posterior) -> Posterior:
@@ -298,7 +299,7 @@ class BestInHoles:
         if samples is not None:
             samples = refined(samples, problem) + torch.where(seen, 0.0, best - mean)
         best = torch.where(seen, mean, best)
-        return replace(found, mean=best, std=std, samples=samples)
+        return replace(found, mean=best, std=std, samples=samples, beside=self.beside)
 
     def _unseen(self, coarse: Tensor) -> Tensor:
         """Variance of what a grid like that of `coarse` cannot show of the known pixels, (C, 1, 1)."""
@@ -388,5 +389,5 @@ def last_schedule(schedule: Schedule, levels: int) -> Schedule:
     """
     steps = level_steps(schedule.steps, levels)[-1]
     return replace(
-        schedule, steps=steps, warm_up=0.6, heated=0.65, burnt_in=0.7, sampled=1.0, fitted=0.0, decays=False
+        schedule, steps=steps, warm_up=0.75, heated=0.78, burnt_in=0.82, sampled=1.0, fitted=0.0, decays=False
     )

@@ -50,7 +50,9 @@ class InitialEstimate:
     given: Problem
 
     @classmethod
-    def of(cls, target: Energy, given: Problem, progress: Progress, steps: int) -> InitialEstimate:
+    def of(
+        cls, target: Energy, given: Problem, progress: Progress, steps: int, picture: Tensor | None = None
+    ) -> InitialEstimate:
         """Infer it from the data that the network sees, and show it to the callback.
 
         Parameters
@@ -60,12 +62,15 @@ class InitialEstimate:
         progress : Progress
         steps : int
             That the run will have.
+        picture : Tensor, optional
+            A better one, which is taken.
 
         Returns
         -------
         InitialEstimate
         """
-        picture = initial_estimate(replace(given, y=target.problem.y), progress, steps)
+        if picture is None:
+            picture = initial_estimate(replace(given, y=target.problem.y), progress, steps)
         return cls(target, None if picture is None else picture.to(target.latent), given)
 
     def or_better(self, own: Tensor | None) -> Tensor | None:
@@ -104,13 +109,14 @@ class InitialEstimate:
         Returns
         -------
         bool
-            False where there are none, and where data are not pixels of the picture.
+            False where there are none.
         """
         given = self.given
-        if self.picture is None or given.held_out is None or not isinstance(given.operator, Identity | Mask):
+        if self.picture is None or given.held_out is None:
             return False
-        entries, y = given.held_out_entries, given.y
-        behind = ((own.to(y) - y).square() - (self.picture.to(y) - y).square())[entries]
+        entries, y, operator = given.held_out_entries, given.y, given.whole.operator
+        mine, first = (operator.forward(x.to(y)) - y for x in (own, self.picture))
+        behind = (mine.square() - first.square())[entries]
         if len(behind) < FEWEST_TO_JUDGE:
             return False
         chance = float(behind.std()) / float(len(behind)) ** 0.5

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,6 +13,7 @@ from torch import Tensor
 from bayesdip.errors import BayesDipError, NoResultError
 from bayesdip.interruption import Stopped
 from bayesdip.networks.steppers import Stepper, Target
+from bayesdip.networks.thread_pool import ThreadTrial
 from bayesdip.problem import digest
 from bayesdip.progress import Progress
 from bayesdip.result import Trace
@@ -52,6 +54,9 @@ class TrainingLoop:
         What changes with the pictures, so that checkpoints have it too. None: there are no checkpoints.
     ended : bool
         Whether its own condition ended the latest phase.
+    trial : ThreadTrial or None
+        How many threads the steps take, where there is a time budget: the first steps of the run tell. Without one, a seed
+        repeats a run to the bit, and all steps have the same threads.
     """
 
     target: Target
@@ -64,8 +69,14 @@ class TrainingLoop:
     trace: Trace = field(default_factory=lambda: {key: [] for key in TRACED})
     listeners: tuple[Any, ...] | None = None
     ended: bool = False
+    trial: ThreadTrial | None = None
     _good: tuple[float, Any] | None = None
     _pace: float = 0.0
+
+    def __post_init__(self) -> None:
+        on_cpu = self.target.latent.device.type == "cpu"
+        if self.trial is None and on_cpu and self.progress.time_left is not None:
+            self.trial = ThreadTrial()
 
     @property
     def share(self) -> float:
@@ -141,7 +152,8 @@ class TrainingLoop:
             began = self.progress.elapsed
             drawn = None if run.stage is None else stepper.generator.get_state()
             try:
-                picture = stepper.step()
+                with nullcontext() if self.trial is None else self.trial.step():
+                    picture = stepper.step()
             except Stopped:
                 if drawn is not None:
                     stepper.generator.set_state(drawn)  # as if the step had not begun
