@@ -119,7 +119,7 @@ def test_the_picture_that_predicts_held_out_regions_best_is_taken():
 def test_samples_of_a_hole_agree_where_pixels_are_known_and_differ_in_it():
     picture, missing = data.astronaut()[40:136, 180:276], np.zeros((96, 96), bool)
     missing[30:60, 30:60] = True
-    method = bd.SGLD(arch=TINY, steps=300, samples=4, device="cpu")
+    method = bd.SGLD(arch=TINY, steps=160, samples=4, device="cpu")
     found = bd.inpaint(picture, missing, method=method, sigma=0, grow_mask=False, channel_axis=-1)
     assert found.info["levels"] == [2] and found.info["chains"] == 4
     spread = found.samples.astype(float).std(0)
