@@ -66,9 +66,9 @@ def test_a_random_problem_of_each_task_gives_a_finite_result(task, data):
 
 
 @pytest.mark.slow
-def test_every_fourth_of_two_hundred_random_problems_is_restored_as_well_as_measured():
+def test_every_eighth_of_two_hundred_random_problems_is_restored_as_well_as_measured():
     """The goals are those of the benchmark, which runs all; held here is what is reached of them."""
-    rows = [random_problems.measured(seed) for seed in range(0, random_problems.COUNT, 4)]
+    rows = [random_problems.measured(seed) for seed in range(0, random_problems.COUNT, 8)]
     assert not [row for row in rows if "error" in row]
     losses = [row["loss_db"] for row in rows]
     low, high = random_problems.COVERAGE
