@@ -165,6 +165,37 @@ def test_progress_rises_over_the_parts_and_shows_the_whole_picture():
     assert all(picture.shape == PICTURE.shape for picture in shown)
 
 
+def test_parts_at_once_are_those_one_by_one_and_are_told_as_they_end():
+    mask, found, shares = specks(), [], []
+    threads = torch.get_num_threads()
+    try:
+        for number in (1, 2):
+            torch.set_num_threads(number)
+            progress = Progress(lambda s: shares.append((number, s.mean is not None and s.mean().shape)))  # noqa: B023
+            found.append(damage.run(METHOD, problem_of(mask), progress))
+            assert torch.get_num_threads() == number
+    finally:
+        torch.set_num_threads(threads)
+    one, two = found
+    assert one.posterior.info["parts"] == two.posterior.info["parts"] == 2
+    assert torch.allclose(one.posterior.mean, two.posterior.mean, atol=1e-6)
+    assert torch.allclose(one.std, two.std, atol=1e-6)
+    assert {shape for number, shape in shares if number == 2} == {tuple(problem_of(mask).y.shape)}
+
+
+def test_parts_at_once_end_when_the_callback_says_so():
+    threads = torch.get_num_threads()
+    try:
+        torch.set_num_threads(2)
+        progress = Progress(lambda snapshot: True)
+        outcome = damage.run(METHOD, problem_of(specks()), progress)
+    finally:
+        torch.set_num_threads(threads)
+    assert progress.stop_reason == "interrupted"
+    assert [finding.kind for finding in outcome.findings] == ["parts not reached"]
+    assert outcome.posterior.mean.isfinite().all()
+
+
 def test_the_same_seed_gives_the_same_bits():
     one, two = (
         bd.inpaint(PICTURE, specks(), channel_axis=-1, effort="fast", sigma=0, grow_mask=False)

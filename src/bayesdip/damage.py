@@ -6,10 +6,12 @@ part is told by held-out pixels beside its own damage.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from math import sqrt
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -20,15 +22,18 @@ from bayesdip.calibration import Calibration, HeldOut, averaged
 from bayesdip.damage_parts import MOST, Part, damaged_parts
 from bayesdip.findings import Finding
 from bayesdip.holdout import Outcome
+from bayesdip.interruption import Stopped, stoppable
 from bayesdip.operators import Mask
+from bayesdip.patches.threads import in_order
 from bayesdip.problem import Problem
+from bayesdip.progress import Progress
 from bayesdip.quick_picture import quick_picture
 from bayesdip.result import Posterior
+from bayesdip.resuming import keeps_stages
 from bayesdip.tiling import joined
 
 if TYPE_CHECKING:
     from bayesdip.methods import Method
-    from bayesdip.progress import Progress
 
 # Pixels held out in all parts together, and at least in each of them: each costs as much as a missing one.
 WANTED, FEWEST = 4000, 128
@@ -109,8 +114,23 @@ def restored(method: Method, problem: Problem, parts: Sequence[Part], progress: 
     mean = problem.y.clone()
     for part in parts:
         _put(mean, part, quick_picture(part.of(problem)))
-    sizes = [part.own.numel() if method.fills_time else int(part.own.sum()) for part in parts]
     wanted = max(FEWEST, WANTED // len(parts))
+    at_once = len(parts) > 1 and torch.get_num_threads() > 1 and not method.fills_time and not keeps_stages()
+    work = _at_once if at_once else _one_by_one
+    pieces = work(method, problem, parts, progress, mean, wanted)
+    return joined_outcome(problem, mean, pieces, len(parts), progress.stop_reason)
+
+
+def _one_by_one(
+    method: Method,
+    problem: Problem,
+    parts: Sequence[Part],
+    progress: Progress,
+    mean: Tensor,
+    wanted: int,
+) -> list[Piece]:
+    """The parts that were reached, put into the picture `mean`."""
+    sizes = [part.own.numel() if method.fills_time else int(part.own.sum()) for part in parts]
     pieces: list[Piece] = []
     for number, part in enumerate(parts):
         if progress.should_stop():
@@ -129,7 +149,58 @@ def restored(method: Method, problem: Problem, parts: Sequence[Part], progress: 
             progress.stop_reason = progress.stop_reason or own.stop_reason
         _put(mean, part, outcome.posterior.mean)
         pieces.append(Piece(part, slim(outcome)))
-    return joined_outcome(problem, mean, pieces, len(parts), progress.stop_reason)
+    return pieces
+
+
+@dataclass
+class Unheard(Progress):
+    """The progress of a part in a thread of its own: it notes how far it is, and the thread that began the run tells that."""
+
+    done: float = 0.0
+    phase: str = ""
+
+    def advance(self, done: float, phase: str, **told: Any) -> None:
+        self.done, self.phase = done, phase
+
+    def show(self, phase: str, picture: Callable[[], Tensor], steps: int = 0) -> None:
+        self.phase = phase
+
+
+def _at_once(
+    method: Method,
+    problem: Problem,
+    parts: Sequence[Part],
+    progress: Progress,
+    mean: Tensor,
+    wanted: int,
+) -> list[Piece]:
+    """The same, a thread for each of some parts: of all that is done to a part, less than half can be shared by threads."""
+    owns = [Unheard(None, progress.time_left, _whole=progress) for _ in parts]
+    sizes = [int(part.own.sum()) for part in parts]
+
+    def restore(part: Part, own: Unheard) -> tuple[Tensor, Piece]:
+        outcome = holdout.run(method, part.of(problem), own, wanted)
+        own.done = 1.0
+        return outcome.posterior.mean, Piece(part, slim(outcome))
+
+    told = [(0.0, "")]
+
+    def hear() -> bool:
+        share = sum(size * own.done for size, own in zip(sizes, owns, strict=True)) / sum(sizes)
+        now = share, next((own.phase for own in reversed(owns) if own.phase), "")
+        if now != told[-1]:
+            told[:] = [now]
+            progress.memory = max(own.memory for own in owns) * torch.get_num_threads()
+            progress.advance(*now, mean=mean.clone)
+        return progress.should_stop()
+
+    pieces: list[Piece] = []
+    tasks = [partial(restore, part, own) for part, own in zip(parts, owns, strict=True)]
+    with suppress(Stopped), stoppable(hear):
+        for picture, piece in in_order(tasks):
+            _put(mean, piece.part, picture)
+            pieces.append(piece)
+    return pieces
 
 
 def _put(picture: Tensor, part: Part, values: Tensor) -> None:

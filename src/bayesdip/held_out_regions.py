@@ -93,7 +93,7 @@ def in_holes(observed: Bools) -> Bools:
     return _in_holes(observed.shape, np.packbits(observed).tobytes())
 
 
-@lru_cache(maxsize=4)
+@lru_cache(maxsize=8)
 def _in_holes(shape: tuple[int, ...], packed: bytes) -> Bools:
     """Of one mask, read-only: judging a result asks for the same mask's holes half a dozen times."""
     missing = np.unpackbits(np.frombuffer(packed, np.uint8), count=prod(shape)).reshape(shape) == 0

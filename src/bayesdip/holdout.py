@@ -250,19 +250,20 @@ def calibrated_on(
     held_out = problem.held_out
     if posterior.std is None or held_out is None or not isinstance(problem.operator, Identity | Mask):
         return None
-    mean, std = posterior.mean.double().cpu(), posterior.std.double().cpu()
-    observed = problem.observed
-    residual = (problem.y - mean)[:, held_out]
+    # Of the held-out entries alone: whole pictures of all that follows would be most of the memory of a run.
+    picture, observed = posterior.mean.cpu(), problem.observed
+    mean, std = (part[:, held_out].double() for part in (picture, posterior.std.cpu()))
+    residual = problem.y[:, held_out] - mean
     variance = noise_variance(problem)
-    noise = problem.noise.mean_square(mean, variance).expand(mean.shape)[:, held_out]
+    noise = problem.noise.mean_square(mean, variance[:, held_out])
     squares = residual.square()
     if bool(noise.any()):
         sigma = float(variance[observed].mean().sqrt())
-        squares = reduced_squares(residual, problem.y, observed, held_out, mean, sigma).double()
+        squares = reduced_squares(residual, problem.y, observed, held_out, picture.double(), sigma).double()
     elif found is not None:
         # The restored picture is rounded as the data are.
         noise = noise + (found - rounding_step(problem.y[observed]) ** 2 / 12).clamp(min=0)[:, None]
-    parts: tuple[Tensor, ...] = (mean[:, held_out], std[:, held_out], residual, squares, noise)
+    parts: tuple[Tensor, ...] = (mean, std, residual, squares, noise)
     places = held_out.flatten().nonzero().squeeze(1).numpy()
     planes = observed[:1] if bool((observed == observed[:1]).all()) else observed
     known, chosen = planes.numpy(), held_out.numpy()

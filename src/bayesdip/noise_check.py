@@ -35,11 +35,11 @@ def error_ratio(posterior: Posterior, problem: Problem) -> float | None:
     if posterior.std is None or not pixels or not known:
         return None
     here = problem.held_out_entries
-    mean, std = posterior.mean.double().cpu(), posterior.std.double().cpu()
-    noise = problem.noise.variance(problem.y, problem.operator.observed).double().expand(problem.y.shape)
-    noise = problem.noise.mean_square(mean, noise)
-    square = float((problem.y - mean)[here].square().mean())
-    least, most = (float(part[here].mean()) for part in (noise, noise + std.square()))
+    mean, std = (part.cpu()[here].double() for part in (posterior.mean, posterior.std))
+    noise = problem.noise.variance(problem.y, problem.operator.observed).expand(problem.y.shape)[here]
+    noise = problem.noise.mean_square(mean, noise.double())
+    square = float((problem.y[here] - mean).square().mean())
+    least, most = (float(part.mean()) for part in (noise, noise + std.square()))
     if not 0 < least <= most < float("inf"):
         return None
     # The posterior may be wide; nothing but the noise keeps an error from being small.

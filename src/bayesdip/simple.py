@@ -19,6 +19,7 @@ from bayesdip.interruption import look
 from bayesdip.networks.initial_estimate import process_mean
 from bayesdip.operators import Blur, Downsample, Identity, Mask
 from bayesdip.problem import Problem
+from bayesdip.tiling import cut, tiles, window
 
 Array = NDArray[np.float64]
 Bools = NDArray[np.bool_]
@@ -31,6 +32,9 @@ SECONDS_EACH = 2e-5
 # Harmonic functions on a line or in a plane are factorised up to so many unknowns: three channels took 12 ms of processor time in
 # scratches, and 100 in a hole of 140x140 pixels, where conjugate gradients took 30 and 180.
 MOST_FACTORISED = 20_000
+# A picture of more pixels has a stationary process for each tile of this side, with this margin: at once it needs 200 bytes for
+# each value of the picture.
+LARGEST_AT_ONCE, PROCESS_SIDE, PROCESS_MARGIN = 2**20, 768, 32
 # Relative residual, and iterations, of the harmonic functions beyond.
 TOLERANCE, MOST_ITERATIONS = 1e-4, 2000
 
@@ -153,8 +157,20 @@ def _data_and_missing(problem: Problem) -> tuple[Array, Bools]:
 
 
 def _process(problem: Problem) -> Tensor | None:
-    found = process_mean(problem)
+    found = process_mean(problem) if prod(problem.grid) <= LARGEST_AT_ONCE else _process_by_tiles(problem)
     return None if found is None else found.double().cpu()
+
+
+def _process_by_tiles(problem: Problem) -> Tensor | None:
+    """The process of each tile, which its own data tell of, blended: at once, it would be most of the memory of a run."""
+    total = torch.zeros((problem.channels, *problem.grid), dtype=torch.float64)
+    for tile in tiles(problem.grid, PROCESS_SIDE, PROCESS_MARGIN):
+        look()
+        found = process_mean(cut(problem, tile))
+        if found is None:
+            return None
+        total[(slice(None), *tile)] += window(tile, problem.grid, PROCESS_MARGIN) * found.double().cpu()
+    return total
 
 
 def data_as_they_are(problem: Problem) -> Tensor:
@@ -198,7 +214,7 @@ def harmonic(y: Array, missing: Bools) -> Array:
     return full
 
 
-@lru_cache(maxsize=2)
+@lru_cache(maxsize=8)
 def _membrane(shape: tuple[int, ...], packed: bytes) -> tuple[Callable[[Array, float], Array], Any]:
     """Of one mask: from the sums of each missing pixel's known neighbours, and a first guess, to its value; and what takes these sums.
 

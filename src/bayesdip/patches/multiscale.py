@@ -12,10 +12,10 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import torch
+from scipy.fft import dct, idct
 from torch import Tensor
 from torch.nn.functional import adaptive_avg_pool2d
 
-from bayesdip.dct_thresholding import cosine_basis
 from bayesdip.interruption import Stopped
 from bayesdip.patches.estimate import Estimate, Stop
 from bayesdip.patches.nl_bayes import WhitenedData, nl_bayes_pass, pilot_estimate
@@ -129,9 +129,9 @@ def resampled(picture: Tensor, shape: tuple[int, int], share: float = 1.0) -> Te
 
     The transforms are orthonormal: a picture's values grow as the square root of the pixels that it loses.
     """
+    values = picture.cpu().numpy()
     for axis, n in zip((1, 2), shape, strict=True):
-        from_basis, to_basis = (cosine_basis(side, torch.float64) for side in (picture.shape[axis], n))
-        count = max(1, int(share * min(len(from_basis), n)))
-        matrix = (to_basis[:count].T @ from_basis[:count]).to(picture)
-        picture = (picture.movedim(axis, -1) @ matrix.T).movedim(-1, axis)
-    return picture
+        count = max(1, int(share * min(values.shape[axis], n)))
+        lowest = dct(values, axis=axis, norm="ortho").take(range(count), axis)
+        values = idct(lowest, n=n, axis=axis, norm="ortho", overwrite_x=True)
+    return torch.from_numpy(values).to(picture)

@@ -165,6 +165,16 @@ def kept_in(stages: Stages | None) -> Iterator[None]:
         _STAGES.reset(token)
 
 
+def keeps_stages() -> bool:
+    """Whether stages of the run are kept: they follow each other in one thread.
+
+    Returns
+    -------
+    bool
+    """
+    return _STAGES.get() is not None
+
+
 @contextmanager
 def next_stage(label: str, clock: Clock | None = None) -> Iterator[Stage | None]:
     """The next stage of the run; None where none are kept."""
