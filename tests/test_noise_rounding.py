@@ -7,7 +7,8 @@ import pytest
 import torch
 
 from bayesdip.errors import BayesDipError
-from bayesdip.inputs import Inputs, given_level
+from bayesdip.inputs import Inputs
+from bayesdip.noise_argument import given_level
 from bayesdip.noise import inspect
 from bayesdip.noise.rounding import rounding_step
 

@@ -33,6 +33,7 @@ LAYERS = (
         "layout",
         "mask_argument",
         "no_data",
+        "noise_argument",
         "problem",
         "inputs",
         "rim",

@@ -16,7 +16,8 @@ from bayesdip import damage, holdout, methods
 from bayesdip.calibration import Calibration
 from bayesdip.errors import BayesDipError, one_line
 from bayesdip.findings import Finding
-from bayesdip.inputs import Inputs, Sigma
+from bayesdip.inputs import Inputs
+from bayesdip.noise_argument import Sigma
 from bayesdip.interruption import stoppable
 from bayesdip.methods import Method
 from bayesdip.methods.method import one_of

@@ -206,8 +206,9 @@ def if_in_time(progress: Progress, work: Callable[[], T]) -> T | None:
 
 def root_mean_square_error(posterior: Posterior, problem: Problem) -> float:
     """Of the posterior mean on the held-out data, in working units."""
-    residual = problem.y - problem.operator.forward(posterior.mean.double().cpu())
-    return float(residual[problem.held_out_entries].square().mean().sqrt())
+    here = problem.held_out_entries
+    residual = problem.y[here] - problem.operator.forward(posterior.mean.double().cpu())[here]
+    return float(residual.square().mean().sqrt())
 
 
 def calibrated_on_many(posterior: Posterior, problem: Problem, seed: int) -> Calibration | None:

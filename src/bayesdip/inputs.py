@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from typing import Any, Literal, Self
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -18,9 +18,8 @@ from bayesdip.findings import Finding
 from bayesdip.layout import Layout
 from bayesdip.mask_argument import missing_pixels
 from bayesdip.no_data import Mark
-from bayesdip.noise import Gaussian, Inspection, Noise, detect_clipping
-from bayesdip.noise.in_time import inspect_in_time
-from bayesdip.noise.presence import can_be_noisy, is_clearly_noisy
+from bayesdip.noise import Gaussian, Inspection, Noise
+from bayesdip.noise_argument import Sigma, noise_finding, noise_if_clear, noise_of, noise_to_enlarge
 from bayesdip.operators import Blur, Downsample, Identity, Operator, as_pairs, mend_psf
 from bayesdip.problem import Problem
 from bayesdip.rim import finding as narrow_mask
@@ -31,11 +30,8 @@ Array = NDArray[Any]
 FEWEST_STEPS = 16
 LARGEST = 1e100
 WHOLE = 0.01  # values that are this near to whole numbers are such
-Level = float | tuple[float, ...]
-Sigma = Level | Literal["auto"] | None
 
-# What is done about noise that was found unasked in a small picture, and beside a mask.
-UPSCALING = "taken away before the picture is enlarged: sigma=0 (--sigma 0) takes the picture for exact"
+# What is done about noise that was found unasked beside a mask.
 INPAINTING = (
     "taken into account where pixels are filled in; known pixels come back as they are: sigma='auto' (--sigma auto) "
     "denoises them too, sigma=0 takes them for exact"
@@ -90,7 +86,7 @@ class Inputs:
         picture, layout = _picture(image, channel_axis)
         picture, gone, findings = _without_no_data(image, picture, layout, missing)
         picture = _finite(picture)
-        found = _noise_of(noise, sigma, picture, ~gone, denoising=True)
+        found = noise_of(noise, sigma, picture, ~gone, denoising=True)
         operator = without_impulses(_masked(Identity(tuple(picture.shape[1:])), gone), found)
         if found.offsets is not None:
             picture = picture - found.offsets
@@ -132,11 +128,11 @@ class Inputs:
             )
         operator = _masked(Identity(tuple(picture.shape[1:])), gone)
         picture = _finite(picture)
-        found, unasked = _noise_if_clear(noise, sigma, picture, ~gone)
+        found, unasked = noise_if_clear(noise, sigma, picture, ~gone)
         if narrow:
             findings = (*findings, narrow_mask(narrow))
         if unasked:
-            findings = (*findings, _noise_finding(found.noise, picture, ~gone, INPAINTING))
+            findings = (*findings, noise_finding(found.noise, picture, ~gone, INPAINTING))
         inputs = cls.of(
             picture, without_impulses(operator, found), found.noise, layout, (*findings, *found.findings)
         )
@@ -161,9 +157,7 @@ class Inputs:
             raise BayesDipError(f"factor is {factor}: expected a whole number of at least 1")
         large = tuple(n * int(factor) for n in picture.shape[1:])
         operator = _masked(Downsample(large, int(factor), kind), gone)
-        found, unasked = _noise_if_clear(noise, sigma, picture, ~gone)
-        if unasked:
-            findings = (*findings, _noise_finding(found.noise, picture, ~gone, UPSCALING))
+        found = noise_to_enlarge(noise, sigma, picture, ~gone)
         return cls.of(
             picture, without_impulses(operator, found), found.noise, layout, (*findings, *found.findings)
         )
@@ -184,7 +178,7 @@ class Inputs:
         picture, gone, findings = _without_no_data(image, picture, layout, missing)
         picture = _finite(picture)
         spread, mended = mend_psf(psf, picture.shape[1:])
-        found = _noise_of(noise, sigma, picture, ~gone, blurred=True)
+        found = noise_of(noise, sigma, picture, ~gone, blurred=True)
         blur = _masked(Blur(tuple(picture.shape[1:]), spread, boundary), gone)
         findings = (*findings, *mended, *found.findings)
         return cls.of(picture, without_impulses(blur, found), found.noise, layout, findings)
@@ -318,82 +312,6 @@ def _finite(picture: Tensor) -> Tensor:
     return picture
 
 
-def given_level(sigma: Sigma) -> Level | None:
-    """The noise level that was given; None where it is to be estimated, which ``"auto"`` asks for as None does."""
-    if isinstance(sigma, str):
-        if sigma.strip().lower() != "auto":
-            raise BayesDipError(
-                f"sigma is {sigma!r}: expected a number, one number for each channel, or 'auto' for an estimate"
-            )
-        return None
-    return sigma
-
-
 def without_impulses(operator: Operator, found: Inspection) -> Operator:
     """The operator with the entries that were found to be impulses declared missing."""
     return operator if found.impulses is None else operator.with_held_out(found.impulses)
-
-
-def _noise_of(
-    noise: Noise | None,
-    sigma: Sigma,
-    picture: Tensor,
-    seen: Tensor,
-    *,
-    blurred: bool = False,
-    denoising: bool = False,
-) -> Inspection:
-    """The noise that was given; else Gaussian noise of that sigma, clipped where the picture shows that; else what is found."""
-    level = given_level(sigma)
-    if noise is not None:
-        return Inspection(_one_of_two(noise, 0.0 if level is None else level))
-    if level is None:
-        return inspect_in_time(picture, seen, blurred=blurred, denoising=denoising)
-    gaussian = _gaussian(level)
-    if not gaussian.is_exact:
-        gaussian = replace(gaussian, clipped=detect_clipping(picture, seen))
-    return Inspection(gaussian)
-
-
-def _noise_if_clear(
-    noise: Noise | None, sigma: Sigma, picture: Tensor, seen: Tensor
-) -> tuple[Inspection, bool]:
-    """The noise that was given or asked for; else what is found if it is clear, and no noise if not. And whether it was found unasked."""
-    if noise is not None or sigma is not None:
-        return _noise_of(noise, sigma, picture, seen), False
-    if not can_be_noisy(picture, seen):
-        return Inspection(Gaussian(0.0)), False
-    found = inspect_in_time(picture, seen).noise
-    if found.is_exact or not is_clearly_noisy(picture, seen, _levels(found, picture, seen)):
-        return Inspection(Gaussian(0.0)), False
-    return Inspection(found), True
-
-
-def _levels(noise: Noise, picture: Tensor, seen: Tensor) -> list[float]:
-    """The noise's standard deviation, root mean square, in each channel that was seen."""
-    variance = noise.variance(picture, seen).expand(picture.shape)
-    return [float(v[s].mean().sqrt()) if bool(s.any()) else 0.0 for v, s in zip(variance, seen, strict=True)]
-
-
-def _noise_finding(noise: Noise, picture: Tensor, seen: Tensor, done: str) -> Finding:
-    """What to say of noise that was found unasked, and of what is done about it."""
-    level = max(_levels(noise, picture, seen))
-    return Finding("noise", f"noise of about {level:.3g} was found and {done}", {"sigma": level})
-
-
-def _one_of_two(noise: Noise | None, sigma: Level) -> Noise:
-    if noise is None:
-        return _gaussian(sigma)
-    if np.any(sigma):
-        raise BayesDipError(
-            f"noise={noise!r} and sigma={sigma} were both given: expected one of the two; leave one out"
-        )
-    return noise
-
-
-def _gaussian(sigma: Level) -> Gaussian:
-    """NumPy's numbers become Python's, which JSON holds."""
-    given = np.asarray(sigma)
-    if given.ndim < 2 and given.dtype.kind in "uif":
-        return Gaussian(tuple(map(float, given)) if given.ndim else float(given))
-    return Gaussian(sigma)

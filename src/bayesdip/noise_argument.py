@@ -1,0 +1,115 @@
+"""What a user says of the noise, or what is found where nothing is said: of data, beside a mask, in a small picture."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Literal
+
+import numpy as np
+from torch import Tensor
+
+from bayesdip.errors import BayesDipError
+from bayesdip.findings import Finding
+from bayesdip.noise import Gaussian, Inspection, Noise, detect_clipping
+from bayesdip.noise.compression import compression_level
+from bayesdip.noise.in_time import inspect_in_time
+from bayesdip.noise.presence import can_be_noisy, is_clearly_noisy
+
+Level = float | tuple[float, ...]
+Sigma = Level | Literal["auto"] | None
+
+# What is done about noise that was found unasked in a small picture.
+UPSCALING = "taken away before the picture is enlarged: sigma=0 (--sigma 0) takes the picture for exact"
+
+
+def given_level(sigma: Sigma) -> Level | None:
+    """The noise level that was given; None where it is to be estimated, which ``"auto"`` asks for as None does."""
+    if isinstance(sigma, str):
+        if sigma.strip().lower() != "auto":
+            raise BayesDipError(
+                f"sigma is {sigma!r}: expected a number, one number for each channel, or 'auto' for an estimate"
+            )
+        return None
+    return sigma
+
+
+def noise_of(
+    noise: Noise | None,
+    sigma: Sigma,
+    picture: Tensor,
+    seen: Tensor,
+    *,
+    blurred: bool = False,
+    denoising: bool = False,
+) -> Inspection:
+    """The noise that was given; else Gaussian noise of that sigma, clipped where the picture shows that; else what is found."""
+    level = given_level(sigma)
+    if noise is not None:
+        return Inspection(_one_of_two(noise, 0.0 if level is None else level))
+    if level is None:
+        return inspect_in_time(picture, seen, blurred=blurred, denoising=denoising)
+    gaussian = _gaussian(level)
+    if not gaussian.is_exact:
+        gaussian = replace(gaussian, clipped=detect_clipping(picture, seen))
+    return Inspection(gaussian)
+
+
+def noise_if_clear(
+    noise: Noise | None, sigma: Sigma, picture: Tensor, seen: Tensor
+) -> tuple[Inspection, bool]:
+    """The noise that was given or asked for; else what is found if it is clear, and no noise if not. And whether it was found unasked."""
+    if noise is not None or sigma is not None:
+        return noise_of(noise, sigma, picture, seen), False
+    if not can_be_noisy(picture, seen):
+        return Inspection(Gaussian(0.0)), False
+    found = inspect_in_time(picture, seen).noise
+    if found.is_exact or not is_clearly_noisy(picture, seen, _levels(found, picture, seen)):
+        return Inspection(Gaussian(0.0)), False
+    return Inspection(found), True
+
+
+def noise_to_enlarge(noise: Noise | None, sigma: Sigma, picture: Tensor, seen: Tensor) -> Inspection:
+    """The noise that was given or asked for; else what is found if it is clear, or what the compression of the picture left.
+
+    Taken for exact, the rounding of JPEG would be enlarged with the picture, and made sharper.
+    """
+    found, unasked = noise_if_clear(noise, sigma, picture, seen)
+    if unasked:
+        return replace(
+            found, findings=(noise_finding(found.noise, picture, seen, UPSCALING), *found.findings)
+        )
+    level = compression_level(picture) if noise is None and sigma is None else 0.0
+    if not level:
+        return found
+    text = f"the picture was compressed as JPEG, whose rounding is noise of about {level:.2g}, {UPSCALING}"
+    return replace(found, noise=Gaussian(level), findings=(Finding("compression", text, {"sigma": level}),))
+
+
+def _levels(noise: Noise, picture: Tensor, seen: Tensor) -> list[float]:
+    """The noise's standard deviation, root mean square, in each channel that was seen."""
+    variance = noise.variance(picture, seen).expand(picture.shape)
+    return [float(v[s].mean().sqrt()) if bool(s.any()) else 0.0 for v, s in zip(variance, seen, strict=True)]
+
+
+def noise_finding(noise: Noise, picture: Tensor, seen: Tensor, done: str) -> Finding:
+    """What to say of noise that was found unasked, and of what is done about it."""
+    level = max(_levels(noise, picture, seen))
+    return Finding("noise", f"noise of about {level:.3g} was found and {done}", {"sigma": level})
+
+
+def _one_of_two(noise: Noise | None, sigma: Level) -> Noise:
+    if noise is None:
+        return _gaussian(sigma)
+    if np.any(sigma):
+        raise BayesDipError(
+            f"noise={noise!r} and sigma={sigma} were both given: expected one of the two; leave one out"
+        )
+    return noise
+
+
+def _gaussian(sigma: Level) -> Gaussian:
+    """NumPy's numbers become Python's, which JSON holds."""
+    given = np.asarray(sigma)
+    if given.ndim < 2 and given.dtype.kind in "uif":
+        return Gaussian(tuple(map(float, given)) if given.ndim else float(given))
+    return Gaussian(sigma)

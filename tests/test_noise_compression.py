@@ -1,0 +1,62 @@
+"""How much JPEG's rounding has changed a picture is seen in the picture, and is no detail to be enlarged."""
+
+import io
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from skimage import data
+
+import bayesdip as bd
+from bayesdip.noise.compression import compression_level
+
+
+def small(side=48, crop=(100, 150)):
+    top, left = crop
+    picture = Image.fromarray(data.camera()[top : top + 2 * side, left : left + 2 * side])
+    return np.asarray(picture.resize((side, side), Image.Resampling.LANCZOS))
+
+
+def through_jpeg(picture, quality):
+    file = io.BytesIO()
+    Image.fromarray(picture).save(file, "JPEG", quality=quality)
+    return np.asarray(Image.open(file))
+
+
+def tensor(picture):
+    return torch.from_numpy(picture.copy()).double().reshape(-1, *picture.shape[:2])
+
+
+@pytest.mark.parametrize("crop", [(100, 150), (300, 100), (20, 380)])
+@pytest.mark.parametrize("quality", [40, 75, 90])
+def test_the_level_is_about_the_root_mean_square_change(quality, crop):
+    clean = small(64, crop)
+    compressed = through_jpeg(clean, quality)
+    true = float(np.sqrt(np.mean((compressed - clean.astype(float)) ** 2)))
+    assert 0.55 * true < compression_level(tensor(compressed)) < 1.8 * true
+
+
+def test_what_was_not_compressed_or_resized_after_has_no_level():
+    assert compression_level(tensor(small())) == 0.0
+    again = Image.fromarray(through_jpeg(small(96, (100, 150)), 60)).resize(
+        (60, 60), Image.Resampling.LANCZOS
+    )
+    assert compression_level(tensor(np.asarray(again))) == 0.0
+    assert compression_level(torch.zeros(1, 64, 64, dtype=torch.float64)) == 0.0
+    assert compression_level(torch.rand(1, 64, 64, dtype=torch.float64)) == 0.0
+
+
+@pytest.mark.slow
+def test_a_compressed_picture_is_enlarged_better_than_by_bicubic_interpolation_and_said():
+    clean = data.camera()[100:196, 150:246]
+    given = through_jpeg(small(), 60)
+    rival = np.asarray(Image.fromarray(given).resize((96, 96), Image.Resampling.BICUBIC))
+    found = bd.upscale(given, 2, effort="fast")
+
+    def error(picture):
+        return float(np.mean((picture.astype(float) - clean) ** 2))
+
+    assert error(found.mean) < error(rival)
+    assert [f.kind for f in found.findings if f.kind == "compression"]
+    assert "compression" not in [f.kind for f in bd.upscale(given, 2, effort="fast", sigma=0).findings]
