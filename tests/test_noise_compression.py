@@ -28,7 +28,7 @@ def tensor(picture):
     return torch.from_numpy(picture.copy()).double().reshape(-1, *picture.shape[:2])
 
 
-@pytest.mark.parametrize("crop", [(100, 150), (300, 100), (20, 380)])
+@pytest.mark.parametrize("crop", [(100, 150), (300, 100)])
 @pytest.mark.parametrize("quality", [40, 75, 90])
 def test_the_level_is_about_the_root_mean_square_change(quality, crop):
     clean = small(64, crop)

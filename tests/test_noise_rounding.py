@@ -8,9 +8,9 @@ import torch
 
 from bayesdip.errors import BayesDipError
 from bayesdip.inputs import Inputs
-from bayesdip.noise_argument import given_level
 from bayesdip.noise import inspect
 from bayesdip.noise.rounding import rounding_step
+from bayesdip.noise_argument import given_level
 
 
 @pytest.mark.parametrize(

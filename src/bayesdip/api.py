@@ -17,13 +17,13 @@ from bayesdip.calibration import Calibration
 from bayesdip.errors import BayesDipError, one_line
 from bayesdip.findings import Finding
 from bayesdip.inputs import Inputs
-from bayesdip.noise_argument import Sigma
 from bayesdip.interruption import stoppable
 from bayesdip.methods import Method
 from bayesdip.methods.method import one_of
 from bayesdip.methods.registry import unknown_option, with_options
 from bayesdip.no_data import Mark
 from bayesdip.noise import Noise
+from bayesdip.noise_argument import Sigma
 from bayesdip.operators import Operator
 from bayesdip.problem import Problem
 from bayesdip.progress import Callback, Progress

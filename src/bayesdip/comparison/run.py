@@ -14,10 +14,10 @@ from bayesdip.comparison.ranking import Comparison, conclude
 from bayesdip.comparison.setup import set_up
 from bayesdip.comparison.splits import ESTIMATORS, can_recorrupt
 from bayesdip.errors import BayesDipError
-from bayesdip.noise_argument import Sigma
 from bayesdip.methods import EFFORTS, Method
 from bayesdip.methods.method import one_of, pick_device
 from bayesdip.noise import Noise
+from bayesdip.noise_argument import Sigma
 
 
 def compare(

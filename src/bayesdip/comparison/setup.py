@@ -12,9 +12,9 @@ from torch import Tensor
 from bayesdip.errors import BayesDipError, NonFiniteError, ShapeError
 from bayesdip.holdout import put_back_known
 from bayesdip.inputs import Inputs
-from bayesdip.noise_argument import Sigma, given_level
 from bayesdip.io.picture import full_scale
 from bayesdip.noise import Noise
+from bayesdip.noise_argument import Sigma, given_level
 from bayesdip.operators import Identity
 from bayesdip.problem import Problem
 from bayesdip.result import Posterior
