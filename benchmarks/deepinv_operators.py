@@ -46,6 +46,11 @@ def run(results: Results, options: Options) -> None:
     results.conclude(operators=len(results.rows), better=better)
 
 
+def saved_options(options: Options) -> dict[str, Any]:
+    """Any operators stand in one file."""
+    return {"method": options.method, "effort": options.effort, "seed": options.seed}
+
+
 def row(name: str, find_operator: Callable[..., Any], options: Options) -> dict[str, Any]:
     """One operator's."""
     physics, clean, exact = set_up(name, find_operator)

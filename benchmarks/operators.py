@@ -20,6 +20,7 @@ from bayesdip.operators import Operator, from_function, from_matrix
 from benchmarks.options import Options
 from benchmarks.pictures import crop, psnr
 from benchmarks.results import Results
+from benchmarks.total_variation import total_variation
 
 Array = NDArray[Any]
 
@@ -28,7 +29,7 @@ SIDE = 48
 SHARE, VIEWS, NOISE = 0.35, 30, 0.01
 STEPS = (3, 6, 12, 25, 50, 400)
 WEIGHTS = (1e-2, 3e-3, 1e-3, 3e-4, 1e-4, 3e-5)
-ITERATIONS, POWER_ITERATIONS = 400, 20
+ITERATIONS = 400
 
 
 def run(results: Results, options: Options) -> None:
@@ -42,7 +43,9 @@ def run(results: Results, options: Options) -> None:
             y, sigma = observed(clean, operator, exact=name == "fourier rows")
             row: dict[str, Any] = {"operator": name, "picture": picture}
             row["least_squares"] = best(least_squares(y, operator), clean)
-            row["total_variation"] = best(total_variation(y, operator), clean)
+            row["total_variation"] = best(
+                total_variation(y, operator, (1, SIDE, SIDE), WEIGHTS, ITERATIONS), clean
+            )
             found = bd.restore(
                 y.numpy(),
                 operator,
@@ -146,36 +149,3 @@ def least_squares(y: Tensor, operator: Operator) -> list[Tensor]:
         torch.from_numpy(lsqr(A, y.numpy().ravel(), iter_lim=n, atol=0, btol=0)[0]).reshape(1, SIDE, SIDE)
         for n in STEPS
     ]
-
-
-def total_variation(y: Tensor, operator: Operator) -> list[Tensor]:
-    """For each weight, by the primal-dual algorithm of Chambolle and Pock (J. Math. Imaging Vis. 2011), from the last one."""
-    shape = (1, SIDE, SIDE)
-    x = torch.randn(shape, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
-    for _ in range(POWER_ITERATIONS):
-        x = operator.adjoint(operator.forward(x / x.norm()))
-    gain = (1.02 * float(x.norm())) ** 0.5
-    x, step, found = torch.zeros(shape, dtype=torch.float64), 0.99 / 9**0.5, []
-    for weight in WEIGHTS:
-        ahead, of_data, of_slopes = x, torch.zeros_like(y), torch.zeros(2, *shape, dtype=torch.float64)
-        for _ in range(ITERATIONS):
-            of_data = (of_data + step * (operator.forward(ahead) - y) / gain) / (1 + step)
-            of_slopes = of_slopes + step * slopes(ahead)
-            of_slopes = of_slopes / (of_slopes.square().sum(0).sqrt() / weight).clamp(min=1)
-            before, x = x, x - step * (operator.adjoint(of_data) / gain + slopes_adjoint(of_slopes))
-            ahead = 2 * x - before
-        found.append(x)
-    return found
-
-
-def slopes(x: Tensor) -> Tensor:
-    """Differences of neighbours, (2, 1, SIDE, SIDE); zero at the last row and column."""
-    pad = torch.nn.functional.pad
-    return torch.stack([pad(x.diff(dim=-1), (0, 1)), pad(x.diff(dim=-2), (0, 0, 0, 1))])
-
-
-def slopes_adjoint(g: Tensor) -> Tensor:
-    """Of `slopes`."""
-    pad = torch.nn.functional.pad
-    across, down = g[0][..., :-1], g[1][..., :-1, :]
-    return pad(across, (1, 0)) - pad(across, (0, 1)) + pad(down, (0, 0, 1, 0)) - pad(down, (0, 0, 0, 1))
