@@ -363,7 +363,7 @@ def restored(
         channel_axis=layout.channel_axis,
         calibration=None if calibration is None else calibration.rescaled(units.shift, units.scale),
         chain=None if posterior.chain is None else posterior.chain.cpu().numpy(),
-        findings=(*inputs.findings, *found.findings, *_not_kept(stages)),
+        findings=(*inputs.findings, *method.findings(problem), *found.findings, *_not_kept(stages)),
     )
     return layout.mapped_back(restoration) if isinstance(layout, ScaledLayout) else restoration
 

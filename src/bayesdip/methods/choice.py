@@ -57,12 +57,15 @@ def choose(problem: Problem, effort: str = "balanced", samples: bool = False) ->
     from bayesdip.methods.patches import Patches
     from bayesdip.methods.sgld import SGLD
     from bayesdip.methods.stack import Stack
+    from bayesdip.patches.stack_chain import is_taken
 
     operator, noise = problem.operator, problem.noise
     if not operator.is_linear:
         return Choice(SGLD(), "the operator is not linear, and a sampled network needs only its derivative")
     pixels = isinstance(operator, Identity | Mask)
     if len(problem.grid) > 2:
+        if noise.is_gaussian_like and not samples and not is_taken(problem):
+            return Choice(Patches(), "in a stack of noisy slices, similar patches are found across them")
         why = "the picture is a volume, which the Gaussian process restores in closed form"
         if pixels:
             return Choice(GP(kernel="auto"), f"{why}, by the kernel with the largest evidence")

@@ -13,7 +13,7 @@ from bayesdip import arch
 from bayesdip.arch.architecture import Architecture
 from bayesdip.arch.networks import Shuffle
 from bayesdip.methods.method import Method, at_least, one_of
-from bayesdip.methods.sgld import check_axes
+from bayesdip.methods.sgld import VOLUME
 from bayesdip.networks.initial_estimate import InitialEstimate
 from bayesdip.networks.optimisers import RECIPES, Optimisation
 from bayesdip.networks.schedule import schedule_of
@@ -34,7 +34,7 @@ class MAP(Method):
     Parameters
     ----------
     arch : Architecture, str or None
-        The network; None takes one that works at half resolution.
+        The network; None takes one that works at half resolution, for volumes a small one in three dimensions.
     optimiser : {"sgd", "sgd+average", "sgd+weight-decay", "sgd+input", "sgd+input+average"}
         The variants that Cheng et al. 2019 compare; see ``networks.optimisers``.
     stop : {"never", "held-out", "windowed-variance", "discrepancy", "sure"} or None
@@ -71,14 +71,11 @@ class MAP(Method):
             at_least("steps", self.steps, 1)
         one_of("precision", self.precision, PRECISIONS)
 
-    def check(self, problem: Problem) -> None:
-        """Networks are on one and two axes."""
-        check_axes(self.name, problem)
-
     def resolved(self, problem: Problem) -> Self:
         network = arch.named(self.arch) if isinstance(self.arch, str) else self.arch
+        own = VOLUME if len(problem.grid) > 2 else Shuffle()
         return replace(
-            super().resolved(problem), arch=network or Shuffle(), stop=self.stop or default_rule(problem)
+            super().resolved(problem), arch=network or own, stop=self.stop or default_rule(problem)
         )
 
     def fit(self, problem: Problem, progress: Progress) -> Posterior:

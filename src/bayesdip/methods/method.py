@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 from bayesdip.errors import BayesDipError
 
 if TYPE_CHECKING:
+    from bayesdip.findings import Finding
     from bayesdip.problem import Problem
     from bayesdip.progress import Progress
     from bayesdip.result import Posterior
@@ -168,6 +169,19 @@ class Method(ABC):
             None leaves it to the caller to update each held-out pixel by its own value.
         """
         return None
+
+    def findings(self, problem: Problem) -> tuple[Finding, ...]:
+        """What the user has to know of how the method takes such data; by default nothing.
+
+        Parameters
+        ----------
+        problem : Problem
+
+        Returns
+        -------
+        tuple of Finding
+        """
+        return ()
 
     def updates(self, problem: Problem) -> bool:
         """Whether :meth:`update` fits such data again with the held-out entries; by default it does not.

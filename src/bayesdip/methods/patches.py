@@ -12,24 +12,21 @@ from dataclasses import dataclass, field, replace
 from math import prod
 from typing import ClassVar
 
-import torch
 from torch import Tensor
 
-from bayesdip.errors import BayesDipError, ShapeError
+from bayesdip.errors import BayesDipError
+from bayesdip.findings import Finding
 from bayesdip.gp.data_covariance import is_nearly_stationary
-from bayesdip.gp.inference import posterior as gp_posterior
-from bayesdip.gp.likeliest import Process, likeliest_process
-from bayesdip.interruption import Stopped
+from bayesdip.gp.likeliest import Process
 from bayesdip.memory import check_memory, keep_freed_memory
-from bayesdip.methods.method import Method
-from bayesdip.noise import Gaussian, Noise, Poisson, PoissonGaussian
+from bayesdip.methods.method import Method, at_least
+from bayesdip.methods.process_std import process_posterior
+from bayesdip.noise import Gaussian
 from bayesdip.operators import Identity, Mask
 from bayesdip.patches import hbe, nl_bayes
 from bayesdip.patches.back_projection import (
-    STATIONARY,
     denoised_data,
     is_small_picture,
-    local_mean,
     project,
     rule_of_thumb_std,
     turns_of,
@@ -47,6 +44,7 @@ from bayesdip.patches.multiscale import COARSER_WORK
 from bayesdip.patches.patch_grid import FAR_STEP, PATCH_VALUES, distinct
 from bayesdip.patches.patch_sizes import last_size, patch_sizes
 from bayesdip.patches.plug_and_play import plug_and_play
+from bayesdip.patches.stack_chain import MODEL, across_slices, check_stack, stack_chain
 from bayesdip.patches.thin_damage import is_thin
 from bayesdip.problem import Problem, digest
 from bayesdip.progress import Progress
@@ -82,30 +80,39 @@ BYTES, BYTES_OF_A_VALUE, MATRICES, PATCHES, DISTANCES = 100 * 2**20, 600, 8, 12,
 class Patches(Method):
     """Groups of similar patches, each a Gaussian: quickest and best on noise and scattered missing pixels.
 
-    There are no joint samples, and no volumes.
+    There are no joint samples. Of three grid axes the first is that of slices or frames.
 
     Parameters
     ----------
+    across : int or None
+        Of a stack with noise: slices on either side in which similar patches are searched; 0 restores each slice by itself.
+        None takes four.
     effort, seed, device
         As for :class:`~bayesdip.methods.Method`.
     """
+
+    across: int | None = None
 
     name: ClassVar[str] = "patches"
     summary: ClassVar[str] = "groups of similar patches of the picture, each a Gaussian"
     is_local: ClassVar[bool] = True
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.across is not None:
+            at_least("across", self.across, 0)
+
     def check(self, problem: Problem) -> None:
-        """Patches take linear operators, on signals and pictures."""
+        """Patches take linear operators, on signals and pictures, and stacks of noisy slices."""
         if not problem.operator.is_linear:
             raise BayesDipError(
                 f"method 'patches' was given {problem.operator!r}, which is not linear: expected a linear operator; "
                 "use method='sgld' or 'map'"
             )
-        if len(problem.grid) > 2:
-            raise ShapeError(
-                f"method 'patches' was given a grid of {len(problem.grid)} axes {problem.grid}: expected 1 or 2; say "
-                "channel_axis=-1 if the last axis holds colours, or use method='gp' for a volume"
-            )
+        check_stack(problem, self.across)
+
+    def findings(self, problem: Problem) -> tuple[Finding, ...]:
+        return across_slices(problem, self.across)
 
     def fit(self, problem: Problem, progress: Progress) -> Posterior:
         """Mean and standard deviation of every pixel."""
@@ -124,7 +131,9 @@ class Patches(Method):
     def leaves_one_out(self, problem: Problem, progress: Progress) -> bool:
         """The chain of group filters knows it, where no pixels are missing."""
         run = _Run.of(self, problem, whole=True)
-        return run.leave_out and run.chain is not None and _is_in_time(run.chain, progress)
+        if not run.leave_out or run.chain is None:
+            return False
+        return len(problem.grid) > 2 or _is_in_time(run.chain, progress)
 
     def update(self, problem: Problem, posterior: Posterior, progress: Progress) -> Posterior | None:
         """Once more with all pixels: filling in goes on from the first fit, denoising begins anew.
@@ -178,7 +187,8 @@ class Patches(Method):
         self, problem: Problem, run: _Run, progress: Progress, start: Tensor | None
     ) -> Posterior:
         """Of blurred, downsampled or otherwise indirect data."""
-        y, operator, noise = problem.y.to(self.device), problem.operator, problem.noise
+        y_given, operator, noise = problem.y.to(self.device), problem.operator, problem.noise
+        y = y_given
 
         def told(turn: int, picture: Tensor) -> bool:
             return run.told(progress, turn, 0.0, picture)
@@ -197,33 +207,13 @@ class Patches(Method):
             restore = project if is_nearly_stationary(operator) else plug_and_play
         filters = {"compiled": run.compiled} if restore is project else {}
         found = restore(y, operator, noise, turns=run.turns, start=start, stop=told, **filters)
-        process = None if progress.should_stop() else self._process(problem, run, left)
+        process = None
+        if not progress.should_stop():
+            process = process_posterior(problem, y_given, left, run.learnt, DRAWS[self.effort], self.seed)
         std = None
         if process is not None and process.std is not None:
             std = rule_of_thumb_std(found.mean, process.mean, process.std)
         return replace(found, std=std, process=process)
-
-    def _process(self, problem: Problem, run: _Run, left: Noise) -> Posterior | None:
-        """The posterior of the likeliest stationary process, or of the network's where none is learnt from such data.
-
-        `left` is the noise that the patches left, for the latter.
-        """
-        y, operator = problem.y.to(self.device), problem.operator
-        generator = torch.Generator(self.device).manual_seed(self.seed)
-        try:
-            if not run.learnt:
-                run.learnt.append(likeliest_process(y, operator, problem.noise))
-            draws, model = DRAWS[self.effort], run.learnt[0]
-            if model is None:
-                kernel = STATIONARY.kernel(dims=len(operator.input_shape))
-                found = gp_posterior(y, operator, kernel, left, draws=draws, generator=generator)
-            else:
-                found = model.posterior(y, operator, problem.noise, draws=draws, generator=generator)
-        except Stopped:
-            return None  # the picture alone
-        if isinstance(problem.noise, Poisson | PoissonGaussian):  # no rate is negative
-            found = replace(found, mean=found.mean.clamp_min(problem.noise.offset))
-        return found if found.std is None else replace(found, std=local_mean(found.std.square()).sqrt())
 
 
 @dataclass
@@ -278,7 +268,12 @@ class _Run:
     @classmethod
     def of(cls, method: Patches, problem: Problem, *, whole: bool) -> _Run:
         effort, shape = method.effort, (problem.channels, *problem.grid)
-        if not isinstance(problem.operator, Identity | Mask):
+        if len(shape) > 3:
+            chain = stack_chain(effort, shape[0], method.across)
+            once = whole and not bool((~problem.observed).any())
+            run = cls(MODEL, False, 0, PASSES[effort], 0, {}, None, shape, [], chain, once)
+            run.work = run.work_of(run.passes)
+        elif not isinstance(problem.operator, Identity | Mask):
             turns, model = TURNS[effort], "back-projection"
             if takes(problem.operator, problem.noise):
                 model = COUNTS
@@ -320,10 +315,10 @@ class _Run:
 
     def work_of(self, passes: int) -> list[float]:
         """Of each pass over each size of patches: reference patches times values in them."""
+        if self.chain is not None:
+            return self.chain.work(self.shape, leave_out=self.leave_out)
         channels, height, width = (*self.shape, 1)[:3]
         shape = (channels, height, width)
-        if self.chain is not None:
-            return self.chain.work(shape, leave_out=self.leave_out)
         found: list[float] = []
         for values in self.sizes:
             if self.fills:
@@ -342,7 +337,7 @@ class _Run:
         values = max([*self.sizes, PATCH_VALUES, self.larger[0] if self.larger else 0])
         of_a_batch = nl_bayes.BATCH * values * (MATRICES * values + PATCHES * nl_bayes.GROUP_SIZE)
         farther = 0
-        if far and not self.fills:
+        if far and not self.fills and self.chain is None:
             lags = prod(2 * (min(far, n) // FAR_STEP) + 1 for n in self.shape[1:])
             farther = DISTANCES * nl_bayes.STRIPE[0] * lags
         return BYTES + BYTES_OF_A_VALUE * prod(self.shape) + 4 * (of_a_batch + farther)
@@ -371,7 +366,7 @@ def _able_to_begin(run: _Run, problem: Problem, progress: Progress) -> _Run:
 
     if is_compiled(run.chain):
         return run
-    if not _is_in_time(run.chain, progress):
+    if len(run.shape) < 4 and not _is_in_time(run.chain, progress):
         return run.by_nl_bayes()
     progress.show("compiling", lambda: quick_picture(problem))
     return run

@@ -85,6 +85,11 @@ class Stack(Method):
 
     def check(self, problem: Problem) -> None:
         """The data must be pixels of a signal or picture."""
+        if len(problem.grid) > 2:
+            raise BayesDipError(
+                f"method 'stack' was given a grid of {len(problem.grid)} axes {problem.grid}: expected 1 or 2; use "
+                "method='patches', 'gp' or 'sgld' for a volume"
+            )
         if not isinstance(problem.operator, Identity | Mask):
             raise BayesDipError(
                 f"method 'stack' was given the operator {problem.operator!r}: expected the identity or a mask, since "

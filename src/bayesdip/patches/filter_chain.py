@@ -17,7 +17,7 @@ The filters are those of :mod:`bayesdip.patches.group_filters`.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -97,8 +97,8 @@ class Chain:
         """That ask `stop`, before `leave_out` is looked at."""
         return self.passes + 1 + self.rounds * len(self.shrunk)
 
-    def work(self, shape: tuple[int, int, int], *, leave_out: bool) -> list[float]:
-        """Of each stage that asks `stop`, in any unit, for a picture (C, H, W)."""
+    def work(self, shape: Sequence[int], *, leave_out: bool) -> list[float]:
+        """Of each stage that asks `stop`, in any unit, for a picture (C, H, W) or stack (C, Z, H, W)."""
         chain = [self.first, *self.filters, *([] if self.last is None else [self.last])]
         own = [groups.work(shape) for groups in chain]
         rounds = [groups.work(shape, eigen=True) for groups in self.shrunk for _ in range(self.rounds)]
@@ -133,7 +133,7 @@ def takes(y: Tensor, dtype: torch.dtype) -> bool:
 
     `dtype` is the precision that resolves the noise; the chain has the single one.
     """
-    wide = y.ndim == 3 and min(y.shape[1:]) >= SMALLEST
+    wide = y.ndim in (3, 4) and min(y.shape[-2:]) >= SMALLEST
     return wide and dtype == torch.float32 and len(y) <= JOINT_CHANNELS and y.device.type == "cpu"
 
 
@@ -243,7 +243,7 @@ def _chained(
     data = data_given(mean)
     if data.missing is not None:
         mean = torch.where(data.missing, _completed(data, mean, std, values), mean)
-    if scales > 1 and min(mean.shape[1:]) >= 2 * LEAST_SIDE:
+    if scales > 1 and min(mean.shape[-2:]) >= 2 * LEAST_SIDE:
         half = halved(data_given(mean), mean)
         try:
             coarse = _chained(
@@ -350,7 +350,7 @@ def _remaining(removed: Tensor, noise: Tensor, basis: Array | None) -> Array:
     """Variance of the noise that a round of shrinkage begins with, as a part of `noise`: of all channels, or each component."""
     if basis is not None:
         removed = torch.tensordot(torch.from_numpy(basis.T.copy()), removed, dims=1)
-    squares = (removed.square() / noise).mean((1, 2)).double().numpy()
+    squares = (removed.square() / noise).mean(tuple(range(1, removed.ndim))).double().numpy()
     squares = squares if basis is not None else squares.mean(keepdims=True)
     return np.maximum(REMAINING**2 * np.abs(1.0 - squares), 1e-3)
 
@@ -366,10 +366,12 @@ def _basis(groups: Groups, data: WhitenedData) -> Array | None:
     values = data.values.numpy()
     basis = components(values)
     least = np.tensordot(basis[:, -1], values, 1)
-    detail = sum(float(np.square(np.diff(least, axis=axis)).mean()) for axis in (0, 1)) / 4
+    detail = sum(float(np.square(np.diff(least, axis=axis)).mean()) for axis in (-2, -1)) / 4
     return basis if detail > LEAST_DETAIL * float(data.noise.mean()) else None
 
 
 def _fitting(groups: Groups, data: WhitenedData) -> Groups:
-    """Groups whose patches fit in a small picture."""
-    return replace(groups, side=min(groups.side, *data.values.shape[1:]))
+    """Groups whose patches fit in a small picture, or in a stack of few slices."""
+    shape = data.values.shape
+    depth = min(groups.depth, shape[1]) if len(shape) > 3 else 1
+    return replace(groups, side=min(groups.side, *shape[-2:]), depth=depth)

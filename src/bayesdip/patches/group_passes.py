@@ -6,9 +6,10 @@ and are added in their order, so that any number of threads gives the same bits.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,7 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 from bayesdip.interruption import look
+from bayesdip.patches import stack_passes
 from bayesdip.patches.patch_grid import evenly_spaced
 from bayesdip.patches.threads import in_order
 from bayesdip.window import box_sum
@@ -45,6 +47,8 @@ class Groups:
         Largest lag of a similar patch along each axis.
     apart : bool
         Whether each of the picture's :func:`components` has groups of its own, at the same places.
+    depth, across, lag : int
+        Of a stack: slices of a patch, slices on either side that are searched, and the largest lag there.
     """
 
     side: int
@@ -52,19 +56,20 @@ class Groups:
     step: int = 4
     radius: int = 16
     apart: bool = False
+    depth: int = 1
+    across: int = 0
+    lag: int = 0
 
-    def search(self, height: int) -> tuple[int, int, int, int]:
-        """As the filters take it, for a picture of so many rows."""
-        return height, self.radius, 0, 0
-
-    def work(self, shape: tuple[int, int, int], eigen: bool = False) -> float:
-        """Of a pass over a picture (C, H, W), in multiplications."""
-        channels, height, width = shape
+    def work(self, shape: Sequence[int], eigen: bool = False) -> float:
+        """Of a pass over a picture (C, H, W) or stack (C, Z, H, W), in multiplications."""
+        channels, *slices, height, width = shape
         together = 1 if self.apart else channels
-        size = together * self.side**2
+        size = together * self.side**2 * self.depth
         algebra = 1.5 * size * size * self.count + (8.0 if eigen else 1.0) * size**3
-        search = channels * self.side**2 * (2 * self.radius + 1) ** 2
-        return height * width / self.step**2 * (search + channels / together * algebra)
+        places = (2 * self.radius + 1) ** 2 + 2 * self.across * (2 * self.lag + 1) ** 2
+        search = channels * self.side**2 * self.depth * places
+        references = prod(slices) / max(1, self.depth - 1) * height * width / self.step**2
+        return references * (search + channels / together * algebra)
 
 
 @dataclass(frozen=True)
@@ -113,8 +118,8 @@ class Sums:
         return torch.from_numpy(np.sqrt(variance)).expand(self.total.shape).clone()
 
 
-StripeFilter = Callable[[Any, Array, Array, Array, Sums], None]
-"""``(pictures, noise, tops, lefts, sums)``, all of one stripe."""
+StripeFilter = Callable[[Any, Array, tuple[int, int, int, int], Array, Array, Sums], None]
+"""``(pictures, noise, search, tops, lefts, sums)``, all of one stripe."""
 
 
 def combination(
@@ -152,8 +157,8 @@ def combination(
     """
     from bayesdip.patches import group_filters
 
-    def of_stripe(pictures: Any, noise: Array, tops: Array, lefts: Array, sums: Sums) -> None:
-        own = groups.side, groups.count, groups.search(pictures[0].shape[1])
+    def of_stripe(pictures: Any, noise: Array, search: Any, tops: Array, lefts: Array, sums: Sums) -> None:
+        own = groups.side, groups.count, search
         outputs = sums.total, sums.variance, sums.weights
         group_filters.combine(*pictures, noise, np.float32(noisy), affine, tops, lefts, *own, *outputs)
 
@@ -172,8 +177,8 @@ def wiener_filter(
     """Posterior means of the groups (:func:`bayesdip.patches.group_filters.wiener`); arguments as of `combination`."""
     from bayesdip.patches import group_filters
 
-    def of_stripe(pictures: Any, noise: Array, tops: Array, lefts: Array, sums: Sums) -> None:
-        own = groups.side, groups.count, groups.search(pictures[0].shape[1])
+    def of_stripe(pictures: Any, noise: Array, search: Any, tops: Array, lefts: Array, sums: Sums) -> None:
+        own = groups.side, groups.count, search
         group_filters.wiener(*pictures, noise, tops, lefts, *own, sums.total, sums.variance, sums.weights)
 
     return _passed([y, pilot], noise, groups, of_stripe, stop, basis)
@@ -196,8 +201,8 @@ def shrinkage(
     """
     from bayesdip.patches import group_filters
 
-    def of_stripe(pictures: Any, noise: Array, tops: Array, lefts: Array, sums: Sums) -> None:
-        own = groups.side, groups.count, groups.search(pictures[0].shape[1])
+    def of_stripe(pictures: Any, noise: Array, search: Any, tops: Array, lefts: Array, sums: Sums) -> None:
+        own = groups.side, groups.count, search
         outputs = sums.total, sums.weights
         group_filters.shrink(*pictures, noise, thresholds, tops, lefts, *own, *outputs)
 
@@ -212,14 +217,17 @@ def _passed(
     stop: Callable[[float], bool],
     basis: Array | None,
 ) -> Sums | None:
-    """All stripes of a picture by threads of their own."""
+    """All stripes of a picture, or of a stack, by threads of their own."""
     side = groups.side
     arrays = [np.ascontiguousarray(picture.numpy()) for picture in pictures]
-    height, width = arrays[0].shape[1:]
-    of_patches = pad(box_sum(noise, (side, side)) / side**2, (0, side - 1, 0, side - 1)).numpy()
-    of_patches = of_patches.astype(arrays[0].dtype)
+    height, width = arrays[0].shape[-2:]
     tops, lefts = (evenly_spaced(n - side, groups.step).numpy() for n in (height, width))
     sums = Sums.zeros(arrays[0], basis)
+    stripes = list(_stripes(tops, height, groups))
+    if noise.ndim > 2:
+        return stack_passes.passed(arrays, noise, groups, of_stripe, stop, basis, stripes, sums)
+    of_patches = pad(box_sum(noise, (side, side)) / side**2, (0, side - 1, 0, side - 1)).numpy()
+    of_patches = of_patches.astype(arrays[0].dtype)
 
     def run(rows: slice, own: Array) -> Sums:
         parts = [array[:, rows] for array in arrays]
@@ -227,10 +235,10 @@ def _passed(
             parts = [np.tensordot(basis.T, part, 1) for part in parts]
         parts = [np.ascontiguousarray(part) for part in parts]
         found = Sums.zeros(parts[0], basis)
-        of_stripe(parts, of_patches[rows].ravel(), own - rows.start, lefts, found)
+        search = (rows.stop - rows.start, groups.radius, 0, 0)
+        of_stripe(parts, of_patches[rows].ravel(), search, own - rows.start, lefts, found)
         return found
 
-    stripes = list(_stripes(tops, height, groups))
     done = in_order(partial(run, rows, own) for rows, own in stripes)
     for number, ((rows, _), found) in enumerate(zip(stripes, done, strict=True), 1):
         sums.add(rows, found)
@@ -247,7 +255,7 @@ def components(picture: Array) -> Array:
     stays so, and does not change them. On colour photographs they are about the brightness and two differences of colours.
     """
     scatter = np.zeros((len(picture), len(picture)))
-    for axis in (1, 2):
+    for axis in (-2, -1):
         detail = np.diff(picture, axis=axis).reshape(len(picture), -1).astype(np.float64)
         scatter += detail @ detail.T
     return np.asarray(np.linalg.eigh(scatter)[1][:, ::-1], picture.dtype)

@@ -125,9 +125,9 @@ def patch_posterior(
     """
     missing = missing_pixels(y, operator)
     patches = distinct(patches, y.shape)
-    if y.ndim > 3:
+    if y.ndim > 3 and chain is None:
         raise ShapeError(
-            f"the picture has a grid of {y.ndim - 1} axes: expected 1 or 2 for patches; "
+            f"the picture has a grid of {y.ndim - 1} axes: expected 1 or 2, or a chain of group filters across slices; "
             "use method='gp' for volumes"
         )
     if start is not None and start.shape != y.shape:

@@ -112,16 +112,16 @@ def halved(data: WhitenedData, estimate: Tensor) -> WhitenedData:
     Missing pixels are filled in by the estimate.
     """
     values = data.values if data.missing is None else torch.where(data.missing, estimate, data.values)
-    shape = (values.shape[1] // 2, values.shape[2] // 2)
+    shape = (values.shape[-2] // 2, values.shape[-1] // 2)
     noise: Tensor = adaptive_avg_pool2d(data.noise[None], shape)[0]
     return WhitenedData(resampled(values, shape), noise, None)
 
 
 def with_lowest(fine: Tensor, coarse: Tensor, share: float = SHARE) -> Tensor:
     """`fine`, (C, H, W), with the lowest frequencies of `coarse`, (C, h, w)."""
-    shape = (coarse.shape[1], coarse.shape[2])
+    shape = (coarse.shape[-2], coarse.shape[-1])
     wanted = coarse - resampled(fine, shape)
-    return fine + resampled(wanted, (fine.shape[1], fine.shape[2]), share)
+    return fine + resampled(wanted, (fine.shape[-2], fine.shape[-1]), share)
 
 
 def resampled(picture: Tensor, shape: tuple[int, int], share: float = 1.0) -> Tensor:
@@ -130,7 +130,7 @@ def resampled(picture: Tensor, shape: tuple[int, int], share: float = 1.0) -> Te
     The transforms are orthonormal: a picture's values grow as the square root of the pixels that it loses.
     """
     values = picture.cpu().numpy()
-    for axis, n in zip((1, 2), shape, strict=True):
+    for axis, n in zip((-2, -1), shape, strict=True):
         count = max(1, int(share * min(values.shape[axis], n)))
         lowest = dct(values, axis=axis, norm="ortho").take(range(count), axis)
         values = idct(lowest, n=n, axis=axis, norm="ortho", overwrite_x=True)

@@ -13,8 +13,9 @@ Monte-Carlo SURE, was no better on normal noise, and wrong on clipped noise.)
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from math import log
+from collections.abc import Callable, Sequence
+from itertools import product
+from math import log, prod
 
 import numpy as np
 import torch
@@ -33,6 +34,8 @@ AVERAGE = {1: (1.7, 1.82, 1.82, 1.82, 1.77, 1.57), 3: (0.92, 1.34, 1.56, 1.63, 1
 LARGEST = 0.9
 # The tiles: their side, the share of the picture in them, and how many there are at most.
 TILE, SHARE, MOST = 56, 0.05, 32
+# Of a stack, the slices of a tile: a middle one sees as many as it is compared with.
+SLICES = 9
 # Of a tile's values, the share that each of its two restorations lacks.
 LACKING = 0.1
 # The largest factor that is tried, and the step of the derivative by it.
@@ -89,8 +92,8 @@ def factor(
     generator = torch.Generator().manual_seed(0)
     places = tiles(weight)
     pairs: list[tuple[Tensor, Tensor, Tensor]] = []
-    for number, (rows, columns) in enumerate(places):
-        values, noise = data.values[:, rows, columns], data.noise[rows, columns]
+    for number, place in enumerate(places):
+        values, noise = data.values[:, *place], data.noise[place]
         drawn = torch.rand(values.shape, generator=generator)
         found = []
         for half, out in enumerate((drawn < LACKING, drawn > 1 - LACKING)):
@@ -134,29 +137,34 @@ def matched(lacking: Tensor, seen: Tensor, weight: Tensor) -> float:
     return (spread + SPREAD**2 * low) / (spread + SPREAD**2)
 
 
-def tiles(weight: Tensor) -> list[tuple[slice, slice]]:
-    """Tiles whose weights are spread like those of the picture: at equal quantiles of all tiles' mean weights."""
-    height, width = weight.shape[1:]
+def tiles(weight: Tensor) -> list[tuple[slice, ...]]:
+    """Tiles whose weights are spread like those of the picture or stack: at equal quantiles of all tiles' mean weights."""
+    sides = _sides(weight.shape[1:])
+    starts = [_starts(n, side) for n, side in zip(weight.shape[1:], sides, strict=True)]
     places = [
-        (slice(top, top + TILE), slice(left, left + TILE))
-        for top in _starts(height)
-        for left in _starts(width)
+        tuple(slice(start, start + side) for start, side in zip(corner, sides, strict=True))
+        for corner in product(*starts)
     ]
-    count = min(max(1, int(SHARE * height * width / TILE**2)), MOST, len(places))
-    order = sorted(places, key=lambda place: float(weight[:, place[0], place[1]].mean()))
+    count = min(max(1, int(SHARE * prod(weight.shape[1:]) / prod(sides))), MOST, len(places))
+    order = sorted(places, key=lambda place: float(weight[:, *place].mean()))
     return [order[int((number + 0.5) / count * len(order))] for number in range(count)]
 
 
-def work_share(shape: tuple[int, int, int]) -> float:
-    """Of `factor`, as a share of restoring the picture (C, H, W)."""
-    height, width = (min(TILE, n) for n in shape[1:])
-    return 2 * len(tiles(torch.zeros(shape))) * height * width / (shape[1] * shape[2])
+def work_share(shape: Sequence[int]) -> float:
+    """Of `factor`, as a share of restoring the picture (C, H, W) or stack (C, Z, H, W)."""
+    tile = prod(min(side, n) for side, n in zip(_sides(shape[1:]), shape[1:], strict=True))
+    return 2 * len(tiles(torch.zeros(1).expand(*shape))) * tile / prod(shape[1:])
 
 
-def _starts(side: int) -> list[int]:
+def _sides(grid: Sequence[int]) -> list[int]:
+    """Of a tile along each axis."""
+    return [TILE if axis >= len(grid) - 2 else SLICES for axis in range(len(grid))]
+
+
+def _starts(length: int, side: int) -> list[int]:
     """Of tiles along an axis; those of the ends lie at its ends."""
-    count = max(1, side // TILE)
-    return [round(number * max(0, side - TILE) / max(1, count - 1)) for number in range(count)]
+    count = max(1, length // side)
+    return [round(number * max(0, length - side) / max(1, count - 1)) for number in range(count)]
 
 
 def without_own(mean: Tensor, values: Tensor, weight: Tensor) -> Tensor:

@@ -14,7 +14,6 @@ from bayesdip import arch
 from bayesdip.arch.architecture import Architecture
 from bayesdip.arch.networks import Shuffle
 from bayesdip.methods.method import Method, at_least, one_of
-from bayesdip.methods.sgld import check_axes
 from bayesdip.networks.running_averages import ExponentialAverage, Moments, Thinned
 from bayesdip.networks.schedule import Schedule, schedule_of
 from bayesdip.networks.setup import PRECISIONS, set_up
@@ -62,10 +61,6 @@ class FitThenDraw(Method):
         at_least("samples", self.samples, 0)
         if self.steps is not None:
             at_least("steps", self.steps, 1)
-
-    def check(self, problem: Problem) -> None:
-        """Networks are on one and two axes."""
-        check_axes(self.name, problem)
 
     def resolved(self, problem: Problem) -> Self:
         network = arch.named(self.arch) if isinstance(self.arch, str) else self.arch

@@ -1,0 +1,56 @@
+"""What a stationary process says of data that are no pixels: it stands beside a picture that patches made of them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+
+from bayesdip.gp.inference import posterior as gp_posterior
+from bayesdip.gp.likeliest import Process, likeliest_process
+from bayesdip.interruption import Stopped
+from bayesdip.noise import Noise, Poisson, PoissonGaussian
+from bayesdip.patches.back_projection import STATIONARY, local_mean
+from bayesdip.problem import Problem
+from bayesdip.result import Posterior
+
+
+def process_posterior(
+    problem: Problem, y: Tensor, left: Noise, learnt: list[Process | None], draws: int, seed: int
+) -> Posterior | None:
+    """The posterior of the likeliest stationary process, or of the network's where none is learnt from such data.
+
+    Parameters
+    ----------
+    problem : Problem
+    y : Tensor
+        Its data, on the device to work on.
+    left : Noise
+        What patches left of the noise, for the network's process.
+    learnt : list of Process or None
+        Empty, or the one that was learnt; it is put there.
+    draws : int
+        For the standard deviation.
+    seed : int
+
+    Returns
+    -------
+    Posterior or None
+        None where it was stopped.
+    """
+    operator, generator = problem.operator, torch.Generator(y.device).manual_seed(seed)
+    try:
+        if not learnt:
+            learnt.append(likeliest_process(y, operator, problem.noise))
+        model = learnt[0]
+        if model is None:
+            kernel = STATIONARY.kernel(dims=len(operator.input_shape))
+            found = gp_posterior(y, operator, kernel, left, draws=draws, generator=generator)
+        else:
+            found = model.posterior(y, operator, problem.noise, draws=draws, generator=generator)
+    except Stopped:
+        return None  # the picture alone
+    if isinstance(problem.noise, Poisson | PoissonGaussian):  # no rate is negative
+        found = replace(found, mean=found.mean.clamp_min(problem.noise.offset))
+    return found if found.std is None else replace(found, std=local_mean(found.std.square()).sqrt())
