@@ -10,8 +10,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from math import prod
-from typing import ClassVar
+from typing import ClassVar, Self
 
+import torch
 from torch import Tensor
 
 from bayesdip.errors import BayesDipError
@@ -44,7 +45,7 @@ from bayesdip.patches.multiscale import COARSER_WORK
 from bayesdip.patches.patch_grid import FAR_STEP, PATCH_VALUES, distinct
 from bayesdip.patches.patch_sizes import last_size, patch_sizes
 from bayesdip.patches.plug_and_play import plug_and_play
-from bayesdip.patches.stack_chain import MODEL, across_slices, check_stack, stack_chain
+from bayesdip.patches.stack_chain import MODEL, across_slices, check_stack, device_of_stacks, stack_chain
 from bayesdip.patches.thin_damage import is_thin
 from bayesdip.problem import Problem, digest
 from bayesdip.progress import Progress
@@ -110,6 +111,10 @@ class Patches(Method):
                 "use method='sgld' or 'map'"
             )
         check_stack(problem, self.across)
+
+    def resolved(self, problem: Problem) -> Self:
+        stack = len(problem.grid) > 2
+        return replace(self, device=device_of_stacks(self.device)) if stack else super().resolved(problem)
 
     def findings(self, problem: Problem) -> tuple[Finding, ...]:
         return across_slices(problem, self.across)

@@ -10,7 +10,7 @@ from dataclasses import replace
 
 from torch import Tensor
 
-from bayesdip.errors import ShapeError
+from bayesdip.errors import BayesDipError, ShapeError
 from bayesdip.findings import Finding
 from bayesdip.noise import Noise
 from bayesdip.operators import Identity, Mask
@@ -100,6 +100,16 @@ def check_stack(problem: Problem, across: int | None) -> None:
             f"method 'patches' was given a stack of {' x '.join(map(str, problem.grid))}, and {why_not}; say channel_axis=-1 if the "
             "last axis holds colours, or use method='gp' for a volume"
         )
+
+
+def device_of_stacks(device: str) -> str:
+    """Where a stack is restored: the compiled filters run on the CPU."""
+    if device not in ("auto", "cpu"):
+        raise BayesDipError(
+            f"device {device!r} was given for patches of a stack: expected auto or cpu, where its filters run; leave it out, or "
+            "use method='gp'"
+        )
+    return "cpu"
 
 
 def across_slices(problem: Problem, across: int | None) -> tuple[Finding, ...]:
