@@ -247,7 +247,8 @@ class SGLD(Method):
 
     def _first(self, patches: Patches, problem: Problem, progress: Progress) -> Tensor | None:
         """What patches make of a blurred picture, from which the network begins."""
-        if self.sampler == ADAM_NOISE or not isinstance(problem.whole.operator, Blur):
+        blurred = isinstance(problem.whole.operator, Blur) and len(problem.grid) < 3
+        if self.sampler == ADAM_NOISE or not blurred:
             return None
         found = beside_networks(patches, problem, progress.part(time_share=FIRST_SHARE))
         return None if found is None else found.mean
