@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 import bayesdip as bd
+from bayesdip.batch_processing.worker_pool import Failure
 from bayesdip.errors import BayesDipError, FileError, ShapeError
 from bayesdip.io.stored import open_stored
 from bayesdip.tile_processing import seams, tiled_function
@@ -242,8 +243,6 @@ def test_a_request_that_cannot_be_met_is_one_line(monkeypatch, tmp_path, picture
 
 
 def test_a_tile_that_fails_is_told_and_the_others_are_kept(monkeypatch, tmp_path, picture):
-    from bayesdip.batch_processing.worker_pool import Failure
-
     part, out = picture[:96, :80], tmp_path / "out.zarr"
     good = in_process()
 
@@ -257,3 +256,34 @@ def test_a_tile_that_fails_is_told_and_the_others_are_kept(monkeypatch, tmp_path
     lines = (working_folder(out) / "batch.jsonl").read_text().splitlines()
     assert sum(json.loads(line)["output"].startswith("tile") for line in lines) >= 3
     assert tiled_here(monkeypatch, part, output=out, tile=48).tiles >= 4
+
+
+def test_a_tile_too_large_for_the_memory_is_restored_in_parts_and_said(monkeypatch, tmp_path, clean, picture):
+    out, std = tmp_path / "out.zarr", tmp_path / "std.zarr"
+    good = in_process()
+
+    def pool(tasks, told):
+        for place, found in good(tasks, told):
+            large = type(tasks[place]).__name__ == "TileTask" and tasks[place].parts == 1
+            yield place, Failure.of(MemoryError()) if large and place == 0 else found
+
+    found = tiled_here(monkeypatch, picture, output=out, std=std, tile=128, pool=pool)
+    assert [record["parts"] for record in found.records] == [2] + [1] * (found.tiles - 1)
+    assert [one.kind for one in found.findings].count("small tiles") == 1
+    alone = bd.denoise(picture, effort="fast", seed=3)
+    error, own = (np.sqrt(np.mean((x - 10 * clean) ** 2)) for x in (alone.mean, whole(out).astype(float)))
+    assert own < 1.05 * error and np.isfinite(whole(std)).all()
+
+
+def test_a_tile_that_finds_no_memory_even_in_the_smallest_parts_fails(monkeypatch, tmp_path, picture):
+    tried = []
+
+    def pool(tasks, told):
+        for place, found in in_process()(tasks, told):
+            tile = type(tasks[place]).__name__ == "TileTask"
+            tried.extend([tasks[place].parts] if tile else [])
+            yield place, Failure.of(MemoryError()) if tile else found
+
+    with pytest.raises(BayesDipError, match="the memory ran out"):
+        tiled_here(monkeypatch, picture[:80, :80], output=tmp_path / "out.zarr", tile=64, pool=pool)
+    assert tried[-1] > 1 and tried == sorted(tried)

@@ -50,7 +50,7 @@ def explanation(error: BaseException) -> str | None:
     """What to tell the user about an error, on one line; None if it is a defect of the program."""
     if isinstance(error, BayesDipError):
         return one_line(error)
-    if isinstance(error, MemoryError) or _is_torch_out_of_memory(error):
+    if is_out_of_memory(error):
         return "the memory ran out: expected more of it free; use --method patches, a smaller picture, or fewer --samples"
     if isinstance(error, OSError):
         place = f"{error.filename}: " if error.filename else ""
@@ -60,6 +60,10 @@ def explanation(error: BaseException) -> str | None:
     return None
 
 
-def _is_torch_out_of_memory(error: BaseException) -> bool:
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an array, here or on a device, found no room."""
     said = str(error).lower()
-    return isinstance(error, RuntimeError) and ("out of memory" in said or "can't allocate memory" in said)
+    from_torch = isinstance(error, RuntimeError) and (
+        "out of memory" in said or "can't allocate memory" in said
+    )
+    return isinstance(error, MemoryError) or from_torch

@@ -20,7 +20,14 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from typing import Any
 
-from bayesdip.errors import BayesDipError, NoResultError, ResourceError, explanation, one_line
+from bayesdip.errors import (
+    BayesDipError,
+    NoResultError,
+    ResourceError,
+    explanation,
+    is_out_of_memory,
+    one_line,
+)
 from bayesdip.processes import begin_worker, interrupts_ignored
 from bayesdip.progress import Callback, Snapshot
 
@@ -37,6 +44,7 @@ TRIES_OF_ENDED = 4
 HANGING, BESIDES = 3.0, 120.0
 # What libraries read, when they are loaded, to know how many threads they may use.
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS")
+WORKER_ENDED = "WorkerEnded"
 READY, TOLD, DONE, ENDED, NEVER_BEGAN = "ready", "told", "done", "ended", "never began"
 # So many workers in a row that were ended while they loaded, and no more are started.
 STARTS = 5
@@ -63,7 +71,8 @@ class Failure:
     @classmethod
     def of(cls, error: BaseException) -> Failure:
         """The failure that an error is."""
-        text, kind = explanation(error), type(error).__name__
+        kind = MemoryError.__name__ if is_out_of_memory(error) else type(error).__name__
+        text = explanation(error)
         if text is not None:
             return cls(text, kind)
         said = one_line(f"{kind}: {error}")
@@ -73,6 +82,11 @@ class Failure:
             kind,
             trace,
         )
+
+    @property
+    def of_memory(self) -> bool:
+        """Whether there was, or may have been, too little memory: the system ends a process that takes too much."""
+        return self.kind in (MemoryError.__name__, ResourceError.__name__, WORKER_ENDED)
 
 
 @dataclass
@@ -204,13 +218,11 @@ def _pickled(task: Task) -> bytes | Failure:
 
 def most_tries(value: Any) -> int:
     """How often a task is tried that ended so."""
-    return TRIES_OF_ENDED if isinstance(value, Failure) and value.kind == "WorkerEnded" else TRIES
+    return TRIES_OF_ENDED if isinstance(value, Failure) and value.kind == WORKER_ENDED else TRIES
 
 
 def _deserves_another_try(kind: str, value: Any, workers: int) -> bool:
-    return kind == ENDED or (
-        workers > 1 and isinstance(value, Failure) and value.kind == ResourceError.__name__
-    )
+    return kind == ENDED or (workers > 1 and isinstance(value, Failure) and value.of_memory)
 
 
 def _worth_a_look(busy: list[_Worker], limit: float | None) -> list[_Worker]:
@@ -247,7 +259,7 @@ def _received(worker: _Worker, limit: float | None) -> tuple[str, Any]:
             else f" while it loaded the program, {STARTS + 1} times"
         )
         said = f"its worker process {how}{when}, perhaps for want of memory; run again with fewer workers"
-        return (ENDED if worker.ready else NEVER_BEGAN), Failure(said, "WorkerEnded")
+        return (ENDED if worker.ready else NEVER_BEGAN), Failure(said, WORKER_ENDED)
 
 
 @contextmanager

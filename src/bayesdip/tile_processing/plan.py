@@ -91,14 +91,13 @@ class Tile:
         Its place in the order of all tiles, whoever restores it: seeds come from it.
     group : int
         Of the tiles that share their noise and calibration: the index along an independent axis of channels.
-    core, window : tuple of slice
-        What it is restored for, and what it sees of the array.
+    core : tuple of slice
+        What it is restored for; it sees more.
     """
 
     number: int
     group: int
     core: Region
-    window: Region
 
     @property
     def name(self) -> str:
@@ -150,7 +149,7 @@ class Plan:
     def tiles(self) -> Iterator[Tile]:
         """All tiles, in the array's order."""
         for number, core in enumerate(product(*self._edges())):
-            yield Tile(number, self.group_of(core), core, self.grown(core, self.margin))
+            yield Tile(number, self.group_of(core), core)
 
     def grown(self, region: Region, margin: int) -> Region:
         """The region with so much around it along the axes that are searched across."""
@@ -160,6 +159,16 @@ class Plan:
             else s
             for s, axis in zip(region, self.description.axes, strict=True)
         )
+
+    def parts(self, region: Region, count: int) -> list[Region]:
+        """The region cut into so many parts along each axis that is searched across."""
+        cuts = []
+        for s, axis in zip(region, self.description.axes, strict=True):
+            edges = [s.start, s.stop]
+            if axis.name in self.roles.across:
+                edges = np.linspace(s.start, s.stop, count + 1).round().astype(int).tolist()
+            cuts.append([slice(a, b) for a, b in pairwise(edges)])
+        return list(product(*cuts))
 
     def borders(self, name: str) -> list[int]:
         """Where a core ends and the next one begins, along an axis."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, fields
 from itertools import product
 from typing import Any
@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from bayesdip.errors import BayesDipError
 from bayesdip.io.stored import Canvas, StoredArray
+from bayesdip.result import Restoration
 from bayesdip.tile_processing.plan import Plan, Region, Tile, from_picture, seed_of
 from bayesdip.tile_processing.survey import TILE, read_picture_region
 from bayesdip.tile_processing.tile_restoration import Known, Request, restored
@@ -34,11 +35,33 @@ class Clock:
     cpu_seconds: dict[str, float] = field(default_factory=dict)
 
     def told(self, step: str) -> None:
-        """A step ended."""
+        """A step ended; what it took is added to what it took before."""
         now = time.monotonic(), time.process_time()
-        self.seconds[step] = round(now[0] - self.last[0], 4)
-        self.cpu_seconds[step] = round(now[1] - self.last[1], 4)
+        for kept, since, at in zip((self.seconds, self.cpu_seconds), self.last, now, strict=True):
+            kept[step] = round(kept.get(step, 0.0) + at - since, 4)
         self.last = now
+
+
+@dataclass(frozen=True)
+class Part:
+    """What came of a tile, or of a part of it.
+
+    Attributes
+    ----------
+    core : Region
+        What it is of.
+    values : dict
+        The core's values, by ``"output"`` and ``"std"``.
+    found : Restoration or None
+    missing, left : int
+        Values that were missing; all of them, where nothing is known.
+    """
+
+    core: Region
+    values: dict[str, Array]
+    found: Restoration | None
+    missing: int
+    left: int
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,6 +78,8 @@ class TileTask:
         Of the tile's group.
     canvases : dict
         What is written, by ``"output"`` and ``"std"``.
+    parts : int
+        Into how many parts a side it is cut, each restored by itself, for want of memory.
     """
 
     source: StoredArray
@@ -64,6 +89,7 @@ class TileTask:
     request: Request
     known: Known
     canvases: dict[str, Canvas]
+    parts: int = 1
 
     def __getstate__(self) -> dict[str, Any]:
         """As it is sent to a worker: arrays in memory go along by what the tile may see of them alone."""
@@ -78,67 +104,75 @@ class TileTask:
 
     def __call__(self, tell: Callable[[float], None]) -> dict[str, Any]:
         """Restore it and write its core; gives the facts for the journal."""
-        clock, tile, plan = Clock(), self.tile, self.plan
-        pixels, gone, window = self._seen()
+        clock, tile = Clock(), self.tile
+        done = [self._restored(core, number, clock) for number, core in enumerate(self._cores())]
+        names, digest = self.plan.description.names, hashlib.sha256()
+        for role, canvas in self.canvases.items():
+            values = joined([(part.core, part.values[role]) for part in done], tile.core)
+            digest.update(written(canvas, names, tile.core, values))
+        clock.told("writing")
+        runs = [part.found for part in done if part.found is not None]
+        gone = sum(part.missing for part in done)
+        return {
+            "sha256": digest.hexdigest(),
+            "seconds": clock.seconds,
+            "cpu_seconds": clock.cpu_seconds,
+            "missing": gone,
+            "left": sum(part.left for part in done),
+            "parts": self.parts,
+            "method": runs[0].method if runs else None,
+            "held_out": together([(r.held_out, r.held_out_count) for r in runs if r.held_out is not None]),
+            "findings": [one.to_dict() for run in runs for one in run.findings],
+            "memory": peak_memory(),
+        }
+
+    def _cores(self) -> list[Region]:
+        return self.plan.parts(self.tile.core, self.parts)
+
+    def _restored(self, core: Region, number: int, clock: Clock) -> Part:
+        """One part of the tile: all of it, where it is not cut."""
+        plan, names = self.plan, self.plan.description.names
+        pixels, gone, window = self._seen(core)
         clock.told("reading")
-        seed = seed_of(self.request.seed, TILE, tile.number)
+        numbers = (self.tile.number,) if self.parts == 1 else (self.tile.number, self.parts, number)
+        seed = seed_of(self.request.seed, TILE, *numbers)
         found = restored(pixels, gone, self.request, self.known, bool(plan.roles.channels), seed)
         if found.found is not None and found.found.stopped == "interrupted":
             from bayesdip.batch_processing.worker_pool import end_this_worker
 
             end_this_worker()
         clock.told("computing")
-        core = tuple(
-            slice(c.start - w.start, c.stop - w.start) for c, w in zip(tile.core, window, strict=True)
-        )
-        names, digest = plan.description.names, hashlib.sha256()
-        parts = {"output": found.mean, "std": found.std}
-        for role, canvas in self.canvases.items():
-            values = from_picture(parts[role], names, plan.roles)[core]
-            digest.update(written(canvas, names, tile.core, values))
-        clock.told("writing")
-        run = found.found
-        return {
-            "sha256": digest.hexdigest(),
-            "seconds": clock.seconds,
-            "cpu_seconds": clock.cpu_seconds,
-            "missing": int(gone.sum()),
-            "left": int(gone.size if gone.all() else 0),
-            "method": None if run is None else run.method,
-            "held_out": None if run is None or run.held_out is None else [run.held_out, run.held_out_count],
-            "findings": [] if run is None else [one.to_dict() for one in run.findings],
-            "memory": peak_memory(),
-        }
+        own = tuple(slice(c.start - w.start, c.stop - w.start) for c, w in zip(core, window, strict=True))
+        pictures = {"output": found.mean, "std": found.std}
+        values = {role: from_picture(pictures[role], names, plan.roles)[own] for role in self.canvases}
+        return Part(core, values, found.found, int(gone.sum()), int(gone.size if gone.all() else 0))
 
     def _farthest(self) -> int:
         return self.plan.margin * (FARTHEST if self.request.task == "inpaint" else 1)
 
-    def _seen(self) -> tuple[Array, NDArray[np.bool_], Region]:
-        """The window's picture, what is missing in it, and the window: larger than the tile's where holes reach out of that."""
-        window = self.tile.window
+    def _seen(self, core: Region) -> tuple[Array, NDArray[np.bool_], Region]:
+        """A core's window: its picture, what is missing in it, and where it is: larger where holes reach out of the usual one."""
+        window = self.plan.grown(core, self.plan.margin)
         if self.request.task == "inpaint" and len(self.plan.roles.across) == 2:
-            far = self.plan.grown(self.tile.core, self._farthest())
+            far = self.plan.grown(core, self._farthest())
             _, gone = read_picture_region(self.source, self.mask, self.plan, self.request, far)
-            window = self._around_holes(np.asarray(gone.any(-1)) if gone.ndim == 3 else gone, far)
+            window = self._around_holes(np.asarray(gone.any(-1)) if gone.ndim == 3 else gone, core, far)
         pixels, gone = read_picture_region(self.source, self.mask, self.plan, self.request, window)
         return pixels, gone, window
 
-    def _around_holes(self, gone: NDArray[np.bool_], far: Region) -> Region:
-        """The tile's window, grown so that holes in its core are seen whole with the margin around them, within `far`."""
+    def _around_holes(self, gone: NDArray[np.bool_], core: Region, far: Region) -> Region:
+        """The core's window, grown so that holes in the core are seen whole with the margin around them, within `far`."""
         from scipy.ndimage import distance_transform_edt, find_objects, label, maximum
 
         names = self.plan.description.names
         places = [names.index(name) for name in self.plan.roles.across]
-        window = list(self.tile.window)
+        window = list(self.plan.grown(core, self.plan.margin))
         if not gone.any() or gone.all():
             return tuple(window)
-        core = tuple(
-            slice(self.tile.core[p].start - far[p].start, self.tile.core[p].stop - far[p].start)
-            for p in places
-        )
+        inner = tuple(slice(core[p].start - far[p].start, core[p].stop - far[p].start) for p in places)
         number, count = label(gone, np.ones((3, 3), dtype=int))
         depth = np.asarray(maximum(distance_transform_edt(gone), number, np.arange(1, count + 1)))
-        holes = [n for n in np.unique(number[core]) if n and depth[n - 1] > HOLE]
+        holes = [n for n in np.unique(number[inner]) if n and depth[n - 1] > HOLE]
         boxes = find_objects(number)
         for p, axis in zip(places, range(2), strict=True):
             low = min(
@@ -175,6 +209,23 @@ class LevelTask:
             if axis.name in "yx":
                 means = halved(means, place)
         self.canvas.write(self.level, self.region, as_type(means, values.dtype))
+
+
+def joined(parts: Sequence[tuple[Region, Array]], region: Region) -> Array:
+    """Parts of a region in their places."""
+    if len(parts) == 1:
+        return parts[0][1]
+    whole = np.empty([s.stop - s.start for s in region], np.result_type(*(values for _, values in parts)))
+    for core, values in parts:
+        place = tuple(slice(c.start - s.start, c.stop - s.start) for c, s in zip(core, region, strict=True))
+        whole[place] = values
+    return whole
+
+
+def together(errors: Sequence[tuple[float, int]]) -> list[float] | None:
+    """The root mean square of held-out errors, each of so many values, and how many there are; None without any."""
+    count = sum(n for _, n in errors)
+    return [(sum(e**2 * n for e, n in errors) / count) ** 0.5, count] if count else None
 
 
 def halved(values: Array, axis: int) -> Array:

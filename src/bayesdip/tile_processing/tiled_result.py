@@ -97,6 +97,13 @@ def _of_tiles(records: Sequence[Record]) -> tuple[Finding, ...]:
         )
         for kind, same in kinds.items()
     ]
+    cut = sum(record.get("parts", 1) > 1 for record in records)
+    if cut:
+        text = (
+            f"{cut} of {len(records)} tiles were restored in parts, for the memory was too small for the whole of one: fewer workers "
+            "(workers=, --workers) leave more for each"
+        )
+        found.append(Finding("small tiles", text, {"tiles": cut}))
     left = sum(record["left"] > 0 for record in records)
     if left:
         text = (

@@ -19,7 +19,7 @@ from bayesdip.findings import Finding
 from bayesdip.io.stored import Canvas, StoredArray
 from bayesdip.processes import interrupts_deferred
 from bayesdip.tile_processing import survey
-from bayesdip.tile_processing.plan import Plan, Tile
+from bayesdip.tile_processing.plan import LEAST_SIDE, Plan, Tile
 from bayesdip.tile_processing.tile_restoration import Known, Request
 from bayesdip.tile_processing.tile_task import TileTask, is_whole, level_tasks
 
@@ -256,21 +256,38 @@ def _to_do(work: Work, journal: Journal, canvases: dict[str, Canvas], outcome: O
 def _restore(
     work: Work, tiles: list[Tile], journal: Journal, canvases: dict[str, Canvas], outcome: Outcome
 ) -> None:
-    tasks = [
-        TileTask(work.source, work.mask, work.plan, tile, work.request, outcome.known[tile.group], canvases)
-        for tile in tiles
-    ]
-    with closing(work.pool(tasks, lambda place, seconds: None)) as coming:
-        for place, found in coming:
-            name = tiles[place].name
-            if isinstance(found, Failure):
-                outcome.failures[name] = found
-                continue
-            record = {"output": name, "files": {}, **found}
-            with interrupts_deferred():
-                journal.add(record)
-            outcome.records[name] = record
-            work.ended(record)
+    """Restore the tiles; those for which the memory is too small once more, in ever smaller parts."""
+    parts = 1
+    while tiles:
+        tasks = [
+            TileTask(
+                work.source,
+                work.mask,
+                work.plan,
+                tile,
+                work.request,
+                outcome.known[tile.group],
+                canvases,
+                parts,
+            )
+            for tile in tiles
+        ]
+        smaller = work.plan.side // (2 * parts) >= LEAST_SIDE
+        too_large = []
+        with closing(work.pool(tasks, lambda place, seconds: None)) as coming:
+            for place, found in coming:
+                name = tiles[place].name
+                if isinstance(found, Failure) and found.of_memory and smaller:
+                    too_large.append(tiles[place])
+                elif isinstance(found, Failure):
+                    outcome.failures[name] = found
+                else:
+                    record = {"output": name, "files": {}, **found}
+                    with interrupts_deferred():
+                        journal.add(record)
+                    outcome.records[name] = record
+                    work.ended(record)
+        tiles, parts = too_large, 2 * parts
 
 
 def _write_levels(canvas: Canvas, pool: Pool) -> None:
