@@ -18,6 +18,8 @@ A group is found by all channels of a guide. Its patches hold all channels of a 
 of their own, as the shape of the outputs says: with B planes of weights, C / B channels are taken together.
 
 Each function works on a stripe of reference patches and adds to pictures of its own: nothing is shared between threads.
+Its working memory begins with zeros: compiled loops may multiply values past the end of a short sum by zero, and what the memory
+held before may be no number.
 """
 
 from __future__ import annotations
@@ -164,12 +166,12 @@ def combine(
     """
     width, joint = y.shape[2], y.shape[0] // len(weights)
     size = joint * side * side
-    found = np.empty(most_places(search), y.dtype)
-    places = np.empty(most_places(search), np.int32)
-    data, estimate = np.empty((most, size), y.dtype), np.empty((most, size), y.dtype)
-    columns = np.empty((size, most), y.dtype)
-    matrix, factor = np.empty((most, most), y.dtype), np.empty((most, most), y.dtype)
-    rows, sums = np.empty((most, most), y.dtype), np.empty(most, y.dtype)
+    found = np.zeros(most_places(search), y.dtype)
+    places = np.zeros(most_places(search), np.int32)
+    data, estimate = np.zeros((most, size), y.dtype), np.zeros((most, size), y.dtype)
+    columns = np.zeros((size, most), y.dtype)
+    matrix, factor = np.zeros((most, most), y.dtype), np.zeros((most, most), y.dtype)
+    rows, sums = np.zeros((most, most), y.dtype), np.zeros(most, y.dtype)
     for top in tops:
         for left in lefts:
             n = most_similar(pilot, top, left, side, search, most, found, places)
@@ -236,11 +238,11 @@ def wiener(
     """Posterior means of the groups under Gaussians of the pilot's covariances; arguments as of :func:`combine`."""
     width, joint = y.shape[2], y.shape[0] // len(weights)
     size = joint * side * side
-    found = np.empty(most_places(search), y.dtype)
-    places = np.empty(most_places(search), np.int32)
-    data, estimate = np.empty((most, size), y.dtype), np.empty((most, size), y.dtype)
-    matrix, factor = np.empty((size, size), y.dtype), np.empty((size, size), y.dtype)
-    mean, unused = np.empty(size, y.dtype), np.empty(size, y.dtype)
+    found = np.zeros(most_places(search), y.dtype)
+    places = np.zeros(most_places(search), np.int32)
+    data, estimate = np.zeros((most, size), y.dtype), np.zeros((most, size), y.dtype)
+    matrix, factor = np.zeros((size, size), y.dtype), np.zeros((size, size), y.dtype)
+    mean, unused = np.zeros(size, y.dtype), np.zeros(size, y.dtype)
     for top in tops:
         for left in lefts:
             n = most_similar(pilot, top, left, side, search, most, found, places)
@@ -300,17 +302,17 @@ def shrink(
     """
     width, joint = picture.shape[2], picture.shape[0] // len(weights)
     size = joint * side * side
-    found = np.empty(most_places(search), picture.dtype)
-    places = np.empty(most_places(search), np.int32)
-    data, estimate = np.empty((most, size), picture.dtype), np.empty((most, size), picture.dtype)
-    matrix, vectors = np.empty((size, size), picture.dtype), np.empty((size, size), picture.dtype)
-    into, out_of = np.empty((size, size), picture.dtype), np.empty((size, size), picture.dtype)
-    scores = np.empty((most, size), picture.dtype)
-    mean, values = np.empty(size, picture.dtype), np.empty(size, picture.dtype)
+    found = np.zeros(most_places(search), picture.dtype)
+    places = np.zeros(most_places(search), np.int32)
+    data, estimate = np.zeros((most, size), picture.dtype), np.zeros((most, size), picture.dtype)
+    matrix, vectors = np.zeros((size, size), picture.dtype), np.zeros((size, size), picture.dtype)
+    into, out_of = np.zeros((size, size), picture.dtype), np.zeros((size, size), picture.dtype)
+    scores = np.zeros((most, size), picture.dtype)
+    mean, values = np.zeros(size, picture.dtype), np.zeros(size, picture.dtype)
     beside, scales, work = (
-        np.empty(size, picture.dtype),
-        np.empty(size, picture.dtype),
-        np.empty(size, picture.dtype),
+        np.zeros(size, picture.dtype),
+        np.zeros(size, picture.dtype),
+        np.zeros(size, picture.dtype),
     )
     for top in tops:
         for left in lefts:

@@ -24,6 +24,8 @@ compiled: Any = njit(cache=True, fastmath=True, error_model="numpy", nogil=True,
 ZERO, ONE, TWO = np.float32(0), np.float32(1), np.float32(2)
 # An off-diagonal value below this part of its neighbours on the diagonal is zero: a rounding error of single precision.
 NEGLIGIBLE = np.float32(6e-8)
+# A matrix whose largest value is less is zero: one over it would be no number of single precision.
+LEAST_SCALE = np.float32(1e-30)
 # A pivot of less than this part of the noise is of patches that were not seen with such noise, as those of a saturated
 # part of a picture; of less than that part of the largest value on the diagonal, it is rounding errors only.
 LEAST_NOISE, LEAST_PIVOT = np.float32(1e-3), np.float32(2e-6)
@@ -161,7 +163,7 @@ def product(left: Matrix, right: Matrix, rows: int, inner: int, columns: int, ou
 def eigen(
     matrix: Matrix, size: int, values: Matrix, vectors: Matrix, beside: Matrix, scales: Matrix, work: Matrix
 ) -> None:
-    """Eigenvalues and, as rows, eigenvectors of a symmetric matrix, which is destroyed.
+    """Eigenvalues and, as rows, eigenvectors of a positive semidefinite matrix, which is destroyed.
 
     Householder's reduction to a tridiagonal matrix and the implicit QL iteration (Golub and Van Loan, *Matrix
     Computations*, 4th edition, sections 8.3.1 and 8.3.3). The values are not sorted.
@@ -172,6 +174,15 @@ def eigen(
     values, beside, scales, work : arrays of at least (size,)
         `beside` is for the values next to the diagonal, `scales` for those of the reflections.
     """
+    # In units of the largest value: of patches that are alike, all of them are rounding errors, whose squares have no inverse.
+    largest = ZERO
+    for i in range(size):
+        largest = max(largest, matrix[i, i])
+    scale = ONE / largest if largest > LEAST_SCALE else ZERO
+    for i in range(size):
+        row = matrix[i, :size]
+        for j in range(size):
+            row[j] *= scale
     tridiagonal(matrix, size, values, vectors, beside, scales, work)
     for first in range(size):
         for _ in range(MOST_TURNS):
@@ -183,13 +194,15 @@ def eigen(
             if last == first:
                 break
             implicit_turn(values, beside, vectors, first, last, size)
+    for i in range(size):
+        values[i] *= largest
 
 
 @compiled
 def tridiagonal(
     matrix: Matrix, size: int, values: Matrix, vectors: Matrix, beside: Matrix, scales: Matrix, work: Matrix
 ) -> None:
-    """``matrix = vectors' T vectors`` with `values` on the diagonal of T and `beside` next to it."""
+    """``matrix = vectors' T vectors`` with `values` on the diagonal of T and `beside` next to it; no value is above one."""
     for k in range(size - 2):
         mirror_of, n = matrix[k, k + 1 : size], size - k - 1
         rest = ZERO
@@ -198,7 +211,7 @@ def tridiagonal(
         lead = mirror_of[0]
         scales[k] = ZERO
         beside[k] = lead
-        if rest == ZERO:
+        if rest <= NEGLIGIBLE * NEGLIGIBLE:
             continue
         norm = sqrt(rest + lead * lead)
         beside[k] = -norm if lead > 0 else norm
