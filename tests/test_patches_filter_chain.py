@@ -1,12 +1,15 @@
 """The chain of group filters: its algebra, search and estimates against dense formulas of NumPy."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
+from skimage.data import camera
 
 import bayesdip as bd
 from bayesdip.patches import group_filters, patch_search, small_matrices
-from bayesdip.patches.filter_chain import Chain, chain_of, denoise, takes
+from bayesdip.patches.filter_chain import Chain, chain_of, denoise, low_rank, takes
 from bayesdip.patches.group_passes import Groups, combination, components, shrinkage, wiener_filter
 from bayesdip.patches.nl_bayes import WhitenedData
 
@@ -68,6 +71,20 @@ def test_eigenvalues_and_vectors_rebuild_the_matrix(size):
     small_matrices.eigen(matrix.copy(), size, values, vectors, beside, scales, work)
     np.testing.assert_allclose(vectors @ vectors.T, np.eye(size), atol=1e-5)
     np.testing.assert_allclose((vectors.T * values) @ vectors, matrix, atol=2e-6 * values.max())
+
+
+@pytest.mark.parametrize("scale", [0.0, 1e-22, 1e-7, 1e12])
+def test_eigenvalues_are_finite_where_most_values_are_rounding_errors(scale):
+    """Groups of patches that are alike, as in a saturated part of a picture, and at its border."""
+    rows = scale**0.5 * drawn(30, 12)
+    rows[:, 4:] *= 1e-7
+    rows[:, 9:] = 0
+    matrix = (rows.T @ rows).astype(np.float32)
+    values, beside, scales, work = (np.zeros(12, np.float32) for _ in range(4))
+    vectors = np.zeros((12, 12), np.float32)
+    small_matrices.eigen(matrix.copy(), 12, values, vectors, beside, scales, work)
+    np.testing.assert_allclose(vectors @ vectors.T, np.eye(12), atol=1e-5)
+    np.testing.assert_allclose((vectors.T * values) @ vectors, matrix, atol=2e-6 * matrix.max())
 
 
 def test_factor_and_inverse_factor_are_those_of_the_dense_matrix():
@@ -235,6 +252,19 @@ def test_each_effort_is_better_than_the_noise_by_far_and_repeats_to_the_bit():
         assert found.info["model"] == "chain of group filters"
         assert np.array_equal(found.mean, again.mean)
         assert np.sqrt(np.mean((found.mean - clean) ** 2)) < 5
+
+
+def test_low_rank_groups_beside_the_chain_are_better_than_either_on_a_photograph():
+    clean = torch.from_numpy(camera()[None, 100:196, 200:296] / np.float32(25))
+    data = WhitenedData(clean + torch.from_numpy(drawn(1, 96, 96)), torch.ones(96, 96), None)
+    chain = chain_of("fast", 1)
+    alone, both = (
+        denoise(lambda estimate: data, one, lambda stage, share: False)
+        for one in (replace(chain, shrunk=()), chain)
+    )
+    low = low_rank(data, alone, chain.shrunk[0], chain.rounds, lambda stage, share: False)
+    errors = [float((mean - clean).square().mean()) for mean in (alone.mean, low, both.mean)]
+    assert errors[2] < 0.98 * min(errors[:2]), errors
 
 
 def test_signals_spectra_and_small_pictures_are_left_to_nl_bayes():
