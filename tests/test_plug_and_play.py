@@ -6,7 +6,7 @@ import torch
 
 from bayesdip.gp.inference import posterior
 from bayesdip.noise import Gaussian
-from bayesdip.operators import from_function, from_matrix
+from bayesdip.operators import Tomography, from_function, from_matrix
 from bayesdip.patches.back_projection import STATIONARY
 from bayesdip.patches.plug_and_play import plug_and_play
 
@@ -52,6 +52,16 @@ def test_data_that_leave_nothing_open_are_solved_exactly() -> None:
     operator = from_function(lambda x: x.cumsum(-1), (60,))
     found = plug_and_play(operator.forward(clean), operator, Gaussian(0.0), turns=8)
     torch.testing.assert_close(found.mean, clean, atol=1e-3, rtol=0)
+
+
+def test_least_squares_is_no_start_where_its_noise_is_larger_than_the_picture() -> None:
+    clean = blocks()
+    operator = Tomography((24, 24), np.arange(0, 180, 4))
+    sigma = 0.1 * float(operator.forward(clean).max())
+    y = with_noise(operator.forward(clean), sigma)
+    process = posterior(y, operator, STATIONARY.kernel(dims=2), Gaussian(sigma)).mean
+    found = plug_and_play(y, operator, Gaussian(sigma), turns=8)
+    assert error(found.mean, clean) < error(process, clean)
 
 
 @pytest.mark.parametrize("start", [None, blocks()])
