@@ -345,20 +345,24 @@ def _own_std(posterior: Posterior, problem: Problem, calibration: Calibration | 
 
 
 def put_back_known(posterior: Posterior, problem: Problem) -> Posterior:
-    """Where a pixel was seen without noise, that is its value, and nothing is uncertain.
+    """Where a pixel was seen without noise, that is its value, and nothing is uncertain; what the data rule out is put right.
 
     Where noisy pixels are to come back as they are, the noise is what is uncertain of them.
     """
+    if isinstance(problem.operator, Identity):
+        noise, y, std = problem.noise, problem.y, posterior.std
+        std = None if std is None else noise.std_left(std, y)
+        posterior = replace(posterior, mean=noise.consistent(posterior.mean, y), std=std)
     kept = problem.noise.is_exact or problem.keeps_known
     if not (kept and isinstance(problem.operator, Identity | Mask)):
         return posterior
     known, y = problem.observed, problem.y
-    noise = noise_variance(problem).sqrt()
+    spread = noise_variance(problem).sqrt()
 
     def fill(picture: Tensor) -> Tensor:
         return torch.where(known, y, picture.double().cpu())
 
-    std = None if posterior.std is None else torch.where(known, noise, posterior.std.double().cpu())
+    std = None if posterior.std is None else torch.where(known, spread, posterior.std.double().cpu())
     samples = None if posterior.samples is None else fill(posterior.samples)
     return replace(posterior, mean=fill(posterior.mean), std=std, samples=samples)
 

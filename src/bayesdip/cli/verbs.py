@@ -85,6 +85,12 @@ class Work:
 Prepare = Callable[[Picture], Work]
 
 
+# Least side of a picture, and the side of the middle of a larger one, in which noise beside that of compression is looked for.
+SEEN_ALONE = 64, 1024
+# Of 255: the rounding to whole numbers is not much smaller.
+LEAST_ERROR = 1.0
+
+
 @dataclass(frozen=True)
 class NoiseChoice:
     """The noise that was named to ``denoise``.
@@ -248,21 +254,49 @@ def found_missing(picture: Picture, text: str) -> tuple[Mark, NDArray[np.bool_] 
     return mark, flags, findings
 
 
+def compression_alone(picture: Picture) -> Finding | None:
+    """What to say where the error of its compression as JPEG is the noise of a picture; None where there is other noise.
+
+    Looked for in the middle of a large picture.
+    """
+    from bayesdip.noise import inspect
+
+    if picture.jpeg is None or min(picture.grid) < SEEN_ALONE[0]:
+        return None
+    rows, columns = ((max(n - SEEN_ALONE[1], 0) // 16 * 8, SEEN_ALONE[1]) for n in picture.grid)
+    middle = _tensor(picture)[:, rows[0] : sum(rows), columns[0] : sum(columns)]
+    error = float(picture.jpeg.variance(middle).mean()) ** 0.5
+    found = inspect(middle, denoising=True)
+    if error < LEAST_ERROR or found.findings or found.noise.variance(middle).mean().sqrt() > error:
+        return None
+    text = (
+        f"the file was compressed as JPEG with an error of about {error:.2g}, and no other noise is clear: this error is reduced, and "
+        "compressing the result again would give the same coefficients of brightness; --noise gaussian or --sigma takes white noise"
+    )
+    return Finding("compression", text, {"error": error})
+
+
 def denoising(picture: Picture, choice: NoiseChoice, missing: str = "auto") -> Work:
     """``bayesdip denoise``."""
     from bayesdip.api import denoise
 
     sigma = choice.facts.get("sigma") if choice.kind in ("auto", "gaussian") else None
     model = choice.model(picture)
+    compressed = compression_alone(picture) if choice.kind == "auto" and sigma is None else None
     mark, gone, findings = found_missing(picture, missing)
     return Work(
         partial(
-            denoise, picture.pixels, sigma, noise=model, missing=mark, channel_axis=channel_axis(picture)
+            denoise,
+            picture.pixels,
+            sigma,
+            noise=model if compressed is None else picture.jpeg,
+            missing=mark,
+            channel_axis=channel_axis(picture),
         ),
         picture.pixels.shape,
         {"noise": choice.kind, "sigma": None, **choice.facts, "missing": missing},
         missing=gone,
-        findings=findings,
+        findings=(*findings, *([compressed] if compressed else [])),
         sigma_estimated=choice.is_estimated,
     )
 

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bayesdip.findings import Finding
+from bayesdip.noise.jpeg import JPEG
 
 Array = NDArray[Any]
 Colour = Literal["gray", "rgb", "cmyk", "channels"]
@@ -86,6 +87,8 @@ class Picture:
         The arrangement of a TIFF file.
     no_data : float or None
         The value that the file declares to stand for "no data", NaN among them; None if it declares none.
+    jpeg : JPEG or None
+        The error that the compression of a JPEG file of gray or colour made, by its table.
     volume : bool
         Whether the pixels are the K planes of a volume or film, each (M, N).
     header : object or None
@@ -109,6 +112,7 @@ class Picture:
     png_chunks: tuple[tuple[bytes, bytes], ...] = ()
     tiff: TiffLayout | None = None
     no_data: float | None = None
+    jpeg: JPEG | None = None
     volume: bool = False
     header: Any = None
     findings: tuple[Finding, ...] = ()

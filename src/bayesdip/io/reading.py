@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import os
 from io import BytesIO
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from bayesdip.errors import BayesDipError
 from bayesdip.io import dicom, nifti, png_chunks, raw
 from bayesdip.io.guards import FilePath, decoding, file_error, read_bytes, refuse_huge
 from bayesdip.io.metadata import exif_of_image, sound_dpi
 from bayesdip.io.picture import Array, Picture, colour_of, native
+from bayesdip.noise.jpeg import JPEG
 
 if TYPE_CHECKING:
     from PIL.Image import Image as PillowImage
@@ -159,8 +161,18 @@ def _read_image(path: FilePath, data: bytes, kind: str) -> Picture:
             exif=exif_of_image(image),
             dpi=sound_dpi(image.info.get("dpi")),
             png_chunks=png_chunks.colour_chunks(chunks),
+            jpeg=_compression(image) if kind == "JPEG" else None,
             notes=_changes(image.mode, alpha is not None, b"tRNS" in chunks),
         )
+
+
+def _compression(image: Any) -> JPEG | None:
+    """The error that the file's table makes; None where its first component is not brightness."""
+    is_brightness = image.mode == "L" or (image.mode == "RGB" and image.info.get("adobe_transform", 1) == 1)
+    try:
+        return JPEG(image.quantization[image.layer[0][3]]) if is_brightness else None
+    except (AttributeError, IndexError, KeyError, BayesDipError):
+        return None  # a table that is not there, or with a step of 0: the picture was decoded all the same
 
 
 def _decoded_png(data: bytes) -> Array:

@@ -9,6 +9,7 @@ from bayesdip.noise.clipping import detect_clipping
 from bayesdip.noise.estimate import estimate_sigma
 from bayesdip.noise.gaussian import Gaussian
 from bayesdip.noise.inspection import Inspection, inspect, white_noise
+from bayesdip.noise.jpeg import JPEG
 from bayesdip.noise.laplace import Laplace
 from bayesdip.noise.log_likelihood import from_log_likelihood
 from bayesdip.noise.noise import Noise
@@ -16,6 +17,7 @@ from bayesdip.noise.poisson import Poisson, PoissonGaussian
 from bayesdip.noise.speckle import Speckle, estimate_looks
 
 __all__ = [
+    "JPEG",
     "Gaussian",
     "Inspection",
     "Laplace",

@@ -14,6 +14,7 @@ from bayesdip.noise.compression import is_compressed
 from bayesdip.noise.estimate import estimate_sigma
 from bayesdip.noise.gaussian import UNCLIPPED, Gaussian
 from bayesdip.noise.impulses import Impulses, find_impulses
+from bayesdip.noise.jpeg import JPEG
 from bayesdip.noise.noise import Noise
 from bayesdip.noise.poisson import Poisson, PoissonGaussian
 from bayesdip.noise.presence import is_clearly_noisy
@@ -63,8 +64,10 @@ class Inspection:
 
     @property
     def is_correlated(self) -> bool:
-        """Whether neighbouring pixels were found to share their noise."""
-        return any(finding.kind in CORRELATED_KINDS for finding in self.findings)
+        """Whether neighbouring pixels share their noise."""
+        return isinstance(self.noise, JPEG) or any(
+            finding.kind in CORRELATED_KINDS for finding in self.findings
+        )
 
 
 def inspect(

@@ -157,6 +157,32 @@ class Noise(ABC):
         """
         return variance
 
+    def consistent(self, picture: Tensor, y: Tensor) -> Tensor:
+        """The picture nearest to a restored one of which the data can be: the same, where all data are possible.
+
+        Parameters
+        ----------
+        picture, y : Tensor, shape (C, *grid)
+
+        Returns
+        -------
+        Tensor, shape of `picture`
+        """
+        return picture
+
+    def std_left(self, std: Tensor, y: Tensor) -> Tensor:
+        """The standard deviation of a restored picture, from that of a method that takes the noise for white.
+
+        Parameters
+        ----------
+        std, y : Tensor, shape (C, *grid)
+
+        Returns
+        -------
+        Tensor, shape of `std`
+        """
+        return std
+
     def sample(self, mean: Tensor, generator: torch.Generator | None = None) -> Tensor:
         """Data drawn around `mean`.
 
@@ -253,6 +279,12 @@ class Rescaled(Noise):
 
     def mean_square(self, prediction: Tensor, variance: Tensor) -> Tensor:
         return self.noise.mean_square(self._own(prediction), variance * self.scale**2) / self.scale**2
+
+    def consistent(self, picture: Tensor, y: Tensor) -> Tensor:
+        return (self.noise.consistent(self._own(picture), self._own(y)) - self.shift) / self.scale
+
+    def std_left(self, std: Tensor, y: Tensor) -> Tensor:
+        return self.noise.std_left(std * self.scale, self._own(y)) / self.scale
 
     def sample(self, mean: Tensor, generator: torch.Generator | None = None) -> Tensor:
         return (self.noise.sample(self._own(mean), generator) - self.shift) / self.scale
