@@ -46,6 +46,8 @@ LARGE = 2**17
 UNFITTED = 2.0
 # For holes: as good as `DEEP` on a crop of 256x256 at a quarter of its resolution (28.5 and 28.1 dB in 400 steps), and quicker.
 HOLES = Skip(scales=4, width=32)
+# In a hole they differ more than their pictures do while sampled: on a tuning crop of 112x112 the mean of four had 21.6 dB, of two
+# 21.2 dB.
 CHAINS_OF_HOLES = 4
 # Share of a time budget that patches may take to give the first picture of a blurred one.
 FIRST_SHARE = 0.3
@@ -87,7 +89,7 @@ class SGLD(Method):
     temperature : float
         At least 0; 1 samples the posterior itself. Not for ``"adam-noise"``.
     chains : int or None
-        At least 1: how many networks are sampled at once. They share the steps of the effort. None takes two where an exact
+        At least 1: how many networks are sampled at once. They share the steps of the effort. None takes four where an exact
         picture has holes, and else one.
     sample_sigma : bool
         Draw the size of Gaussian noise along with the weights, starting from the noise's own.
