@@ -1,7 +1,8 @@
 """Make a page from a script by running it.
 
-In a script ``# %% [markdown]`` starts text (every line behind ``# ``) and ``# %%`` starts code. The code
-runs in order; what it prints is shown, and every matplotlib figure that is open after a block is saved.
+In a script ``# %% [markdown]`` starts text (every line behind ``# ``), ``# %%`` starts code, and ``# %% [hidden]`` code that is
+run and not shown: data that are made, figures. The code runs in order; what it prints is shown, and every matplotlib figure
+that is open after a block is saved.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ DPI = 80  # of the saved figures; a page of three figures stays under half a meg
 
 
 def cells(source: str) -> list[tuple[str, str]]:
-    """Split a script into its blocks: pairs of ``"text"`` or ``"code"`` and the block itself."""
+    """Split a script into its blocks: pairs of ``"text"``, ``"code"`` or ``"hidden"`` and the block itself."""
     found = []
     for part in re.split(r"^# %%", source, flags=re.M)[1:]:
         head, _, body = part.partition("\n")
@@ -25,7 +26,7 @@ def cells(source: str) -> list[tuple[str, str]]:
             body = "\n".join(line.removeprefix("#").removeprefix(" ") for line in body.splitlines())
             found.append(("text", body.strip()))
         else:
-            found.append(("code", body.strip()))
+            found.append(("hidden" if "[hidden]" in head else "code", body.strip()))
     return found
 
 
@@ -37,6 +38,8 @@ def run(script: Path) -> tuple[str, dict[str, bytes]]:
     import matplotlib.pyplot as plt
     from matplotlib.figure import Figure
 
+    if str(ROOT / "examples") not in sys.path:
+        sys.path.append(str(ROOT / "examples"))  # figures.py
     # Scripts define classes; pickling and dataclasses look their module up by name.
     module = type(sys)(f"example_{script.stem}")
     sys.modules[module.__name__] = module
@@ -54,7 +57,8 @@ def run(script: Path) -> tuple[str, dict[str, bytes]]:
             raise RuntimeError(
                 f"{script.relative_to(ROOT)} failed: {type(error).__name__}: {error}\n{body}"
             ) from error
-        lines += ["```python", body, "```", ""]
+        if kind == "code":
+            lines += ["```python", body, "```", ""]
         if printed.getvalue():
             lines += ["```text", printed.getvalue().rstrip(), "```", ""]
         figures = [plt.figure(number) for number in plt.get_fignums()]

@@ -1,6 +1,6 @@
 """MkDocs hooks: pages that are made by running code, formulas as MathML, and a check of the reference.
 
-A script under ``examples/tutorials`` or ``examples/guides`` is a page: ``example_pages.py`` runs it.
+A script under ``examples/gallery``, ``examples/tutorials`` or ``examples/guides`` is a page: ``example_pages.py`` runs it.
 """
 
 from __future__ import annotations
@@ -20,6 +20,11 @@ sys.path.insert(0, str(Path(__file__).parent))
 from example_pages import ROOT, run
 
 COPIES = {"CHANGELOG.md": "changelog.md", "CONTRIBUTING.md": "contributing.md"}
+GALLERY = """# Gallery
+
+What people bring, and what comes of it. Every page was made by running its code when this site was built: the data are made from pictures of
+scikit-image, so that what is true is known.
+"""
 log = get_plugin_logger("examples")
 # `mkdocs serve` builds again and again in one process: a script that did not change is not run again.
 _built: dict[Path, tuple[float, str, dict[str, bytes]]] = {}
@@ -29,6 +34,7 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     """Add the pages of the scripts, their pictures, and the two texts that lie at the top."""
     for source, page in COPIES.items():
         files.append(File.generated(config, page, content=(ROOT / source).read_text(encoding="utf-8")))
+    shown = []
     for script in sorted(ROOT.glob("examples/*/*.py")):
         text, pictures = _page(script)
         folder = script.parent.name
@@ -36,7 +42,18 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
         files.append(File.generated(config, name, content=text))
         for picture, content in pictures.items():
             files.append(File.generated(config, f"{folder}/{picture}", content=content))
+        if folder == "gallery":
+            shown.append(gallery_entry(text, next(iter(pictures)), script))
+    files.append(File.generated(config, "gallery/index.md", content="\n".join([GALLERY, *shown])))
     return files
+
+
+def gallery_entry(text: str, picture: str, script: Path) -> str:
+    """One page of the gallery on its first page: title, the first sentences, the picture."""
+    title, _, rest = text.partition("\n")
+    page = f"{script.stem.replace('_', '-')}.md"
+    lead = rest.strip().split("\n\n")[0].replace("\n", " ")
+    return f"## [{title.removeprefix('# ')}]({page})\n\n{lead}\n\n[![{title.removeprefix('# ')}]({picture})]({page})\n"
 
 
 def on_page_content(html: str, **_: Any) -> str:

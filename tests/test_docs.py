@@ -172,3 +172,23 @@ def test_links_between_files_of_the_repository_lead_somewhere() -> None:
     for page in (ROOT / "README.md", ROOT / "CONTRIBUTING.md"):
         for target in re.findall(r"\]\(([^)#:]+)\)", page.read_text(encoding="utf-8")):
             assert os.path.exists(page.parent / target), f"{name(page)} links to {target}"
+
+
+GALLERY = sorted(ROOT.glob("examples/gallery/*.py"))
+
+
+@pytest.mark.parametrize("script", GALLERY, ids=name)
+def test_a_page_of_the_gallery_shows_a_few_lines_what_they_took_and_when_not_to(
+    script: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(ROOT / "docs")
+    cells = import_module("example_pages").cells(script.read_text(encoding="utf-8"))
+    (code,) = [body for kind, body in cells if kind == "code"]
+    lines = [line for line in code.splitlines() if line.strip()]
+    assert 4 <= len(lines) <= 12 and "it took" in code and "import bayesdip as bd" in lines
+    assert "**When not to:**" in [body for kind, body in cells if kind == "text"][-1]
+    assert f"gallery/{script.stem.replace('_', '-')}.md" in (ROOT / "mkdocs.yml").read_text(encoding="utf-8")
+
+
+def test_the_gallery_has_its_twelve_pages() -> None:
+    assert len(GALLERY) == 12

@@ -108,6 +108,8 @@ def test_stop_keeps_the_best_so_far(page, file):
     page.select_option("#effort", "best")
     page.click("#start")
     page.wait_for_selector("#viewing:not([hidden])")
+    page.hover("#view")
+    page.wait_for_selector("#pixel:has-text('so far')")
     page.click("#stop")
     page.wait_for_selector("#result:not([hidden])")
     assert "interrupted" in page.inner_text("#run-said")
@@ -208,3 +210,48 @@ def test_every_control_has_a_name_and_is_reached_by_keyboard(page):
         page.keyboard.press("Tab")
         reached.add(page.evaluate("() => document.activeElement.id"))
     assert {"picture", "paint", "brush", "mask", "sigma", "method", "view"} <= reached
+
+
+# What has no name for a screen reader: no label, text or alternative.
+UNNAMED = """() => [...document.querySelectorAll('a[href], button, input, select, textarea, canvas, img, [tabindex]')]
+  .filter((e) => e.checkVisibility())
+  .filter((e) => !(e.ariaLabel || e.alt || (e.labels && [...e.labels].some((l) => l.innerText.trim())) || e.innerText?.trim()))
+  .map((e) => e.outerHTML.slice(0, 120))"""
+OUTLINE = "() => [document.activeElement.tagName, getComputedStyle(document.activeElement).outlineStyle]"
+
+
+@pytest.mark.parametrize("width", [1300, 390])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_every_page_fits_its_window_and_every_control_has_a_name(page, scheme, width):
+    page.emulate_media(color_scheme=scheme)
+    page.set_viewport_size({"width": width, "height": 850})
+    for name, there in (
+        ("Restore", "#start"),
+        ("Compare", "#networks"),
+        ("Prior", "#process-draws img"),
+        ("Lab", "#verdicts"),
+    ):
+        page.click(f"nav >> text={name}")
+        page.wait_for_selector(there)
+        assert page.evaluate(UNNAMED) == []
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+def test_focus_is_seen_on_every_control(page):
+    reached = set()
+    for _ in range(25):
+        page.keyboard.press("Tab")
+        tag, outline = page.evaluate(OUTLINE)
+        if tag != "BODY":
+            assert outline != "none", tag
+            reached.add(tag)
+    assert {"A", "BUTTON", "INPUT", "SELECT"} <= reached
+
+
+def test_on_a_phone_the_run_is_seen_once_it_has_begun(page, file):
+    page.set_viewport_size({"width": 390, "height": 700})
+    give(page, file)
+    page.click("#start")
+    box = page.locator("#run").bounding_box()
+    assert box["y"] >= 0 and box["y"] + 20 <= 700
+    page.wait_for_selector("#result:not([hidden])")

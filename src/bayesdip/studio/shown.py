@@ -27,8 +27,18 @@ def write_png(path: Path, levels: Array) -> None:
 
 
 def write_mean(folder: Path, mean: Array, like: Picture) -> None:
-    """Write ``mean.png``, of a run that goes on or has ended."""
-    write_png(folder / "mean.png", View.of(mean, mean.ndim == 3, like).levels(mean))
+    """Write ``mean.png`` of a run that goes on, and the arrays in which its pixels are looked up."""
+    view = View.of(mean, mean.ndim == 3, like)
+    write_png(folder / "mean.png", view.levels(mean))
+    _keep(folder, "mean", mean, view)
+    if not (folder / "before.npy").exists():
+        _keep(folder, "before", enlarged_to(like.pixels, mean.shape[:2]), view)
+
+
+def _keep(folder: Path, name: str, array: Array, view: View) -> None:
+    """Write an array in one go: it may be looked up at the same moment."""
+    with atomic_write(folder / f"{name}.npy", force=True) as temporary, temporary.open("wb") as file:
+        np.save(file, upright(array, view.orientation))
 
 
 def write_result(folder: Path, found: Restoration, like: Picture) -> dict[str, Any]:
@@ -69,7 +79,7 @@ def write_result(folder: Path, found: Restoration, like: Picture) -> dict[str, A
         )
         facts["uncertainty"] = {"top": top, "reach": float(half)}
     for name, array in arrays.items():
-        np.save(folder / f"{name}.npy", upright(array, view.orientation))
+        _keep(folder, name, array, view)
     if len(found.samples):
         turned = [upright(sample, view.orientation) for sample in found.samples]
         np.save(folder / "samples.npy", np.stack(turned))
@@ -82,7 +92,7 @@ def pixel(folder: Path, row: int, column: int) -> dict[str, Any]:
     Parameters
     ----------
     folder : Path
-        Where :func:`write_result` wrote.
+        Where :func:`write_mean` or :func:`write_result` wrote.
     row, column : int
         As shown.
 

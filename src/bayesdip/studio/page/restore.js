@@ -31,6 +31,9 @@ function clear() {
 const start = heeding(async () => {
   clear();
   restored = problem.picture;
+  byId('run').hidden = false;
+  byId('run-said').textContent = 'Getting ready ...';
+  byId('run').scrollIntoView({ block: 'nearest' }); // on a phone it lies below the form
   await run.begin(asked());
 });
 
@@ -148,10 +151,11 @@ function toggleFilm() {
 const numbers = (values) => values.map((value) => (value === null ? 'none' : String(value))).join(', ');
 
 const look = later(async (row, column) => {
-  if (!result) return;
+  if (!result && !pictures) return; // nothing has come of the run yet
   const found = await get(mine(`/run/${run.key}/pixel?row=${row}&column=${column}`)).catch(() => null);
   if (!found) return;
-  const facts = [['pixel', `row ${row}, column ${column}`], ['before', numbers(found.before)], ['restored', numbers(found.mean)]];
+  if (!found.mean) return;
+  const facts = [['pixel', `row ${row}, column ${column}`], ['before', numbers(found.before)], [found.std || result ? 'restored' : 'so far', numbers(found.mean)]];
   if (found.std) facts.push(['± std', numbers(found.std)], ['90% interval', found.low.map((low, i) => `${low} to ${found.high[i]}`).join('; ')]);
   if (found.samples) facts.push(['samples', found.samples.slice(0, 8).map(numbers).join(' | ')]);
   byId('pixel').replaceChildren(...facts.map(([name, value]) => element('div', {}, element('dt', { textContent: name }), element('dd', { textContent: value }))));
