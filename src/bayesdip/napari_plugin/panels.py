@@ -74,7 +74,7 @@ class Panel(Container):
         self.effort = ComboBox(label="effort", choices=EFFORTS, value="balanced")
         self.samples = SpinBox(label="samples", min=0, max=32, tooltip="posterior samples, to step through")
         self.volume = CheckBox(
-            text="depth together, as a volume", tooltip="takes minutes; else plane by plane"
+            text="depth together, as a volume", tooltip="may take minutes; else plane by plane"
         )
         self.together = ComboBox(
             label="channels together",
