@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from scipy.ndimage import uniform_filter
 
 import bayesdip as bd
 from bayesdip.errors import BayesDipError, FileError
@@ -18,6 +17,7 @@ from bayesdip.lab.results import Row
 from benchmarks.measurement import one_thread, timed
 from benchmarks.options import EFFORTS, Options
 from benchmarks.pictures import Array, centre
+from benchmarks.regions import is_textured
 from benchmarks.results import Results, Target
 
 GRAY, COLOUR = ("set12", "bsd68"), ("cbsd68", "kodak24", "mcmaster")
@@ -28,8 +28,6 @@ METHODS = (*EFFORTS, RIVAL)
 # only where it is named.
 SLOW = "stack"
 LEVEL = 0.9
-# Side of the window whose variance tells smooth places from textured ones.
-WINDOW = 5
 # Side of the part on which the pace is measured beforehand.
 SAMPLE = 128
 # What is asked for: dB above BM3D in colour, and of its seconds, in colour and gray; coverage on average, and in each half of a
@@ -175,13 +173,6 @@ def restorers() -> dict[str, Restorer]:
 
     by_effort = {effort: ours(method=bd.Patches(effort=effort)) for effort in EFFORTS}
     return {**by_effort, RIVAL: rival, SLOW: ours(method=SLOW, effort="best")}
-
-
-def is_textured(clean: Array) -> Array:
-    """Where the variance around a pixel is above its median over the picture."""
-    gray = clean.mean(-1) if clean.ndim == 3 else clean
-    variance = uniform_filter(gray**2, WINDOW) - uniform_filter(gray, WINDOW) ** 2
-    return np.asarray(variance > np.median(variance))
 
 
 def paces(todo: list[Job], rows: list[Row], options: Options) -> dict[tuple[str, bool], float]:

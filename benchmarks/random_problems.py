@@ -8,6 +8,8 @@ from __future__ import annotations
 import time
 import warnings
 
+import numpy as np
+
 from bayesdip.errors import BayesDipError
 from bayesdip.lab.results import Row
 from benchmarks.measurement import one_thread
@@ -35,6 +37,7 @@ def run(results: Results, options: Options) -> None:
             results.add(measured(seed, options.effort), quiet=True)
     results.conclude(targets(results.rows), problems=len(results.rows))
     results.log(table(results.rows))
+    results.log(by_region(results.rows))
 
 
 def saved_options(options: Options) -> Row:
@@ -111,6 +114,26 @@ def table(rows: list[Row]) -> str:
             row["cpu_s"],
         ]
         lines.append("| " + " | ".join(str(cell).replace("|", "/") for cell in cells) + " |")
+    return "\n".join(lines)
+
+
+def by_region(rows: list[Row]) -> str:
+    """Markdown: how many 90% intervals hold on average, in how many problems they hold 80 to 97%, and in each half of a picture."""
+    lines = [
+        "| task | problems | intervals hold | 80 to 97% in | smooth halves | textured halves |",
+        "|---|---|---|---|---|---|",
+    ]
+    for task in sorted({row["task"] for row in rows}):
+        here = [row for row in rows if row["task"] == task and row.get("coverage") is not None]
+        if not here:
+            continue
+        inside = sum(_outside(row["coverage"]) == 0 for row in here)
+        means = [
+            [row[name] for row in here if name in row]
+            for name in ("coverage", "coverage_smooth", "coverage_textured")
+        ]
+        whole, *halves = (f"{np.mean(shares):.0%}" if shares else "" for shares in means)
+        lines.append(f"| {task} | {len(here)} | {whole} | {inside} | {' | '.join(halves)} |")
     return "\n".join(lines)
 
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from benchmarks import denoise_sets
+from benchmarks import denoise_sets, regions
 from benchmarks.options import Options
 from benchmarks.results import Results
 from PIL import Image
@@ -119,7 +119,7 @@ def test_pictures_that_some_method_lacks_take_no_part_in_the_averages():
 def test_textured_places_are_the_half_with_more_variance():
     picture = np.full((40, 40), 100.0)
     picture[:, 20:] += np.random.default_rng(0).normal(0, 20, (40, 20))
-    textured = denoise_sets.is_textured(picture)
+    textured = regions.is_textured(picture)
     assert textured[:, 23:].mean() > 0.8
     assert not textured[:, :17].any()
 

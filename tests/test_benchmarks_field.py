@@ -12,6 +12,7 @@ from benchmarks.field_cases import every
 from benchmarks.field_cases.case import RMS, Case, Check
 from benchmarks.field_cases.command import Outcome
 from benchmarks.options import Options
+from benchmarks.regions import coverage_by_region
 from benchmarks.results import Results
 
 from bayesdip.errors import BayesDipError
@@ -123,6 +124,29 @@ def test_random_problems_that_fail_are_in_the_table_with_their_seeds():
     assert [line.split("|")[1].strip() for line in shown.splitlines()[2:]] == ["23", "21", "22"]
     assert [target.met for target in random_problems.targets(rows)] == [False] * 4
     assert all(target.met for target in random_problems.targets(rows[:1]))
+
+
+def test_coverage_is_told_by_task_and_by_region():
+    rows = [
+        {"task": "deblur", "coverage": 0.9, "coverage_smooth": 1.0, "coverage_textured": 0.8},
+        {"task": "deblur", "coverage": 0.7, "coverage_smooth": 0.8, "coverage_textured": 0.6},
+        {"task": "inpaint", "coverage": 0.95},
+        {"task": "restore", "coverage": None},
+    ]
+    assert random_problems.by_region(rows).splitlines()[2:] == [
+        "| deblur | 2 | 80% | 1 | 90% | 70% |",
+        "| inpaint | 1 | 95% | 1 |  |  |",
+    ]
+
+
+def test_smooth_and_textured_halves_are_those_of_the_truth_whatever_the_channels():
+    rng = np.random.default_rng(0)
+    clean = 1e6 + np.concatenate([np.zeros((20, 20)), rng.normal(size=(20, 20))])
+    held = np.concatenate([np.ones((20, 20)), np.zeros((20, 20))]).astype(bool)
+    for axis in (None, 0, -1):
+        shown = [part if axis is None else np.stack([part, part], axis) for part in (held, clean)]
+        found = coverage_by_region(*shown, axis)
+        assert found["coverage_smooth"] > 0.85 and found["coverage_textured"] < 0.15
 
 
 def test_the_page_holds_the_table_of_the_results():

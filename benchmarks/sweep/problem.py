@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.regions import coverage_by_region
+
 Array = NDArray[Any]
 # Coverage is a statistic: with fewer values that count, chance alone would take it out of its bounds.
 LEVEL, LEAST_COUNTED = 0.9, 100
@@ -57,7 +59,8 @@ class RandomProblem:
     def measured(self, restored: Any) -> dict[str, Any]:
         """``loss_db``, by how much the result is worse than the best of `simple`, named ``against``; ``coverage``.
 
-        ``coverage`` is None without a standard deviation, and where too few values count.
+        ``coverage`` is None without a standard deviation, and where too few values count. Where all count, it is also given
+        by region: ``coverage_smooth``, ``coverage_textured``.
         """
         others = {name: self.error(picture()) for name, picture in self.simple.items()}
         against = min(others, key=others.__getitem__)
@@ -69,8 +72,9 @@ class RandomProblem:
         counted = self.truth[self.counted].size
         if restored.std is not None and counted >= LEAST_COUNTED and not self.up_to_a_constant:
             low, high = restored.interval(LEVEL)
-            row["coverage"] = round(
-                float(((low <= self.truth) & (self.truth <= high))[self.counted].mean()), 4
-            )
+            held = (low <= self.truth) & (self.truth <= high)
+            row["coverage"] = round(float(held[self.counted].mean()), 4)
+            if self.counted is ...:
+                row |= coverage_by_region(held, self.truth, self.options.get("channel_axis"))
         findings = [finding.kind for finding in restored.findings]
         return row | {"method": restored.method, "findings": ", ".join(findings)}
