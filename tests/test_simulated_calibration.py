@@ -111,6 +111,27 @@ def test_operators_that_know_no_place_are_cut_and_others_are_not():
     assert simulation.cut(problem, (2, 2)) is problem
 
 
+@pytest.mark.parametrize("lost", [0.2, 20.0])
+def test_errors_are_as_much_smaller_than_the_process_says_of_its_own_as_those_simulated_but_not_by_more_than_half(
+    lost,
+):
+    generator = torch.Generator().manual_seed(0)
+    truth, noise, other = torch.randn(3, 1, 48, 48, generator=generator, dtype=torch.float64)
+
+    def posterior(own, process_error, process):
+        """What a method and a process say of their errors, and what these are."""
+        ones = torch.ones_like(truth)
+        beside = Posterior(truth + process_error * other, std=process * ones)
+        return Posterior(truth + 0.1 * noise, std=own * ones, process=beside)
+
+    operator = Blur((48, 48), blur_psf(1.0))
+    problem = Problem(operator.forward(truth), operator, Gaussian(0.1))
+    known = simulation.Simulation(truth, problem, 0.5)
+    found = simulation._calibrated(posterior(0.2, lost, 3.0), known, posterior(0.05, 0.0, 0.2), 0)
+    # 0.1 for the two standard deviations of the true picture together, and half of it.
+    assert float(found.std(np.full(1, 0.05))[0]) == pytest.approx(0.05, rel=0.1)
+
+
 @pytest.mark.parametrize("wrong", [0.2, 5.0])
 def test_a_wrong_standard_deviation_of_any_method_is_put_right(wrong):
     truth = self_similar(64, 0.2, seed=3)
@@ -141,6 +162,7 @@ def test_the_seed_repeats_the_calibration():
 def test_it_is_said_and_survives_saving(tmp_path):
     found = bd.upscale(smooth_picture((16, 16)), 2, method="gp", effort="fast")
     assert "simulated picture" in coverage_of(found)
+    assert "calibrated by a simulated picture" in found._repr_html_()
     again = Restoration.load(found.save(tmp_path))
     assert again.calibration.simulated and again.calibration.scale == found.calibration.scale
 

@@ -31,6 +31,7 @@ from bayesdip.problem import Problem
 from bayesdip.progress import Progress
 from bayesdip.result import Posterior
 from bayesdip.simulated_average import (
+    Estimate,
     averaged,
     error_ratio,
     estimates_beside,
@@ -53,13 +54,14 @@ TOP_OF_RESOLVED = 0.7
 HURST, HURST_SPREAD, SCATTER = 0.2, 0.5, 1.0
 # A truth on the restored picture's own scale would come back as it is, where the data are exact.
 LEAST_CHANGE = 1.1
-# The logarithm of error over standard deviation: how it scatters from problem to problem (0.33 was seen on 18 random problems
-# where a process was learnt from the data), and, in one problem of ten, by judgement, where something is wrong; by how much
-# it differs between the simulated and the true picture, by judgement: between the 0.3 once seen on parts of photographs and the 0.5 of
-# small random problems; and the variance that one resolved frequency adds to the latter. A process learnt from the data is not as
-# wrong as that one in ten: on 20 random problems of small blurred, enlarged and otherwise measured pictures the larger of its standard
-# deviation and the method's, and the first spread alone, gave intervals that held 88% on average, 80 to 97% in 12; the method's own
-# and both spreads 85%, in 11; the process's 87%, in 13, but the narrow ones were narrower.
+# Where a process was learnt from the data, its standard deviation tells the size of its errors, and the simulated picture only how much
+# larger or smaller than those the result's are: by no more than this factor, for the process of a simulated picture may miss what it is
+# made of. So the logarithm of the errors' size over the one expected scattered by 0.32 on 60 random problems of small blurred, enlarged
+# and otherwise measured pictures; by 0.36 where the ratio of error to standard deviation was carried over from the simulated picture.
+MOST_RATIO, SIZE_ERROR = 2.0, 0.32
+# Of other methods, the logarithm of error over standard deviation: how it scatters from problem to problem, and, in one problem of ten,
+# by judgement, where something is wrong; by how much it differs between the simulated and the true picture, by judgement: between the
+# 0.3 once seen on parts of photographs and the 0.5 of small random problems; and the variance that one resolved frequency adds to it.
 RATIO_SPREADS, RATIO_SHARES = (0.33, 1.5), (0.9, 0.1)
 RATIO_ERROR, OF_A_FREQUENCY = 0.4, 8.0
 # A simulated picture is not the true one: so much of the weights goes by the sizes of the errors alone; nothing for operators that
@@ -306,15 +308,16 @@ def _calibrated(
     if law is None:
         return None
     half = z_of(LEVEL) * law.std(std).astype(np.float64)
-    own, base = _sizes(posterior)
-    own_here, base_here = _sizes(found)
-    if not min(own, base, own_here, base_here, law.ratio) > 0:
+    own, beside = _size(posterior), _size(posterior.process)
+    if not min(own, law.ratio) > 0:
         return None  # standard deviations of nothing, as of a picture without detail, cannot be scaled
-    shares = RATIO_SHARES if found.process is None else (1.0, 0.0)
-    log_ratio, ratio_error = _drawn_to_none(
-        math.log(law.ratio * own_here / base_here), grid, simulation.resolved, shares
-    )
-    factor = math.exp(log_ratio) * base / (law.ratio * own)
+    if found.process is not None and beside > 0:
+        ratio = 1 / error_ratio(Estimate(found.process.mean.double().cpu()), found, simulation.truth)
+        expected = math.sqrt(own * beside) * min(max(ratio, 1 / MOST_RATIO), MOST_RATIO)
+        factor, ratio_error = expected / (law.ratio * own), SIZE_ERROR
+    else:
+        log_ratio, ratio_error = _drawn_to_none(math.log(law.ratio), grid, simulation.resolved)
+        factor = math.exp(log_ratio) / law.ratio
     law = replace(law.widened(factor), ratio_error=ratio_error)
     # What is expected of the true picture, whose errors are larger or smaller than those here by a factor that is not known.
     factors = np.exp(law.ratio_error * np.array([NORMAL.inv_cdf(q) for q in QUANTILES]))
@@ -340,21 +343,14 @@ def _blocks(grid: Sequence[int]) -> NDArray[np.int64]:
     return found.ravel()
 
 
-def _sizes(posterior: Posterior) -> tuple[float, float]:
-    """Root mean square of the standard deviation; and the larger of that and the process's, where one stands beside the method.
-
-    The process's goes with the errors of enlarged pictures, where a rule of thumb has the places, but not the size.
-    """
-    assert posterior.std is not None
-    process = posterior.process
-    beside = posterior.std if process is None or process.std is None else process.std
-    own, base = (float(std.double().square().mean().sqrt()) for std in (posterior.std, beside))
-    return own, max(own, base)
+def _size(posterior: Posterior | None) -> float:
+    """Root mean square of the standard deviation; 0 without one."""
+    if posterior is None or posterior.std is None:
+        return 0.0
+    return float(posterior.std.double().square().mean().sqrt())
 
 
-def _drawn_to_none(
-    seen: float, grid: Sequence[int], resolved: float, shares: tuple[float, float]
-) -> tuple[float, float]:
+def _drawn_to_none(seen: float, grid: Sequence[int], resolved: float) -> tuple[float, float]:
     """The logarithm of error over standard deviation by what was seen of it on a simulated picture, and its standard error.
 
     Drawn towards 0 by as much as a simulated picture differs from the true one: the posterior mean, whose prior is a mixture
@@ -362,7 +358,7 @@ def _drawn_to_none(
     """
     doubt = RATIO_ERROR**2 + OF_A_FREQUENCY / math.prod(max(1.0, n * resolved) for n in grid)
     spreads = np.square(RATIO_SPREADS)
-    density = np.array(shares) * np.exp(-0.5 * seen**2 / (spreads + doubt)) / np.sqrt(spreads + doubt)
+    density = np.array(RATIO_SHARES) * np.exp(-0.5 * seen**2 / (spreads + doubt)) / np.sqrt(spreads + doubt)
     weights = spreads / (spreads + doubt)
     density /= density.sum()
     weight = float(density @ weights)

@@ -38,6 +38,14 @@ def details_of(restoration: Restoration) -> str:
     return ", ".join(parts)
 
 
+def calibration_of(restoration: Restoration) -> str:
+    """Return in a few words what the standard deviation rests on."""
+    found = restoration.calibration
+    if found is None:
+        return "not calibrated"
+    return f"calibrated {'by a simulated picture' if found.simulated else 'on held-out values'}"
+
+
 def coverage_of(restoration: Restoration) -> str:
     """Return the coverage of 90% intervals on held-out pixels, in one sentence; empty where it is not known."""
     found = restoration.calibration
@@ -102,10 +110,7 @@ def run_facts(restoration: Restoration) -> list[Fact]:
         remark = f"rms on {r.held_out_count} values kept from the method; it contains their noise"
         found.append(("Held-out error", f"{r.held_out:.4g}", remark))
     if r.std is not None:
-        kind = "calibrated" if r.calibration else "not calibrated"
-        if r.calibration is not None and r.calibration.simulated:
-            kind = "calibrated by a simulated picture"
-        remark = f"of the noise-free picture, in its own scale; {kind}"
+        remark = f"of the noise-free picture, in its own scale; {calibration_of(r)}"
         found.append(("Mean std", f"{float(r.std.mean()):.4g}", remark))
     return found
 

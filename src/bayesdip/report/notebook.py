@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from bayesdip.progress import clock
 from bayesdip.report import pictures
-from bayesdip.report.facts import details_of, what_ran_and_why
+from bayesdip.report.facts import calibration_of, details_of, what_ran_and_why
 from bayesdip.report.pictures import Shown, View
 
 if TYPE_CHECKING:
@@ -92,6 +92,5 @@ def _line(restoration: Restoration, grid: tuple[int, ...]) -> str:
     size = f"{' x '.join(str(n) for n in grid[::-1])} {unit}"
     parts = [details_of(restoration), size, clock(restoration.seconds)]
     if restoration.std is not None:
-        kind = "calibrated" if restoration.calibration is not None else "not calibrated"
-        parts.append(f"mean std {float(restoration.std.mean()):.4g}, {kind}")
+        parts.append(f"mean std {float(restoration.std.mean()):.4g}, {calibration_of(restoration)}")
     return f"{what_ran_and_why(restoration)} ({'; '.join(part for part in parts if part)})."
