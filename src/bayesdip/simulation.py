@@ -303,14 +303,20 @@ def _calibrated(
     grid = simulation.truth.shape[1:]
     mean, std = (part.double().cpu().flatten(1).numpy() for part in (found.mean, found.std))
     error = simulation.truth.flatten(1).numpy() - mean
-    values = Values(mean, std, error, error**2, np.zeros_like(error))
+    if not (error.any() and std.any()):
+        return None  # standard deviations of nothing, as of a picture without detail, cannot be scaled
+    # The law is fitted to a standard deviation of about the right size: from far away it is not found.
+    about = float(np.sqrt(np.mean(error**2) / np.mean(std**2)))
+    values = Values(mean, about * std, error, error**2, np.zeros_like(error))
     law = calibrate(values, np.arange(error.shape[1]), seed, _blocks(grid))
     if law is None:
         return None
+    uncalibrated, _ = covered(values, std**2, z_of(LEVEL) * std)
+    law = replace(law, scale=about * law.scale, ratio=about * law.ratio, coverage_uncalibrated=uncalibrated)
     half = z_of(LEVEL) * law.std(std).astype(np.float64)
     own, beside = _size(posterior), _size(posterior.process)
     if not min(own, law.ratio) > 0:
-        return None  # standard deviations of nothing, as of a picture without detail, cannot be scaled
+        return None
     if found.process is not None and beside > 0:
         ratio = 1 / error_ratio(Estimate(found.process.mean.double().cpu()), found, simulation.truth)
         expected = math.sqrt(own * beside) * min(max(ratio, 1 / MOST_RATIO), MOST_RATIO)
