@@ -64,7 +64,7 @@ class Restorer:
     weights: tuple[float, ...] = ()
 
     def fit(self, problem: Problem) -> Posterior:
-        found = Patches(effort=self.effort).fit(problem, Progress())
+        found = Patches(effort=self.effort, device="cpu").fit(problem, Progress())
         beside = estimates_beside(found, problem)
         return averaged(found, beside, np.array(self.weights)) if self.weights else found
 
@@ -86,7 +86,7 @@ def measured(seed: int, effort: str) -> Row:
     truth = torch.from_numpy(made.unit[None])
     operator = Blur(truth.shape[1:], gaussian_psf(width))
     problem = observed(Problem(operator.forward(truth), operator, Gaussian(sigma)), truth, seed)
-    method = Patches(effort=effort)
+    method = Patches(effort=effort, device="cpu")
     posterior, calibration = judged_by_simulation(
         method, Average(), method.fit(problem, Progress()), problem, Progress()
     )
