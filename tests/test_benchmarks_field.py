@@ -7,7 +7,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from benchmarks import field, random_problems
+from benchmarks import field, intervals, random_problems
 from benchmarks.field_cases import every
 from benchmarks.field_cases.case import RMS, Case, Check
 from benchmarks.field_cases.command import Outcome
@@ -173,3 +173,12 @@ def test_what_a_case_is_held_against_is_finite(name):
     if isinstance(made, Case) and "two runs" not in made.rival_name:
         assert np.isfinite(made.figure(made.rival()))
         assert made.given is None or np.isfinite(made.figure(made.given))
+
+
+def test_calibrations_are_compared_by_the_size_of_errors_and_by_what_intervals_hold():
+    names = ("simulated", "bootstrap", "Stein", "Stein, noise 5% too low")
+    rows = [
+        {name: log for name in names} | {f"{name}_held": held for name in names}
+        for log, held in ((-0.5, 0.7), (0.1, 0.9))
+    ]
+    assert intervals.table(rows).splitlines()[2] == "| simulated | -0.20 | 0.30 | 1 of 2 |"
