@@ -36,6 +36,8 @@ if TYPE_CHECKING:
     from bayesdip.progress import Progress
 
 T = TypeVar("T")
+# Values of a picture whose standard deviations are calibrated at a time: all that this takes would be most of a run's memory.
+AT_ONCE = 2**20
 
 
 @dataclass(frozen=True)
@@ -336,12 +338,19 @@ def _own_std(posterior: Posterior, problem: Problem, calibration: Calibration | 
         return posterior.std
     if calibration.simulated:  # the errors were those of data that were seen
         return torch.from_numpy(calibration.std(posterior.std.double().cpu().numpy()))
-    noise = torch.where(problem.observed, noise_variance(problem), torch.inf)
-    exact = noise == 0  # known, and put back
-    std = torch.where(exact, 0.0, posterior.std.double().cpu())
-    hole = hole_pixels(problem).astype(float) if calibration.far is not None else 0.0
-    found = torch.from_numpy(calibration.std(std.numpy(), torch.where(exact, 1.0, noise).numpy(), hole))
-    return torch.where(noise.isfinite(), noise.sqrt().to(found), found) if problem.keeps_known else found
+    variance, observed = noise_variance(problem), problem.observed
+    holes = hole_pixels(problem) if calibration.far is not None else None
+    found = torch.empty(posterior.std.shape)
+    step = max(1, AT_ONCE // found[:, 0].numel())
+    for rows in (slice(first, first + step) for first in range(0, found.shape[1], step)):
+        noise = torch.where(observed[:, rows], variance[:, rows], torch.inf)
+        exact = noise == 0  # known, and put back
+        std = torch.where(exact, 0.0, posterior.std[:, rows].double().cpu())
+        hole = 0.0 if holes is None else holes[:, rows].astype(float)
+        part = torch.from_numpy(calibration.std(std.numpy(), torch.where(exact, 1.0, noise).numpy(), hole))
+        kept = problem.keeps_known
+        found[:, rows] = torch.where(noise.isfinite(), noise.sqrt().to(part), part) if kept else part
+    return found
 
 
 def put_back_known(posterior: Posterior, problem: Problem) -> Posterior:
