@@ -224,6 +224,7 @@ def _chained(
     if found is None:
         raise Stopped
     mean, std, done = found.mean, found.std, 1
+    found = None  # sums as large as three pictures, while the next pass has its own
     later = [*chain.filters, *([] if chain.last is None else [chain.last])]
     for groups in later:
         data = data_given(mean)
@@ -245,6 +246,7 @@ def _chained(
         if found is None:
             return Estimate(mean, std, done)
         mean, std, done = found.mean, found.std, done + 1
+        found = None
     data = data_given(mean)
     if data.missing is not None:
         mean = torch.where(data.missing, _completed(data, mean, std, values), mean)

@@ -117,8 +117,9 @@ class Whitening:
         noise = torch.where(missing, torch.nan, variance / scales.square()).nanmean(0).nan_to_num(1.0)
         incomplete = bool(missing.any())
         values = filled_from_neighbours(y, missing) if incomplete else y
-        values = torch.tensordot(self.basis.T, values / scales, dims=1)
-        if len(y) > JOINT_CHANNELS:
+        values = values / scales
+        if len(y) > JOINT_CHANNELS:  # else the combinations are the channels
+            values = torch.tensordot(self.basis.T, values, dims=1)
             missing = missing.any(0).expand(missing.shape)
         shape = (*y.shape[1:], 1) if y.ndim == 2 else tuple(y.shape[1:])
         return WhitenedData(
@@ -129,11 +130,15 @@ class Whitening:
 
     def undo(self, values: Tensor, like: Tensor) -> Tensor:
         """A picture in the combinations back to channels in their own scale, in the shape of `like`."""
-        channels: Tensor = torch.tensordot(self.basis, values.to(like), dims=1).reshape(like.shape)
-        return channels * column(self.scales, like)
+        channels = values.to(like)
+        if len(channels) > JOINT_CHANNELS:
+            channels = torch.tensordot(self.basis, channels, dims=1)
+        return channels.reshape(like.shape) * column(self.scales, like)
 
     def undo_std(self, std: Tensor, like: Tensor) -> Tensor:
         """The same of standard deviations; the combinations are taken as independent."""
+        if len(std) <= JOINT_CHANNELS:
+            return self.undo(std, like)
         variance: Tensor = torch.tensordot(self.basis.square(), std.to(like).square(), dims=1)
         return variance.sqrt().reshape(like.shape) * column(self.scales, like)
 
