@@ -33,7 +33,8 @@ _built: dict[Path, tuple[float, str, dict[str, bytes]]] = {}
 def on_files(files: Files, config: MkDocsConfig) -> Files:
     """Add the pages of the scripts, their pictures, and the two texts that lie at the top."""
     for source, page in COPIES.items():
-        files.append(File.generated(config, page, content=(ROOT / source).read_text(encoding="utf-8")))
+        text = (ROOT / source).read_text(encoding="utf-8").replace("](docs/", "](")
+        files.append(File.generated(config, page, content=text))
     shown = []
     for script in sorted(ROOT.glob("examples/*/*.py")):
         text, pictures = _page(script)
