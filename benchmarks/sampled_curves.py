@@ -30,6 +30,8 @@ SIDES = {"fast": 96, "balanced": 128, "best": 256}
 PATIENCE = 10.0
 # A curve may be this much below another's, dB: two draws of networks differ by as much.
 CHANCE = 0.1
+# Seconds from which on curves are compared: first pictures come within milliseconds of each other.
+FROM = 1.0
 PART = "curve"
 
 
@@ -91,7 +93,8 @@ def least_margin(own: dict[str, Sequence[float]], other: dict[str, Sequence[floa
         last = int(np.searchsorted(curve["seconds"], moment, side="right")) - 1
         return curve["psnr"][last] if last >= 0 else -np.inf
 
-    moments = [t for t in sorted({*own["seconds"], *other["seconds"]}) if t >= other["seconds"][0]]
+    first = max(FROM, other["seconds"][0])
+    moments = [first, *(t for t in sorted({*own["seconds"], *other["seconds"]}) if t >= first)]
     return float(min(at(own, moment) - at(other, moment) for moment in moments))
 
 
