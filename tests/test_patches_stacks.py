@@ -2,6 +2,8 @@
 
 import numpy as np
 import pytest
+from scipy.ndimage import gaussian_filter
+from skimage.data import binary_blobs
 
 import bayesdip as bd
 from bayesdip.patches import patch_search
@@ -116,6 +118,14 @@ def test_the_default_for_noisy_stacks_searches_across_and_colours_go_along(movin
     found = bd.denoise(colours, SIGMA, effort="fast", channel_axis=-1)
     assert found.method == "patches" and found.mean.shape == colours.shape
     assert mse(found.mean[..., 0], moving[0][:4]) < 0.4 * SIGMA**2
+
+
+def test_texture_of_a_small_stack_is_not_taken_for_correlated_noise():
+    clean = gaussian_filter(binary_blobs(32, blob_size_fraction=0.12, n_dim=3, rng=0)[:5].astype(float), 0.8)
+    noisy = clean + SIGMA * np.random.default_rng(0).standard_normal(clean.shape)
+    found = bd.denoise(noisy, effort="fast")
+    assert found.sigma == pytest.approx((SIGMA,), rel=0.15)
+    assert mse(found.mean, clean) < 0.8 * SIGMA**2
 
 
 @pytest.mark.parametrize(

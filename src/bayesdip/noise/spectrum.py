@@ -25,7 +25,8 @@ SIDE, MOST_WINDOWS = {1: 16, 2: 8, 3: 4}, 40_000
 BANDS = ((1.0, 2.3), (2.3, 5.0), (5.0, 12.0))
 # Fewer smooth windows say too little.
 FEWEST_WINDOWS = 60
-# Texture all over a small picture is steady from window to window too: 225 overlapping windows are 64x64 pixels.
+# Texture all over a small picture is steady from window to window too: 225 overlapping windows are 64x64 pixels. On three
+# axes twice as many overlap.
 FEWEST_FOR_CORRELATED = 225
 # Shares of the windows in order of their low frequencies: smoothest, next, and beyond. The very first few may be blank.
 SMOOTHEST, NEXT, BEYOND = (0.02, 0.2), (0.2, 0.4), (0.4, 0.6)
@@ -149,7 +150,7 @@ def correlated_levels(
     by_channels = _not_shared_levels(windows, white, value_range)
     if by_channels is not None:
         return by_channels
-    if len(windows.means) < FEWEST_FOR_CORRELATED:
+    if len(windows.means) < FEWEST_FOR_CORRELATED * 2 ** max(0, windows.places.shape[1] - 2):
         return None
     smoothest, following, beyond = (windows.share(part) for part in (SMOOTHEST, NEXT, BEYOND))
     strongest = smoothest[:, :2].max(1) ** 0.5

@@ -83,7 +83,7 @@ def tiled(
     axes : str, optional
         Names of the axes, in order, of ``t c z y x s`` (samples of a colour), where the file does not say them.
     across : str, optional
-        The axes of the pictures' grid; by default rows and columns. ``"zyx"`` restores volumes, by ``gp``.
+        The axes of the pictures' grid; by default rows and columns. ``"zyx"`` restores volumes, ``"tyx"`` series.
     channels : str, optional
         The axis of channels that are restored together; by default ``"s"`` where there is one. All other axes are
         independent: each of their indices is restored by itself.
