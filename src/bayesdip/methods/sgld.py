@@ -33,10 +33,10 @@ from bayesdip.problem import Problem
 from bayesdip.progress import Progress
 from bayesdip.result import Posterior
 
-# Sampled in the same time, on a part of `f16` with noise the first of these came to 31.3 dB, the second to 31.0 and
-# `Shuffle` to 30.9; on half of the pixels of `montage` the second to 33.4 and the first to 32.4.
 # Of volumes, whose layers have 27 taps for 9: a step on 24x24x24 voxels takes a tenth of a second of one core.
 VOLUME = Skip(scales=2, width=16)
+# Sampled in the same time, on a part of `f16` with noise the first of these came to 31.3 dB, the second to 31.0 and
+# `Shuffle` to 30.9; on half of the pixels of `montage` the second to 33.4 and the first to 32.4.
 NARROW, DEEP = Skip(scales=3, width=32), Skip(scales=5, width=32)
 # Pixels above which steps at full resolution are too few in the time that a picture is given: in 60 s half of the pixels of
 # 512x512 came to 23 dB with the deep network.
