@@ -16,7 +16,7 @@ import pytest
 from bayesdip.batch_processing import worker_pool
 from bayesdip.batch_processing.worker_pool import Failure, carried_out
 from bayesdip.errors import BayesDipError, NoResultError, ResourceError
-from bayesdip.progress import Estimate, Snapshot
+from bayesdip.snapshot import Estimate, Snapshot
 
 posix = pytest.mark.skipif(os.name != "posix", reason="signals")
 

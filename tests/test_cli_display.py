@@ -17,7 +17,7 @@ from bayesdip.cli.display import (
     line,
     watching,
 )
-from bayesdip.progress import Estimate, Snapshot
+from bayesdip.snapshot import Estimate, Snapshot
 
 
 def at(step, fit=1.0, phase="burn-in", steps=100, remaining=75.0, estimate=None):

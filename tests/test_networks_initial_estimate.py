@@ -20,7 +20,8 @@ from bayesdip.networks.initial_estimate import InitialEstimate, process_mean
 from bayesdip.noise import Gaussian
 from bayesdip.operators import Downsample, Identity, Mask, Operator
 from bayesdip.problem import Problem
-from bayesdip.progress import Progress, Snapshot
+from bayesdip.progress import Progress
+from bayesdip.snapshot import Snapshot
 
 SIGMA = 0.1
 CLEAN = torch.from_numpy(camera()[100:164, 200:264] / 255.0)[None]

@@ -12,7 +12,8 @@ import torch
 
 import bayesdip as bd
 from bayesdip.errors import BayesDipError
-from bayesdip.progress import Progress, Snapshot, clock
+from bayesdip.progress import Progress
+from bayesdip.snapshot import Snapshot, clock
 
 
 class Clock:
@@ -147,3 +148,34 @@ def test_the_first_picture_costs_nothing_where_nobody_looks(monkeypatch):
 
     monkeypatch.setattr(api, "quick_picture", lambda problem: pytest.fail("nobody asked for it"))
     bd.denoise(np.random.default_rng(0).normal(100, 20, (24, 24)), 20.0, callback=lambda snapshot: None)
+
+
+def test_a_standard_deviation_so_far_stands_where_its_part_stands(tick: Clock) -> None:
+    progress, found = heard(std_to_user=lambda std: 10 * std)
+    part = progress.part((0.0, 1.0), to_whole=lambda picture: torch.cat([torch.full((2,), 7.0), picture]))
+    mean = torch.tensor([1.0, 2.0])
+    part.advance(0.1, "sampling", mean=lambda: mean, upper=lambda: mean + 0.5, sample=lambda: mean - 1)
+    part.advance(0.2, "sampling", mean=lambda: mean)
+    with_std, without = [s for s in found if s.estimate is None]
+    assert with_std.std is not None and with_std.std().tolist() == [0.0, 0.0, 5.0, 5.0]
+    assert with_std.sample is not None and with_std.sample().tolist() == [7.0, 7.0, 0.0, 1.0]
+    assert without.std is None and without.sample is None
+
+
+def test_a_callback_sees_deviations_and_samples_in_the_picture_s_scale_while_a_network_is_sampled() -> None:
+    rng = np.random.default_rng(0)
+    noisy = (1000 + 50 * rng.standard_normal((16, 16))).astype(np.uint16)
+    seen = []
+
+    def listen(snapshot: Snapshot) -> None:
+        if snapshot.std is not None and snapshot.sample is not None and snapshot.mean is not None:
+            seen.append((snapshot.phase, snapshot.mean(), snapshot.std(), snapshot.sample()))
+
+    method = bd.SGLD(effort="fast", arch=bd.arch.Skip(scales=2, width=4))
+    found = bd.denoise(noisy, 50.0, method=method, callback=listen)
+    assert {phase for phase, *_ in seen} == {"sampling"}
+    _, mean, std, sample = seen[-1]
+    assert mean.dtype == sample.dtype == np.uint16 and mean.shape == sample.shape == (16, 16)
+    assert std.dtype == np.float32 and np.isfinite(std).all() and (std >= 0).all()
+    assert 0.3 < np.median(std) / np.median(found.raw_std) < 3
+    assert (sample != mean).any()

@@ -21,6 +21,7 @@ LAYERS = (
         "noise",
         "kernels",
         "progress",
+        "snapshot",
         "interruption",
         "folder_lock",
         "resuming",

@@ -115,6 +115,22 @@ def test_stop_keeps_the_best_so_far(page, file):
     assert "interrupted" in page.inner_text("#run-said")
 
 
+def test_uncertainty_and_a_sample_are_seen_while_a_network_is_sampled(page, tmp_path):
+    small = tmp_path / "small.png"
+    Image.fromarray(picture(24)).save(small)
+    give(page, small)
+    page.select_option("#method", "sgld")
+    page.click("#start")
+    page.wait_for_selector("[data-layer=std]:not([hidden])")
+    page.wait_for_selector("[data-layer=sample]:not([hidden])")
+    assert page.is_hidden("#result")
+    page.click("[data-layer=std]")
+    page.hover("#view")
+    page.wait_for_selector("#pixel:has-text('not calibrated')")
+    page.click("#stop")
+    page.wait_for_selector("#result:not([hidden])")
+
+
 def test_a_broken_file_and_one_that_is_too_large_are_said(page, tmp_path, file):
     broken = tmp_path / "broken.png"
     broken.write_bytes(b"nothing")

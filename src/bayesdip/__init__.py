@@ -42,8 +42,8 @@ _HOME = {
     "Stack": "methods",
     "Problem": "problem",
     "Progress": "progress",
-    "Snapshot": "progress",
-    "Estimate": "progress",
+    "Snapshot": "snapshot",
+    "Estimate": "snapshot",
     "Gaussian": "noise",
     "Laplace": "noise",
     "Poisson": "noise",
@@ -146,8 +146,9 @@ if TYPE_CHECKING:
     )
     from bayesdip.operators import Blur, Downsample, Identity, Mask
     from bayesdip.problem import Problem
-    from bayesdip.progress import Estimate, Progress, Snapshot
+    from bayesdip.progress import Progress
     from bayesdip.result import Posterior, Restoration
+    from bayesdip.snapshot import Estimate, Snapshot
     from bayesdip.tile_processing import Tiled, tiled
 
 

@@ -26,11 +26,12 @@ from bayesdip.noise import Noise
 from bayesdip.noise_argument import Sigma
 from bayesdip.operators import Operator
 from bayesdip.problem import Problem
-from bayesdip.progress import Callback, Progress
+from bayesdip.progress import Progress
 from bayesdip.quick_picture import quick_picture
 from bayesdip.result import Restoration
 from bayesdip.resuming import Stages, run_folder
 from bayesdip.run_request import request_of
+from bayesdip.snapshot import Callback
 from bayesdip.value_scale import ScaledLayout, on_likelier_scale
 
 AUTO = "auto"
@@ -317,8 +318,12 @@ def restored(
     progress = Progress(options.get("callback"), options.get("time_budget"))
     with stoppable(progress.should_stop, lambda seconds: progress.has_time(seconds / PREPARING)):
         inputs = make()
-    progress.to_user = inputs.to_user
     problem, layout, units = inputs.problem, inputs.layout, inputs.problem.units
+
+    def std(own: Tensor) -> np.ndarray[Any, np.dtype[np.float32]]:
+        return layout.to_array(own * units.scale).astype(np.float32)
+
+    progress.to_user, progress.std_to_user = inputs.to_user, std
     method, why = _method(problem, options)
     method.check(problem)
     method = method.resolved(problem)
@@ -338,17 +343,13 @@ def restored(
         )
     posterior, calibration = found.posterior, found.calibration
     inputs = inputs.keeping_fractions(posterior.mean)
-    samples = posterior.samples
-    if samples is None:
-        samples = posterior.mean.new_empty((0, *posterior.mean.shape))
-
-    def std(own: Tensor | None) -> np.ndarray[Any, np.dtype[np.float32]] | None:
-        return None if own is None else layout.to_array(own * units.scale).astype(np.float32)
+    none = posterior.mean.new_empty((0, *posterior.mean.shape))
+    samples = none if posterior.samples is None else posterior.samples
 
     restoration = Restoration(
         mean=inputs.to_user(posterior.mean),
-        std=std(None if found.std is None else inputs.with_rounding(found.std, posterior.mean)),
-        raw_std=std(posterior.std),
+        std=None if found.std is None else std(inputs.with_rounding(found.std, posterior.mean)),
+        raw_std=None if posterior.std is None else std(posterior.std),
         samples=inputs.to_user(samples, lead=1),
         trace=posterior.trace,
         sigma=inputs.sigma,

@@ -13,75 +13,13 @@ from typing import TYPE_CHECKING, Any
 
 from bayesdip.errors import BayesDipError
 from bayesdip.signals import SIGNALS, handled
+from bayesdip.snapshot import Callback, Estimate, Snapshot
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 # The share of a run's work from which on its pace tells the time that is left.
 MEASURED = 0.02
-
-
-@dataclass(frozen=True)
-class Estimate:
-    """The cost of a run, told before its long part.
-
-    Attributes
-    ----------
-    seconds : float
-        Of the whole run.
-    memory : int
-        Bytes beyond the program itself: an upper bound.
-    steps : int
-        Steps, passes or iterations; 0 where they are not counted.
-    """
-
-    seconds: float
-    memory: int
-    steps: int
-
-    def __str__(self) -> str:
-        steps = f"{self.steps} steps, " if self.steps else ""
-        return f"{steps}about {clock(self.seconds)}, at most {self.memory / 2**20:.0f} MiB"
-
-
-@dataclass(frozen=True)
-class Snapshot:
-    """What a callback sees of a run.
-
-    Attributes
-    ----------
-    phase : str
-        ``"compiling"``, ``"initial estimate"``, ``"estimate"``, ``"solve"``, ``"patches"``, ``"warm-up"``, ``"burn-in"``, ``"sampling"``,
-        ``"fit"`` or ``"refit"``.
-    step, steps : int
-        Steps done, and steps planned; 0 where they are not counted.
-    elapsed, remaining : float
-        Seconds spent, and seconds left by the present pace (NaN while the pace is not known).
-    fit : float
-        Root mean squared residual of the data over its expectation under the noise: 1 means that
-        the fit stands at the noise level, 0 that it has swallowed the noise.
-    estimate : Estimate or None
-        Given once, in the phase ``"estimate"``.
-    mean : callable or None
-        When called, the best picture so far, in the shape and scale of the picture that came in: what the run
-        would give if it ended now.
-    method, why : str
-        The name of the method that runs, and why that one.
-    """
-
-    phase: str
-    step: int
-    steps: int
-    elapsed: float
-    remaining: float
-    fit: float = float("nan")
-    estimate: Estimate | None = None
-    mean: Callable[[], Any] | None = None
-    method: str = ""
-    why: str = ""
-
-
-Callback = Callable[[Snapshot], bool | None]
 
 
 @dataclass
@@ -107,8 +45,8 @@ class Progress:
         When the run began, by ``time.monotonic``.
     memory : int
         Upper bound of the bytes that the run needs, told with its estimate.
-    to_user : callable
-        Makes of a picture in working units what a callback shall see.
+    to_user, std_to_user : callable
+        Make of a picture, and of a standard deviation, in working units what a callback shall see.
     method, why : str
         What a callback is told of the method.
 
@@ -124,6 +62,7 @@ class Progress:
     started: float = field(default_factory=lambda: time.monotonic())
     memory: int = 0
     to_user: Callable[[Tensor], Any] = lambda picture: picture
+    std_to_user: Callable[[Tensor], Any] = lambda std: std
     method: str = ""
     why: str = ""
     _whole: Progress | None = None
@@ -273,6 +212,8 @@ class Progress:
         steps: int = 0,
         fit: float = float("nan"),
         mean: Callable[[], Tensor] | None = None,
+        upper: Callable[[], Tensor] | None = None,
+        sample: Callable[[], Tensor] | None = None,
     ) -> None:
         """Say that a share of this part's work is done, and where its picture can be had.
 
@@ -288,6 +229,10 @@ class Progress:
             Root mean squared residual over its expectation under the noise.
         mean : callable, optional
             Gives the best picture so far, (C, *grid) in working units.
+        upper : callable, optional
+            Gives `mean` plus the standard deviation so far: a picture, of which a whole is made as of `mean`.
+        sample : callable, optional
+            Gives the latest sample.
         """
         if self._work_began is None:
             self._work_began = (self.elapsed, done)  # getting ready may have cost a share of a time budget
@@ -295,7 +240,8 @@ class Progress:
         remaining = math.nan
         if done - before >= MEASURED:
             remaining = max(0.0, self.elapsed - since) / (done - before) * (1 - min(done, 1.0))
-        self._report(done, Snapshot(phase, step, steps, self.elapsed, remaining, fit, mean=mean))
+        told = Snapshot(phase, step, steps, self.elapsed, remaining, fit, None, mean, upper, sample)
+        self._report(done, told)
 
     def show(self, phase: str, picture: Callable[[], Tensor], steps: int = 0) -> None:
         """Show a picture before the work whose pace counts has begun.
@@ -311,20 +257,24 @@ class Progress:
         self._report(None, Snapshot(phase, 0, steps, self.elapsed, math.nan, mean=picture))
 
     def _report(self, done: float | None, snapshot: Snapshot) -> None:
-        """Pass on what a part says, told of the whole; at the top, to the callback."""
+        """Pass on what a part says, told of the whole; at the top, to the callback. On its way `std` is `upper`."""
         left = self.time_left
         remaining = snapshot.remaining if left is None else min(snapshot.remaining, left)
         whole = self._whole
         if whole is None:
-            mean = _then(snapshot.mean, self.to_user)
-            told = replace(snapshot, method=self.method, why=self.why)
-            self._tell(replace(told, elapsed=self.elapsed, remaining=remaining, mean=mean))
+            told = replace(snapshot, method=self.method, why=self.why, std=self._std_of(snapshot))
+            told = replace(
+                told, mean=_then(snapshot.mean, self.to_user), sample=_then(snapshot.sample, self.to_user)
+            )
+            self._tell(replace(told, elapsed=self.elapsed, remaining=remaining))
             return
         passed = replace(
             snapshot,
             elapsed=whole.elapsed,
             remaining=remaining + self._later,
             mean=_then(snapshot.mean, self._to_whole),
+            std=_then(snapshot.std, self._to_whole),
+            sample=_then(snapshot.sample, self._to_whole),
         )
         whole.memory = max(whole.memory, self.memory)
         if self._share is None or done is None:
@@ -338,7 +288,15 @@ class Progress:
             steps=snapshot.steps,
             fit=snapshot.fit,
             mean=passed.mean,
+            upper=passed.std,
+            sample=passed.sample,
         )
+
+    def _std_of(self, snapshot: Snapshot) -> Callable[[], Any] | None:
+        upper, mean = snapshot.std, snapshot.mean
+        if upper is None or mean is None:
+            return None
+        return lambda: self.std_to_user((upper() - mean()).abs())
 
     def _tell(self, snapshot: Snapshot) -> None:
         if self.callback is None:
@@ -375,14 +333,3 @@ class Progress:
 def _then(mean: Callable[[], Any] | None, change: Callable[[Any], Any]) -> Callable[[], Any] | None:
     """The picture changed, made only when it is asked for."""
     return None if mean is None else lambda: change(mean())
-
-
-def clock(seconds: float) -> str:
-    """``75`` -> ``"1 min 15 s"``."""
-    if seconds < 10:
-        return f"{seconds:.1f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    if hours:
-        return f"{hours} h {minutes} min"
-    return f"{minutes} min {rest} s" if minutes else f"{rest} s"

@@ -29,7 +29,7 @@ from bayesdip.errors import (
     one_line,
 )
 from bayesdip.processes import begin_worker, interrupts_ignored
-from bayesdip.progress import Callback, Snapshot
+from bayesdip.snapshot import Callback, Snapshot
 
 # Called with the seconds that a task will take, once that is known.
 Tell = Callable[[float], None]

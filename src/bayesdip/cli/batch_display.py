@@ -20,7 +20,7 @@ from bayesdip.batch_processing.journal import JOURNAL, Record
 from bayesdip.batch_processing.machine import Crew
 from bayesdip.cli.display import PLAIN_EVERY
 from bayesdip.errors import one_line
-from bayesdip.progress import clock
+from bayesdip.snapshot import clock
 
 HEADINGS = ("picture", "method", "sigma", "error", "in 90%", "seconds", "")
 # Of a name, in the table; and of notes below it.

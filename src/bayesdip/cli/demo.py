@@ -25,10 +25,10 @@ from bayesdip.cli.restoring import restore
 from bayesdip.cli.summary import SCHEMA, WIDTH
 from bayesdip.errors import FileError, one_line
 from bayesdip.io import Picture, atomic_write, write_picture
-from bayesdip.progress import clock
 from bayesdip.report import PAGE
 from bayesdip.report.facts import plain
 from bayesdip.result import Restoration
+from bayesdip.snapshot import clock
 
 Pixels = NDArray[np.uint8]
 

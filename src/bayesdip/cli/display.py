@@ -15,7 +15,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from bayesdip.progress import Callback, Snapshot, clock
+from bayesdip.snapshot import Callback, Snapshot, clock
 
 if TYPE_CHECKING:
     from rich.live import Live

@@ -24,9 +24,9 @@ from bayesdip.cli.resume import SavedRun, request_of
 from bayesdip.cli.verbs import Prepare, Work
 from bayesdip.errors import BayesDipError, FileError, one_line
 from bayesdip.memory import check_memory
-from bayesdip.progress import Callback
 from bayesdip.result import Restoration
 from bayesdip.resuming import going_on
+from bayesdip.snapshot import Callback
 
 TITLES = {"denoise": "Denoising", "inpaint": "Inpainting", "upscale": "Upscaling", "deblur": "Deblurring"}
 # Bytes of a value of the result: the resident memory grew by 43 to 48 while a colour picture of 2400x2400 pixels with one

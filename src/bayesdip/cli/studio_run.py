@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from bayesdip.errors import explanation
-from bayesdip.progress import Snapshot
+from bayesdip.snapshot import Snapshot
 from bayesdip.studio.asked import COMPARED, Asked
 from bayesdip.studio.run_files import write_json
 
@@ -42,6 +42,7 @@ class Display:
         self._folder, self._like = folder, like
         self._trace: list[tuple[int, float]] = []
         self._shown, self._cost, self._pictures = -math.inf, 0.0, 0
+        self._layers: list[str] = []
         self._estimate: dict[str, float] | None = None
 
     def __call__(self, snapshot: Snapshot) -> None:
@@ -56,10 +57,12 @@ class Display:
         if not due and snapshot.estimate is None:
             return
         if snapshot.mean is not None and due:
-            from bayesdip.studio.shown import write_mean
+            from bayesdip.studio.shown import write_live
 
-            write_mean(self._folder, snapshot.mean(), self._like)
+            std, sample = (None if made is None else made() for made in (snapshot.std, snapshot.sample))
+            write_live(self._folder, snapshot.mean(), std, sample, self._like)
             self._pictures += 1
+            self._layers = [name for name, part in (("std", std), ("sample", sample)) if part is not None]
         self._shown = time.monotonic()
         self._cost = self._shown - now
         write_json(self._folder / "state.json", self._state(snapshot))
@@ -75,6 +78,7 @@ class Display:
             "method": snapshot.method,
             "why": snapshot.why,
             "pictures": self._pictures,
+            "layers": self._layers,
             "trace": self._trace,
         }
 

@@ -28,7 +28,7 @@ from bayesdip.errors import BayesDipError, one_line
 from bayesdip.findings import Finding
 from bayesdip.io.raw import is_raw_file
 from bayesdip.io.stored import is_stack, is_tiff, is_zarr, open_stored
-from bayesdip.progress import clock
+from bayesdip.snapshot import clock
 from bayesdip.tile_processing import Tiled
 from bayesdip.tile_processing import tiled as restore_tiled
 from bayesdip.tile_processing.tile_restoration import TASKS

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bayesdip.progress import clock
+from bayesdip.snapshot import clock
 
 if TYPE_CHECKING:
     from bayesdip.comparison.ranking import Comparison, Entry

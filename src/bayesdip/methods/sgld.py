@@ -318,6 +318,7 @@ class SGLD(Method):
             best,
             span=(0.0, schedule.sampled),
             listeners=(summary,),
+            spread=summary.std,
         )
         if first is not None:
             prefit(loop, first, schedule, made.generator)

@@ -30,9 +30,9 @@ from bayesdip.napari_plugin.axes import Axes, Index
 from bayesdip.napari_plugin.placement import finest, looks, mask_of, placed, with_samples
 from bayesdip.napari_plugin.plane_run import Found, Job, Told, begin, carry_out
 from bayesdip.operators.resample import KINDS
-from bayesdip.progress import Callback
 from bayesdip.report.pictures import COLOUR_MAP
 from bayesdip.result import Restoration
+from bayesdip.snapshot import Callback
 
 IMAGE, LABELS = "napari.layers.Image", "napari.layers.Labels"
 APART = "no"

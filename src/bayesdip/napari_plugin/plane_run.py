@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 from bayesdip.errors import NoResultError
 from bayesdip.memory import check_memory
 from bayesdip.napari_plugin.axes import Axes, Index
-from bayesdip.progress import Callback, Snapshot
 from bayesdip.report.facts import coverage_of
 from bayesdip.report.pictures import spread_of
 from bayesdip.result import Restoration
+from bayesdip.snapshot import Callback, Snapshot
 
 Array = NDArray[Any]
 # Seconds between two pictures of a run that goes on, and the largest share of its time that they may take.

@@ -57,6 +57,8 @@ class TrainingLoop:
     trial : ThreadTrial or None
         How many threads the steps take, where there is a time budget: the first steps of the run tell. Without one, a seed
         repeats a run to the bit, and all steps have the same threads.
+    spread : callable or None
+        Gives the standard deviation of the samples so far, or None before there are two.
     """
 
     target: Target
@@ -70,6 +72,7 @@ class TrainingLoop:
     listeners: tuple[Any, ...] | None = None
     ended: bool = False
     trial: ThreadTrial | None = None
+    spread: Callable[[], Tensor | None] | None = None
     _good: tuple[float, Any] | None = None
     _pace: float = 0.0
 
@@ -166,7 +169,7 @@ class TrainingLoop:
                     self._roll_back(stepper)
                     continue
                 self._good = (fit, stepper.snapshot())
-                self._note(phase, fit, stepper.energy(picture))
+                self._note(phase, fit, stepper.energy(picture), picture)
             on_picture(picture)
 
     def _has_diverged(self, fit: float) -> bool:
@@ -183,7 +186,7 @@ class TrainingLoop:
             )
         stepper.rewind(self._good[1])
 
-    def _note(self, phase: str, fit: float, energy: float) -> None:
+    def _note(self, phase: str, fit: float, energy: float, picture: Tensor) -> None:
         elapsed = self.progress.elapsed
         for key, value in (
             ("step", self.step),
@@ -195,13 +198,31 @@ class TrainingLoop:
             self.trace[key].append(value)
         begin, end = self.span
         done = (self.share - begin) / (end - begin)
+        sampled = phase == "sampling" and self.spread is not None
         self.progress.advance(
-            done, phase, step=self.step, steps=self.steps, fit=fit, mean=self._picture_so_far
+            done,
+            phase,
+            step=self.step,
+            steps=self.steps,
+            fit=fit,
+            mean=self._picture_so_far,
+            upper=self._upper if sampled else None,
+            sample=(lambda: one_of(picture, self._picture_so_far())) if sampled else None,
         )
+
+    def _upper(self) -> Tensor:
+        """The picture so far plus its standard deviation, which is 0 until there are two samples."""
+        std = None if self.spread is None else self.spread()
+        return self._picture_so_far() + (0 if std is None else std)
 
     def _picture_so_far(self) -> Tensor:
         """Computed only when a callback asks for it."""
         return picture_or_raise(self.best_picture())
+
+
+def one_of(pictures: Tensor, like: Tensor) -> Tensor:
+    """The first of the pictures, one for each chain, in the shape of one."""
+    return pictures.detach().reshape(-1, *like.shape)[0]
 
 
 @dataclass

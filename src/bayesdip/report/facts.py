@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from bayesdip import __version__
 from bayesdip.errors import BayesDipError
-from bayesdip.progress import clock
+from bayesdip.snapshot import clock
 
 if TYPE_CHECKING:
     from bayesdip.result import Restoration

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bayesdip.progress import clock
 from bayesdip.report import pictures
 from bayesdip.report.facts import calibration_of, details_of, what_ran_and_why
 from bayesdip.report.pictures import Shown, View
+from bayesdip.snapshot import clock
 
 if TYPE_CHECKING:
     from bayesdip.result import Restoration

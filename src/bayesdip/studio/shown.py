@@ -26,13 +26,29 @@ def write_png(path: Path, levels: Array) -> None:
         Image.fromarray(np.ascontiguousarray(levels)).save(temporary, "PNG", compress_level=1)
 
 
-def write_mean(folder: Path, mean: Array, like: Picture) -> None:
-    """Write ``mean.png`` of a run that goes on, and the arrays in which its pixels are looked up."""
-    view = View.of(mean, mean.ndim == 3, like)
+def write_live(folder: Path, mean: Array, std: Array | None, sample: Array | None, like: Picture) -> None:
+    """Write the pictures of a run that goes on, and the arrays in which its pixels are looked up.
+
+    Parameters
+    ----------
+    folder : Path
+    mean, std, sample : array
+        The best picture so far; the method's own standard deviation and its latest sample, where there are some.
+    like : Picture
+        The picture that is restored.
+    """
+    channels_last = mean.ndim == 3
+    view = View.of(mean, channels_last, like)
     write_png(folder / "mean.png", view.levels(mean))
     _keep(folder, "mean", mean, view)
     if not (folder / "before.npy").exists():
         _keep(folder, "before", enlarged_to(like.pixels, mean.shape[:2]), view)
+    if std is not None:
+        spread = upright(spread_of(std, channels_last), view.orientation)
+        write_png(folder / "std.png", coloured(spread / top_of(spread)))
+        _keep(folder, "std", std, view)
+    if sample is not None:
+        write_png(folder / "sample0.png", view.levels(sample))
 
 
 def _keep(folder: Path, name: str, array: Array, view: View) -> None:
@@ -78,6 +94,9 @@ def write_result(folder: Path, found: Restoration, like: Picture) -> dict[str, A
             else 1.645
         )
         facts["uncertainty"] = {"top": top, "reach": float(half)}
+    for name in LOOKED_UP:  # what the run that went on had shown, and the result has not
+        if name not in arrays:
+            (folder / f"{name}.npy").unlink(missing_ok=True)
     for name, array in arrays.items():
         _keep(folder, name, array, view)
     if len(found.samples):
@@ -92,7 +111,7 @@ def pixel(folder: Path, row: int, column: int) -> dict[str, Any]:
     Parameters
     ----------
     folder : Path
-        Where :func:`write_mean` or :func:`write_result` wrote.
+        Where :func:`write_live` or :func:`write_result` wrote.
     row, column : int
         As shown.
 

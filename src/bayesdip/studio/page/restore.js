@@ -10,6 +10,8 @@ import { Viewer } from './viewer.js';
 const FILM = 250; // milliseconds a sample
 let pictures = 0;
 let result = null;
+let live = {}; // what is shown of a run that goes on, by layer
+let layer = 'mean';
 let film = 0;
 let number = 0;
 let spread = null;
@@ -18,12 +20,21 @@ let restored = '';
 const address = (name) => mine(`/run/${run.key}/shown/${name}`);
 const run = new Run((key, found) => shown(key, found));
 
+function onlyMean() {
+  layer = 'mean';
+  for (const button of document.querySelectorAll('.layer')) {
+    button.hidden = button.dataset.layer !== 'mean';
+    button.setAttribute('aria-pressed', !button.hidden);
+  }
+}
+
 function clear() {
   result = spread = null;
+  live = {};
   pictures = 0;
   stopFilm();
   for (const id of ['viewing', 'trace-figure', 'result', 'doubt-row', 'film']) byId(id).hidden = true;
-  for (const layer of document.querySelectorAll('.layer')) layer.hidden = layer.dataset.layer !== 'mean';
+  onlyMean();
   byId('pixel').replaceChildren();
   viewer.show({ after: null, marks: null });
 }
@@ -46,8 +57,16 @@ async function shown(key, found) {
   bar(found);
   if (found.progress?.pictures > pictures) {
     pictures = found.progress.pictures;
-    const after = await image(`${address('mean.png')}?${pictures}`).catch(() => null);
-    if (after && key === run.key && !result) viewer.show({ after });
+    const layers = ['mean', ...found.progress.layers];
+    const files = { mean: 'mean.png', std: 'std.png', sample: 'sample0.png' };
+    const images = await Promise.all(layers.map((name) => image(`${address(files[name])}?${pictures}`).catch(() => null)));
+    if (key === run.key && !result) {
+      layers.forEach((name, i) => {
+        live[name] = images[i] ?? live[name];
+        document.querySelector(`[data-layer=${name}]`).hidden = !live[name];
+      });
+      if (live[layer]) viewer.show({ after: live[layer] });
+    }
     byId('viewing').hidden = false;
   }
   if (found.progress?.trace?.length > 1) {
@@ -68,6 +87,7 @@ async function finished(found) {
   result = found;
   const [before, after] = await Promise.all([image(address('before.png')), image(`${address('mean.png')}?end`)]);
   result.layers = { mean: after };
+  onlyMean();
   viewer.show({ before, after, overlay: null });
   byId('viewing').hidden = false;
   const { summary } = found;
@@ -126,8 +146,12 @@ function mark() {
 
 function showLayer(name) {
   stopFilm();
-  for (const layer of document.querySelectorAll('.layer')) layer.setAttribute('aria-pressed', layer.dataset.layer === name);
-  if (!result) return;
+  layer = name;
+  for (const button of document.querySelectorAll('.layer')) button.setAttribute('aria-pressed', button.dataset.layer === name);
+  if (!result) {
+    if (live[name]) viewer.show({ after: live[name] });
+    return;
+  }
   if (name === 'sample') number = (number + 1) % result.samples.length;
   viewer.show({ after: name === 'sample' ? result.samples[number] : result.layers[name] });
 }
@@ -155,8 +179,9 @@ const look = later(async (row, column) => {
   const found = await get(mine(`/run/${run.key}/pixel?row=${row}&column=${column}`)).catch(() => null);
   if (!found) return;
   if (!found.mean) return;
-  const facts = [['pixel', `row ${row}, column ${column}`], ['before', numbers(found.before)], [found.std || result ? 'restored' : 'so far', numbers(found.mean)]];
-  if (found.std) facts.push(['± std', numbers(found.std)], ['90% interval', found.low.map((low, i) => `${low} to ${found.high[i]}`).join('; ')]);
+  const facts = [['pixel', `row ${row}, column ${column}`], ['before', numbers(found.before)], [result ? 'restored' : 'so far', numbers(found.mean)]];
+  if (found.std) facts.push([result ? '± std' : '± std so far, not calibrated', numbers(found.std)]);
+  if (found.low) facts.push(['90% interval', found.low.map((low, i) => `${low} to ${found.high[i]}`).join('; ')]);
   if (found.samples) facts.push(['samples', found.samples.slice(0, 8).map(numbers).join(' | ')]);
   byId('pixel').replaceChildren(...facts.map(([name, value]) => element('div', {}, element('dt', { textContent: name }), element('dd', { textContent: value }))));
 }, 60);
@@ -181,7 +206,7 @@ export async function begin(runs) {
   byId('out').onclick = () => viewer.zoomBy(1 / 1.5);
   byId('fit').onclick = () => viewer.fit();
   byId('film').onclick = toggleFilm;
-  for (const layer of document.querySelectorAll('.layer')) layer.onclick = () => showLayer(layer.dataset.layer);
+  for (const button of document.querySelectorAll('.layer')) button.onclick = () => showLayer(button.dataset.layer);
   if (runs.length) {
     byId('empty').hidden = true;
     run.follow(runs[runs.length - 1]);
