@@ -33,6 +33,7 @@ from bayesdip.lab.statistics import (
 )
 
 TINY = Size("quick", side=16, width=4, scales=1, steps=3, pictures=1, seeds=1)
+NUMBERS = [*range(1, 23), 24, 26, 28, 29, 31, 33]
 SAVED = Path(__file__).parents[1] / "benchmarks" / "lab"
 DB = Column("dB", "gain (dB)")
 
@@ -207,7 +208,7 @@ def test_seeds_of_the_size_are_taken_unless_some_are_given():
 def test_saved_results_give_the_numbers_and_verdicts_of_the_published_report():
     published = (SAVED / "report.md").read_text(encoding="utf-8")
     findings = report.find(all_claims(), SAVED)
-    assert [f.claim.number for f in findings] == list(range(1, 23))
+    assert [f.claim.number for f in findings] == NUMBERS
     for f in findings:
         assert f"| {f.claim.number} | {f.claim.sentence} | {f.verdict} | {f.size} |" in published
         assert all(f"- {criterion}\n" in published for criterion in f.criteria)
@@ -261,6 +262,22 @@ def test_a_claim_of_ones_own_is_one_file_outside_the_package(tmp_path):
     assert claim.sentence in (tmp_path / "report.md").read_text()
 
 
+def test_a_full_run_that_was_cut_off_continues_by_the_same_command(tmp_path):
+    file = tmp_path / "full_claim.py"
+    file.write_text(OWN_CLAIM)
+    command = ["lab", "run", str(file), "--full", "--jobs", "1", "--keep", str(tmp_path)]
+    assert CliRunner().invoke(app, command).exit_code == 0
+    kept = tmp_path / "full" / "23-mean.json"
+    whole = json.loads(kept.read_text())
+    kept.write_text(json.dumps(whole | {"rows": whole["rows"][:3], "summary": {}}))  # in the midst of a seed
+    done = CliRunner().invoke(app, command)
+    measured = [line for line in done.stderr.splitlines() if "seed" in line]
+    again = json.loads(kept.read_text())
+    assert done.exit_code == 0 and len(measured) == 3
+    assert again["rows"][:3] == whole["rows"][:3]  # their seconds, too
+    assert [row["error"] for row in again["rows"]] == [row["error"] for row in whole["rows"]]
+
+
 def test_a_file_without_claims_is_refused(tmp_path):
     (tmp_path / "empty_claim.py").write_text("")
     for name, message in (("empty_claim.py", "holds no claim"), ("nowhere.py", "there is none")):
@@ -270,9 +287,10 @@ def test_a_file_without_claims_is_refused(tmp_path):
 
 def test_claims_are_found_by_number_name_and_label():
     assert named("2") == named("02") == named("scales") == named("02-scales")
-    assert len(named("all")) == 22
-    with pytest.raises(BayesDipError, match="scales"):
-        named("nope")
+    assert len(named("all")) == len(NUMBERS)
+    for unknown in ("nope", "23"):
+        with pytest.raises(BayesDipError, match="33-frozen"):
+            named(unknown)
 
 
 @pytest.mark.slow
@@ -362,7 +380,7 @@ def test_command_line_lists_runs_and_reports(tmp_path):
         assert done.exit_code == 0, done.output
         return done.output
 
-    assert len([line for line in run("list").splitlines() if " s)  " in line]) == 22
+    assert len([line for line in run("list").splitlines() if " s)  " in line]) == len(NUMBERS)
     keep = ("--keep", str(tmp_path))
     assert "verdict: not decided" in run("run", "draws", "--quick", "--seeds", "1", "--jobs", "1", *keep)
     run("report", *keep)

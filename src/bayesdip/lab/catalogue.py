@@ -16,7 +16,7 @@ from bayesdip.lab.claim import Claim
 
 @lru_cache(maxsize=1)
 def all_claims() -> tuple[Claim, ...]:
-    """All claims of the sources, by number."""
+    """All claims of the sources, by number; some numbers are free."""
     modules = (import_module(f"{claims.__name__}.{m.name}") for m in pkgutil.iter_modules(claims.__path__))
     return tuple(sorted((c for module in modules for c in module.CLAIMS), key=lambda claim: claim.number))
 
@@ -41,10 +41,10 @@ def named(name: str) -> tuple[Claim, ...]:
         return all_claims()
     found = [c for c in all_claims() if name in (c.name, c.label) or name.lstrip("0") == str(c.number)]
     if not found:
-        known = ", ".join(claim.name for claim in all_claims())
+        known = ", ".join(claim.label for claim in all_claims())
         raise BayesDipError(
-            f"claim is {name!r}: expected all, a number from 1 to {len(all_claims())}, a Python file with CLAIMS, "
-            f"or one of {known}; choose one of these"
+            f"claim is {name!r}: expected all, a Python file with CLAIMS, or the number or name of one of "
+            f"{known}; choose one of these"
         )
     return tuple(found)
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -86,9 +87,111 @@ class Fit:
         """The highest PSNR on the way: stopped by an oracle."""
         return max(self.psnr)
 
+    @property
+    def stop(self) -> int:
+        """The evaluation at which the held-out error, averaged over three evaluations, is smallest."""
+        smoothed = np.convolve(np.pad(self.held_out, 1, mode="edge"), np.full(3, 1 / 3), mode="valid")
+        return int(np.argmin(smoothed))
+
     def row(self) -> Row:
         """The numbers that most claims use."""
         return {"best": self.best, "final": self.psnr[-1], "steps": self.steps, "psnr": self.psnr}
+
+
+class Record:
+    """The pictures of a fit as they come, compared with the data and the truth ``EVALUATIONS`` times.
+
+    Parameters
+    ----------
+    case : Case
+    steps : int
+        How many pictures will come.
+    burn_in : float
+        Share of them before pictures count as samples.
+    """
+
+    def __init__(self, case: Case, steps: int, burn_in: float = 0.0) -> None:
+        self.case, self.steps, self.burn_in = case, steps, burn_in
+        self.average, self.samples = ExponentialAverage(), Moments()
+        self.picture = torch.zeros_like(case.truth)
+        self.count = 0
+        self.evaluations: dict[str, list[float]] = {
+            name: [] for name in ("steps", "error", "psnr", "psnr_average", "held_out")
+        }
+
+    def add(self, picture: Tensor) -> None:
+        """Take the pictures of one step."""
+        self.picture = picture
+        self.average.add(picture)
+        if self.count >= self.burn_in * self.steps:
+            self.samples.add(picture)
+        self.count += 1
+        if self.count % every(self.steps) == 0 or self.count == self.steps:
+            self._evaluate()
+
+    def fit(self) -> Fit:
+        """What was recorded."""
+        return Fit(
+            picture=self.picture,
+            average=_or(self.average.mean, self.picture),
+            sampled=_or(self.samples.mean, self.picture),
+            std=_or(self.samples.std, torch.zeros_like(self.picture)),
+            **self.evaluations,
+        )
+
+    def _evaluate(self) -> None:
+        case = self.case
+        squared = (case.forward(self.picture) - case.y).square()
+        held_out = squared[case.held_out]
+        evaluation = {
+            "steps": self.count,
+            "error": _rounded(float(squared[case.observed].mean())),
+            "psnr": psnr(self.picture, case.truth),
+            "psnr_average": psnr(_or(self.average.mean, self.picture), case.truth),
+            "held_out": _rounded(float(held_out.mean())) if len(held_out) else 0.0,
+        }
+        for name, value in evaluation.items():
+            self.evaluations[name].append(value)
+
+
+def every(steps: int) -> int:
+    """Steps between two evaluations of a fit."""
+    return max(1, steps // EVALUATIONS)
+
+
+def descend(
+    objective: Callable[[], tuple[Tensor, Tensor]],
+    optimisers: Sequence[torch.optim.Optimizer],
+    record: Record,
+    after: Callable[[int, Tensor], None] = lambda step, picture: None,
+) -> Fit:
+    """Take the record's steps on an objective of any form.
+
+    Parameters
+    ----------
+    objective : callable
+        The loss of this step, and the pictures.
+    optimisers : sequence of Optimizer
+        Of what is fitted; each takes a step at every step.
+    record : Record
+    after : callable
+        Called after every step with its number and pictures.
+
+    Returns
+    -------
+    Fit
+    """
+    for step in range(record.steps):
+        loss, output = objective()
+        for optimiser in optimisers:
+            optimiser.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        for optimiser in optimisers:
+            optimiser.step()
+        picture = output.detach()
+        record.add(picture)
+        after(step, picture)
+    return record.fit()
 
 
 def fit(
@@ -119,46 +222,20 @@ def fit(
     network = arch.build(channels, len(case.grid), generator=generator)
     latent = torch.cat([network.new_input(case.grid, generator) for _ in range(batch)])
     weights = list(network.parameters())
-    optimiser = _optimiser(weights, recipe)
-    average, samples = ExponentialAverage(), Moments()
-    evaluations: dict[str, list[float]] = {
-        name: [] for name in ("steps", "error", "psnr", "psnr_average", "held_out")
-    }
-    every = max(1, recipe.steps // EVALUATIONS)
-    picture = torch.zeros_like(case.truth)
-    for step in range(recipe.steps):
+
+    def objective() -> tuple[Tensor, Tensor]:
         noise = torch.randn(latent.shape, generator=generator) if recipe.input_noise else torch.zeros(())
         output = network(latent + recipe.input_noise * noise, case.grid)
         residual = case.forward(output) - recipe.peak * case.y
-        loss = residual.square()[case.observed].mean()
-        for weight, gradient in zip(weights, torch.autograd.grad(loss, weights), strict=True):
-            weight.grad = gradient
-        optimiser.step()
+        return residual.square()[case.observed].mean(), output / recipe.peak
+
+    def after(step: int, picture: Tensor) -> None:
         if recipe.weight_noise:
             adam_noise_step(weights, learning_rate=recipe.learning_rate, generator=generator)
-        picture = output.detach() / recipe.peak
-        average.add(picture)
-        if step >= recipe.burn_in * recipe.steps:
-            samples.add(picture)
         watch(step, picture)
-        if (step + 1) % every == 0 or step == recipe.steps - 1:
-            squared = (residual.detach() / recipe.peak).square()[case.held_out]
-            evaluation = {
-                "steps": step + 1,
-                "error": _rounded(float(loss.detach()) / recipe.peak**2),
-                "psnr": psnr(picture, case.truth),
-                "psnr_average": psnr(_or(average.mean, picture), case.truth),
-                "held_out": _rounded(float(squared.mean())) if len(squared) else 0.0,
-            }
-            for name, value in evaluation.items():
-                evaluations[name].append(value)
-    return Fit(
-        picture=picture,
-        average=_or(average.mean, picture),
-        sampled=_or(samples.mean, picture),
-        std=_or(samples.std, torch.zeros_like(picture)),
-        **evaluations,
-    )
+
+    record = Record(case, recipe.steps, recipe.burn_in)
+    return descend(objective, [_optimiser(weights, recipe)], record, after)
 
 
 def psnr(pictures: Tensor, truth: Tensor) -> float:

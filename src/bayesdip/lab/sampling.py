@@ -11,7 +11,7 @@ from bayesdip.api import restore
 from bayesdip.arch.architecture import Architecture
 from bayesdip.lab.cases import Case
 from bayesdip.lab.claim import Trial
-from bayesdip.methods import SGLD
+from bayesdip.methods import MAP, SGLD
 from bayesdip.noise import Gaussian
 from bayesdip.operators import Mask
 
@@ -60,3 +60,23 @@ def sample(
         found.trace["fit"],
         int(sum(found.trace["sampling"])),
     )
+
+
+def stopped_fit(
+    arch: Architecture, case: Case, sigma: float, trial: Trial, *, rule: str, steps: int
+) -> tuple[Tensor, float]:
+    """One fit of the library, the network's own picture at the step that a rule of ``networks.stopping`` takes.
+
+    Returns
+    -------
+    picture : Tensor, shape (1, 1, *grid)
+    steps : float
+        That the fit took until the rule ended it.
+    """
+    found = restore(
+        case.y[0, 0].numpy(),
+        Mask(~case.observed[0, 0]),
+        Gaussian(sigma),
+        method=MAP(arch=arch, optimiser="sgd", stop=rule, steps=steps, seed=trial.seed, device="cpu"),
+    )
+    return torch.as_tensor(found.mean)[None, None].float(), float(found.trace["step"][-1])

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
 import torch
 
 from bayesdip.lab import pictures
@@ -103,8 +102,7 @@ def held_out_stop(trial: Trial) -> Row:
     case = denoising(trial.picture(), trial["sigma"] / 255, trial.generator())
     case = case.hold_out(trial["held_out_share"], trial.generator(2))
     found = fit(skip(trial.size), case, Recipe(trial.size.steps), trial.generator(1))
-    smoothed = np.convolve(np.pad(found.held_out, 1, mode="edge"), np.full(3, 1 / 3), mode="valid")
-    stopped, final = found.psnr[int(np.argmin(smoothed))], found.psnr[-1]
+    stopped, final = found.psnr[found.stop], found.psnr[-1]
     return {
         **found.row(),
         "stopped": stopped,
