@@ -76,7 +76,7 @@ CLAIMS = (
         source=f"{PAPER}: sampling needs no stopping; rules: Wang et al. 2023 (arXiv 2112.06074), held-out pixels, Morozov 1966, Stein 1981",
         varies="the rule that stops one fit (held-out pixels, windowed variance, discrepancy, SURE), or our sampler in its place; the noise",
         measures="PSNR of the picture that the rule gives, or of the posterior mean; discrepancy, SURE and sampler know the noise level",
-        seconds=600,
+        seconds=850,
         conditions=crossed(sigma=SIGMAS, rule=(*STOPPED_BY, SAMPLING)),
         measure=denoise_by_rule,
         rules=[
@@ -97,7 +97,7 @@ CLAIMS = (
         varies=f"what is averaged: {NETWORKS} networks, each stopped by held-out pixels; {NETWORKS} chains of the paper's SGLD as released, or one "
         "of as many steps together; the noise",
         measures="PSNR of the mean, chains counted after 35% of their steps; and of one picture that it is the mean of",
-        seconds=1850,
+        seconds=1450,
         conditions=crossed(sigma=SIGMAS, method=(FITS, CHAINS, CHAIN)),
         measure=average,
         rules=[ask(PSNR, sigma=sigma, method=above(FITS, CHAIN), least=0.0) for sigma in SIGMAS],
