@@ -140,7 +140,7 @@ def end_above_best(hit: float) -> Rule:
 
 NOISE, DATA, OWN, GUIDED = "noise", "the data", "own output", "fitted with the weights"
 # Both sources add the squared distance between input and output to the loss. Weights, repeats, and start and rate of the
-# fitted input are those of their released code; draws and spread are round numbers, tuned on nothing.
+# fitted input are those of released code, for the autoencoding source a reimplementation by others; draws and spread are round numbers, tuned on nothing.
 PULL = {OWN: 1.0, GUIDED: 2.0}
 REPEATS = 2  # steps with one input before the output takes its place
 INPUT_RATE = 0.1  # Adam's for the fitted input, which begins uniform in 0..1
