@@ -107,7 +107,7 @@ def test_one_run_is_as_good_as_two(share: float) -> None:
     else:
         two = bd.denoise(bd.inpaint(y, mask, sigma=0, effort="fast").mean, sigma, effort="fast")
     assert psnr(one.mean, where=mask) > psnr(two.mean, where=mask) - 0.3  # one picture's 400 pixels
-    assert psnr(one.mean, where=~mask) > psnr(two.mean, where=~mask) - 0.1
+    assert psnr(one.mean, where=~mask) > psnr(two.mean, where=~mask) - 0.2
 
 
 def test_filling_in_after_denoising_is_no_worse_than_either_alone() -> None:

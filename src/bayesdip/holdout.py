@@ -258,7 +258,7 @@ def calibrated_on(
     mean, std = (part[:, held_out].double() for part in (picture, posterior.std.cpu()))
     residual = problem.y[:, held_out] - mean
     variance = noise_variance(problem)
-    noise = problem.noise.mean_square(mean, variance[:, held_out])
+    noise = problem.noise.mean_square(mean, variance[:, held_out]).expand_as(mean)
     squares = residual.square()
     if bool(noise.any()):
         sigma = float(variance[observed].mean().sqrt())

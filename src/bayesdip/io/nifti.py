@@ -113,8 +113,8 @@ def encode(pixels: Array, like: Picture, path: FilePath) -> bytes:
         if like.is_std:
             image.header["cal_min"] = image.header["cal_max"] = 0
         before = bytes(image.header["descrip"]).split(b"\0")[0].decode("latin-1")
-        both = f"{before}; {like.remark}".lstrip("; ")
-        image.header["descrip"] = (both if len(both) < _DESCRIPTION else before).encode("latin-1")
+        texts = (f"{before}; {like.remark}".lstrip("; "), like.remark, before)
+        image.header["descrip"] = next(t for t in texts if len(t) < _DESCRIPTION).encode("latin-1")
         image.header.extensions.append(nibabel.nifti1.Nifti1Extension(_COMMENT, like.remark.encode()))
         data: bytes = image.to_bytes()
     return data

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from bayesdip.findings import Finding
-from bayesdip.noise.jpeg import JPEG
+
+if TYPE_CHECKING:
+    from bayesdip.noise.jpeg import JPEG
 
 Array = NDArray[Any]
 Colour = Literal["gray", "rgb", "cmyk", "channels"]

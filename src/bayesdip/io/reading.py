@@ -13,10 +13,11 @@ from bayesdip.io import dicom, nifti, png_chunks, raw
 from bayesdip.io.guards import FilePath, decoding, file_error, read_bytes, refuse_huge
 from bayesdip.io.metadata import exif_of_image, sound_dpi
 from bayesdip.io.picture import Array, Picture, colour_of, native
-from bayesdip.noise.jpeg import JPEG
 
 if TYPE_CHECKING:
     from PIL.Image import Image as PillowImage
+
+    from bayesdip.noise.jpeg import JPEG
 
 _SIGNATURES = {
     png_chunks.SIGNATURE: "PNG",
@@ -168,6 +169,8 @@ def _read_image(path: FilePath, data: bytes, kind: str) -> Picture:
 
 def _compression(image: Any) -> JPEG | None:
     """The error that the file's table makes; None where its first component is not brightness."""
+    from bayesdip.noise.jpeg import JPEG
+
     is_brightness = image.mode == "L" or (image.mode == "RGB" and image.info.get("adobe_transform", 1) == 1)
     try:
         return JPEG(image.quantization[image.layer[0][3]]) if is_brightness else None
