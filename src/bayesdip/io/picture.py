@@ -142,7 +142,8 @@ class Picture:
         from bayesdip import __version__
 
         what = "standard deviation of the picture restored" if self.is_std else "restored"
-        return f"{what} by bayesdip {__version__}"
+        public, _, _ = __version__.partition("+")  # headers have room for a few words
+        return f"{what} by bayesdip {public}"
 
     @property
     def orientation(self) -> int:
