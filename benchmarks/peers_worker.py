@@ -15,6 +15,7 @@ from scipy.ndimage import gaussian_filter
 from bayesdip.lab.results import Row
 from benchmarks.measurement import answer, one_thread, peak_bytes, timed
 from benchmarks.pictures import Array, gaussian_psf, psnr
+from benchmarks.torchvision_names import make_importable
 
 # Pictures of scikit-image, and the corner of the part that is restored.
 CROPS = {"camera": (80, 200), "coins": (60, 60), "astronaut": (20, 150), "coffee": (120, 180)}
@@ -202,7 +203,7 @@ def deepinv_dip(task: Task) -> Restored:
     """deepinv's deep image prior, with its convolutional decoder."""
     import torch
 
-    _without_torchvision_operators()
+    make_importable()
     import deepinv as dinv
 
     torch.manual_seed(0)
@@ -265,19 +266,6 @@ def _as_batch(picture: Array) -> Any:
 def _as_picture(x: Any, task: Task) -> Array:
     found = x.detach()[0].double().numpy() * 255
     return found[0] if task.channel_axis is None else np.moveaxis(found, 0, -1)
-
-
-def _without_torchvision_operators() -> None:
-    """torchvision built for another torch looks for two operators that are not there: their names are enough."""
-    import torch
-
-    try:
-        import torchvision  # noqa: F401
-    except RuntimeError:
-        names = torch.library.Library("torchvision", "DEF")
-        names.define("nms(Tensor boxes, Tensor scores, float threshold) -> Tensor")
-        names.define("qnms(Tensor boxes, Tensor scores, float threshold) -> Tensor")
-        globals()["_names"] = names  # they go with the object
 
 
 PEERS: dict[str, Peer] = {

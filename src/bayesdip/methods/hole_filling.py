@@ -68,12 +68,12 @@ def fill_holes(
         patches, problem, progress.part((0.0, PATCHES_SHARE), time_share=MOST_OF_THE_TIME)
     )
     best, weights = BestInHoles(problem, beside), time_weights(len(levels))
-    done = PATCHES_SHARE + (1 - PATCHES_SHARE) * sum(weights[:-1]) / sum(weights)
+    share = sum(weights[:-1]) / sum(weights)
+    done = PATCHES_SHARE + (1 - PATCHES_SHARE) * share
     if progress.should_stop() or not progress.ends_within(seconds_to_load()):
         return best.as_posterior(progress.stop_reason)
     before = None
     if len(levels) > 1:
-        share = sum(weights[:-1]) / sum(weights)
         before = fit_coarser(
             best, levels, make, schedule, progress.part((PATCHES_SHARE, done), time_share=share)
         )

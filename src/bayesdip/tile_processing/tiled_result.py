@@ -12,6 +12,7 @@ import numpy as np
 from bayesdip.batch_processing.journal import Record
 from bayesdip.findings import Finding
 from bayesdip.tile_processing.plan import Plan
+from bayesdip.tile_processing.tile_task import together
 from bayesdip.tile_processing.tiled_run import Outcome
 
 
@@ -63,10 +64,7 @@ def summed_up(outcome: Outcome, targets: dict[str, Path], plan: Plan, seconds: f
         dict.fromkeys("found by each tile" if k.noise is None else k.noise.describe() for k in outcome.known)
     )
     coverages = [k.calibration.coverage for k in outcome.known if k.calibration is not None]
-    squares = [
-        (record["held_out"][0] ** 2, record["held_out"][1]) for record in records if record["held_out"]
-    ]
-    count = sum(n for _, n in squares)
+    error = together([record["held_out"] for record in records if record["held_out"]])
     return Tiled(
         output=targets["output"],
         std=targets.get("std"),
@@ -75,7 +73,7 @@ def summed_up(outcome: Outcome, targets: dict[str, Path], plan: Plan, seconds: f
         method=outcome.known[0].method.name,
         noise=noises,
         coverage=float(np.mean(coverages)) if coverages else None,
-        held_out=(sum(square * n for square, n in squares) / count) ** 0.5 if count else None,
+        held_out=None if error is None else error[0],
         seconds=seconds,
         memory=max((record["memory"] for record in records), default=0),
         findings=(*outcome.findings, *_of_tiles(records)),
