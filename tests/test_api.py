@@ -58,6 +58,7 @@ def test_every_type_keeps_its_scale(dtype, quick, tiny_arch):
     assert np.abs(r.mean.astype(float) - image.astype(float)).mean() < 4
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", ["patches", "gp", "sgld"])
 def test_the_result_follows_shift_and_scale(method, quick, tiny_arch):
     rng = np.random.default_rng(1)

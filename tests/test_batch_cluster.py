@@ -27,7 +27,6 @@ def test_without_dask_one_line_says_how_to_get_it(monkeypatch):
         bd.batch(pictures(), scheduler="tcp://127.0.0.1:8786")
 
 
-@pytest.mark.slow
 def test_a_cluster_gives_the_same_pictures_and_failures(tmp_path, monkeypatch):
     distributed = pytest.importorskip("distributed")
     monkeypatch.chdir(tmp_path)

@@ -1,6 +1,7 @@
 """The benchmark of holes: its masks, and what it concludes."""
 
 import numpy as np
+import pytest
 from benchmarks import holes
 from benchmarks.options import Options
 from benchmarks.results import Results
@@ -12,6 +13,7 @@ def test_there_is_one_hole_of_that_size_in_each_quarter():
     assert [q.sum() for q in quarters] == [64] * 4
 
 
+@pytest.mark.slow
 def test_a_small_run_has_gain_and_coverage_of_each_picture():
     results = Results("holes", {})
     holes.run(results, Options(sides=(8,), pictures=("grass", "cat")))

@@ -30,6 +30,7 @@ def test_each_other_run_has_a_target():
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("problem", sampled_curves.PROBLEMS)
 def test_a_run_is_scored_while_it_goes_on_and_at_its_end(problem, quick):
     row = next(sampled_curves_worker.measure(problem, paper=False, side=48, seconds=0.5, seed=0, data=None))

@@ -152,7 +152,6 @@ def test_a_message_of_a_worker_names_the_file_as_it_will_be_called(here):
     assert result.exit_code == 1 and "out/f.png" in result.stdout and ".bayesdip-batch" not in result.stdout
 
 
-@pytest.mark.slow
 @pytest.mark.skipif(os.name != "posix", reason="signals")
 @pytest.mark.parametrize("ended_by", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 def test_a_run_that_is_ended_keeps_what_is_finished_and_the_next_one_goes_on(here, ended_by):

@@ -226,7 +226,6 @@ def test_the_program_itself_refuses_in_one_line(here):
     )
 
 
-@pytest.mark.slow
 @pytest.mark.skipif(os.name == "nt", reason="sends signals")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["Ctrl-C", "SIGTERM"])
 def test_a_signal_writes_the_best_result_so_far(here, number):

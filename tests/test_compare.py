@@ -76,6 +76,7 @@ def test_denoising_is_compared_from_the_picture_alone_and_the_truth_changes_noth
     )
 
 
+@pytest.mark.slow
 def test_inpainting_is_compared_and_known_pixels_stay():
     clean = data.camera()[40:104, 200:264]
     missing = np.random.default_rng(0).random(clean.shape) < 0.4

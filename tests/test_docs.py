@@ -45,7 +45,6 @@ def prepared(folder: Path) -> dict[str, Any]:
     return locals() | {"y": image, "np": np}
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("page", python_pages(), ids=name)
 def test_python_blocks_of_a_page_run_in_order(
     page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -56,7 +55,6 @@ def test_python_blocks_of_a_page_run_in_order(
         exec(compile(block, name(page), "exec"), names)
 
 
-@pytest.mark.slow
 @pytest.mark.example
 @pytest.mark.parametrize("script", EXAMPLES, ids=name)
 def test_example_runs_and_shows_a_picture_or_a_figure(script: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -224,7 +224,6 @@ def started(*more):
     raise AssertionError(process.communicate())
 
 
-@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(signal, "SIGSTOP"), reason="needs signals")
 def test_a_suspended_run_with_a_budget_ends_with_its_best_picture_when_it_wakes(here):
     process = started("--resume", "kept", "--time-budget", 12)
@@ -237,7 +236,6 @@ def test_a_suspended_run_with_a_budget_ends_with_its_best_picture_when_it_wakes(
     assert np.isfinite(np.load("out.npy")).all()
 
 
-@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="needs signals")
 def test_kill_9_and_the_same_command_again_give_the_bits_of_a_run_that_was_left_alone(here):
     assert subprocess.run([*PROGRAM, *words()], capture_output=True).returncode == 0

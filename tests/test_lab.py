@@ -249,7 +249,6 @@ CLAIMS = [
 """
 
 
-@pytest.mark.slow  # two processes start
 def test_a_claim_of_ones_own_is_one_file_outside_the_package(tmp_path):
     """Independent draws: the error of one is 1, of the mean of 16 it is 1/4."""
     file = tmp_path / "own_claim.py"
@@ -293,7 +292,6 @@ def test_claims_are_found_by_number_name_and_label():
             named(unknown)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("claim", all_claims(), ids=lambda claim: claim.label)
 def test_every_claim_is_measured_judged_and_drawn(claim, quick, tmp_path):
     found = run_claim(claim, TINY, seeds=1, folder=tmp_path)

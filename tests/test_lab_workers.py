@@ -70,6 +70,7 @@ def test_one_job_needs_no_worker() -> None:
     assert torch.get_num_threads() == threads
 
 
+@pytest.mark.slow
 def test_numbers_do_not_depend_on_the_jobs(tmp_path) -> None:
     claims = [*named("scales"), *named("layers")]
     alone, together = (

@@ -133,6 +133,7 @@ def test_clear_noise_in_a_small_picture_is_found_and_said() -> None:
     assert Inputs.upscaling(small_picture(), 2, "area", None, None, None).sigma == (0.0,)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["area", "lanczos"])
 def test_a_noisy_picture_is_enlarged_better_than_by_bicubic_of_it_denoised(kind) -> None:
     y = bd.Downsample(CLEAN.shape, 2, kind).forward(CLEAN[None])[0]

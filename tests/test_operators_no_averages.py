@@ -128,6 +128,7 @@ class Times(Operator):
         return self.factor * self.operator.forward(x)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", ["gp", "patches", "sgld"])
 @pytest.mark.parametrize("factor", [2.0**-13, 2.0**10])  # a chain comes back only if rounding is the same
 def test_the_picture_is_the_same_when_the_operator_is_multiplied(method: str, factor: float) -> None:

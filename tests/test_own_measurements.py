@@ -200,6 +200,7 @@ def test_a_running_sum_of_scipy_is_undone(method: str) -> None:
     assert error(r.mean, clean) < 12
 
 
+@pytest.mark.slow
 @slow
 @pytest.mark.parametrize("method", ["map", "sgld"])
 def test_a_sensor_that_saturates_is_undone_by_networks_alone(method: str) -> None:

@@ -51,6 +51,7 @@ def assert_restored(problem: RandomProblem) -> None:
         assert (low <= high).all(), problem.words
 
 
+@pytest.mark.slow
 @settings(COMMON, max_examples=8)
 @given(st.data())
 def test_a_random_problem_gives_a_finite_result_of_its_shape(data):

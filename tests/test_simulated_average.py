@@ -66,6 +66,7 @@ def psf_of(width):
     return psf / psf.sum()
 
 
+@pytest.mark.slow
 def test_a_smooth_blurred_picture_is_restored_better_than_by_patches_and_its_intervals_hold():
     errors, held, told = [], [], []
     for seed in range(3):

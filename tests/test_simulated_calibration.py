@@ -143,6 +143,7 @@ def test_a_wrong_standard_deviation_of_any_method_is_put_right(wrong):
     assert abs(held - LEVEL) < abs(own - LEVEL)
 
 
+@pytest.mark.slow
 def test_intervals_of_a_blurred_picture_hold_about_what_they_say():
     truth, psf = 255 * self_similar(24, 0.3, seed=5), blur_psf(1.0)
     rng = np.random.default_rng(0)

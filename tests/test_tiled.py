@@ -88,7 +88,6 @@ def test_the_same_bits_in_any_order(monkeypatch, tmp_path, picture):
     assert np.array_equal(whole(one), whole(other))
 
 
-@pytest.mark.slow
 def test_the_same_bits_by_two_workers_and_when_one_is_killed(tmp_path, monkeypatch, picture):
     import os
     import signal

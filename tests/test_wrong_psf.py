@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from scipy.ndimage import gaussian_filter
 from skimage.data import camera
 
@@ -16,6 +17,7 @@ def kinds(psf: np.ndarray) -> set[str]:
     return {f.kind for f in bd.deblur(BLURRED, psf, sigma=2.0, effort="fast").findings}
 
 
+@pytest.mark.slow
 def test_a_plate_is_told_and_the_right_one_is_not() -> None:
     y, x = np.mgrid[-6:7, -6:7]
     assert "beyond the data" not in kinds(np.exp(-(x**2 + y**2) / (2 * 1.5**2)))
