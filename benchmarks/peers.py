@@ -23,10 +23,11 @@ NEEDS: dict[str, tuple[str, tuple[str, ...]]] = {
     "OpenCV non-local means": ("cv2", ("noise",)),
     "scikit-image biharmonic": ("skimage", ("missing", "hole")),
     "OpenCV Telea": ("cv2", ("missing", "hole")),
-    "scikit-image Richardson-Lucy, tuned": ("skimage", ("blur",)),
+    "scikit-image Richardson-Lucy (tuned)": ("skimage", ("blur",)),
     "scikit-image unsupervised Wiener": ("skimage", ("blur",)),
     "OpenCV Lanczos": ("cv2", ("enlarging",)),
     "deepinv DIP": ("deepinv", ALL),
+    "deepinv BM3D": ("deepinv", ("noise",)),
     "CAREamics N2V": ("careamics", ("noise",)),
     "aydin": ("aydin", ("noise",)),
 }
@@ -36,19 +37,19 @@ LIMIT_SECONDS = 1200.0
 
 def run(results: Results, options: Options) -> None:
     """A row for each task, picture and peer; ``--pictures`` takes names of tasks, pictures and peers."""
-    absent = sorted({module for module, _ in NEEDS.values() if find_spec(module) is None})
-    if absent:
-        results.log(f"not installed, left out: {', '.join(absent)}")
+    missing = {module for module, _ in NEEDS.values() if find_spec(module) is None}
+    if missing:
+        results.log(f"not installed, left out: {', '.join(sorted(missing))}")
     side = options.crop or SIDE
     for task, picture, peer in jobs(options.pictures):
         key = {"task": task, "picture": picture, "peer": peer}
-        if NEEDS[peer][0] not in absent and not results.has(**key):
+        if NEEDS[peer][0] not in missing and not results.has(**key):
             asked = {**key, "side": side, "seed": options.seed}
             results.add(key | in_own_process("benchmarks.peers_worker", asked, LIMIT_SECONDS, threads=1))
     results.conclude(
         averages=averages(results.rows),
         ahead_of_us=ahead(results.rows),
-        absent=absent,
+        not_measured=not_measured(results.rows),
         deepinv=f"{DIP_CHANNELS} channels, {DIP_STEPS} steps",
     )
     results.log(table(results.rows))
@@ -57,6 +58,11 @@ def run(results: Results, options: Options) -> None:
 def saved_options(options: Options) -> Row:
     """Any tasks, pictures and peers stand in one file."""
     return {"seed": options.seed, "side": options.crop or SIDE}
+
+
+def not_measured(rows: list[Row]) -> list[str]:
+    """Peers without a row: not installed in any environment whose rows the file holds, or left out by ``--pictures``."""
+    return [peer for peer in PEERS if peer not in {row["peer"] for row in rows}]
 
 
 def jobs(only: tuple[str, ...]) -> Iterator[tuple[str, str, str]]:

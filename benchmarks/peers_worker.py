@@ -27,6 +27,8 @@ WARM_SIDE = 32
 BORDER = 16  # mirrored pixels around a picture whose deconvolution sees darkness beyond it
 # deepinv's deep image prior as its documents build it, with fewer channels and steps: 256 and 2500 take hours on one thread.
 DIP_CHANNELS, DIP_STEPS = 64, 600
+# Noise2Void on one small picture: patches of which it has many, and as many epochs as its loss still falls.
+N2V_PATCH, N2V_BATCH, N2V_EPOCHS = 32, 4, 200
 
 Restored = tuple[Array, Array | None]
 Peer = Callable[[Any], Restored]
@@ -223,28 +225,37 @@ def deepinv_dip(task: Task) -> Restored:
     return _as_picture(model(y, physics), task), None
 
 
+def deepinv_bm3d(task: Task) -> Restored:
+    """deepinv's call of the package bm3d."""
+    make_importable()
+    import deepinv as dinv
+
+    return _as_picture(dinv.models.BM3D()(_as_batch(task.data), SIGMA / 255), task), None
+
+
 def careamics_n2v(task: Task) -> Restored:
     """Noise2Void, trained on the picture itself."""
     import tempfile
 
+    make_importable()
     from careamics import CAREamist
     from careamics.config import create_n2v_configuration
 
     axes = "YX" if task.channel_axis is None else "YXC"
-    channels = None if task.channel_axis is None else task.clean.shape[-1]
+    channels = 1 if task.channel_axis is None else task.clean.shape[-1]
     configuration = create_n2v_configuration(
         "peer",
         data_type="array",
         axes=axes,
         n_channels=channels,
-        patch_size=[64, 64],
-        batch_size=16,
-        num_epochs=50,
+        patch_size=[N2V_PATCH, N2V_PATCH],
+        batch_size=N2V_BATCH,
+        num_epochs=N2V_EPOCHS,
     )
     with tempfile.TemporaryDirectory() as folder:
         model = CAREamist(configuration, work_dir=folder)
         data = task.data.astype(np.float32)
-        model.train(train_source=data, val_percentage=0.0, val_minimum_split=1)
+        model.train(train_source=data, val_source=data)
         found = np.asarray(model.predict(source=data)).squeeze()
     return (found if task.channel_axis is None else np.moveaxis(found, 0, -1)).astype(np.float64), None
 
@@ -277,10 +288,11 @@ PEERS: dict[str, Peer] = {
     "OpenCV non-local means": opencv_non_local_means,
     "scikit-image biharmonic": biharmonic,
     "OpenCV Telea": telea,
-    "scikit-image Richardson-Lucy, tuned": richardson_lucy,
+    "scikit-image Richardson-Lucy (tuned)": richardson_lucy,
     "scikit-image unsupervised Wiener": unsupervised_wiener,
     "OpenCV Lanczos": opencv_lanczos,
     "deepinv DIP": deepinv_dip,
+    "deepinv BM3D": deepinv_bm3d,
     "CAREamics N2V": careamics_n2v,
     "aydin": aydin_denoiser,
 }

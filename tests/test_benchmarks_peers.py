@@ -27,7 +27,7 @@ def test_every_peer_has_its_module_and_its_tasks():
     }
 
 
-@pytest.mark.parametrize("peer", ["scikit-image Richardson-Lucy, tuned", "scikit-image unsupervised Wiener"])
+@pytest.mark.parametrize("peer", ["scikit-image Richardson-Lucy (tuned)", "scikit-image unsupervised Wiener"])
 def test_a_peer_that_is_called_rightly_sharpens(peer):
     pytest.importorskip("skimage")
     task = Task("blur", "camera", 48, 0)
