@@ -14,6 +14,9 @@ from packaging.version import Version
 from typer.testing import CliRunner
 
 from bayesdip.cli import app, doctor
+from bayesdip.cli.verbs import NOISES
+from bayesdip.methods import NAMES
+from bayesdip.networks.stopping import RULES
 
 ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
@@ -88,12 +91,41 @@ def test_doctor_as_json():
     assert {"name", "version", "extra"} == {*content["packages"][0]}
 
 
+def completed(shell: str, typed: str, **asked: str):
+    """What the program answers a shell that completes these words."""
+    words = len(typed.split()) - (not typed.endswith(" "))
+    asked |= {"COMP_WORDS": typed, "COMP_CWORD": str(words), "_TYPER_COMPLETE_ARGS": typed}
+    asked["_BAYESDIP_COMPLETE"] = f"complete_{shell}"
+    return CliRunner().invoke(app, [], env=asked, prog_name="bayesdip")
+
+
 @pytest.mark.parametrize(
-    ("typed", "offered"), [("bayesdip den", "denoise"), ("bayesdip denoise --ef", "--effort")]
+    ("typed", "offered"),
+    [
+        ("bayesdip den", "denoise"),
+        ("bayesdip denoise --ef", "--effort"),
+        ("bayesdip denoise a.png --effort ", "balanced"),
+        ("bayesdip upscale a.png --kind b", "bicubic"),
+        ("bayesdip batch inpaint a.png --missing n", "nan"),
+    ],
 )
 def test_the_shell_completes(typed, offered):
-    asked = {"_BAYESDIP_COMPLETE": "complete_bash", "COMP_WORDS": typed, "COMP_CWORD": str(typed.count(" "))}
-    assert offered in CliRunner().invoke(app, [], env=asked, prog_name="bayesdip").stdout.split()
+    assert offered in completed("bash", typed).stdout.split()
+
+
+def test_what_is_offered_for_method_and_noise_is_what_there_is():
+    offered = completed("bash", "bayesdip denoise a.png --method ").stdout.split()
+    assert {*offered} == {"auto", *NAMES}
+    assert completed("bash", "bayesdip denoise a.png --noise ").stdout.split() == [*NOISES]
+    assert {*completed("bash", "bayesdip denoise a.png --stop ").stdout.split()} == {*RULES}
+
+
+@pytest.mark.parametrize(
+    ("typed", "code"), [("--effort ", 0), ("no", 1), ("-o ", 1), ("--std u", 1), ("a.png --meth", 0)]
+)
+def test_fish_is_told_to_offer_files_where_there_are_no_words(typed, code):
+    typed = f"bayesdip denoise {typed}"
+    assert completed("fish", typed, _TYPER_COMPLETE_FISH_ACTION="is-args").exit_code == code
 
 
 # Packages that conda-forge calls by another name.

@@ -19,6 +19,7 @@ from bayesdip.cli.options import (
     Options,
     with_options,
 )
+from bayesdip.cli.parameters import argument, option
 
 # `verbs.Prepare`, whose types would load numpy.
 Prepare = Callable[[Any], Any]
@@ -75,7 +76,7 @@ def _show_version(wanted: bool) -> None:
 def top(
     context: typer.Context,
     version: Annotated[
-        bool, typer.Option("--version", help="Show the version.", callback=_show_version, is_eager=True)
+        bool, option("--version", help="Show the version.", callback=_show_version, is_eager=True)
     ] = False,
 ) -> None:
     """Restore one degraded picture, with no training data, and say how sure every pixel is."""
@@ -88,26 +89,25 @@ def denoise(
     options: MethodOptions,
     sigma: Annotated[
         str,
-        typer.Option(
-            metavar="auto|S", help="Noise in the picture's own scale: one number, or S,S,S by channel."
-        ),
+        option(metavar="auto|S", help="Noise in the picture's own scale: one number, or S,S,S by channel."),
     ] = "auto",
     noise: Annotated[
         str,
-        typer.Option(
+        option(
             metavar="KIND",
+            offers=("auto", "gaussian", "poisson", "poisson-gaussian", "laplace", "speckle"),
             help="auto (found in the picture), gaussian, poisson, poisson-gaussian, laplace (outliers) or speckle.",
         ),
     ] = "auto",
     gain: Annotated[
-        float | None, typer.Option(metavar="G", help="For poisson: what one count adds to a pixel (1).")
+        float | None, option(metavar="G", help="For poisson: what one count adds to a pixel (1).")
     ] = None,
     offset: Annotated[
-        float | None, typer.Option(metavar="O", help="For poisson, speckle: a pixel's value in the dark (0).")
+        float | None, option(metavar="O", help="For poisson, speckle: a pixel's value in the dark (0).")
     ] = None,
     looks: Annotated[
         float | None,
-        typer.Option(metavar="L", help="For speckle: how many looks were averaged; else estimated."),
+        option(metavar="L", help="For speckle: how many looks were averaged; else estimated."),
     ] = None,
 ) -> Prepare:
     """Remove noise. Its size is estimated unless --sigma is given."""
@@ -122,19 +122,19 @@ def inpaint(
     options: MethodOptions,
     mask: Annotated[
         Path | None,
-        typer.Option(metavar="MASK", help="Picture of the same size: white or painted is missing."),
+        option(metavar="MASK", help="Picture of the same size: white or painted is missing."),
     ] = None,
-    invert_mask: Annotated[bool | None, typer.Option(help=INVERT_MASK)] = None,
+    invert_mask: Annotated[bool | None, option(help=INVERT_MASK)] = None,
     sigma: Annotated[
         str | None,
-        typer.Option(
+        option(
             metavar="auto|S",
             help="Noise on the known pixels, which are denoised then; with 0 they are exact. Not given, they stay as "
             "they are, and clear noise is taken into account in the holes.",
         ),
     ] = None,
     no_grow: Annotated[
-        bool, typer.Option("--no-grow", help="Take the mask as it is, even if it seems painted too narrow.")
+        bool, option("--no-grow", help="Take the mask as it is, even if it seems painted too narrow.")
     ] = False,
 ) -> Prepare:
     """Fill in missing pixels: white or painted in MASK, transparent in the picture, or of a no-data value."""
@@ -148,17 +148,13 @@ def inpaint(
 @restoring
 def upscale(
     options: MethodOptions,
-    factor: Annotated[
-        int, typer.Option(metavar="N", min=1, help="How many times as long each side becomes.")
-    ] = 4,
+    factor: Annotated[int, option(metavar="N", min=1, help="How many times as long each side becomes.")] = 4,
     kind: Annotated[
-        str, typer.Option(metavar="lanczos|bicubic|area", help="How the picture was made small.")
+        str, option(metavar="lanczos|bicubic|area", help="How the picture was made small.")
     ] = "lanczos",
     sigma: Annotated[
         str | None,
-        typer.Option(
-            metavar="auto|S", help="Noise on the small picture; by default what is clearly seen, else 0."
-        ),
+        option(metavar="auto|S", help="Noise on the small picture; by default what is clearly seen, else 0."),
     ] = None,
 ) -> Prepare:
     """Restore the large picture of which this is a small version."""
@@ -172,13 +168,13 @@ def upscale(
 def deblur(
     options: MethodOptions,
     psf: Annotated[
-        Path, typer.Option(metavar="PSF", help="The blur of one bright point, as a picture or .npy array.")
+        Path, option(metavar="PSF", help="The blur of one bright point, as a picture or .npy array.")
     ],
     sigma: Annotated[
-        str, typer.Option(metavar="auto|S", help="Noise on the blurred picture, in its own scale.")
+        str, option(metavar="auto|S", help="Noise on the blurred picture, in its own scale.")
     ] = "auto",
     boundary: Annotated[
-        str, typer.Option(metavar="reflect|periodic", help="What the blur saw beyond the border.")
+        str, option(metavar="reflect|periodic", help="What the blur saw beyond the border.")
     ] = "reflect",
 ) -> Prepare:
     """Undo a known blur."""
@@ -200,10 +196,10 @@ def compare(options: CompareOptions) -> None:
 @app.command()
 def studio(
     host: Annotated[
-        str, typer.Option(metavar="ADDRESS", help="Where to listen; elsewhere than here, a token is needed.")
+        str, option(metavar="ADDRESS", help="Where to listen; elsewhere than here, a token is needed.")
     ] = "127.0.0.1",
-    port: Annotated[int, typer.Option(metavar="N", min=0, max=65535, help="0 takes a free one.")] = 7860,
-    no_browser: Annotated[bool, typer.Option("--no-browser", help="Print the address only.")] = False,
+    port: Annotated[int, option(metavar="N", min=0, max=65535, help="0 takes a free one.")] = 7860,
+    no_browser: Annotated[bool, option("--no-browser", help="Print the address only.")] = False,
 ) -> None:
     """Open the page: drop a picture, see it restored, and how sure every pixel is."""
     from bayesdip.cli import studio as page
@@ -214,11 +210,11 @@ def studio(
 @app.command()
 def demo(
     output: Annotated[
-        Path, typer.Option("-o", "--output", metavar="DIR", help="Folder for the demo's files.")
+        Path, option("-o", "--output", metavar="DIR", help="Folder for the demo's files.")
     ] = Path("bayesdip-demo"),
-    quick: Annotated[bool, typer.Option("--quick", help="Without sgld: seconds instead of minutes.")] = False,
-    seed: Annotated[int, typer.Option(help="Seed of the damage and of the methods.")] = 0,
-    json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of the table.")] = False,
+    quick: Annotated[bool, option("--quick", help="Without sgld: seconds instead of minutes.")] = False,
+    seed: Annotated[int, option(help="Seed of the damage and of the methods.")] = 0,
+    json: Annotated[bool, option("--json", help="Print one JSON object instead of the table.")] = False,
 ) -> None:
     """Damage three pictures, restore each by the method that suits it, and say how well. Takes 3 minutes at most."""
     from bayesdip.cli.demo import show_demo
@@ -228,7 +224,7 @@ def demo(
 
 @app.command()
 def doctor(
-    json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    json: Annotated[bool, option("--json", help="Print one JSON object.")] = False,
 ) -> int:
     """Say what is installed, what is missing for which feature, and what this machine has."""
     from bayesdip.cli.doctor import run
@@ -241,16 +237,14 @@ ARCH_HELP = "A name, or one with settings: 'skip(scales=2, width=64)'."
 
 @app.command()
 def kernel(
-    arch: Annotated[str, typer.Argument(metavar="ARCH", help=ARCH_HELP)],
-    lags: Annotated[
-        int, typer.Option(metavar="N", help="Reach of the plot, and of the values in --json.")
-    ] = 16,
-    dims: Annotated[int, typer.Option(metavar="1|2", help="Signals or pictures.")] = 2,
+    arch: Annotated[str, argument(metavar="ARCH", help=ARCH_HELP)],
+    lags: Annotated[int, option(metavar="N", help="Reach of the plot, and of the values in --json.")] = 16,
+    dims: Annotated[int, option(metavar="1|2", help="Signals or pictures.")] = 2,
     output: Annotated[
-        Path | None, typer.Option("-o", "--output", metavar="FIGURE", help="Plot it here (.png, .svg, .pdf).")
+        Path | None, option("-o", "--output", metavar="FIGURE", help="Plot it here (.png, .svg, .pdf).")
     ] = None,
-    force: Annotated[bool, typer.Option("--force", help="Replace an existing figure.")] = False,
-    json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    force: Annotated[bool, option("--force", help="Replace an existing figure.")] = False,
+    json: Annotated[bool, option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Show the kernel of an architecture, and how each layer changed it."""
     from bayesdip.cli.priors import show_kernel
@@ -260,16 +254,16 @@ def kernel(
 
 @app.command()
 def sample(
-    arch: Annotated[str, typer.Argument(metavar="ARCH", help=ARCH_HELP)],
-    count: Annotated[int, typer.Option(metavar="N", help="How many draws of each.")] = 8,
-    size: Annotated[int, typer.Option(metavar="PIXELS", help="Side of a draw.")] = 128,
-    dims: Annotated[int, typer.Option(metavar="1|2", help="Signals or pictures.")] = 2,
-    width: Annotated[int | None, typer.Option(metavar="N", help="Instead of the architecture's own.")] = None,
-    seed: Annotated[int, typer.Option(help="Seed of the draws.")] = 0,
+    arch: Annotated[str, argument(metavar="ARCH", help=ARCH_HELP)],
+    count: Annotated[int, option(metavar="N", help="How many draws of each.")] = 8,
+    size: Annotated[int, option(metavar="PIXELS", help="Side of a draw.")] = 128,
+    dims: Annotated[int, option(metavar="1|2", help="Signals or pictures.")] = 2,
+    width: Annotated[int | None, option(metavar="N", help="Instead of the architecture's own.")] = None,
+    seed: Annotated[int, option(help="Seed of the draws.")] = 0,
     output: Annotated[
-        Path, typer.Option("-o", "--output", metavar="FIGURE", help="The figure (.png, .svg, .pdf).")
+        Path, option("-o", "--output", metavar="FIGURE", help="The figure (.png, .svg, .pdf).")
     ] = Path("samples.png"),
-    force: Annotated[bool, typer.Option("--force", help="Replace an existing figure.")] = False,
+    force: Annotated[bool, option("--force", help="Replace an existing figure.")] = False,
 ) -> None:
     """Draw from a network and from the Gaussian process of the same kernel, side by side."""
     from bayesdip.cli.priors import show_samples

@@ -22,6 +22,8 @@ from bayesdip.errors import NoResultError, explanation, one_line
 DONE, FAILED, REFUSED, INTERRUPTED = 0, 1, 2, 130
 # Verbs with one input and one output.
 ONE_PICTURE = ("denoise", "inpaint", "upscale", "deblur")
+# Set by the shell when it asks for completions.
+COMPLETING = "_BAYESDIP_COMPLETE"
 # The command line as it was typed, for the report to repeat it.
 TYPED: ContextVar[tuple[str, ...]] = ContextVar("typed", default=())
 
@@ -31,6 +33,8 @@ class OneLineGroup(TyperGroup):
 
     def main(self, args: Sequence[str] | None = None, *rest: Any, **options: Any) -> Any:
         """Run, then leave with 0, 2 (an error) or 130 (interrupted before there was a result)."""
+        if os.environ.get(COMPLETING):
+            return super().main(args, *rest, **options)  # the exit code 1 tells fish to offer files
         words = list(sys.argv[1:] if args is None else args)
         options["standalone_mode"] = False  # errors come to us instead of being printed
         TYPED.set(tuple(words))

@@ -8,10 +8,12 @@ from typing import Annotated
 
 import typer
 
+from bayesdip.cli.parameters import argument, option
+
 lab = typer.Typer(help="The sources' claims as experiments, and the answer: should you buy the DIP?")
 
 KEPT = Path("benchmarks/lab")
-Keep = Annotated[Path, typer.Option(metavar="DIR", help="Where results, figures and the report are saved.")]
+Keep = Annotated[Path, option(metavar="DIR", help="Where results, figures and the report are saved.")]
 
 
 @lab.command("list")
@@ -32,20 +34,20 @@ def list_claims() -> None:
 def run(
     name: Annotated[
         str,
-        typer.Argument(metavar="NAME", help="A claim's name or number, a Python file with CLAIMS, or all."),
+        argument(metavar="NAME", help="A claim's name or number, a Python file with CLAIMS, or all."),
     ],
     full: Annotated[
-        bool, typer.Option("--full/--quick", help="Larger pictures and networks, longer fits; or minutes.")
+        bool, option("--full/--quick", help="Larger pictures and networks, longer fits; or minutes.")
     ] = False,
     data: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Pictures of this folder instead of scikit-image's.")
+        Path | None, option(metavar="DIR", help="Pictures of this folder instead of scikit-image's.")
     ] = None,
     seeds: Annotated[
         int | None,
-        typer.Option(metavar="N", help="8 when quick, 3 when full, unless given; a verdict needs 3."),
+        option(metavar="N", help="8 when quick, 3 when full, unless given; a verdict needs 3."),
     ] = None,
     jobs: Annotated[
-        int | None, typer.Option(metavar="N", help="Rows measured at once; else as many as there are cores.")
+        int | None, option(metavar="N", help="Rows measured at once; else as many as there are cores.")
     ] = None,
     keep: Keep = KEPT,
 ) -> None:

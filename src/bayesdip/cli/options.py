@@ -9,7 +9,7 @@ from functools import wraps
 from pathlib import Path
 from typing import Annotated, Any, get_type_hints
 
-import typer
+from bayesdip.cli.parameters import argument, option
 
 METHOD_PANEL = "How to restore"
 FILES_PANEL = "Files and output"
@@ -17,16 +17,16 @@ TILES_PANEL = "Large pictures and stacks: Zarr, and TIFF in tiles"
 INVERT_MASK = "Exchange missing and known in MASK, or not; a doubtful one is asked about."
 
 
-def _how(*names: str, help: str, metavar: str | None = None) -> Any:
-    return typer.Option(*names, help=help, metavar=metavar, rich_help_panel=METHOD_PANEL)
+def _how(*names: str, help: str, metavar: str | None = None, offers: tuple[str, ...] = ()) -> Any:
+    return option(*names, help=help, metavar=metavar, offers=offers, rich_help_panel=METHOD_PANEL)
 
 
 def _where(*names: str, help: str, metavar: str | None = None) -> Any:
-    return typer.Option(*names, help=help, metavar=metavar, rich_help_panel=FILES_PANEL)
+    return option(*names, help=help, metavar=metavar, rich_help_panel=FILES_PANEL)
 
 
 def _tiles(*names: str, help: str, metavar: str | None = None) -> Any:
-    return typer.Option(*names, help=help, metavar=metavar, rich_help_panel=TILES_PANEL)
+    return option(*names, help=help, metavar=metavar, rich_help_panel=TILES_PANEL)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,6 +40,7 @@ class MethodOptions:
         str,
         _how(
             metavar="NAME",
+            offers=("auto", "patches", "gp", "sgld", "map", "stack"),
             help="auto (by the task), patches (groups of similar patches), gp (Gaussian process), "
             "sgld (sampled network), map (one fit of a network) or stack (patches and sgld, averaged).",
         ),
@@ -74,7 +75,12 @@ class MethodOptions:
         str | None, _how(metavar="NAME", help="For gp: rbf, matern32, ..., or auto (by evidence).")
     ] = None
     sampler: Annotated[
-        str | None, _how(metavar="NAME", help="For sgld: psgld, or adam-noise (Cheng et al. 2019).")
+        str | None,
+        _how(
+            metavar="NAME",
+            offers=("psgld", "adam-noise"),
+            help="For sgld: psgld, or adam-noise (Cheng et al. 2019).",
+        ),
     ] = None
     temperature: Annotated[
         float | None, _how(metavar="T", help="For sgld: 1 samples the posterior itself.")
@@ -90,7 +96,11 @@ class MethodOptions:
     ] = None
     stop: Annotated[
         str | None,
-        _how(metavar="RULE", help="For map: never, held-out, windowed-variance, discrepancy or sure."),
+        _how(
+            metavar="RULE",
+            offers=("never", "held-out", "windowed-variance", "discrepancy", "sure"),
+            help="For map: never, held-out, windowed-variance, discrepancy or sure.",
+        ),
     ] = None
 
     def given(self, *names: str) -> dict[str, Any]:
@@ -103,7 +113,7 @@ class Options(MethodOptions):
     """What every restoring verb takes."""
 
     source: Annotated[
-        Path, typer.Argument(metavar="IN", help="Picture: PNG, JPEG, TIFF, WebP, BMP, GIF, .npy or Zarr.")
+        Path, argument(metavar="IN", help="Picture: PNG, JPEG, TIFF, WebP, BMP, GIF, .npy or Zarr.")
     ]
     output: Annotated[
         Path,
@@ -149,7 +159,7 @@ class BatchOptions(MethodOptions):
     """What every verb of ``bayesdip batch`` takes."""
 
     sources: Annotated[
-        list[str], typer.Argument(metavar="IN...", help="Pictures, folders of them, or 'patterns*.tif'.")
+        list[str], argument(metavar="IN...", help="Pictures, folders of them, or 'patterns*.tif'.")
     ]
     output: Annotated[
         Path, _where("-o", "--output", metavar="DIR", help="Folder for restored pictures and batch.jsonl.")
@@ -176,40 +186,40 @@ class BatchOptions(MethodOptions):
 class CompareOptions:
     """What ``bayesdip compare`` takes."""
 
-    source: Annotated[Path, typer.Argument(metavar="IN", help="The picture to restore.")]
+    source: Annotated[Path, argument(metavar="IN", help="The picture to restore.")]
     mask: Annotated[
-        Path | None, typer.Option(metavar="MASK", help="Inpainting: white is missing, as for inpaint.")
+        Path | None, option(metavar="MASK", help="Inpainting: white is missing, as for inpaint.")
     ] = None
-    invert_mask: Annotated[bool | None, typer.Option(help=INVERT_MASK)] = None
+    invert_mask: Annotated[bool | None, option(help=INVERT_MASK)] = None
     sigma: Annotated[
-        str, typer.Option(metavar="auto|S", help="Noise in the picture's own scale; with MASK, auto is none.")
+        str, option(metavar="auto|S", help="Noise in the picture's own scale; with MASK, auto is none.")
     ] = "auto"
-    psf: Annotated[Path | None, typer.Option(metavar="PSF", help="Deblurring: the blur of one point.")] = None
-    factor: Annotated[int | None, typer.Option(metavar="N", help="Enlarging: how many times.")] = None
+    psf: Annotated[Path | None, option(metavar="PSF", help="Deblurring: the blur of one point.")] = None
+    factor: Annotated[int | None, option(metavar="N", help="Enlarging: how many times.")] = None
     kind: Annotated[
-        str, typer.Option(metavar="lanczos|bicubic|area", help="For --factor: how it was made small.")
+        str, option(metavar="lanczos|bicubic|area", help="For --factor: how it was made small.")
     ] = "lanczos"
     truth: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="The clean picture, to judge the ranking by.")
+        Path | None, option(metavar="FILE", help="The clean picture, to judge the ranking by.")
     ] = None
     methods: Annotated[
-        str, typer.Option(metavar="A,B", help="Only these: names, ours, baselines. Else all that apply.")
+        str, option(metavar="A,B", help="Only these: names, ours, baselines. Else all that apply.")
     ] = ""
-    effort: Annotated[str, typer.Option(metavar="fast|balanced|best", help="Of our methods.")] = "fast"
+    effort: Annotated[str, option(metavar="fast|balanced|best", help="Of our methods.")] = "fast"
     time_budget: Annotated[
-        float | None, typer.Option(metavar="SECONDS", help="For every single run of our methods.")
+        float | None, option(metavar="SECONDS", help="For every single run of our methods.")
     ] = None
-    rounds: Annotated[int, typer.Option(metavar="N", help="At most so many splits of the data.")] = 3
-    seed: Annotated[int, typer.Option(help="Of the splits and of our methods.")] = 0
-    device: Annotated[str, typer.Option(metavar="auto|cpu|cuda", help="Where our methods compute.")] = "auto"
+    rounds: Annotated[int, option(metavar="N", help="At most so many splits of the data.")] = 3
+    seed: Annotated[int, option(help="Of the splits and of our methods.")] = 0
+    device: Annotated[str, option(metavar="auto|cpu|cuda", help="Where our methods compute.")] = "auto"
     figure: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="All restorations with crops (.png, .svg, .pdf).")
+        Path | None, option(metavar="FILE", help="All restorations with crops (.png, .svg, .pdf).")
     ] = None
     report: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Write a page, the figure, and every restoration.")
+        Path | None, option(metavar="DIR", help="Write a page, the figure, and every restoration.")
     ] = None
-    json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of the table.")] = False
-    force: Annotated[bool, typer.Option("--force", help="Replace files that exist.")] = False
+    json: Annotated[bool, option("--json", help="Print one JSON object instead of the table.")] = False
+    force: Annotated[bool, option("--force", help="Replace files that exist.")] = False
 
 
 def with_options(verb: Callable[..., Any], options_class: type[Any] | None = None) -> Callable[..., Any]:
