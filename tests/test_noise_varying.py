@@ -127,3 +127,28 @@ def test_a_compressed_picture_without_noise_is_let_be() -> None:
     for name in ("astronaut", "camera", "coffee", "chelsea", "brick"):
         for quality in (75, 90):
             assert inspected(as_jpeg(clean(name), quality)).findings == ()
+
+
+def test_noise_of_a_dark_photograph_behind_a_tone_curve_has_a_map_and_is_no_pepper() -> None:
+    picture = clean("coffee", 128) * 0.9
+    light = (picture / 255) ** 2.2 / 4
+    seen = RNG(0).poisson(light * 400) / 400 + 0.01 * RNG(1).normal(size=light.shape)
+    given = np.floor(255 * np.clip(4 * seen, 0, 1) ** (1 / 2.2))
+    assert (given == 0).mean() > 0.02
+    found = inspected(given)
+    (finding,) = found.findings
+    assert finding.kind == "varying noise" and finding.facts["by"] == "brightness"
+    assert isinstance(found.noise, Gaussian) and isinstance(found.noise.sigma, torch.Tensor)
+    sigma, error = np.moveaxis(found.noise.sigma.numpy(), 0, -1), given - picture
+    for low, high in ((50, 110), (110, 160), (160, 255)):
+        here = (picture > low) & (picture < high)
+        assert np.sqrt(np.mean(sigma[here] ** 2)) == pytest.approx(error[here].std(), rel=0.25)
+
+
+@pytest.mark.parametrize("sigma", [20, 40])
+def test_clipping_does_not_make_noise_of_one_level_vary(sigma: float) -> None:
+    for name in ("coffee", "camera", "moon"):
+        picture = 1.3 * clean(name) - 60
+        found = inspected(to_8_bits(picture + RNG(1).normal(0, sigma, picture.shape)))
+        assert isinstance(found.noise, Gaussian) and found.noise.is_clipped
+        assert "varying noise" not in [f.kind for f in found.findings]

@@ -9,8 +9,9 @@ from bayesdip.noise import Gaussian
 from bayesdip.operators import Mask
 from bayesdip.patches import hbe
 from bayesdip.patches.damaged_patches import Guide, blocks_of, conditioned, like_sizes, references_of
-from bayesdip.patches.inference import biharmonic, patch_posterior
+from bayesdip.patches.inference import patch_posterior
 from bayesdip.patches.patch_grid import Patches
+from bayesdip.patches.thin_damage import biharmonic
 
 
 def photograph(rows=64, columns=72):

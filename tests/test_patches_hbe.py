@@ -12,8 +12,9 @@ from bayesdip.errors import ShapeError
 from bayesdip.gp import posterior
 from bayesdip.noise import Gaussian
 from bayesdip.operators import Mask
+from bayesdip.patches.filling import STATIONARY
 from bayesdip.patches.hbe import condition_on_known
-from bayesdip.patches.inference import STATIONARY, patch_posterior
+from bayesdip.patches.inference import patch_posterior
 
 
 @cache

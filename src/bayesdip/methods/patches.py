@@ -33,14 +33,9 @@ from bayesdip.patches.back_projection import (
     turns_of,
 )
 from bayesdip.patches.count_deconvolution import deconvolve_counts, takes
+from bayesdip.patches.filling import few_beside_noise, passes_in_holes
 from bayesdip.patches.filter_chain import Chain
-from bayesdip.patches.inference import (
-    chain_for,
-    fills_in,
-    missing_pixels,
-    passes_in_holes,
-    patch_posterior,
-)
+from bayesdip.patches.inference import chain_for, fills_in, missing_pixels, patch_posterior
 from bayesdip.patches.multiscale import COARSER_WORK
 from bayesdip.patches.patch_grid import FAR_STEP, PATCH_VALUES, distinct
 from bayesdip.patches.patch_sizes import last_size, patch_sizes
@@ -69,7 +64,8 @@ TURNS_FACTOR = 2
 DRAWS = {"fast": 8, "balanced": 16, "best": 64}
 EXACT = Gaussian(0.0)
 # The models against noise, and where the data are blurred counts.
-CHAIN = "chain of group filters"
+CHAIN, CHAIN_IN_HOLES = "chain of group filters", "NL-Bayes, HBE in holes, chain of group filters"
+NL_BAYES, NL_BAYES_IN_HOLES = "NL-Bayes", "NL-Bayes, then HBE in holes"
 COUNTS = "expectation maximisation"
 # Bytes, an upper bound of what the resident memory grows by, measured from 64x64 to 512x512 gray and colour pixels:
 # in any case; for each value of the picture; and how many there are at once, in single precision, of a batch's
@@ -292,12 +288,13 @@ class _Run:
             thin = thin and is_thin(missing_pixels(problem.y, problem.operator), max(sizes))
             passes = (THIN_PASSES if thin else FILLING_PASSES if fills else PASSES)[effort]
             holes = 0 if fills else passes_in_holes(~problem.whole.observed)
-            model = "HBE" if fills else "NL-Bayes, then HBE in holes" if holes else "NL-Bayes"
+            model = "HBE" if fills else NL_BAYES_IN_HOLES if holes else NL_BAYES
             run = cls(model, fills, holes, passes, 0, sizes, last_size(effort, shape, fills=fills), shape, [])
-            if not fills and not holes:
+            known_too = not problem.keeps_known and few_beside_noise(~problem.whole.observed)
+            if not fills and (not holes or known_too):
                 run.chain = chain_for(effort, problem.y.to(method.device), problem.operator, problem.noise)
-                run.model = model if run.chain is None else CHAIN
-                run.leave_out = whole and run.chain is not None
+                run.model = model if run.chain is None else CHAIN_IN_HOLES if holes else CHAIN
+                run.leave_out = whole and run.chain is not None and not holes
             run.work = run.work_of(passes)
         run.after = 0.0 if whole else sum(run.second().work)
         return run
@@ -313,18 +310,19 @@ class _Run:
 
     def by_nl_bayes(self) -> _Run:
         """The same run without the chain of group filters."""
-        run = replace(self, chain=None, leave_out=False, model="NL-Bayes")
+        model = NL_BAYES_IN_HOLES if self.holes else NL_BAYES
+        run = replace(self, chain=None, leave_out=False, model=model)
         run.work = run.work_of(run.passes)
         run.after = sum(run.second().work) if self.after else 0.0
         return run
 
     def work_of(self, passes: int) -> list[float]:
         """Of each pass over each size of patches: reference patches times values in them."""
-        if self.chain is not None:
-            return self.chain.work(self.shape, leave_out=self.leave_out)
         channels, height, width = (*self.shape, 1)[:3]
         shape = (channels, height, width)
         found: list[float] = []
+        if self.chain is not None and not self.holes:
+            return self.chain.work(self.shape, leave_out=self.leave_out)
         for values in self.sizes:
             if self.fills:
                 found += [hbe.work(shape, values, last=n == passes - 1) for n in range(passes)]
@@ -335,7 +333,7 @@ class _Run:
             found.append(nl_bayes.work(shape, self.larger[0], last=True))
         for values in self.sizes:
             found += [hbe.work(shape, values, last=n == self.holes - 1) for n in range(self.holes)]
-        return found
+        return found if self.chain is None else found + self.chain.work(self.shape, leave_out=False)
 
     def memory(self, far: int) -> int:
         """Upper bound of the bytes that the run needs."""
@@ -369,12 +367,11 @@ def _able_to_begin(run: _Run, problem: Problem, progress: Progress) -> _Run:
         return _with_compiled_loops(run, problem, progress) if filters else run
     from bayesdip.patches.compilation import is_compiled  # loads numba
 
-    if is_compiled(run.chain):
-        return run
-    if len(run.shape) < 4 and not _is_in_time(run.chain, progress):
-        return run.by_nl_bayes()
-    progress.show("compiling", lambda: quick_picture(problem))
-    return run
+    if not is_compiled(run.chain):
+        if len(run.shape) < 4 and not _is_in_time(run.chain, progress):
+            return run.by_nl_bayes()
+        progress.show("compiling", lambda: quick_picture(problem))
+    return _with_compiled_loops(run, problem, progress) if run.holes else run
 
 
 def _with_compiled_loops(run: _Run, problem: Problem, progress: Progress) -> _Run:

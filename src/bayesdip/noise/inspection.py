@@ -163,13 +163,14 @@ def _without_impulses(
         if level is None:
             return Gaussian(plain.sigma, clipped), ()
         return Gaussian(_common(level), clipped), (_compressed_finding(_common(level)),)
-    # In a small picture few windows may be without a clipped value; the others show a little too little.
-    looked_at = windows if inside is None else inside
-    correlated = None if blurred else correlated_levels(looked_at, levels, _inner_range(picture[seen]))
+    varying = None if max(levels) <= step else varying_levels(picture, seen, step / 12**0.5, clipped)
+    # Where the level varies, that of the whole picture is too low, and the middle frequencies exceed it anywhere. In a small picture
+    # few windows may be without a clipped value; the others show a little too little.
+    looked_at = None if blurred or varying is not None else windows if inside is None else inside
+    correlated = correlated_levels(looked_at, levels, _inner_range(picture[seen]))
     if correlated is not None:
         stronger = _common(correlated)
         return Gaussian(stronger, clipped), (_correlated_finding(stronger, levels),)
-    varying = None if max(levels) <= step else varying_levels(picture, unclipped, step / 12**0.5)
     if varying is not None and varying.by == "position":
         return Gaussian(varying.sigma, clipped), (_varying_finding(varying),)
     law = brightness_law(windows)

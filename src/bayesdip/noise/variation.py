@@ -15,8 +15,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
+from scipy.special import ndtr
 from torch import Tensor
 
+from bayesdip.noise.gaussian import UNCLIPPED
 from bayesdip.noise.spectrum import Windows
 
 Array = NDArray[np.float64]
@@ -41,6 +43,12 @@ HUBER = 0.2
 # Standard deviation in pixels of the smoothing that tells the brightness.
 SMOOTHING = 2.0
 INNER = (0.05, 0.95)
+# Ratios of mean to standard deviation of clipped noise, and the variance left, from the least that tells, where 7 of 10 values are
+# clipped, to where none is.
+_A = np.linspace(-0.5, 5.0, 56)
+_MEANS = _A * ndtr(_A) + np.exp(-0.5 * _A**2) / (2 * np.pi) ** 0.5
+VARIANCES_LEFT = (1 + _A**2) * ndtr(_A) + _A * np.exp(-0.5 * _A**2) / (2 * np.pi) ** 0.5 - _MEANS**2
+RATIOS = _MEANS / VARIANCES_LEFT**0.5
 
 
 @dataclass(frozen=True)
@@ -66,28 +74,38 @@ class Cells:
     log_variance: Array
 
 
-def varying_levels(picture: Tensor, seen: Tensor, least: float = 0.0) -> Variation | None:
-    """The noise's level at each pixel; None where it does not clearly vary.
+def varying_levels(
+    picture: Tensor,
+    seen: Tensor,
+    least: float = 0.0,
+    clipped: tuple[float, float] = UNCLIPPED,
+) -> Variation | None:
+    """The noise's level at each pixel before it was clipped; None where it does not clearly vary.
 
     Parameters
     ----------
     picture : Tensor, float64, shape (C, *grid)
     seen : Tensor of bool, shape (C, *grid)
-        False where values mean nothing or were clipped.
+        False where values mean nothing.
     least : float
         Of the data's rounding: windows with less noise say nothing.
+    clipped : (float, float)
+        Levels at which the data were clipped.
 
     Returns
     -------
     Variation or None
     """
-    if not bool(seen.any()):
+    inside = seen & (picture > clipped[0]) & (picture < clipped[1])
+    if not bool(inside.any()):
         return None
-    windows = [Windows.of(picture[c : c + 1], seen[c : c + 1]) for c in range(len(picture))]
     span = (float(picture[seen].min()), float(picture[seen].max()))
     models = [
         _Model.of(_gathered(groups, least))
-        for groups in (_by_position(windows), _by_brightness(windows, span))
+        for groups in (
+            _by_position(_windows(picture, inside)),
+            _by_brightness(_windows(picture, seen), span, clipped),
+        )
     ]
     found = [model for model in models if model is not None]
     if not found:
@@ -99,6 +117,11 @@ def varying_levels(picture: Tensor, seen: Tensor, least: float = 0.0) -> Variati
         seen | (picture.isfinite() & (picture >= span[0]) & (picture <= span[1])), picture, np.nan
     )
     return _accepted(Variation(_at_brightness(best, known.nan_to_num(span[0]), span), "brightness"))
+
+
+def _windows(picture: Tensor, seen: Tensor) -> list[Windows | None]:
+    """Of each channel."""
+    return [Windows.of(picture[c : c + 1], seen[c : c + 1]) for c in range(len(picture))]
 
 
 def _accepted(variation: Variation) -> Variation | None:
@@ -147,8 +170,10 @@ def _by_position(windows: list[Windows | None]) -> list[Group]:
     return groups
 
 
-def _by_brightness(windows: list[Windows | None], span: tuple[float, float]) -> list[Group]:
-    """Of about the same brightness, channel by channel."""
+def _by_brightness(
+    windows: list[Windows | None], span: tuple[float, float], clipped: tuple[float, float]
+) -> list[Group]:
+    """Of about the same brightness, channel by channel; their power without the clipping."""
     groups = []
     for channel, found in enumerate(windows):
         if found is None or not span[1] > span[0]:
@@ -157,10 +182,28 @@ def _by_brightness(windows: list[Windows | None], span: tuple[float, float]) -> 
         for chosen in np.array_split(
             np.argsort(means, kind="stable"), max(1, min(BINS, len(means) // PER_CELL))
         ):
-            groups.append(
-                (channel, found.power[chosen, 0], _from_span(means[chosen].mean(keepdims=True), span))
-            )
+            mean, power = means[chosen].mean(keepdims=True), found.power[chosen, 0]
+            power = power * _without_clipping(float(mean[0]), float(np.median(power[:, 2])) ** 0.5, clipped)
+            groups.append((channel, power, _from_span(mean, span)))
     return groups
+
+
+def _without_clipping(mean: float, deviation: float, clipped: tuple[float, float]) -> float:
+    """The variance of normal noise over what is left of it by clipping; 0 where too little is left to tell.
+
+    Of a variable of standard deviation 1 around a, clipped at 0, the mean is ``a P(a) + p(a)`` and the mean square
+    ``(1 + a^2) P(a) + a p(a)``, with the density p and the distribution function P of a standard normal variable (Tobin,
+    Econometrica 1958). The ratio of mean to standard deviation tells a.
+    """
+    factor = 1.0
+    for level, sign in zip(clipped, (1.0, -1.0), strict=True):
+        if not np.isfinite(level) or deviation == 0:
+            continue
+        ratio = sign * (mean - level) / deviation
+        if ratio < RATIOS[0]:
+            return 0.0
+        factor /= float(np.interp(ratio, RATIOS, VARIANCES_LEFT))
+    return factor
 
 
 def _gathered(groups: list[Group], least: float) -> Cells | None:

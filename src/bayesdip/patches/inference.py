@@ -2,49 +2,41 @@
 
 Data with noise are restored by a chain of group filters (:mod:`bayesdip.patches.filter_chain`) or by NL-Bayes
 (:mod:`bayesdip.patches.nl_bayes`), data with missing pixels by HBE (:mod:`bayesdip.patches.hbe`). With both, NL-Bayes
-learns the picture from the noisy pixels, and HBE fills in from there.
+learns the picture from the noisy pixels, and HBE fills in from there; where few are missing the chain then denoises the known
+pixels of the picture, which is complete now.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from types import MappingProxyType
 
 import torch
 from torch import Tensor
 
-from bayesdip.arch.networks import FIGURE6
 from bayesdip.errors import BayesDipError, NonFiniteError, ShapeError
-from bayesdip.gp.inference import posterior
 from bayesdip.interruption import Stopped
 from bayesdip.noise import Gaussian, Noise
 from bayesdip.noise.gaussian import AT_LEVEL
 from bayesdip.operators import Identity, Mask, Operator
 from bayesdip.patches import filter_chain
 from bayesdip.patches.estimate import Estimate, Stop, average_over_sizes
-from bayesdip.patches.hbe import FEW, LEAST_NOISE, fill
+from bayesdip.patches.filling import (
+    ONE_SIZE,
+    filled_in,
+    passes_in_holes,
+    with_holes_filled,
+    without_samples,
+)
 from bayesdip.patches.known_pixels import KnownPixels
 from bayesdip.patches.multiscale import denoised
-from bayesdip.patches.nl_bayes import WhitenedData, Whitening, column, nl_bayes_pass
-from bayesdip.patches.patch_grid import JOINT_CHANNELS, PATCH_VALUES, distinct
+from bayesdip.patches.nl_bayes import WhitenedData, Whitening, nl_bayes_pass
+from bayesdip.patches.patch_grid import JOINT_CHANNELS, distinct
 from bayesdip.patches.pilot import PILOT, PatchKernel
-from bayesdip.patches.thin_damage import biharmonic, is_thin
 from bayesdip.result import Posterior
 
-# A picture whose standard deviation is at most so many rounding errors of its mean is flat.
-ROUNDING = 16
-# Patches of one size alone: values in a patch, and weight.
-ONE_SIZE = MappingProxyType({PATCH_VALUES: 1.0})
 # How often the covariances are learnt: filling in begins farther from the picture.
 NOISE_PASSES, FILLING_PASSES = 3, 5
-# The same after NL-Bayes, where few pixels are missing. On 15 crops of scikit-image's pictures with noise of 5 to 20 of 255
-# and scratches or a hole of 20x20 pixels, 1, 2, 4 and 6 passes changed the error there by 0.2, -0.4, -0.6 and -0.7 dB from that
-# of one pass with noisy pixels; among half of the pixels, scattered, all did the same.
-HOLE_PASSES = 4
-# Filling in begins with the posterior mean of the stationary process of this network; draws of it give the standard
-# deviation where no patch has enough known pixels.
-STATIONARY, DRAWS = FIGURE6, 16
 
 
 def patch_posterior(
@@ -96,11 +88,11 @@ def patch_posterior(
     fills : bool, optional
         Whether HBE alone works on the data; by default :func:`fills_in`.
     holes : int, optional
-        Passes of HBE that fill in after NL-Bayes; by default :func:`passes_in_holes`, where pixels are missing. Those held
-        out from complete data are scattered, and left to NL-Bayes.
+        Passes of HBE that fill in after the noise was taken away; by default `passes_in_holes`, where pixels are missing.
+        Those held out from complete data are scattered, and left to NL-Bayes or the chain.
     chain : Chain, optional
         Against noise, a chain of group filters in place of NL-Bayes, with these settings (:func:`chain_for`); `stop` is
-        asked with the numbers of its stages.
+        asked with the numbers of its stages. After HBE it restores the known pixels once more, and its stages come last.
     leave_out : bool
         Whether a chain's result has each pixel's mean without its own value. For complete data.
     compiled : bool
@@ -144,33 +136,32 @@ def patch_posterior(
     if fills_in(y, operator, noise) if fills is None else fills:
         passes = FILLING_PASSES if passes is None else passes
         data = KnownPixels(seen, missing, variance)
-        return _filled_in(data, operator, noise, passes, patches, start, stop, compiled=compiled)
+        return filled_in(data, operator, noise, passes, patches, start, stop, compiled=compiled)
     passes = NOISE_PASSES if passes is None else passes
+    holes = passes_in_holes(missing) if holes is None else holes
     whitening = Whitening.of(seen, variance, missing)
     if whitening is None:  # no noise, and nothing is missing
-        return _posterior(seen, torch.zeros_like(y), 0)
-    whitening = whitening if chain is None else replace(whitening, dtype=torch.float32)
+        return without_samples(seen, torch.zeros_like(y), 0)
+    if chain is not None and not holes:
+        whitening = replace(whitening, dtype=torch.float32)
 
     def data_given(estimate: Tensor | None) -> WhitenedData:
         if estimate is None or not (isinstance(noise, Gaussian) and noise.is_clipped):
             return whitening.apply(seen, variance, missing)
         return whitening.apply(beyond_the_levels(seen, whitening.undo(estimate, y), noise), variance, missing)
 
-    if chain is not None:
+    if chain is not None and not holes:
         found = filter_chain.denoise(data_given, chain, stop, leave_out=leave_out)
-        assert found.std is not None
-        restored = _posterior(whitening.undo(found.mean, y), whitening.undo_std(found.std, y), found.passes)
-        if found.without_own is None:
-            return restored
-        return replace(restored, without_own=whitening.undo(found.without_own, y))
-    found = _restored_by_all_sizes(data_given, kernel, passes, patches, far_radius, last_size, stop)
+    else:
+        found = _restored_by_all_sizes(data_given, kernel, passes, patches, far_radius, last_size, stop)
     assert found.std is not None
-    restored = _posterior(whitening.undo(found.mean, y), whitening.undo_std(found.std, y), found.passes)
-    holes = passes_in_holes(missing) if holes is None else holes
-    if found.passes < passes or not holes:
+    restored = without_samples(whitening.undo(found.mean, y), whitening.undo_std(found.std, y), found.passes)
+    if found.without_own is not None:
+        return replace(restored, without_own=whitening.undo(found.without_own, y))
+    if not holes or found.passes < passes:
         return restored
     before = len(patches) * (passes + 1) + (last_size is not None)
-    return _with_holes_filled(
+    filled = with_holes_filled(
         restored,
         missing,
         operator,
@@ -180,41 +171,24 @@ def patch_posterior(
         lambda number, share: stop(before + number, share),
         compiled,
     )
+    if filled is restored or chain is None:
+        return filled
+    before += len(patches) * holes
+    return _denoised_around(seen, missing, filled, noise, chain, lambda n, share: stop(before + n, share))
 
 
-def passes_in_holes(missing: Tensor) -> int:
-    """How often HBE fills in after NL-Bayes; 0 where nothing is missing."""
-    share = float(missing.double().mean())
-    return 0 if share == 0 else HOLE_PASSES if share <= FEW else 1
-
-
-def _with_holes_filled(
-    restored: Posterior,
-    missing: Tensor,
-    operator: Operator,
-    noise: Noise,
-    passes: int,
-    patches: Mapping[int, float],
-    stop: Stop,
-    compiled: bool,
+def _denoised_around(
+    seen: Tensor, missing: Tensor, filled: Posterior, noise: Noise, chain: filter_chain.Chain, stop: Stop
 ) -> Posterior:
-    """With the missing pixels by HBE from the denoised picture, whose known pixels it takes for exact.
-
-    NL-Bayes has filled in less well.
-    """
-    mean, std, info = restored.mean, restored.std, restored.info
-    denoised_ones = torch.where(missing, 0.0, mean)
-    data = KnownPixels(denoised_ones, missing, torch.zeros_like(mean))
-    filled = _filled_in(
-        data, operator, noise, passes, patches, mean, stop, missing_only=True, compiled=compiled
-    )
-    if filled.std is None or std is None:
-        return restored
-    info = {**info, "left_to_initial_estimate": filled.info["left_to_initial_estimate"]}
-    # NL-Bayes says what the denoised pixels leave open at least.
-    mean = torch.where(missing, filled.mean, mean)
-    std = torch.where(missing, torch.maximum(filled.std, std), std)
-    return replace(restored, mean=mean, std=std, info=info)
+    """`filled`, with the known pixels by a chain of group filters, which sees the filled-in ones beside them as data."""
+    complete = torch.where(missing, filled.mean, seen)
+    try:
+        found = patch_posterior(complete, Identity(seen.shape[1:]), noise, chain=chain, stop=stop)
+    except Stopped:
+        return filled
+    assert found.std is not None and filled.std is not None
+    mean = torch.where(missing, filled.mean, found.mean)
+    return replace(filled, mean=mean, std=torch.where(missing, filled.std, found.std))
 
 
 def _restored_by_all_sizes(
@@ -257,11 +231,6 @@ def _restored_by_all_sizes(
     return Estimate(average.mean.lerp(mean, weight), average.std.lerp(std, weight), passes + 1)
 
 
-def _posterior(mean: Tensor, std: Tensor | None, passes: int, left: float = 0.0) -> Posterior:
-    """Without samples, which patches do not have."""
-    return Posterior(mean, std, info={"passes": passes, "left_to_initial_estimate": left})
-
-
 def chain_for(effort: str, y: Tensor, operator: Operator, noise: Noise) -> filter_chain.Chain | None:
     """The chain of group filters for data with noise; None where NL-Bayes or HBE takes them."""
     missing = missing_pixels(y, operator)
@@ -284,75 +253,6 @@ def fills_in(y: Tensor, operator: Operator, noise: Noise) -> bool:
     if len(y) > JOINT_CHANNELS and bool((missing != missing[:1]).any()):
         return True
     return not bool((noise.variance(y, ~missing).to(y).expand(y.shape).ne(0) & ~missing).any())
-
-
-def _filled_in(
-    data: KnownPixels,
-    operator: Operator,
-    noise: Noise,
-    passes: int,
-    patches: Mapping[int, float],
-    start: Tensor | None,
-    stop: Stop,
-    *,
-    missing_only: bool = False,
-    compiled: bool = False,
-) -> Posterior:
-    """By HBE, from the posterior mean of the stationary process, or of thin damage from biharmonic functions, or from `start`."""
-    y, missing = data.values, data.missing
-    kernel, good_start = STATIONARY.kernel(dims=y.ndim - 1), start is not None
-    thin = start is None and noise.is_exact and is_thin(missing, max(patches))
-    if thin:
-        start = biharmonic(y, missing)
-    if start is None:
-        start = posterior(y, operator, kernel, noise).mean
-    observed = torch.where(missing, torch.nan, y).flatten(1)
-    centre = observed.nanmean(1).nan_to_num(0.0)
-    scale = (observed - centre[:, None]).square().nanmean(1).nan_to_num(0.0).sqrt()
-    rounding = ROUNDING * torch.finfo(y.dtype).eps * centre.abs()
-    if not bool((scale > rounding).any()):  # a flat picture
-        return _posterior(start, torch.zeros_like(y), 0)
-    centre, scale = column(centre, y), column(torch.where(scale > 0, scale, scale.amax()), y)
-    shape = (*y.shape, 1) if y.ndim == 2 else y.shape
-
-    def unit(x: Tensor) -> Tensor:
-        return ((x - centre) / scale).reshape(shape).float()
-
-    unit_noise = (data.noise / scale.square()).reshape(shape).float().clamp_min(LEAST_NOISE)
-    known = KnownPixels(unit(torch.where(missing, centre, y)), missing.reshape(shape), unit_noise)
-    estimate = unit(start)
-    found = average_over_sizes(
-        lambda values, stop: fill(
-            known,
-            estimate,
-            passes,
-            stop,
-            patch_values=values,
-            good_start=good_start,
-            thin=thin,
-            missing_only=missing_only,
-            compiled=compiled,
-        ),
-        patches,
-        passes,
-        stop,
-        stages=passes,
-    )
-    mean = found.mean.reshape(y.shape).to(y) * scale + centre
-    assert found.covered is not None
-    left = ~found.covered.reshape(y.shape)
-    mean = torch.where(left, start.to(y), mean)
-    if found.std is None:
-        return _posterior(mean, None, found.passes)
-    std = found.std.reshape(y.shape).to(y) * scale
-    if bool(left.any()):
-        generator = torch.Generator(y.device).manual_seed(0)
-        try:
-            stationary = posterior(y, operator, kernel, noise, samples=DRAWS, generator=generator).std
-        except Stopped:
-            return _posterior(mean, None, found.passes, float(left.double().mean()))
-        std = std if stationary is None else torch.where(left, stationary, std)
-    return _posterior(mean, std, found.passes, float(left.double().mean()))
 
 
 def beyond_the_levels(y: Tensor, estimate: Tensor, noise: Gaussian) -> Tensor:

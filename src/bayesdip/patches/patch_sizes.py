@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from bayesdip.patches.inference import ONE_SIZE
+from bayesdip.patches.filling import ONE_SIZE
 from bayesdip.patches.patch_grid import LARGE_PATCH, LARGEST_PATCH, PATCH_VALUES, SMALL_PATCH, side_of
 
 # At best, values in a patch and their weight in the mean: larger and smaller patches err differently. Small ones are no
