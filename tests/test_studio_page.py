@@ -82,6 +82,7 @@ def test_paint_a_mask_start_and_download(page, file, tmp_path):
     page.wait_for_selector("#start:not([disabled])")
     page.fill("#samples", "3")
     page.select_option("#method", "gp")
+    page.wait_for_selector("#plan:has-text('Start runs gp')")
     page.click("#start")
     page.wait_for_selector("#result:not([hidden])")
     page.wait_for_selector("#film:not([hidden])")
@@ -92,7 +93,16 @@ def test_paint_a_mask_start_and_download(page, file, tmp_path):
     restored, given = (np.asarray(Image.open(path)).astype(int) for path in (tmp_path / "out.png", file))
     changed = restored != given
     assert changed[20:29, 18:30].any() and not changed[:12].any() and not changed[36:].any()
+    assert page.locator("#repeat-files a").all_inner_texts() == ["mine.png", "mine-mask.png"]
+    with page.expect_download() as waiting:
+        page.click("#get-python")
+    assert waiting.value.suggested_filename == "mine-restored.py"
+    waiting.value.save_as(tmp_path / "again.py")
+    assert (tmp_path / "again.py").read_text() == page.evaluate(
+        "document.getElementById('python').textContent"
+    )
     page.click("[data-layer=std]")
+    assert "Standard deviation" in page.inner_text("#layer-said")
     page.fill("#doubt", "40")
     assert "% of the pixels" in page.inner_text("#doubt-said")
     page.hover("#view")
@@ -100,6 +110,18 @@ def test_paint_a_mask_start_and_download(page, file, tmp_path):
     assert "90% interval" in page.inner_text("#pixel")
     page.click("#film")
     assert page.get_attribute("#film", "aria-pressed") == "true"
+
+
+def test_a_mask_is_painted_by_keyboard(page, file):
+    give(page, file)
+    page.check("input[value=inpaint]")
+    page.focus("#paint")
+    page.keyboard.press("Enter")
+    page.focus("#view")
+    page.keyboard.press("ArrowLeft")
+    page.keyboard.press(" ")
+    page.wait_for_selector("#mask-said:has-text('% is missing')")
+    page.wait_for_selector("#start:not([disabled])")
 
 
 def test_stop_keeps_the_best_so_far(page, file):

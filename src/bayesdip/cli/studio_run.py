@@ -14,13 +14,20 @@ import threading
 import time
 import traceback
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from bayesdip.errors import explanation
 from bayesdip.snapshot import Snapshot
 from bayesdip.studio.asked import COMPARED, Asked
+from bayesdip.studio.repeating import ReadAs, command_of, has_std, python_of
 from bayesdip.studio.run_files import write_json
+
+if TYPE_CHECKING:
+    from bayesdip.cli.options import Options
+    from bayesdip.cli.restoring import Run
+    from bayesdip.cli.verbs import Prepare
 
 # Seconds between two pictures of a run that goes on, and the largest share of its time that making them may take.
 EVERY, SHARE = 0.5, 0.1
@@ -83,15 +90,18 @@ class Display:
         }
 
 
-def restore(folder: Path, asked: Asked) -> dict[str, Any]:
-    """Restore as the command line does, with its own functions; gives the facts for the page."""
-    from bayesdip import io
-    from bayesdip.cli import commands, restoring
-    from bayesdip.cli.options import Options
-    from bayesdip.studio.limits import check_pixels
-    from bayesdip.studio.shown import write_result
+def prepared(files: Path, folder: Path, asked: Asked) -> tuple[Options, Prepare]:
+    """A run as the command line has it: its options, and what makes its work of a picture.
 
-    files = folder.parent
+    Parameters
+    ----------
+    files, folder : Path
+        The visitor's folder, and that of the run.
+    asked : Asked
+    """
+    from bayesdip.cli import commands
+    from bayesdip.cli.options import Options
+
     own: dict[str, Any] = dict(asked.own())
     for name in ("mask", "psf"):
         if name in own:
@@ -101,16 +111,26 @@ def restore(folder: Path, asked: Asked) -> dict[str, Any]:
     options = Options(
         source=files / asked.picture,
         output=folder / asked.restored,
-        std=None if asked.method == "map" else folder / "std.tif",
+        std=folder / "std.tif" if has_std(asked) else None,
         report=folder / "report",
         method=asked.method,
         effort=None if asked.effort == "balanced" else asked.effort,
         samples=asked.samples or None,
     )
+    return options, getattr(commands, asked.task)(options=options, **own)
+
+
+def restore(folder: Path, asked: Asked) -> dict[str, Any]:
+    """Restore as the command line does, with its own functions; gives the facts for the page."""
+    from bayesdip import io
+    from bayesdip.cli import restoring
+    from bayesdip.studio.limits import check_pixels
+    from bayesdip.studio.shown import write_result
+
+    options, prepare = prepared(folder.parent, folder, asked)
     like = io.read_picture(options.source)
     check_pixels(like.grid, asked.factor if asked.task == "upscale" else 1)
-    prepare = getattr(commands, asked.task)(options=options, **own)
-    run = restoring.restore(asked.task, options, prepare, asked.command(), quiet=Display(folder, like))
+    run = restoring.restore(asked.task, options, prepare, command_of(asked), quiet=Display(folder, like))
     found = run.restoration
     facts = write_result(folder, found, like)
     from bayesdip.report.facts import coverage_of, plain
@@ -118,7 +138,26 @@ def restore(folder: Path, asked: Asked) -> dict[str, Any]:
     said = coverage_of(found) if found.std is not None else ""
     facts |= {"summary": plain(found.summary()), "coverage": said, "notes": list(run.notes)}
     facts["files"] = {"picture": asked.restored, "std": "std.tif" if (folder / "std.tif").exists() else None}
-    return facts
+    facts["given"] = {role: name for role, (_, name) in asked.files().items()}
+    return facts | {"python": python_of(asked, _read_as(run))}
+
+
+def _read_as(run: Run) -> ReadAs:
+    """What the function was told of the files."""
+    from bayesdip.cli.restoring import sample_type
+
+    picture, told, mean = run.picture, run.work.run, run.restoration.mean
+    given = told.keywords if isinstance(told, partial) else {}
+    mask = told.args[1] if isinstance(told, partial) and run.task == "inpaint" else None
+    is_whole = picture.pixels.dtype.kind in "ui"
+    return ReadAs(
+        has_channels=picture.has_channels,
+        is_transparent=picture.alpha is not None and bool((picture.alpha == 0).any()),
+        by_channel=getattr(mask, "ndim", 0) == 3,
+        has_no_data=isinstance(given.get("missing"), float),
+        is_compressed=given.get("noise") is not None,
+        is_real=is_whole and mean.dtype.kind == "f" and sample_type(run.options, picture) is not None,
+    )
 
 
 def compare(folder: Path, asked: Asked) -> dict[str, Any]:
@@ -174,7 +213,7 @@ def carry_out(folder: Path) -> None:
         if explanation(error) is None and not isinstance(error, KeyboardInterrupt):
             raise
     else:
-        facts |= {"command": asked.command(), "python": asked.python()}
+        facts |= {"command": command_of(asked)}
         write_json(folder / "result.json", facts)
 
 

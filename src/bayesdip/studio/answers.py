@@ -17,7 +17,7 @@ from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.routing import Route
 
 from bayesdip.errors import BayesDipError, one_line
-from bayesdip.io.encoding import READ_SUFFIXES
+from bayesdip.io.encoding import READ_SUFFIXES, suffix_of
 from bayesdip.methods import EFFORTS
 from bayesdip.operators.resample import KINDS
 from bayesdip.studio.access import REPORT_POLICY
@@ -26,10 +26,12 @@ from bayesdip.studio.asked import METHODS, Asked
 from bayesdip.studio.examples import EXAMPLES, write_example
 from bayesdip.studio.limits import MOST_BYTES, MOST_PIXELS, MOST_SAMPLES, MOST_TEXT, Refused, check_bytes
 from bayesdip.studio.looking import look, look_at_mask, look_at_psf
+from bayesdip.studio.planner import Planner
 from bayesdip.studio.prior import look_at_prior
 from bayesdip.studio.run_queue import Run, RunQueue
+from bayesdip.studio.sent_file import SentFile
 from bayesdip.studio.shown import pixel
-from bayesdip.studio.visits import SentFile, Visit, Visits
+from bayesdip.studio.visits import Visit, Visits
 
 LOG = logging.getLogger("bayesdip.studio")
 Answer = Callable[[Request], Awaitable[Response]]
@@ -71,10 +73,12 @@ class Answers:
     aside : Aside
     lab : Path
         Folder of the lab's results.
+    planner : Planner
     """
 
-    def __init__(self, visits: Visits, queue: RunQueue, aside: Aside, lab: Path) -> None:
+    def __init__(self, visits: Visits, queue: RunQueue, aside: Aside, lab: Path, planner: Planner) -> None:
         self._visits, self._queue, self._aside, self._lab = visits, queue, aside, lab
+        self._planner = planner
 
     def routes(self) -> list[Route]:
         """Every path under ``/api``."""
@@ -93,12 +97,14 @@ class Answers:
             ("GET", visit + "/file/{file}", self.show_file),
             ("POST", visit + "/prior", self.show_prior),
             ("GET", visit + "/prior/{name}", self.show_draw),
+            ("POST", visit + "/plan", self.plan),
             ("POST", visit + "/run", self.begin),
             ("GET", run, self.state),
             ("POST", run + "/stop", self.stop),
             ("GET", run + "/pixel", self.show_pixel),
             ("GET", run + "/report", self.report),
             ("GET", run + "/picture", self.picture),
+            ("GET", run + "/given/{role}", self.given),
             ("GET", run + "/shown/{name}", self.shown),
         ]
         return [Route(path, safely(answer), methods=[method]) for method, path, answer in table]
@@ -112,6 +118,7 @@ class Answers:
                 "efforts": EFFORTS,
                 "kinds": KINDS,
                 "examples": examples,
+                "endings": ENDINGS,
                 "limits": {"bytes": MOST_BYTES, "pixels": MOST_PIXELS, "samples": MOST_SAMPLES},
             }
         )
@@ -133,7 +140,7 @@ class Answers:
         """Take a file, look at it, and say what it is; ``role`` is picture, mask or psf."""
         visit = self._visit(request)
         role, name = request.query_params.get("role", "picture"), _name(request.query_params.get("name", ""))
-        path = await _received(request, visit.folder, Path(name).suffix.lower())
+        path = await _received(request, visit.folder, suffix_of(name))
         return JSONResponse(await self._kept(visit, role, name, path))
 
     async def take_example(self, request: Request) -> Response:
@@ -197,12 +204,20 @@ class Answers:
             raise Refused("there is no such draw", 404)
         return _picture(self._visit(request).folder / name)
 
+    async def plan(self, request: Request) -> Response:
+        """What would run, why, and about how long; empty where only Start says it."""
+        visit, given = self._visit(request), await _json(request)
+        asked = Asked.of(given, visit.files)
+        facts = visit.file(str(given["picture"])).facts
+        pixels = facts["width"] * facts["height"] * (asked.factor**2 if asked.task == "upscale" else 1)
+        return JSONResponse(await self._planner.ask(visit.folder, asked, pixels))
+
     async def begin(self, request: Request) -> Response:
         """Put a run in the line."""
         visit, given = self._visit(request), await _json(request)
-        picture = visit.file(str(given.get("picture")))
-        asked = Asked.of(given, {key: file.path.name for key, file in visit.files.items()}, picture.name)
-        return JSONResponse({"run": visit.begin(asked, self._queue), "command": asked.command()})
+        run = visit.begin(Asked.of(given, visit.files), self._queue)
+        self._planner.give_way()
+        return JSONResponse({"run": run})
 
     async def state(self, request: Request) -> Response:
         """Where a run stands."""
@@ -244,12 +259,21 @@ class Answers:
             raise Refused("this run has no picture yet", 404)
         return FileResponse(path, filename=run.asked.restored)
 
+    async def given(self, request: Request) -> Response:
+        """A file that the run was given, by the name that its command has for it."""
+        run, role = self._run(request), request.path_params["role"]
+        file, name = run.asked.files().get(role, ("", ""))
+        path = run.folder.parent / file
+        if not file or not path.exists():
+            raise Refused("this file is no longer here", 404)
+        return FileResponse(path, filename=name)
+
     async def shown(self, request: Request) -> Response:
         run, name = self._run(request), request.path_params["name"]
         if not SHOWN.fullmatch(name):
             raise Refused("there is no such file", 404)
         if name == "std.tif":
-            return FileResponse(run.folder / name, filename=f"{Path(run.asked.name).stem}-std.tif")
+            return FileResponse(run.folder / name, filename=run.asked.std)
         return _picture(run.folder / name)
 
     async def lab(self, request: Request) -> Response:

@@ -17,6 +17,10 @@ from bayesdip.studio.looking import loaded
 T = TypeVar("T")
 # Seconds for one piece of work: reading 200 MB takes a few.
 PATIENCE = 60.0
+# Seconds for the process to load libraries, which a busy machine takes long for.
+STARTING = 300.0
+# The HTTP status that says that the process ended, or took too long.
+ENDED = 422
 
 
 class Aside:
@@ -37,15 +41,21 @@ class Aside:
         async with self._turn:
             try:
                 with interrupts_ignored():
-                    future = self._pool.submit(work, *arguments)
+                    ready, future = self._pool.submit(int), self._pool.submit(work, *arguments)
+                await asyncio.wait_for(asyncio.wrap_future(ready), STARTING)
                 return await asyncio.wait_for(asyncio.wrap_future(future), PATIENCE)
             except (BrokenProcessPool, TimeoutError):
                 self.close()
                 self._pool = self._new()
                 raise Refused(
                     "this could not be looked at (its decoder crashed, or took more than a minute): try another file",
-                    422,
+                    ENDED,
                 ) from None
+
+    def interrupt(self) -> None:
+        """End the work that goes on, if any; its caller is refused."""
+        if self._turn.locked():
+            self.close()
 
     def close(self) -> None:
         """End the process."""

@@ -1,19 +1,17 @@
-"""What a visitor asked for: checked, and as the command line and the lines of Python that repeat it."""
+"""What a visitor asked for, checked."""
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Self
 
-from bayesdip.io.encoding import FORMATS
-from bayesdip.io.raw import SUFFIXES as RAW_SUFFIXES
 from bayesdip.methods import EFFORTS, NAMES
 from bayesdip.methods.method import one_of
 from bayesdip.operators.resample import KINDS
 from bayesdip.studio.limits import MOST_SAMPLES, Refused
+from bayesdip.studio.sent_file import SentFile
 
 TASKS = ("denoise", "inpaint", "upscale", "deblur")
 METHODS = ("auto", *NAMES)
@@ -36,8 +34,12 @@ class Asked:
         File of the picture.
     name : str
         What the visitor calls it.
+    ending : str
+        Of the file that is written.
     mask, psf : str
         Files; empty where there is none.
+    mask_name, psf_name : str
+        What the visitor calls these.
     invert_mask : bool
     sigma : str
         As typed after ``--sigma``; empty leaves it to the program.
@@ -55,8 +57,11 @@ class Asked:
     task: str
     picture: str
     name: str
+    ending: str = ".png"
     mask: str = ""
     psf: str = ""
+    mask_name: str = ""
+    psf_name: str = ""
     invert_mask: bool = False
     sigma: str = ""
     factor: int = 4
@@ -68,16 +73,14 @@ class Asked:
     networks: bool = False
 
     @classmethod
-    def of(cls, given: Mapping[str, Any], files: Mapping[str, str], name: str) -> Self:
+    def of(cls, given: Mapping[str, Any], files: Mapping[str, SentFile]) -> Self:
         """From what the browser sent.
 
         Parameters
         ----------
         given : mapping
         files : mapping
-            The names of the visitor's files by what the browser calls them.
-        name : str
-            What the visitor calls the picture.
+            The visitor's files by what the browser calls them.
 
         Raises
         ------
@@ -85,49 +88,63 @@ class Asked:
             Something is missing or not allowed.
         """
 
-        def file(role: str) -> str:
+        def file(role: str) -> SentFile | None:
             known = str(given.get(role) or "")
             if known and known not in files:
                 raise Refused(f"the {role} is no longer here: expected one of this visit; send it again", 404)
-            return files[known] if known else ""
+            return files[known] if known else None
 
+        picture = file("picture")
+        if picture is None:
+            raise Refused("there is no picture yet: drop one, or take an example")
         task = one_of("task", str(given.get("task", "denoise")), TASKS)
-        mask, psf = file("mask") if task == "inpaint" else "", file("psf") if task == "deblur" else ""
-        if task == "deblur" and not psf:
+        mask, psf = file("mask") if task == "inpaint" else None, file("psf") if task == "deblur" else None
+        if task == "deblur" and psf is None:
             raise Refused(
                 "a blur can be undone once it is known: give a picture of one bright point, blurred (the PSF)"
             )
-        found = cls(
-            task,
-            file("picture"),
-            name,
-            mask,
-            psf,
-            bool(given.get("invert_mask", False)),
-            str(given.get("sigma", "")).strip(),
-            _whole("factor", given.get("factor", 4), 2, MOST_FACTOR),
-            one_of("kind", str(given.get("kind", "lanczos")), KINDS),
-            one_of("method", str(given.get("method", "auto")), METHODS),
-            one_of("effort", str(given.get("effort", "balanced")), EFFORTS),
-            _whole("samples", given.get("samples", 0), 0, MOST_SAMPLES),
-            bool(given.get("compares", False)),
-            bool(given.get("networks", False)),
+        return cls(
+            task=task,
+            picture=picture.path.name,
+            name=picture.name,
+            ending=str(picture.facts.get("ending", ".png")),
+            mask=mask.path.name if mask else "",
+            psf=psf.path.name if psf else "",
+            mask_name=_name_of(mask, "mask", picture),
+            psf_name=_name_of(psf, "psf", picture),
+            invert_mask=bool(given.get("invert_mask", False)),
+            sigma=str(given.get("sigma", "")).strip(),
+            factor=_whole("factor", given.get("factor", 4), 2, MOST_FACTOR),
+            kind=one_of("kind", str(given.get("kind", "lanczos")), KINDS),
+            method=one_of("method", str(given.get("method", "auto")), METHODS),
+            effort=one_of("effort", str(given.get("effort", "balanced")), EFFORTS),
+            samples=_whole("samples", given.get("samples", 0), 0, MOST_SAMPLES),
+            compares=bool(given.get("compares", False)),
+            networks=bool(given.get("networks", False)),
         )
-        if not found.picture:
-            raise Refused("there is no picture yet: drop one, or take an example")
-        return found
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON values, from which ``Asked(**values)`` is the same again."""
         return asdict(self)
 
+    def files(self) -> dict[str, tuple[str, str]]:
+        """The files that were given, and what the visitor calls them, by role."""
+        found = {
+            "picture": (self.picture, self.name),
+            "mask": (self.mask, self.mask_name),
+            "psf": (self.psf, self.psf_name),
+        }
+        return {role: both for role, both in found.items() if both[0]}
+
     @property
     def restored(self) -> str:
         """What the restored picture is called."""
-        stem, suffix = Path(self.name).stem, Path(self.picture).suffix.lower()
-        if suffix in RAW_SUFFIXES:
-            return f"{stem}-restored.tif"
-        return f"{stem}-restored{suffix if suffix in FORMATS and suffix not in ('.jpg', '.jpeg') else '.png'}"
+        return f"{Path(self.name).stem}-restored{self.ending}"
+
+    @property
+    def std(self) -> str:
+        """What its standard deviation is called."""
+        return f"{Path(self.name).stem}-std.tif"
 
     @property
     def compared(self) -> tuple[str, ...]:
@@ -147,56 +164,15 @@ class Asked:
             found["sigma"] = self.sigma
         return found
 
-    def command(self) -> str:
-        """The command line that does the same, with the visitor's names of files."""
-        words = ["bayesdip", "compare" if self.compares else self.task, self.name]
-        for name, value in self.own().items():
-            words += [f"--{name}", self._called(name, value)]
-        if self.task == "inpaint" and self.mask and self.invert_mask:
-            words.append("--invert-mask")
-        if self.compares:
-            chosen = ["--methods", ",".join(self.compared)] if self.compared else []
-            return shlex.join([*words, *chosen, "--time-budget", f"{COMPARED:g}"])
-        words += ["-o", self.restored, "--std", f"{Path(self.name).stem}-std.tif"]
-        for name, value, default in self._shared():
-            if value != default:
-                words += [f"--{name}", str(value)]
-        return shlex.join(words)
 
-    def python(self) -> str:
-        """The same in Python."""
-        lines = ["import bayesdip as bd", f"picture = bd.io.read_picture({self.name!r}).pixels"]
-        words = []
-        if self.task == "inpaint" and self.mask:
-            mask = f"bd.io.read_mask({self._called('mask', self.mask)!r}, picture.shape)"
-            words.append(f"~{mask}" if self.invert_mask else mask)
-        if self.task == "upscale":
-            words += [str(self.factor), f"kind={self.kind!r}"]
-        if self.task == "deblur":
-            words.append(f"bd.io.read_psf({self._called('psf', self.psf)!r})")
-        if self.sigma and self.sigma != "auto":
-            words.append(f"sigma={self.sigma if ',' not in self.sigma else f'({self.sigma})'}")
-        elif self.sigma:
-            words.append("sigma='auto'")
-        words += [f"{name}={value!r}" for name, value, default in self._shared() if value != default]
-        words.append("channel_axis=-1 if picture.ndim == 3 else None")
-        lines += [f"r = bd.{self.task}(picture, {', '.join(words)})", "r.mean, r.std, r.interval(0.9)"]
-        return "\n".join(lines)
-
-    def _shared(self) -> tuple[tuple[str, str | int, str | int], ...]:
-        return (
-            ("method", self.method, "auto"),
-            ("effort", self.effort, "balanced"),
-            ("samples", self.samples, 0),
-        )
-
-    def _called(self, name: str, value: str | int) -> str:
-        """Files are named after the picture: their own names are the page's."""
-        return (
-            f"{Path(self.name).stem}-{name}{Path(str(value)).suffix}"
-            if name in ("mask", "psf")
-            else str(value)
-        )
+def _name_of(file: SentFile | None, role: str, picture: SentFile) -> str:
+    """What a file is called beside the picture: by its own name, unless the picture has the same."""
+    if file is None:
+        return ""
+    if file.name != picture.name:
+        return file.name
+    name = Path(file.name)
+    return f"{name.stem}-{role}{name.suffix}"
 
 
 def _whole(name: str, value: Any, least: int, most: int) -> int:

@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 
 from bayesdip import io
+from bayesdip.errors import FileError
+from bayesdip.io.encoding import FORMATS, choose_encoding, suffix_of
 from bayesdip.io.picture import upright
 from bayesdip.report.pictures import View
 from bayesdip.studio.limits import Refused, check_pixels
@@ -35,7 +37,8 @@ def look(path: Path, shown: Path) -> dict[str, Any]:
     -------
     dict
         Plain JSON values: ``width``, ``height`` (as shown), ``type``, ``channels``, ``sigma`` (the estimate, one for each
-        channel), ``missing`` (the share that is transparent or has no data), ``notes``.
+        channel), ``missing`` (the share that is transparent or has no data), ``ending`` (of a file of what is restored),
+        ``notes``.
 
     Raises
     ------
@@ -70,8 +73,22 @@ def look(path: Path, shown: Path) -> dict[str, Any]:
         "channels": channels,
         "sigma": [round(float(np.max(value)), 3) for value in estimates],
         "missing": float(gone.mean()),
+        "ending": _ending(path, picture),
         "notes": list(picture.notes),
     }
+
+
+def _ending(path: Path, picture: io.Picture) -> str:
+    """The picture's own where its format is written without loss; else that of one that holds its samples."""
+    own = suffix_of(path)
+    keeps = own in FORMATS and FORMATS[own] != "JPEG"
+    for ending in (own if keeps else ".tif" if picture.format == "RAW" else ".png", ".png"):
+        try:
+            choose_encoding(f"x{ending}", picture.pixels.shape, picture.pixels.dtype, picture)
+        except FileError:
+            continue
+        return ending
+    return ".tif"
 
 
 def look_at_mask(path: Path, picture_path: Path, invert: bool, shown: Path) -> dict[str, Any]:

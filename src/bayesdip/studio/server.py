@@ -20,6 +20,7 @@ from bayesdip.errors import BayesDipError
 from bayesdip.studio.access import Access, is_loopback
 from bayesdip.studio.answers import Answers
 from bayesdip.studio.aside import Aside
+from bayesdip.studio.planner import Planner
 from bayesdip.studio.run_queue import RunQueue
 from bayesdip.studio.visits import Visits
 
@@ -49,8 +50,9 @@ def make_app(token: str = "", places: int | None = None, lab: Path = LAB) -> Sta
     @asynccontextmanager
     async def running(app: Starlette) -> AsyncIterator[None]:
         with tempfile.TemporaryDirectory(prefix="bayesdip-studio-") as folder:
-            aside, visits = Aside(), Visits(Path(folder), queue)
-            app.routes[:0] = Answers(visits, queue, aside, lab).routes()
+            aside, planning, visits = Aside(), Aside(), Visits(Path(folder), queue)
+            answers = Answers(visits, queue, aside, lab, Planner(planning, queue))
+            app.routes[:0] = answers.routes()
             queue.prepare()
             sweeping = asyncio.create_task(visits.sweep())
             try:
@@ -61,6 +63,7 @@ def make_app(token: str = "", places: int | None = None, lab: Path = LAB) -> Sta
                     await sweeping
                 await queue.close()
                 aside.close()
+                planning.close()
 
     page = Mount("/", StaticFiles(directory=PAGE, html=True))
     app = Starlette(routes=[page], middleware=[Middleware(Access, token=token)], lifespan=running)

@@ -8,7 +8,6 @@ import shutil
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from bayesdip.studio.asked import Asked
 from bayesdip.studio.limits import (
@@ -22,27 +21,10 @@ from bayesdip.studio.limits import (
     Refused,
 )
 from bayesdip.studio.run_queue import Run, RunQueue
+from bayesdip.studio.sent_file import SentFile
 
 # Seconds between two looks for visitors that are gone.
 SWEEP = 5.0
-
-
-@dataclass(frozen=True)
-class SentFile:
-    """A file of a visitor.
-
-    Attributes
-    ----------
-    path : Path
-    name : str
-        What the visitor calls it.
-    facts : dict
-        What was found in it.
-    """
-
-    path: Path
-    name: str
-    facts: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(eq=False)

@@ -13,7 +13,11 @@ function claim(one) {
     if (!shown.open || shown.childElementCount > 1) return;
     shown.append(element('ul', {}, ...one.facts.map((text) => element('li', { textContent: text }))));
     if (!one.has_figure) return;
-    shown.append(element('img', { src: `/api/lab/${one.label}.svg`, alt: `Figure of the claim: ${one.sentence}` }));
+    const drawing = element('p', { className: 'soft', textContent: 'The figure is being drawn ...' });
+    const said = (text) => () => { drawing.textContent = text; drawing.hidden = !text; };
+    shown.append(drawing, element('img', {
+      src: `/api/lab/${one.label}.svg`, alt: `Figure of the claim: ${one.sentence}`, onload: said(''), onerror: said('The figure could not be drawn.'),
+    }));
     const row = (cells, i) => element('tr', {}, ...cells.map((text) => element(i ? 'td' : 'th', { textContent: text })));
     shown.append(element('div', { className: 'scroll' }, element('table', {}, ...one.table.map(row))));
   });

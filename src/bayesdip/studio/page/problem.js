@@ -1,6 +1,6 @@
 // What is to be done: the picture, the task, the mask, and how.
 
-import { byId, element, get, heeding, image, later, mine, post, say } from './ask.js';
+import { byId, clock, element, get, heeding, image, later, mine, post, say } from './ask.js';
 
 export const problem = { picture: '', name: '', mask: '', psf: '', invert: false, size: null };
 
@@ -32,15 +32,28 @@ async function taken(found) {
   const channels = found.channels > 1 ? `, ${found.channels} channels` : '';
   byId('picture-said').textContent = found.name;
   byId('picture-facts').textContent = [`${found.width} × ${found.height}${channels}, ${found.type}`, ...found.notes].join('; ');
-  const level = found.sigma.map((value) => value.toPrecision(3)).join(', ');
-  byId('sigma-said').textContent = level ? `White noise of about ${level} is seen.` : '';
   byId('sigma').value = '';
+  sigmaSaid();
   viewer.mask = viewer.overlay = null;
   viewer.show({ before: await image(mine(`/file/${found.file}`)), after: null, marks: null });
   byId('empty').hidden = true;
   maskSaid({ said: [] });
   byId('psf-said').textContent = '';
   changed();
+}
+
+// What is seen of noise, and what becomes of it unless something is typed.
+const LEFT = {
+  denoise: 'Noise of other kinds is looked for, too; a number here is taken as it is.',
+  inpaint: 'Known pixels stay as they are; with a number, or auto, they are denoised.',
+  upscale: 'It is taken into account where it is clear; a number here is taken as it is.',
+  deblur: 'A number here is taken as it is.',
+};
+
+function sigmaSaid() {
+  const level = (problem.size?.sigma ?? []).map((value) => value.toPrecision(3)).join(', ');
+  byId('sigma').placeholder = level ? `about ${level}` : 'estimated';
+  byId('sigma-said').textContent = level ? `White noise of about ${level} is seen. ${LEFT[task()]}` : '';
 }
 
 const takePicture = heeding(async (file) => {
@@ -58,7 +71,7 @@ function maskSaid(found) {
   byId('mask-said').textContent = [share, ...found.said].join(' ');
   byId('mask-doubt').hidden = !found.doubtful;
   byId('mask-download').hidden = !problem.mask;
-  if (problem.mask) Object.assign(byId('mask-download'), { href: mine(`/file/${problem.mask}?as=sent`), download: 'mask.png' });
+  if (problem.mask) Object.assign(byId('mask-download'), { href: mine(`/file/${problem.mask}?as=sent`), download: '' });
 }
 
 async function lookAtMask() {
@@ -90,7 +103,7 @@ const sendPainted = later(heeding(async () => {
     changed();
     return;
   }
-  const file = new File([await viewer.maskFile()], 'mask.png');
+  const file = new File([await viewer.maskFile()], `${problem.name.replace(/\.[^.]*$/, '')}-mask.png`);
   problem.mask = (await send(file, 'mask')).file;
   problem.invert = false;
   maskSaid(await post(mine('/mask'), { picture: problem.picture, mask: problem.mask }));
@@ -124,6 +137,7 @@ const takeExample = heeding(async (key) => {
 function showTask() {
   for (const part of document.querySelectorAll('[data-task]')) part.hidden = part.dataset.task !== task();
   if (task() !== 'inpaint') useTool('');
+  sigmaSaid();
   changed();
 }
 
@@ -131,6 +145,7 @@ function useTool(tool) {
   viewer.tool = viewer.tool === tool ? '' : tool;
   for (const name of ['paint', 'erase']) byId(name).setAttribute('aria-pressed', viewer.tool === name);
   byId('viewer').classList.toggle('painting', Boolean(viewer.tool));
+  if (viewer.tool) byId('viewer').scrollIntoView({ block: 'nearest' }); // on a phone it lies below the form
   if (viewer.tool && viewer.overlay) {
     // Strokes are added to the mask that was dropped.
     viewer.newMask();
@@ -142,6 +157,29 @@ function useTool(tool) {
 
 const options = (id, values) => byId(id).append(...values.map((value) => element('option', { value, textContent: value })));
 
+// Which run waits for an answer: one that is older than what is chosen now is not shown.
+let planned = 0;
+const plan = later(async () => {
+  const mine_ = ++planned;
+  const said = (text) => { if (mine_ === planned) byId('plan').textContent = text; };
+  if (!isReady() || byId('start').disabled) return said('');
+  try {
+    const found = await post(mine('/plan'), asked());
+    if (!found.method) return said('');
+    const lasts = found.seconds === null ? 'How long it takes is said once it runs.' : `It takes about ${clock(found.seconds)}.`;
+    return said(`Start runs ${found.method}: ${found.why}. ${lasts}`);
+  } catch (error) {
+    return said(error.message);
+  }
+}, 500);
+
+// Say what would run now.
+export function plansAgain() {
+  planned += 1;
+  byId('plan').textContent = '';
+  plan();
+}
+
 export async function prepare(its, whenChanged) {
   viewer = its;
   changed = whenChanged;
@@ -151,6 +189,7 @@ export async function prepare(its, whenChanged) {
   options('effort', choices.efforts);
   options('kind', choices.kinds);
   byId('effort').value = 'balanced';
+  for (const id of ['picture', 'mask', 'psf']) byId(id).accept = choices.endings.join(',');
   for (const [key, one] of Object.entries(choices.examples)) {
     byId('examples').append(element('button', { type: 'button', textContent: one.title, onclick: () => takeExample(key) }));
   }
@@ -183,6 +222,7 @@ export async function prepare(its, whenChanged) {
   };
   byId('brush').oninput = (event) => { byId('brush-said').value = viewer.brush = Number(event.target.value); };
   byId('invert').onclick = heeding(async () => { problem.invert = !problem.invert; await lookAtMask(); });
+  for (const id of ['sigma', 'method', 'effort', 'samples', 'factor', 'kind']) byId(id).addEventListener('input', plansAgain);
   showTask();
 }
 

@@ -3,7 +3,7 @@
 import { stop as stopCompare } from './compare.js';
 import { byId, element, get, heeding, image, later, mine } from './ask.js';
 import { plot } from './plot.js';
-import { asked, isReady, prepare, problem } from './problem.js';
+import { asked, isReady, plansAgain, prepare, problem } from './problem.js';
 import { Run, isOver, sentence } from './run.js';
 import { Viewer } from './viewer.js';
 
@@ -36,12 +36,14 @@ function clear() {
   for (const id of ['viewing', 'trace-figure', 'result', 'doubt-row', 'film']) byId(id).hidden = true;
   onlyMean();
   byId('pixel').replaceChildren();
+  byId('layer-said').textContent = '';
   viewer.show({ after: null, marks: null });
 }
 
 const start = heeding(async () => {
   clear();
   restored = problem.picture;
+  byId('plan').textContent = '';
   byId('run').hidden = false;
   byId('run-said').textContent = 'Getting ready ...';
   byId('run').scrollIntoView({ block: 'nearest' }); // on a phone it lies below the form
@@ -91,20 +93,40 @@ async function finished(found) {
   viewer.show({ before, after, overlay: null });
   byId('viewing').hidden = false;
   const { summary } = found;
-  byId('run-said').textContent = `${summary.method}, ${summary.seconds.toFixed(1)} s, ${summary.stopped}. ${found.coverage}`;
+  byId('run-said').textContent = `${summary.method}, ${summary.seconds.toFixed(1)} s, ${summary.stopped}. ${found.coverage.replaceAll('+-', '±')}`;
   byId('why').textContent = summary.why;
   byId('findings').replaceChildren(...[...summary.findings.map((one) => one.text), ...found.notes].map((text) => element('li', { textContent: text })));
   byId('get-picture').href = mine(`/run/${run.key}/picture`);
   byId('get-std').href = address('std.tif');
   byId('get-std').hidden = !found.files.std;
   byId('get-report').href = mine(`/run/${run.key}/report`);
-  byId('command').textContent = found.command;
-  byId('python').textContent = found.python;
+  repeats(found);
   byId('result').hidden = false;
   if (found.uncertainty) await withUncertainty(found);
   const hasSamples = found.samples > 0;
   document.querySelector('[data-layer=sample]').hidden = byId('film').hidden = !hasSamples;
   if (hasSamples) result.samples = await Promise.all(Array.from({ length: found.samples }, (_, i) => image(address(`sample${i}.png`))));
+}
+
+function repeats(found) {
+  byId('command').textContent = found.command;
+  byId('python').textContent = found.python;
+  const whole = 'Beside these files, the lines below give the same picture again.';
+  byId('repeat-said').textContent = found.summary.stopped === 'interrupted' ? 'This run was stopped: the lines below go on to its end.' : whole;
+  const given = Object.entries(found.given).map(([role, name]) =>
+    element('a', { className: 'button', download: '', href: mine(`/run/${run.key}/given/${role}`), textContent: name }));
+  byId('repeat-files').replaceChildren(...given);
+  URL.revokeObjectURL(byId('get-python').href);
+  const file = new Blob([found.python], { type: 'text/x-python' });
+  Object.assign(byId('get-python'), { href: URL.createObjectURL(file), download: found.files.picture.replace(/\.[^.]*$/, '.py') });
+}
+
+async function copy({ target }) {
+  const text = byId(target.dataset.of).textContent;
+  await navigator.clipboard.writeText(text);
+  const said = target.textContent;
+  target.textContent = 'Copied';
+  setTimeout(() => { target.textContent = said; }, 1500);
 }
 
 async function withUncertainty(found) {
@@ -154,6 +176,23 @@ function showLayer(name) {
   }
   if (name === 'sample') number = (number + 1) % result.samples.length;
   viewer.show({ after: name === 'sample' ? result.samples[number] : result.layers[name] });
+  layerSaid();
+}
+
+// What the colours of the uncertainty mean, and which sample is shown.
+function layerSaid() {
+  const texts = {
+    mean: '',
+    std: result.uncertainty && `Standard deviation: black is 0, the brightest colour ${result.uncertainty.top.toPrecision(3)} or more.`,
+    sample: `Sample ${number + 1} of ${result.samples?.length}: a picture that is as likely as the restored one says.`,
+  };
+  byId('layer-said').textContent = texts[layer];
+}
+
+function showSample() {
+  number = (number + 1) % result.samples.length;
+  viewer.show({ after: result.samples[number] });
+  layerSaid();
 }
 
 function stopFilm() {
@@ -169,7 +208,7 @@ function toggleFilm() {
   }
   showLayer('sample');
   byId('film').setAttribute('aria-pressed', true);
-  film = setInterval(() => viewer.show({ after: result.samples[(number = (number + 1) % result.samples.length)] }), FILM);
+  film = setInterval(showSample, FILM);
 }
 
 const numbers = (values) => values.map((value) => (value === null ? 'none' : String(value))).join(', ');
@@ -183,7 +222,9 @@ const look = later(async (row, column) => {
   if (found.std) facts.push([result ? '± std' : '± std so far, not calibrated', numbers(found.std)]);
   if (found.low) facts.push(['90% interval', found.low.map((low, i) => `${low} to ${found.high[i]}`).join('; ')]);
   if (found.samples) facts.push(['samples', found.samples.slice(0, 8).map(numbers).join(' | ')]);
-  byId('pixel').replaceChildren(...facts.map(([name, value]) => element('div', {}, element('dt', { textContent: name }), element('dd', { textContent: value }))));
+  const fact = ([name, value]) =>
+    element('div', { className: name === 'samples' ? 'wide' : '' }, element('dt', { textContent: name }), element('dd', { textContent: value }));
+  byId('pixel').replaceChildren(...facts.map(fact));
 }, 60);
 
 const viewer = new Viewer(byId('view'), look, () => {});
@@ -191,6 +232,7 @@ const viewer = new Viewer(byId('view'), look, () => {});
 function changed() {
   const busy = run.key && !byId('stop').hidden;
   byId('start').disabled = busy || !isReady();
+  plansAgain();
 }
 
 export async function begin(runs) {
@@ -206,6 +248,10 @@ export async function begin(runs) {
   byId('out').onclick = () => viewer.zoomBy(1 / 1.5);
   byId('fit').onclick = () => viewer.fit();
   byId('film').onclick = toggleFilm;
+  for (const button of document.querySelectorAll('.copy')) {
+    button.hidden = !navigator.clipboard; // a browser has none for a page that comes unencrypted from another machine
+    button.onclick = heeding(copy);
+  }
   for (const button of document.querySelectorAll('.layer')) button.onclick = () => showLayer(button.dataset.layer);
   if (runs.length) {
     byId('empty').hidden = true;

@@ -22,6 +22,7 @@ export class Viewer {
     canvas.addEventListener('pointermove', (event) => this.move(event));
     for (const name of ['pointerup', 'pointercancel']) canvas.addEventListener(name, (event) => this.up(event));
     canvas.addEventListener('keydown', (event) => this.key(event));
+    for (const name of ['focus', 'blur']) canvas.addEventListener(name, () => this.draw());
   }
 
   get size() {
@@ -108,6 +109,13 @@ export class Viewer {
       if (this.mask) context.drawImage(this.mask, 0, 0, width, height);
       context.globalAlpha = 1;
     }
+    if (this.tool && this.before && this.canvas.matches(':focus-visible')) {
+      context.strokeStyle = '#e6283c';
+      context.lineWidth = 1.5 / this.zoom;
+      context.beginPath();
+      context.arc(this.middle.column, this.middle.row, this.brush / 2, 0, 7);
+      context.stroke();
+    }
   }
 
   place(event) {
@@ -115,6 +123,12 @@ export class Viewer {
     const x = event.clientX - box.left;
     const y = event.clientY - box.top;
     return { x, y, column: (x - this.left) / this.zoom, row: (y - this.top) / this.zoom };
+  }
+
+  // The place in the middle of the canvas, which the keyboard works on.
+  get middle() {
+    const { clientWidth, clientHeight } = this.canvas;
+    return { column: (clientWidth / 2 - this.left) / this.zoom, row: (clientHeight / 2 - this.top) / this.zoom };
   }
 
   wheel(event) {
@@ -185,11 +199,13 @@ export class Viewer {
     } else if (event.key === '+' || event.key === '=') this.zoomBy(1.25);
     else if (event.key === '-') this.zoomBy(0.8);
     else if (event.key === '0') this.fit();
-    else return;
+    else if (event.key === ' ' && this.tool && this.before) {
+      this.stroke(this.middle, this.middle);
+      this.painted();
+    } else return;
     event.preventDefault();
     const [width, height] = this.size;
-    const column = Math.floor((this.canvas.clientWidth / 2 - this.left) / this.zoom);
-    const row = Math.floor((this.canvas.clientHeight / 2 - this.top) / this.zoom);
+    const [row, column] = [Math.floor(this.middle.row), Math.floor(this.middle.column)];
     if (row >= 0 && column >= 0 && row < height && column < width) this.looked(row, column);
   }
 
