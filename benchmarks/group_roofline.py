@@ -16,7 +16,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from bayesdip.lab.results import Row
-from bayesdip.patches.filter_chain import chain_of
+from bayesdip.patches.chain import chain_of
 from bayesdip.patches.group_filters import add_constant, add_patch, gather
 from bayesdip.patches.group_passes import Groups, combination, components, shrinkage, wiener_filter
 from bayesdip.patches.patch_grid import evenly_spaced

@@ -8,7 +8,7 @@ import pytest
 
 import bayesdip as bd
 from bayesdip.patches import compilation
-from bayesdip.patches.filter_chain import chain_of
+from bayesdip.patches.chain import chain_of
 
 NOISY = np.random.default_rng(0).normal(np.add.outer(np.arange(32.0), np.arange(32.0)) * 3, 10)
 

@@ -9,8 +9,11 @@ from skimage.data import camera
 
 import bayesdip as bd
 from bayesdip.patches import group_filters, patch_search, small_matrices
-from bayesdip.patches.filter_chain import Chain, chain_of, denoise, low_rank, takes
-from bayesdip.patches.group_passes import Groups, combination, components, shrinkage, wiener_filter
+from bayesdip.noise import Correlated
+from bayesdip.patches.chain import Chain, chain_of
+from bayesdip.patches.correlation import patch_covariances
+from bayesdip.patches.filter_chain import denoise, low_rank, takes
+from bayesdip.patches.group_passes import WHITE, Groups, combination, components, shrinkage, wiener_filter
 from bayesdip.patches.nl_bayes import WhitenedData
 
 SIDE, COUNT, RADIUS = 5, 12, 6
@@ -134,19 +137,23 @@ def test_a_combination_is_the_dense_ridge_regression_of_the_group(affine):
     assert variance.max() > 0
 
 
-def test_a_wiener_filter_is_the_dense_posterior_mean():
+@pytest.mark.parametrize("correlated", [False, True])
+def test_a_wiener_filter_is_the_dense_posterior_mean(correlated):
     pilot = scene()
     y = pilot + drawn(1, 48, 48)
     pilot = pilot + 0.1 * drawn(1, 48, 48, seed=1)
-    total, variance, weights = sums_of(group_filters.wiener, (y, pilot))
+    table = Correlated.of_kernel(np.ones((2, 3)), 1.3).covariances(1, 2)
+    covariances = patch_covariances(table[None], SIDE) if correlated else WHITE
+    noise = covariances[0].astype(float) if correlated else np.eye(SIDE**2)
+    total, variance, weights = sums_of(group_filters.wiener, (y, pilot), covariances)
     places = one_group(pilot, 9, 11)
     data, guess = patches_at(y, places), patches_at(pilot, places)
-    inverse = np.linalg.inv(np.cov(guess.T, bias=True) + np.eye(data.shape[1]))
-    mean = data - (data - data.mean(0)) @ inverse
+    inverse = np.linalg.inv(np.cov(guess.T, bias=True) + noise)
+    mean = data - (data - data.mean(0)) @ inverse @ noise
     expected, count = aggregated(y, places, mean, np.ones(COUNT))
     np.testing.assert_allclose(total, expected, rtol=1e-3, atol=1e-2)
-    own = 1 - (1 - 1 / COUNT) * np.trace(inverse) / len(inverse)
-    np.testing.assert_allclose(variance[0], own * count[0], rtol=1e-3, atol=1e-4)
+    own = (np.trace(noise) - (1 - 1 / COUNT) * np.trace(noise @ inverse @ noise)) / len(inverse)
+    np.testing.assert_allclose(variance[0], own * count[0], rtol=1e-3, atol=1e-3)
     np.testing.assert_array_equal(weights[0], count[0])
 
 

@@ -24,24 +24,49 @@ def shrink(y: Tensor, sigma: float) -> Tensor:
     blocks say of a pixel is averaged (translation-invariant denoising, Coifman and Donoho 1995).
     Means of blocks are left alone.
     """
-    dims, channels = y.ndim - 1, y.shape[0]
-    side = min(BLOCK[dims], *y.shape[1:])
-    across = cosine_basis(channels).to(y.device)
+    across = cosine_basis(len(y)).to(y.device)
     mixed = torch.tensordot(across, y.float(), dims=1)
-    padded = _mirrored(mixed, side - 1)
+    found: Tensor = torch.tensordot(across.T, shrink_blocks(mixed, block_side(y), sigma), dims=1)
+    return found
+
+
+def block_side(y: Tensor) -> int:
+    """Of the blocks of data (C, *grid)."""
+    return min(BLOCK[y.ndim - 1], *y.shape[1:])
+
+
+def shrink_blocks(y: Tensor, side: int, sigma: float | Tensor, level: Tensor | None = None) -> Tensor:
+    """Each channel of ``y`` by itself.
+
+    Parameters
+    ----------
+    y : Tensor, float32, shape (C, *grid)
+    side : int
+        Of a block.
+    sigma : float or Tensor of shape (C, side ** axes)
+        The noise's standard deviation: of all coefficients, or of each.
+    level : Tensor, shape (*grid), optional
+        What `sigma` is to be multiplied with in each place.
+
+    Returns
+    -------
+    Tensor, shape (C, *grid)
+    """
+    dims = y.ndim - 1
+    padded = _mirrored(y, side - 1)
+    levels = None if level is None else _mirrored(level[None].to(y), side - 1)
     total = torch.zeros_like(padded)
     basis = cosine_basis(side).to(y.device)
     rows = padded.shape[1] - side + 1
     step = max(1, MOST_VALUES // (side**dims * padded[:, 0].numel()))
+    limit = torch.as_tensor(THRESHOLD * sigma, dtype=y.dtype, device=y.device)
+    limit = limit.reshape(len(limit), *[1] * dims, -1) if limit.ndim else limit
     for start in range(0, rows, step):
-        strip = padded[:, start : start + step + side - 1]
-        _add_blocks(
-            total[:, start : start + step + side - 1], _shrunk_blocks(strip, basis, THRESHOLD * sigma)
-        )
+        here = slice(start, start + step + side - 1)
+        own = limit if levels is None else limit * _block_means(levels[:, here], side)
+        _add_blocks(total[:, here], _shrunk_blocks(padded[:, here], basis, own))
     inner = tuple(slice(side - 1, side - 1 + n) for n in y.shape[1:])
-    picture = total[(slice(None), *inner)] / side**dims
-    found: Tensor = torch.tensordot(across.T, picture, dims=1)
-    return found
+    return total[(slice(None), *inner)] / side**dims
 
 
 def cosine_basis(n: int, dtype: torch.dtype = torch.float32) -> Tensor:
@@ -52,12 +77,22 @@ def cosine_basis(n: int, dtype: torch.dtype = torch.float32) -> Tensor:
     return basis.to(dtype)
 
 
-def _shrunk_blocks(strip: Tensor, basis: Tensor, limit: float) -> Tensor:
+def _blocks(strip: Tensor, side: int) -> Tensor:
+    """All blocks of (C, *grid): (C, *offsets, *block)."""
+    for axis in range(1, strip.ndim):
+        strip = strip.unfold(axis, side, 1)
+    return strip
+
+
+def _block_means(strip: Tensor, side: int) -> Tensor:
+    """The mean in each block, (C, *offsets, 1)."""
+    return _blocks(strip, side).flatten(strip.ndim).mean(-1, keepdim=True)
+
+
+def _shrunk_blocks(strip: Tensor, basis: Tensor, limit: Tensor) -> Tensor:
     """All blocks of (C, *grid), their coefficients shrunk: (C, *offsets, *block)."""
     dims, side = strip.ndim - 1, len(basis)
-    for axis in range(1, dims + 1):
-        strip = strip.unfold(axis, side, 1)
-    blocks = _along_block(strip, basis, dims)
+    blocks = _along_block(_blocks(strip, side), basis, dims)
     c = blocks.flatten(-dims)
     shrunk = torch.where(c.abs() > limit, c - limit**2 / c, 0.0)
     shrunk[..., 0] = c[..., 0]

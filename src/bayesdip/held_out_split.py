@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from bayesdip.held_out_regions import FEWEST, MOST, in_holes, regions, single
+from bayesdip.noise import Correlated
 from bayesdip.operators import Mask
 from bayesdip.problem import Problem, random_entries
 
@@ -24,7 +25,7 @@ FEWEST_SINGLE, MOST_OF_A_SMALL_PICTURE = 64, 0.1
 
 
 def split(problem: Problem, seed: int, *, in_regions: bool = True, wanted: int = WANTED) -> Tensor | None:
-    """The entries to hold out (bool, output grid); None when too few were observed.
+    """The entries to hold out (bool, output grid); None when too few were observed, and where noise is correlated.
 
     Pixels at random and, where some are missing far from known ones, regions of the holes' shapes beside them.
 
@@ -44,7 +45,8 @@ def split(problem: Problem, seed: int, *, in_regions: bool = True, wanted: int =
     """
     seen = problem.observed.any(0)
     observed = int(seen.sum())
-    if observed < FEWEST_FOR_HOLDING_OUT:
+    # Neighbours tell the noise of a held-out pixel, too, where they share it.
+    if observed < FEWEST_FOR_HOLDING_OUT or isinstance(problem.noise, Correlated):
         return None
     count = round(max(HELD_OUT_SHARE * observed, min(WANTED, LARGEST_SHARE * observed)))
     exact = isinstance(problem.operator, Mask) and problem.noise.is_exact

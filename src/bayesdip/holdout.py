@@ -22,6 +22,7 @@ from bayesdip.held_out_split import WANTED, split
 from bayesdip.hole_replicas import typical_ratio
 from bayesdip.interruption import Stopped, look, stoppable
 from bayesdip.leave_one_out import each_left_out, many_left_out
+from bayesdip.noise import Correlated
 from bayesdip.noise.rounding import rounding_step
 from bayesdip.noise_check import coverage_is_testable, doubts, error_ratio, far_beyond_data
 from bayesdip.operators import Identity, Mask
@@ -140,7 +141,10 @@ def judged(method: Method, problem: Problem, progress: Progress, wanted: int = W
     if held_out is None:
         with stoppable(progress.should_stop):
             posterior = method.fit(problem, progress)
-        average = undecided(problem, "too few pixels are known to hold any out")
+        why = "too few pixels are known to hold any out"
+        if isinstance(problem.noise, Correlated):
+            why = "held-out pixels share their noise with their neighbours"
+        average = undecided(problem, why)
         posterior = put_back_known(average.of(posterior, problem), problem)
         posterior, calibration = judged_by_simulation(method, average, posterior, problem, progress)
         return Outcome(

@@ -18,8 +18,8 @@ from bayesdip.findings import Finding
 from bayesdip.layout import Layout
 from bayesdip.mask_argument import missing_pixels
 from bayesdip.no_data import Mark
-from bayesdip.noise import Gaussian, Inspection, Noise
-from bayesdip.noise_argument import Sigma, noise_finding, noise_if_clear, noise_of, noise_to_enlarge
+from bayesdip.noise import Inspection, Noise
+from bayesdip.noise_argument import Sigma, levels_of, noise_finding, noise_if_clear, noise_of, noise_to_enlarge
 from bayesdip.operators import Blur, Downsample, Identity, Operator, as_pairs, mend_psf
 from bayesdip.problem import Problem
 from bayesdip.rim import finding as narrow_mask
@@ -212,10 +212,7 @@ class Inputs:
     @property
     def sigma(self) -> tuple[float, ...] | None:
         """The noise's standard deviation in the data's own scale, one for all channels or one each; None for no single one."""
-        sigma = self.noise.sigma if isinstance(self.noise, Gaussian) else None
-        if sigma is None or isinstance(sigma, Tensor):
-            return None
-        return sigma if isinstance(sigma, tuple) else (sigma,)
+        return levels_of(self.noise, self.problem.y)
 
     def keeping_fractions(self, mean: Tensor) -> Self:
         """The same, with results of real numbers where whole ones would leave few steps of the restored picture.

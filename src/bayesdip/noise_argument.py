@@ -10,7 +10,7 @@ from torch import Tensor
 
 from bayesdip.errors import BayesDipError
 from bayesdip.findings import Finding
-from bayesdip.noise import Gaussian, Inspection, Noise, detect_clipping
+from bayesdip.noise import Correlated, Gaussian, Inspection, Noise, detect_clipping
 from bayesdip.noise.compression import compression_level
 from bayesdip.noise.in_time import inspect_in_time
 from bayesdip.noise.presence import can_be_noisy, is_clearly_noisy
@@ -31,6 +31,16 @@ def given_level(sigma: Sigma) -> Level | None:
             )
         return None
     return sigma
+
+
+def levels_of(noise: Noise, y: Tensor) -> tuple[float, ...] | None:
+    """The standard deviation of the noise of data (C, *grid), one for all channels or one each; None for no single one."""
+    if isinstance(noise, Correlated) and noise.levels is None:
+        return tuple(noise.variance(y).sqrt().flatten().tolist())
+    sigma = noise.sigma if isinstance(noise, Gaussian) else None
+    if sigma is None or isinstance(sigma, Tensor):
+        return None
+    return sigma if isinstance(sigma, tuple) else (sigma,)
 
 
 def noise_of(

@@ -23,7 +23,7 @@ from bayesdip.calibration import Calibration, HeldOut, calibrate
 from bayesdip.error_law import LEVEL, NORMAL, Values, covered, z_of
 from bayesdip.errors import BayesDipError, NoResultError
 from bayesdip.interruption import Stopped, stoppable
-from bayesdip.noise import Gaussian
+from bayesdip.noise import Correlated, Gaussian, Noise
 from bayesdip.noise.rounding import rounding_step
 from bayesdip.operators import Blur, Compose, Downsample, Identity, Mask
 from bayesdip.operators.part import smaller
@@ -122,7 +122,7 @@ def judged_by_simulation(
         Its `floor` goes with the standard deviation of that posterior. None where the data are pixels of the picture, where
         there is no standard deviation or no time, and where the noise cannot be drawn.
     """
-    if isinstance(problem.operator, Identity | Mask):
+    if isinstance(problem.operator, Identity | Mask) and not isinstance(problem.noise, Correlated):
         return posterior, None
     beside = estimates_beside(posterior, problem)
     middle = averaged(posterior, beside, usual_weights(posterior, len(beside)))
@@ -202,10 +202,17 @@ def cut(problem: Problem, grid: Sequence[int]) -> Problem | None:
     if operator is None:
         return problem if math.prod(problem.grid) <= MOST_PIXELS else None
     here = (slice(None), *(slice(n) for n in operator.output_shape))
-    noise = problem.noise
-    if isinstance(noise, Gaussian) and isinstance(noise.sigma, Tensor):
-        noise = replace(noise, sigma=noise.sigma.expand(problem.y.shape)[here])
+    noise = _cut_noise(problem.noise, problem.y.shape, here)
     return replace(problem, y=problem.y[here], operator=operator, noise=noise, held_out=None)
+
+
+def _cut_noise(noise: Noise, shape: torch.Size, here: tuple[slice, ...]) -> Noise:
+    """The noise of a part of data of that shape."""
+    if isinstance(noise, Correlated) and noise.levels is not None:
+        return replace(noise, levels=_cut_noise(noise.levels, shape, here))
+    if isinstance(noise, Gaussian) and isinstance(noise.sigma, Tensor):
+        return replace(noise, sigma=noise.sigma.expand(shape)[here])
+    return noise
 
 
 def factor_of(picture: Tensor, resolved: float) -> float:

@@ -56,7 +56,7 @@ def rescaled(model: Model, kernel: Kernel, *, constant: bool) -> Model:
     limit = 0.0 if constant else kernel.limit
     part = _cropped(model) if model.system.operator is None else model
     evidence: VecchiaEvidence | WhittleEvidence
-    if model.system.operator is None and is_mostly_noise(part):
+    if model.system.operator is None and (model.system.shared is not None or is_mostly_noise(part)):
         evidence = WhittleEvidence(part)
         table = kernel.quadrant(part.data.shape[2:]) - limit
     elif model.system.operator is None:

@@ -18,7 +18,7 @@ from bayesdip.gp.model import Model, build
 from bayesdip.gp.preconditioners import Preconditioner, preconditioners
 from bayesdip.gp.solver import Solver
 from bayesdip.kernels.kernel import Kernel
-from bayesdip.noise import Noise
+from bayesdip.noise import Correlated, Noise
 from bayesdip.operators import Operator
 from bayesdip.result import Posterior
 
@@ -269,9 +269,9 @@ def condition(
     data = torch.where(seen, y, 0).to(torch.float64)
     variance = torch.where(seen, noise.variance(data, seen).to(data), 0)
     constant = mean is not None
-    model = build(
-        data, seen, variance, operator, kernel, constant=constant, amplitude=amplitude, colour=colour
-    )
+    correlated = noise if isinstance(noise, Correlated) else None
+    options = {"amplitude": amplitude, "colour": colour, "correlated": correlated}
+    model = build(data, seen, variance, operator, kernel, constant=constant, **options)
     if amplitude is None and not isinstance(colour, Tensor):
         model = rescaled(model, kernel, constant=constant)
     del data, variance
@@ -349,8 +349,10 @@ def _sums(a: Tensor, b: Tensor) -> Tensor:
 
 def _in_single_precision(model: Model) -> Model:
     """The same with the data and the spectrum rounded: that moves the solution less than the tolerance does."""
-    system = replace(model.system, grid=model.system.grid.to(model.data.float()), _low={})
-    return replace(model, system=system, data=model.data.float())
+    data, shared = model.data.float(), model.system.shared
+    shared = None if shared is None else shared.to(data)
+    system = replace(model.system, grid=model.system.grid.to(data), shared=shared, _low={})
+    return replace(model, system=system, data=data)
 
 
 def _observed(y: Tensor, operator: Operator) -> Tensor:

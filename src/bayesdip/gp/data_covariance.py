@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from bayesdip.gp.grid_covariance import GridCovariance
+from bayesdip.gp.shared_noise import SharedNoise
 from bayesdip.operators import Blur, Compose, Downsample, Identity, Mask, Operator
 
 
@@ -34,6 +35,8 @@ class DataCovariance:
         The coregionalisation matrix: the covariance between channels, where they are solved together. The prior's covariance
         is its Kronecker product with K (the intrinsic coregionalisation model: Goovaerts 1997; Alvarez, Rosasco and
         Lawrence 2012, arXiv 1106.6251, section 4.2).
+    shared : SharedNoise or None
+        R, where neighbouring entries share their noise: then N is ``V^1/2 R V^1/2`` with V the diagonal of `noise`.
     """
 
     grid: GridCovariance
@@ -42,13 +45,17 @@ class DataCovariance:
     noise: Tensor
     channel: Tensor
     coregionalisation: Tensor | None = None
+    shared: SharedNoise | None = None
     _low: dict[torch.dtype, DataCovariance] = field(default_factory=dict, repr=False, compare=False)
 
     def apply(self, a: Tensor, active: Tensor) -> Tensor:
         """``(A K A^T + N) a``, on entries that are observed; a is zero on the others."""
         out = self.prior(a, active)
         out *= self.seen_rows(active)
-        return out.addcmul_(self.noise_rows(active), a)
+        if self.shared is None:
+            return out.addcmul_(self.noise_rows(active), a)
+        spread = self.noise_rows(active).sqrt() * self.seen_rows(active)
+        return out.addcmul_(spread, self.shared.apply(spread * a, self.channel[active]))
 
     def prior(self, a: Tensor, active: Tensor) -> Tensor:
         """``A K A^T a``, unmasked: what the prediction at every output is."""
@@ -71,6 +78,16 @@ class DataCovariance:
         if self.coregionalisation is not None:
             f = torch.einsum("gh,rh...->rg...", torch.linalg.cholesky(self.coregionalisation), f)
         return f
+
+    def draw_noise(self, generator: torch.Generator | None = None) -> Tensor:
+        """A draw of the noise for each right-hand side, (R, G', *output), zero where not observed."""
+        rows = torch.arange(len(self.channel), device=self.channel.device)
+        grid = self.seen.shape[2:] if self.shared is None else self.shared.torus
+        device = self.seen.device if generator is None else generator.device
+        shape = (len(rows), self.seen.shape[1], *grid)
+        white = torch.randn(shape, generator=generator, dtype=self.noise.dtype, device=device).to(self.noise)
+        drawn = white if self.shared is None else self.shared.draw(white, self.channel)
+        return drawn * self.noise_rows(rows).sqrt() * self.seen_rows(rows)
 
     def repeated(self, count: int) -> DataCovariance:
         """The same for `count` times as many right-hand sides."""
@@ -135,7 +152,12 @@ class DataCovariance:
             coregionalisation = None if self.coregionalisation is None else self.coregionalisation.to(dtype)
             grid = replace(self.grid, spectrum=self.grid.spectrum.to(dtype))
             self._low[dtype] = replace(
-                self, grid=grid, noise=self.noise.to(dtype), coregionalisation=coregionalisation, _low={}
+                self,
+                grid=grid,
+                noise=self.noise.to(dtype),
+                coregionalisation=coregionalisation,
+                shared=None if self.shared is None else self.shared.to(grid.spectrum),
+                _low={},
             )
         return self._low[dtype]
 

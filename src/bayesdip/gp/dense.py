@@ -89,17 +89,18 @@ def dense_variance(system: DataCovariance, kernel: Kernel, *, constant: bool, of
     rows = []
     for c in system.channel.tolist():
         # Channels of the same mask and noise have the same variance.
-        key = min(c, len(seen) - 1), min(c, len(noise) - 1)
+        key = min(c, len(seen) - 1), min(c, len(noise) - 1) if system.shared is None else c
         if key not in found:
             mine = seen[key[0]]
-            found[key] = _variance(K, A[mine], noise[key[1]][mine], means if offset_unknown else None)
+            own = noise[key[1]].diag() if system.shared is None else _correlated(system, c)
+            found[key] = _variance(K, A[mine], own[mine][:, mine], means if offset_unknown else None)
         rows.append(found[key])
     return torch.stack(rows).clamp(min=0).reshape(-1, together, *shape)
 
 
 def _variance(K: Tensor, A: Tensor, noise: Tensor, means: Tensor | None) -> Tensor:
     cross = A @ K
-    factor = torch.linalg.cholesky(cross @ A.T + noise.diag())
+    factor = torch.linalg.cholesky(cross @ A.T + noise)
     half = torch.linalg.solve_triangular(factor, cross, upper=False)
     variance: Tensor = K.diagonal() - half.square().sum(0)
     if means is not None:
@@ -107,3 +108,14 @@ def _variance(K: Tensor, A: Tensor, noise: Tensor, means: Tensor | None) -> Tens
         rest = means - half.T @ seen
         variance = variance + (rest * torch.linalg.solve(seen.T @ seen, rest.T).T).sum(1)
     return variance
+
+
+def _correlated(system: DataCovariance, row: int) -> Tensor:
+    """The covariance of correlated noise on all entries of a row."""
+    assert system.shared is not None
+    shape = system.seen.shape[1:]
+    count = math.prod(shape)
+    spread = system.noise[min(row, len(system.noise) - 1)].expand(shape).flatten().sqrt()
+    units = torch.eye(count).to(spread).reshape(count, *shape)
+    rows = torch.full((count,), row, device=spread.device)
+    return spread[:, None] * system.shared.apply(units, rows).flatten(1).T * spread

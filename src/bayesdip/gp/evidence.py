@@ -141,8 +141,12 @@ class WhittleEvidence:
         self.periodogram = torch.fft.fftn(centred, dim=axes).abs().square() / self.taper.square().sum()
         white = torch.zeros(self.taper.shape, dtype=torch.float64)
         white[(0,) * white.ndim] = 1
-        self.white = self._expectation(white)
-        self.last = (white, self.white)
+        shared = model.system.shared
+        tables = (
+            [white] if shared is None else [shared.quadrant(row).cpu().double() for row in range(len(centred))]
+        )
+        self.noise = [self._expectation(table) for table in tables]
+        self.last = (white, self.noise[0])
 
     def __call__(self, table: Tensor, noise: Tensor, scale: Tensor) -> Evidence:
         """Evidence for the data's covariance `table` (*output) and one `noise` a row, (R or 1, 1, ...)."""
@@ -153,7 +157,7 @@ class WhittleEvidence:
         for row, seen in enumerate(self.periodogram[:, 0]):
             look()
             floor = noise[min(row, len(noise) - 1)].mean().cpu()
-            E = (expected + floor * self.white).flatten()[1:]  # the mean is unknown
+            E = (expected + floor * self.noise[min(row, len(self.noise) - 1)]).flatten()[1:]  # the mean is unknown
             ratio = seen.flatten()[1:] / E
             density, s = _density(ratio.mean(), 0.5 * E.log().mean(), scale[row], self.model.noise_free[row])
             densities.append(density)

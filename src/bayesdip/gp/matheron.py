@@ -62,7 +62,7 @@ def deviations(
             shift = factor.to(f).repeat(n, 1, 1) @ _normal((*f.shape[:2], 1), f, generator)
             f += shift.reshape(*f.shape[:2], *[1] * (f.ndim - 2))
         data = several.predict(f, rows)
-        data += _normal(data.shape, f, generator) * several.noise_rows(rows).sqrt() * several.seen_rows(rows)
+        data += several.draw_noise(generator)
         solution = solve(several, data)
         f -= several.to_picture(solution.x, rows)
         yield f.reshape(n, rows_of_system, *f.shape[1:]), solution

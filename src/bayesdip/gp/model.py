@@ -11,7 +11,9 @@ from bayesdip.gp.data_covariance import DataCovariance, is_nearly_stationary, wi
 from bayesdip.gp.grid_covariance import GridCovariance, embed, empty_share
 from bayesdip.gp.moment_estimates import amplitudes, colour_covariance
 from bayesdip.gp.preconditioners import central_column
+from bayesdip.gp.shared_noise import SharedNoise
 from bayesdip.kernels.kernel import Kernel
+from bayesdip.noise import Correlated
 from bayesdip.operators import Operator
 
 # Where there is no noise, a variance of this share of the picture's keeps the system
@@ -83,6 +85,7 @@ def build(
     constant: bool,
     amplitude: float | Tensor | None,
     colour: bool | Tensor,
+    correlated: Correlated | None = None,
 ) -> Model:
     """Choose how the channels depend on each other, and the prior's scale.
 
@@ -98,6 +101,8 @@ def build(
         Whether the kernel's value at infinite lag counts.
     amplitude, colour
         As `gp.posterior` takes them.
+    correlated : Correlated, optional
+        The noise, where its values are not independent.
 
     Returns
     -------
@@ -107,7 +112,7 @@ def build(
     grid = embed(kernel, operator.input_shape, constant=constant, like=data)
     base = without_masks(operator)
     if not is_nearly_stationary(base):
-        return _of_any_operator(data, seen, variance, grid, base, amplitude)
+        return _of_any_operator(data, seen, variance, grid, base, amplitude, correlated)
     rows = torch.arange(channels, device=data.device)
     shared = _all_equal(seen)
     marks = (seen[:1] if shared else seen)[:, None]
@@ -118,21 +123,23 @@ def build(
 
     B = _colour(colour, amplitude, data, seen, variance, unit)
     rotation: Tensor | None = None
-    if B is not None and shared and _all_equal(variance):
+    if B is not None and shared and _all_equal(variance) and correlated is None:
         rotation = torch.linalg.eigh(B).eigenvectors.T
         data = torch.einsum("ij,j...->i...", rotation, data)
         scale = torch.where(noise_free, 1.0, (rotation @ B @ rotation.T).diagonal())
     elif B is not None:
         floor = least * _column(B.diagonal(), data)
         noise = _merged(variance.maximum(floor), seen)[None]
-        system = DataCovariance(grid, base, seen[None], noise, rows[:1] * 0, B)
+        own = _shared(correlated, data, together=True)
+        system = DataCovariance(grid, base, seen[None], noise, rows[:1] * 0, B, own)
         return Model(system, data[None], data.new_ones(1), noise_free.all()[None], None)
     elif amplitude is None:
         scale = torch.where(noise_free, 1.0, amplitudes(data, seen, variance, unit))
     else:
         scale, noise_free = torch.as_tensor(amplitude).to(data).expand(channels), torch.zeros_like(noise_free)
     noise = _merged((variance / _column(scale, variance)).maximum(least), seen)[:, None]
-    system = DataCovariance(grid, base, marks, noise, rows)
+    own = _shared(correlated, data, together=False)
+    system = DataCovariance(grid, base, marks, noise, rows, shared=own)
     return Model(system, data[:, None], scale, noise_free, rotation)
 
 
@@ -143,6 +150,7 @@ def _of_any_operator(
     grid: GridCovariance,
     operator: Operator | None,
     amplitude: float | Tensor | None,
+    correlated: Correlated | None,
 ) -> Model:
     """For an operator of which nothing is known but that it is linear.
 
@@ -150,6 +158,7 @@ def _of_any_operator(
     noise's, over the power of ``A f`` for draws f from the prior.
     """
     mixed = operator is not None and operator.input_channels is not None
+    shared = _shared(correlated, data, together=mixed)
     if mixed:
         data, seen, variance = data[None], seen[None], variance[None]
         rows = torch.zeros(1, dtype=torch.long, device=data.device)
@@ -175,7 +184,14 @@ def _of_any_operator(
     level = torch.where(unit > 0, unit / grid.variance, 1.0)
     floor = _least_noise(variance, grid) * level.reshape(shape)
     noise = torch.maximum(variance / scale.reshape(shape), floor)
-    return Model(replace(probe, noise=noise, _low={}), data, scale, noise_free, None)
+    return Model(replace(probe, noise=noise, shared=shared, _low={}), data, scale, noise_free, None)
+
+
+def _shared(correlated: Correlated | None, data: Tensor, *, together: bool) -> SharedNoise | None:
+    """The correlation of the noise of data (C, *output)."""
+    if correlated is None:
+        return None
+    return SharedNoise.of(correlated, len(data), tuple(data.shape[1:]), together=together).to(data)
 
 
 def _constant_part(system: DataCovariance, data: Tensor) -> Tensor:

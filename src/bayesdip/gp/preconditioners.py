@@ -62,6 +62,11 @@ def preconditioners(
     whole: dict[tuple[int, int], Part] = {}
     without: dict[tuple[int, int], Part] = {}
     keys = [(min(c, len(system.seen) - 1), min(c, len(system.noise) - 1)) for c in system.channel.tolist()]
+    if system.shared is not None:
+        return (
+            circulant_of_correlated(system, table, None),
+            circulant_of_correlated(system, table, held_out),
+        )
     for key in dict.fromkeys(keys):
         seen, noise = system.seen[key[0]], system.noise[key[1]]
         if system.coregionalisation is None and _noise_dominates(seen, noise, system.grid.variance):
@@ -160,6 +165,59 @@ def circulant(system: DataCovariance, table: Tensor, seen: Tensor, noise: Tensor
     mean = (noise * seen).sum() / seen.sum()
     response = 1 / (grid.spectrum + mean)
     return lambda r: grid.filtered(r, response) * seen
+
+
+def circulant_of_correlated(
+    system: DataCovariance, table: Tensor, held_out: Tensor | None
+) -> Preconditioner:
+    """The inverse on the torus beside correlated noise of its mean level, restricted to what is observed; channels together."""
+    shared, like = system.shared, system.grid.spectrum
+    assert shared is not None
+    table = table.double()
+    kernel = embed(Tabulated(table), table.shape, like=torch.zeros((), dtype=torch.float64, device=like.device))
+    torus = tuple(max(n, m) for n, m in zip(kernel.torus, shared.torus, strict=True))
+    torus = (*torus[:-1], torus[-1] + torus[-1] % 2)
+    shape = tuple(system.seen.shape[2:])
+    prior = _on_torus(kernel.spectrum, kernel.torus, shape, torus)
+    coupled = system.coregionalisation
+    inverses = []
+    for row in range(max(len(system.noise), len(shared.spectrum), len(system.seen))):
+        seen = system.seen[min(row, len(system.seen) - 1)]
+        level = (system.noise[min(row, len(system.noise) - 1)] * seen).flatten(1).sum(1) / seen.flatten(1).sum(1)
+        own = shared.spectrum[min(row, len(shared.spectrum) - 1)]
+        noise = _on_torus(own, shared.torus, shape, torus)
+        spread = level.double().sqrt()
+        weights = (spread[:, None] * spread).reshape(*own.shape[:2], *[1] * len(torus))
+        across = torch.eye(len(own)).to(weights) if coupled is None else coupled.double()
+        matrices = (across.reshape(weights.shape) * prior + weights * noise).movedim((0, 1), (-2, -1))
+        inverses.append(torch.linalg.inv(matrices).movedim((-2, -1), (0, 1)))
+    responses = torch.stack(inverses).real.to(like)
+    axes = tuple(range(-len(torus), 0))
+    inside = (..., *(slice(0, n) for n in shape))
+
+    def apply(r: Tensor, channel: Tensor) -> Tensor:
+        response = responses if len(responses) == 1 else responses[channel]
+        modes = (response * torch.fft.rfftn(r, torus, axes)[:, None]).sum(2)
+        seen = system.seen if len(system.seen) == 1 else system.seen[channel]
+        seen = seen if held_out is None else seen & ~held_out
+        return torch.fft.irfftn(modes, torus, axes)[inside] * seen
+
+    return apply
+
+
+def _on_torus(
+    spectrum: Tensor, torus: tuple[int, ...], shape: tuple[int, ...], other: tuple[int, ...]
+) -> Tensor:
+    """The spectrum of a covariance on one torus as it is on another, up to the lags of a grid; none is negative."""
+    axes = tuple(range(-len(torus), 0))
+    table = torch.fft.irfftn(spectrum, torus, axes)
+    for axis, (n, size, wanted) in zip(axes, zip(shape, torus, other, strict=True), strict=True):
+        reach = min(n, (size + 1) // 2, (wanted + 1) // 2)
+        ahead, behind = table.narrow(axis, 0, reach), table.narrow(axis, size - reach + 1, reach - 1)
+        gap = list(table.shape)
+        gap[axis] = wanted - 2 * reach + 1
+        table = torch.cat((ahead, table.new_zeros(gap), behind), axis)
+    return torch.fft.rfftn(table, dim=axes)
 
 
 def output_table(system: DataCovariance, table: Tensor) -> Tensor:

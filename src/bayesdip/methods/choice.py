@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from bayesdip.damage_parts import HOLE
 from bayesdip.networks.coarse_to_fine import deepest
+from bayesdip.noise import Correlated
 from bayesdip.operators import Downsample, Identity, Mask
 
 if TYPE_CHECKING:
@@ -57,9 +58,13 @@ def choose(problem: Problem, effort: str = "balanced", samples: bool = False) ->
     from bayesdip.methods.patches import Patches
     from bayesdip.methods.sgld import SGLD
     from bayesdip.methods.stack import Stack
+    from bayesdip.patches.chain import takes_correlated
     from bayesdip.patches.stack_chain import is_taken
 
     operator, noise = problem.operator, problem.noise
+    if isinstance(noise, Correlated) and operator.is_linear and not samples and not takes_correlated(problem):
+        why = "the noise is correlated, and the data are no pixels of a picture: the Gaussian process takes its covariance"
+        return Choice(GP(), why)
     if not operator.is_linear:
         return Choice(SGLD(), "the operator is not linear, and a sampled network needs only its derivative")
     pixels = isinstance(operator, Identity | Mask)

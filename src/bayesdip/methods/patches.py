@@ -22,7 +22,7 @@ from bayesdip.gp.likeliest import Process
 from bayesdip.memory import check_memory, keep_freed_memory
 from bayesdip.methods.method import Method, at_least
 from bayesdip.methods.process_std import process_posterior
-from bayesdip.noise import Gaussian
+from bayesdip.noise import Correlated, Gaussian
 from bayesdip.operators import Identity, Mask
 from bayesdip.patches import hbe, nl_bayes
 from bayesdip.patches.back_projection import (
@@ -33,14 +33,14 @@ from bayesdip.patches.back_projection import (
     turns_of,
 )
 from bayesdip.patches.count_deconvolution import deconvolve_counts, takes
+from bayesdip.patches.chain import Chain, check_correlated
 from bayesdip.patches.filling import few_beside_noise, passes_in_holes
-from bayesdip.patches.filter_chain import Chain
 from bayesdip.patches.inference import chain_for, fills_in, missing_pixels, patch_posterior
 from bayesdip.patches.multiscale import COARSER_WORK
 from bayesdip.patches.patch_grid import FAR_STEP, PATCH_VALUES, distinct
 from bayesdip.patches.patch_sizes import last_size, patch_sizes
 from bayesdip.patches.plug_and_play import plug_and_play
-from bayesdip.patches.stack_chain import MODEL, across_slices, check_stack, device_of_stacks, stack_chain
+from bayesdip.patches.stack_chain import MODEL, across_slices, check_stack, device_of_compiled, stack_chain
 from bayesdip.patches.thin_damage import is_thin
 from bayesdip.problem import Problem, digest
 from bayesdip.progress import Progress
@@ -107,10 +107,13 @@ class Patches(Method):
                 "use method='sgld' or 'map'"
             )
         check_stack(problem, self.across)
+        check_correlated(problem)
 
     def resolved(self, problem: Problem) -> Self:
-        stack = len(problem.grid) > 2
-        return replace(self, device=device_of_stacks(self.device)) if stack else super().resolved(problem)
+        compiled = len(problem.grid) > 2 or isinstance(problem.noise, Correlated)
+        return (
+            replace(self, device=device_of_compiled(self.device)) if compiled else super().resolved(problem)
+        )
 
     def findings(self, problem: Problem) -> tuple[Finding, ...]:
         return across_slices(problem, self.across)
@@ -287,14 +290,15 @@ class _Run:
             thin = fills and problem.noise.is_exact
             thin = thin and is_thin(missing_pixels(problem.y, problem.operator), max(sizes))
             passes = (THIN_PASSES if thin else FILLING_PASSES if fills else PASSES)[effort]
-            holes = 0 if fills else passes_in_holes(~problem.whole.observed)
+            correlated = isinstance(problem.noise, Correlated)
+            holes = 0 if fills or correlated else passes_in_holes(~problem.whole.observed)
             model = "HBE" if fills else NL_BAYES_IN_HOLES if holes else NL_BAYES
             run = cls(model, fills, holes, passes, 0, sizes, last_size(effort, shape, fills=fills), shape, [])
             known_too = not problem.keeps_known and few_beside_noise(~problem.whole.observed)
             if not fills and (not holes or known_too):
                 run.chain = chain_for(effort, problem.y.to(method.device), problem.operator, problem.noise)
                 run.model = model if run.chain is None else CHAIN_IN_HOLES if holes else CHAIN
-                run.leave_out = whole and run.chain is not None and not holes
+                run.leave_out = whole and run.chain is not None and not holes and not correlated
             run.work = run.work_of(passes)
         run.after = 0.0 if whole else sum(run.second().work)
         return run
@@ -368,7 +372,8 @@ def _able_to_begin(run: _Run, problem: Problem, progress: Progress) -> _Run:
     from bayesdip.patches.compilation import is_compiled  # loads numba
 
     if not is_compiled(run.chain):
-        if len(run.shape) < 4 and not _is_in_time(run.chain, progress):
+        other_filters = len(run.shape) < 4 and not run.chain.is_of_correlated
+        if other_filters and not _is_in_time(run.chain, progress):
             return run.by_nl_bayes()
         progress.show("compiling", lambda: quick_picture(problem))
     return _with_compiled_loops(run, problem, progress) if run.holes else run

@@ -6,6 +6,7 @@ Noise of your own comes in by :func:`from_log_likelihood`, or as a subclass of :
 from __future__ import annotations
 
 from bayesdip.noise.clipping import detect_clipping
+from bayesdip.noise.correlated import Correlated
 from bayesdip.noise.estimate import estimate_sigma
 from bayesdip.noise.gaussian import Gaussian
 from bayesdip.noise.inspection import Inspection, inspect, white_noise
@@ -18,6 +19,7 @@ from bayesdip.noise.speckle import Speckle, estimate_looks
 
 __all__ = [
     "JPEG",
+    "Correlated",
     "Gaussian",
     "Inspection",
     "Laplace",

@@ -6,11 +6,14 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from bayesdip.findings import Finding
+from bayesdip.noise.autocovariance import NoiseSpectrum
 from bayesdip.noise.clipping import detect_clipping
 from bayesdip.noise.compression import is_compressed
+from bayesdip.noise.correlated import Correlated
 from bayesdip.noise.estimate import estimate_sigma
 from bayesdip.noise.gaussian import UNCLIPPED, Gaussian
 from bayesdip.noise.impulses import Impulses, find_impulses
@@ -65,7 +68,7 @@ class Inspection:
     @property
     def is_correlated(self) -> bool:
         """Whether neighbouring pixels share their noise."""
-        return isinstance(self.noise, JPEG) or any(
+        return isinstance(self.noise, JPEG | Correlated) or any(
             finding.kind in CORRELATED_KINDS for finding in self.findings
         )
 
@@ -116,7 +119,7 @@ def inspect(
         rounding = max(step, torch.finfo(torch.float32).eps * float(picture[seen].abs().max()))
         variance = torch.tensor(rounding**2 / 12, dtype=torch.float64)
         return Inspection(Gaussian(0.0), gone, None, variance, (*findings, _NO_NOISE))
-    noise, said = _without_impulses(picture, seen, levels, step, blurred)
+    noise, said = _without_impulses(picture, seen, levels, step, blurred, denoising)
     return Inspection(noise, gone, offsets, variance, (*findings, *said))
 
 
@@ -147,7 +150,7 @@ def white_noise(picture: Tensor) -> Gaussian:
 
 
 def _without_impulses(
-    picture: Tensor, seen: Tensor, levels: tuple[float, ...], step: float, blurred: bool
+    picture: Tensor, seen: Tensor, levels: tuple[float, ...], step: float, blurred: bool, denoising: bool
 ) -> tuple[Noise, tuple[Finding, ...]]:
     """The noise of a picture whose white level in each channel is given, and what to say of it."""
     plain = Gaussian(_common(levels))
@@ -167,7 +170,11 @@ def _without_impulses(
     # Where the level varies, that of the whole picture is too low, and the middle frequencies exceed it anywhere. In a small picture
     # few windows may be without a clipped value; the others show a little too little.
     looked_at = None if blurred or varying is not None else windows if inside is None else inside
-    correlated = correlated_levels(looked_at, levels, _inner_range(picture[seen]))
+    value_range = _inner_range(picture[seen])
+    correlated = correlated_levels(looked_at, levels, value_range)
+    spectrum = NoiseSpectrum.of(picture, unclipped) if denoising and varying is None else None
+    if spectrum is not None and (correlated is not None or spectrum.is_correlated_noise(value_range)):
+        return Correlated(spectrum.autocovariance), (_spectrum_finding(spectrum.levels),)
     if correlated is not None:
         stronger = _common(correlated)
         return Gaussian(stronger, clipped), (_correlated_finding(stronger, levels),)
@@ -283,6 +290,16 @@ def _correlated_finding(level: float | tuple[float, ...], white: tuple[float, ..
         "from before that processing would do better; sigma= sets another level"
     )
     return Finding("correlated noise", text, {"sigma": list(used), "white": list(white)})
+
+
+def _spectrum_finding(sigma: NDArray[np.float64]) -> Finding:
+    """What to say of correlated noise of that level in each channel, whose autocovariance was estimated."""
+    text = (
+        "the noise is correlated between pixels, as after demosaicing, resizing, or with stripes: its covariance was estimated in "
+        f"flat places, sigma {', '.join(f'{s:.3g}' for s in sigma)}, and is taken away as such; error bars go by a simulated "
+        "picture; noise= or sigma= sets another"
+    )
+    return Finding("correlated noise", text, {"sigma": sigma.tolist()})
 
 
 def impulse_findings(impulses: Impulses, seen: Tensor) -> tuple[Finding, ...]:

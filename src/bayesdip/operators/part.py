@@ -7,7 +7,7 @@ from typing import Any
 
 from bayesdip.operators.blur import Blur
 from bayesdip.operators.operator import Compose, Operator
-from bayesdip.operators.pixelwise import Mask
+from bayesdip.operators.pixelwise import Identity, Mask
 from bayesdip.operators.resample import Downsample
 
 
@@ -21,6 +21,10 @@ def smaller(operator: Operator, grid: Sequence[int]) -> Operator | None:
         return on_grid(operator, shape)
     if isinstance(operator, Blur):
         return on_grid(operator, grid)
+    if isinstance(operator, Identity):
+        return Identity(grid)
+    if isinstance(operator, Mask):
+        return Mask(operator.missing[(..., *map(slice, grid))], grid)
     if isinstance(operator, Compose) and isinstance(operator.outer, Mask):
         inner = smaller(operator.inner, grid)
         if inner is not None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from bayesdip.patches.filter_chain import Chain
+from bayesdip.patches.chain import Chain
 from bayesdip.patches.group_filters import combine, shrink, wiener
 from bayesdip.patches.missing_values import restore
 

@@ -17,8 +17,8 @@ The filters are those of :mod:`bayesdip.patches.group_filters`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -26,6 +26,8 @@ import torch
 from torch import Tensor
 
 from bayesdip.interruption import Stopped
+from bayesdip.patches.chain import SMALLEST, Chain
+from bayesdip.patches.correlated_pilot import thresholded
 from bayesdip.patches.estimate import Estimate, Stop
 from bayesdip.patches.group_passes import (
     Array,
@@ -36,9 +38,9 @@ from bayesdip.patches.group_passes import (
     shrinkage,
     wiener_filter,
 )
-from bayesdip.patches.multiscale import COARSER_WORK, LEAST_SIDE, SCALES, halved, with_lowest
+from bayesdip.patches.multiscale import LEAST_SIDE, SCALES, halved, with_lowest
 from bayesdip.patches.nl_bayes import WhitenedData
-from bayesdip.patches.own_weight import factor, own_weights, without_own, work_share
+from bayesdip.patches.own_weight import factor, own_weights, without_own
 from bayesdip.patches.patch_grid import JOINT_CHANNELS
 from bayesdip.resuming import kept
 
@@ -60,77 +62,10 @@ TOGETHER, APART = (3.0, 3.5), (3.0, 4.5)
 CHAIN_SHARES = (0.4, 0.5)
 # Largest weight of a pixel's own value in its posterior mean: with more, the others say next to nothing of it.
 LARGEST_WEIGHT = 0.7
-# Least side of a picture: smaller ones have too few patches to compare.
-SMALLEST = 16
-
-
-@dataclass(frozen=True)
-class Chain:
-    """What runs, one after the other.
-
-    Attributes
-    ----------
-    first : Groups
-        Of linear combinations whose pilot is the data.
-    filters : tuple of Groups
-        Of Wiener filters.
-    last : Groups or None
-        Of linear combinations.
-    shrunk : tuple of Groups
-        Of shrinkage: each runs `rounds` times from the chain's estimate, and their results are averaged.
-    rounds : int
-    """
-
-    first: Groups
-    filters: tuple[Groups, ...]
-    last: Groups | None = None
-    shrunk: tuple[Groups, ...] = ()
-    rounds: int = 6
-
-    @property
-    def passes(self) -> int:
-        """Passes of the chain itself on the finest grid."""
-        return 1 + len(self.filters) + (self.last is not None)
-
-    @property
-    def stages(self) -> int:
-        """That ask `stop`, before `leave_out` is looked at."""
-        return self.passes + 1 + self.rounds * len(self.shrunk)
-
-    def work(self, shape: Sequence[int], *, leave_out: bool) -> list[float]:
-        """Of each stage that asks `stop`, in any unit, for a picture (C, H, W) or stack (C, Z, H, W)."""
-        chain = [self.first, *self.filters, *([] if self.last is None else [self.last])]
-        own = [groups.work(shape) for groups in chain]
-        rounds = [groups.work(shape, eigen=True) for groups in self.shrunk for _ in range(self.rounds)]
-        stages = [*own, COARSER_WORK * sum(own), *rounds]
-        return [*stages, work_share(shape) * sum(stages)] if leave_out else stages
-
-
-def chain_of(effort: str, channels: int) -> Chain:
-    """What runs at an effort of "fast", "balanced" or "best" on a picture of one channel, or of two or three."""
-    # Gray, chosen on three to five such parts: groups of 35 in place of 50 and a search as far as 24 in place of 16 pixels brought
-    # 0.04 / 0.02 dB on six others; 5x5 and 7x7 at best in place of twice 6x6 0.02 / 0.02. Colour, on six 128x128 parts: components apart
-    # in place of all channels together brought 0.44 / 0.33 dB of the chain. Low-rank groups, on four: 5x5 apart 0.14 / 0.12, and
-    # those of 4x4 together beside them another 0.05 / 0.02; 6x6 apart as far as 24 pixels no more, in twice the time.
-    # At fast, sigma 25 / 50: references 6 pixels apart in place of 4 cost the chain 0.04 / 0.03 dB (eight gray parts) and 0.04 / 0.05
-    # (four in colour) in half of the time. Four rounds by groups of 5x5 pixels as far as 12 pixels brought 0.20 / 0.19 and, apart and 4
-    # pixels from each other, 0.19 / 0.21; as far as 16 pixels gray 0.01 / 0.02 less.
-    shrunk: dict[str, tuple[Groups, ...]] = {}
-    if channels == 1:
-        shrunk["fast"] = (Groups(5, 35, radius=12),)
-        shrunk["balanced"] = (Groups(6, 35, radius=24),)
-        shrunk["best"] = (Groups(5, 40, step=3, radius=24), Groups(7, 90, step=3, radius=24))
-    else:
-        shrunk["fast"] = (Groups(5, 35, step=5, radius=12, apart=True),)
-        shrunk["balanced"] = (Groups(5, 35, apart=True), Groups(4, 70, radius=24))
-        shrunk["best"] = (
-            Groups(5, 35, step=3, radius=24, apart=True),
-            Groups(6, 35, step=3, radius=24, apart=True),
-            Groups(4, 70, step=3, radius=32),
-        )
-    fast = effort == "fast"
-    groups = partial(Groups, step=6 if fast else 4, apart=channels > 1)
-    return Chain(groups(11, 18), (groups(7, 64),), groups(6, 64), shrunk[effort], 4 if fast else 6)
+# By how much errors among correlated noise are larger than the Wiener filters' own standard deviation, which leaves out that
+# covariances were learnt from the same data: 1.65, 1.63 and 1.72 on six tuning pictures with noise of 20 that was smooth, in streaks
+# and fell with frequency.
+OF_CORRELATED = 1.65
 
 
 def takes(y: Tensor, dtype: torch.dtype) -> bool:
@@ -189,6 +124,8 @@ def denoise(
 
         weight = weight * factor(weight, data, averaged, restored)
         return replace(estimate, without_own=without_own(estimate.mean, data.values, weight))
+    if data.correlation is not None:
+        return replace(estimate, std=OF_CORRELATED * estimate.std)
     if data.missing is None:
         return estimate
     alone = variance / (1 - (variance / data.noise).clamp_max(LARGEST_WEIGHT))
@@ -211,20 +148,8 @@ def _chained(
     """Steps 1 and 2."""
     data = data_given(None)
     values = data.values
-    found = combination(
-        data.values,
-        data.values,
-        data.noise,
-        _fitting(chain.first, data),
-        lambda share: stop(0, share),
-        noisy=1.0,
-        affine=False,
-        basis=_basis(chain.first, data),
-    )
-    if found is None:
-        raise Stopped
-    mean, std, done = found.mean, found.std, 1
-    found = None  # sums as large as three pictures, while the next pass has its own
+    mean, std = _first(data, chain, stop)
+    done = 1
     later = [*chain.filters, *([] if chain.last is None else [chain.last])]
     for groups in later:
         data = data_given(mean)
@@ -236,7 +161,8 @@ def _chained(
         own, basis = _fitting(groups, data), _basis(groups, data)
         try:
             if done <= len(chain.filters):
-                found = wiener_filter(values, mean, data.noise, own, stop_pass, basis=basis)
+                noise = {"basis": basis, "correlation": data.correlation}
+                found = wiener_filter(values, mean, data.noise, own, stop_pass, **noise)
             else:
                 found = combination(
                     values, mean, data.noise, own, stop_pass, noisy=0.0, affine=True, basis=basis
@@ -266,6 +192,27 @@ def _chained(
     return Estimate(mean, std, done)
 
 
+def _first(data: WhitenedData, chain: Chain, stop: Stop) -> tuple[Tensor, Tensor]:
+    """Step 1."""
+    if data.correlation is not None:
+        if stop(0, 0.0):
+            raise Stopped
+        return thresholded(data, _basis(chain.first, data)), data.noise.sqrt().expand(data.values.shape)
+    found = combination(
+        data.values,
+        data.values,
+        data.noise,
+        _fitting(chain.first, data),
+        lambda share: stop(0, share),
+        noisy=1.0,
+        affine=False,
+        basis=_basis(chain.first, data),
+    )
+    if found is None:
+        raise Stopped
+    return found.mean, found.std
+
+
 def _completed(data: WhitenedData, mean: Tensor, std: Tensor, before: Tensor) -> Tensor:
     """The data with missing pixels as the others predict them.
 
@@ -274,6 +221,8 @@ def _completed(data: WhitenedData, mean: Tensor, std: Tensor, before: Tensor) ->
     """
     if data.missing is None:
         return data.values
+    if data.correlation is not None:  # the weights of the others are not known
+        return torch.where(data.missing, mean, data.values)
     own = (std.square() / data.noise).clamp_max(LARGEST_WEIGHT)
     return torch.where(data.missing, (mean - own * before) / (1 - own), data.values)
 
@@ -374,7 +323,9 @@ def _basis(groups: Groups, data: WhitenedData) -> Array | None:
     if not groups.apart or len(data.values) == 1:
         return None
     values = data.values.numpy()
-    basis = components(values)
+    basis = components(values, data.correlation, float(data.noise.mean()))
+    if data.correlation is not None:
+        return basis
     least = np.tensordot(basis[:, -1], values, 1)
     detail = sum(float(np.square(np.diff(least, axis=axis)).mean()) for axis in (-2, -1)) / 4
     return basis if detail > LEAST_DETAIL * float(data.noise.mean()) else None

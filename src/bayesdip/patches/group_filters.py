@@ -226,6 +226,7 @@ def wiener(
     y: Array,
     pilot: Array,
     noise: Array,
+    covariances: Array,
     tops: Array,
     lefts: Array,
     side: int,
@@ -235,7 +236,10 @@ def wiener(
     variance: Array,
     weights: Array,
 ) -> None:
-    """Posterior means of the groups under Gaussians of the pilot's covariances; arguments as of :func:`combine`."""
+    """Posterior means of the groups under Gaussians of the pilot's covariances; arguments as of :func:`combine`.
+
+    `covariances`, (B, size, size), are those of the noise in a patch at a unit of `noise`; none, (0, ...), where it is white.
+    """
     width, joint = y.shape[2], y.shape[0] // len(weights)
     size = joint * side * side
     found = np.zeros(most_places(search), y.dtype)
@@ -243,6 +247,7 @@ def wiener(
     data, estimate = np.zeros((most, size), y.dtype), np.zeros((most, size), y.dtype)
     matrix, factor = np.zeros((size, size), y.dtype), np.zeros((size, size), y.dtype)
     mean, unused = np.zeros(size, y.dtype), np.zeros(size, y.dtype)
+    white = len(covariances) == 0
     for top in tops:
         for left in lefts:
             n = most_similar(pilot, top, left, side, search, most, found, places)
@@ -259,19 +264,32 @@ def wiener(
                     row = matrix[i]
                     for j in range(i, size):
                         row[j] *= scale
-                    row[i] += v
+                    if white:
+                        row[i] += v
+                    else:
+                        for j in range(i, size):
+                            row[j] += v * covariances[block, i, j]
                 cholesky(matrix, size, v)
                 inverse_factor(matrix, size, factor)
-                trace = ZERO
-                for i in range(size):
-                    row = factor[i]
-                    for j in range(size):
-                        trace += row[j] * row[j]
+                trace, level = ZERO, ONE
+                if white:
+                    for i in range(size):
+                        row = factor[i]
+                        for j in range(size):
+                            trace += row[j] * row[j]
                 transpose(factor, size, matrix)
                 gram(matrix, size, size, factor)
                 mirror(factor, size)
+                if not white:
+                    noise_of = covariances[block]
+                    product(factor, noise_of, size, size, size, matrix)
+                    factor, matrix = matrix, factor
+                    level = noise_of[0, 0]
+                    for i in range(size):
+                        for j in range(size):
+                            trace += noise_of[i, j] * factor[j, i]
                 product(data, factor, n, size, size, estimate)
-                own = v - v * v * (ONE - scale) * trace / np.float32(size)
+                own = v * level - v * v * (ONE - scale) * trace / np.float32(size)
                 for k in range(n):
                     row, seen = estimate[k], data[k]
                     for i in range(size):

@@ -20,6 +20,7 @@ from torch.nn.functional import pad
 
 from bayesdip.interruption import look
 from bayesdip.patches import stack_passes
+from bayesdip.patches.correlation import of_components, of_differences, patch_covariances
 from bayesdip.patches.patch_grid import evenly_spaced
 from bayesdip.patches.threads import in_order
 from bayesdip.window import box_sum
@@ -29,6 +30,7 @@ Array = NDArray[Any]
 # Rows of reference patches in a stripe. A stripe of fewer copies more of the picture around it; more of them are longer to
 # wait for when a run is stopped.
 STRIPE = 8
+WHITE = np.zeros((0, 0, 0), np.float32)
 
 
 @dataclass(frozen=True)
@@ -173,13 +175,23 @@ def wiener_filter(
     stop: Callable[[float], bool],
     *,
     basis: Array | None = None,
+    correlation: Array | None = None,
 ) -> Sums | None:
-    """Posterior means of the groups (:func:`bayesdip.patches.group_filters.wiener`); arguments as of `combination`."""
+    """Posterior means of the groups (:func:`bayesdip.patches.group_filters.wiener`); arguments as of `combination`.
+
+    `correlation`, of shape (C, C, K, K), is that of the noise (:mod:`bayesdip.patches.correlation`); None where it is white.
+    """
     from bayesdip.patches import group_filters
+
+    covariances = WHITE
+    if correlation is not None:
+        blocks = correlation[None] if basis is None else of_components(correlation, basis)
+        covariances = patch_covariances(blocks, groups.side)
 
     def of_stripe(pictures: Any, noise: Array, search: Any, tops: Array, lefts: Array, sums: Sums) -> None:
         own = groups.side, groups.count, search
-        group_filters.wiener(*pictures, noise, tops, lefts, *own, sums.total, sums.variance, sums.weights)
+        outputs = sums.total, sums.variance, sums.weights
+        group_filters.wiener(*pictures, noise, covariances, tops, lefts, *own, *outputs)
 
     return _passed([y, pilot], noise, groups, of_stripe, stop, basis)
 
@@ -248,16 +260,19 @@ def _passed(
     return sums
 
 
-def components(picture: Array) -> Array:
+def components(picture: Array, correlation: Array | None = None, noise: float = 1.0) -> Array:
     """Orthonormal linear combinations of the channels of a picture (C, H, W) whose detail is uncorrelated: columns, (C, C).
 
     They are the principal components of the differences of neighbouring pixels. White noise of one variance in all channels
-    stays so, and does not change them. On colour photographs they are about the brightness and two differences of colours.
+    stays so, and does not change them; what correlated noise of a mean variance `noise` adds is taken off. On colour photographs they
+    are about the brightness and two differences of colours.
     """
     scatter = np.zeros((len(picture), len(picture)))
     for axis in (-2, -1):
         detail = np.diff(picture, axis=axis).reshape(len(picture), -1).astype(np.float64)
         scatter += detail @ detail.T
+        if correlation is not None:
+            scatter -= noise * detail.shape[1] * of_differences(correlation, axis)
     return np.asarray(np.linalg.eigh(scatter)[1][:, ::-1], picture.dtype)
 
 

@@ -16,10 +16,11 @@ from torch import Tensor
 
 from bayesdip.errors import BayesDipError, NonFiniteError, ShapeError
 from bayesdip.interruption import Stopped
-from bayesdip.noise import Gaussian, Noise
+from bayesdip.noise import Correlated, Gaussian, Noise
 from bayesdip.noise.gaussian import AT_LEVEL
 from bayesdip.operators import Identity, Mask, Operator
 from bayesdip.patches import filter_chain
+from bayesdip.patches.chain import Chain, chain_of, chain_of_correlated
 from bayesdip.patches.estimate import Estimate, Stop, average_over_sizes
 from bayesdip.patches.filling import (
     ONE_SIZE,
@@ -53,7 +54,7 @@ def patch_posterior(
     stop: Stop | None = None,
     fills: bool | None = None,
     holes: int | None = None,
-    chain: filter_chain.Chain | None = None,
+    chain: Chain | None = None,
     leave_out: bool = False,
     compiled: bool = False,
 ) -> Posterior:
@@ -144,10 +145,11 @@ def patch_posterior(
         return without_samples(seen, torch.zeros_like(y), 0)
     if chain is not None and not holes:
         whitening = replace(whitening, dtype=torch.float32)
+    correlation = noise.correlation(len(y), y.ndim - 1) if isinstance(noise, Correlated) else None
 
     def data_given(estimate: Tensor | None) -> WhitenedData:
         if estimate is None or not (isinstance(noise, Gaussian) and noise.is_clipped):
-            return whitening.apply(seen, variance, missing)
+            return replace(whitening.apply(seen, variance, missing), correlation=correlation)
         return whitening.apply(beyond_the_levels(seen, whitening.undo(estimate, y), noise), variance, missing)
 
     if chain is not None and not holes:
@@ -231,14 +233,16 @@ def _restored_by_all_sizes(
     return Estimate(average.mean.lerp(mean, weight), average.std.lerp(std, weight), passes + 1)
 
 
-def chain_for(effort: str, y: Tensor, operator: Operator, noise: Noise) -> filter_chain.Chain | None:
+def chain_for(effort: str, y: Tensor, operator: Operator, noise: Noise) -> Chain | None:
     """The chain of group filters for data with noise; None where NL-Bayes or HBE takes them."""
     missing = missing_pixels(y, operator)
+    if isinstance(noise, Correlated):
+        return chain_of_correlated(effort, len(y))
     variance = noise.variance(y, ~missing).to(y).expand(y.shape)
     whitening = Whitening.of(torch.where(missing, 0.0, y), variance, missing)
     if whitening is None or fills_in(y, operator, noise) or not filter_chain.takes(y, whitening.dtype):
         return None
-    return filter_chain.chain_of(effort, len(y))
+    return chain_of(effort, len(y))
 
 
 def fills_in(y: Tensor, operator: Operator, noise: Noise) -> bool:

@@ -17,6 +17,7 @@ from torch import Tensor
 from torch.nn.functional import adaptive_avg_pool2d
 
 from bayesdip.interruption import Stopped
+from bayesdip.patches.correlation import halved as correlation_halved
 from bayesdip.patches.estimate import Estimate, Stop
 from bayesdip.patches.nl_bayes import WhitenedData, nl_bayes_pass, pilot_estimate
 from bayesdip.patches.patch_grid import PATCH_VALUES
@@ -107,14 +108,15 @@ def denoised(
 
 
 def halved(data: WhitenedData, estimate: Tensor) -> WhitenedData:
-    """The same data on a grid of half the size: white noise of variance one stays so.
+    """The same data on a grid of half the size: white noise of variance one stays so, and every frequency of other noise.
 
     Missing pixels are filled in by the estimate.
     """
     values = data.values if data.missing is None else torch.where(data.missing, estimate, data.values)
     shape = (values.shape[-2] // 2, values.shape[-1] // 2)
     noise: Tensor = adaptive_avg_pool2d(data.noise[None], shape)[0]
-    return WhitenedData(resampled(values, shape), noise, None)
+    correlation = None if data.correlation is None else correlation_halved(data.correlation)
+    return WhitenedData(resampled(values, shape), noise, None, correlation)
 
 
 def with_lowest(fine: Tensor, coarse: Tensor, share: float = SHARE) -> Tensor:

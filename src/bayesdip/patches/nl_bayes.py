@@ -29,6 +29,7 @@ from torch import Tensor
 from torch.nn.functional import avg_pool2d
 
 from bayesdip.interruption import look
+from bayesdip.patches.correlation import Array
 from bayesdip.patches.patch_grid import JOINT_CHANNELS, PATCH_VALUES, ReferenceGrid, side_of
 from bayesdip.patches.pilot import PatchKernel
 
@@ -70,11 +71,14 @@ class WhitenedData:
         Variance of the noise, one on average.
     missing : Tensor of bool, shape (C, H, W), or None
         None if there are none.
+    correlation : array, shape (C, C, K, K), or None
+        Of the noise (:mod:`bayesdip.patches.correlation`); None where it is white.
     """
 
     values: Tensor
     noise: Tensor
     missing: Tensor | None
+    correlation: Array | None = None
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from bayesdip.errors import BayesDipError, ShapeError
 from bayesdip.findings import Finding
 from bayesdip.noise import Noise
 from bayesdip.operators import Identity, Mask
-from bayesdip.patches.filter_chain import SMALLEST, Chain, chain_of
+from bayesdip.patches.chain import SMALLEST, Chain, chain_of
 from bayesdip.patches.group_passes import Groups
 from bayesdip.patches.patch_grid import JOINT_CHANNELS
 from bayesdip.problem import Problem
@@ -102,11 +102,11 @@ def check_stack(problem: Problem, across: int | None) -> None:
         )
 
 
-def device_of_stacks(device: str) -> str:
-    """Where a stack is restored: the compiled filters run on the CPU."""
+def device_of_compiled(device: str) -> str:
+    """Where a stack, or a picture with correlated noise, is restored: the compiled filters run on the CPU."""
     if device not in ("auto", "cpu"):
         raise BayesDipError(
-            f"device {device!r} was given for patches of a stack: expected auto or cpu, where its filters run; leave it out, or "
+            f"device {device!r} was given for patches of a stack or with correlated noise: expected auto or cpu, where its filters run; leave it out, or "
             "use method='gp'"
         )
     return "cpu"
