@@ -51,9 +51,7 @@ def test_channels_of_a_pixel_may_share_their_noise():
         zeros(2, 8, 6), y, torch.ones(2, 8, 6, dtype=torch.bool)
     )
     inverse = torch.from_numpy(np.linalg.inv(covariance))
-    assert float(found) == pytest.approx(
-        float(0.5 * torch.einsum("aij,ab,bij->", y, inverse, y)), rel=1e-6
-    )
+    assert float(found) == pytest.approx(float(0.5 * torch.einsum("aij,ab,bij->", y, inverse, y)), rel=1e-6)
 
 
 def test_its_own_draws_have_half_a_nat_for_each_value():

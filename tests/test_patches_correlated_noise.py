@@ -94,7 +94,9 @@ def test_noise_that_colours_share_is_taken_from_their_sum():
 def test_missing_pixels_are_filled_in():
     clean, y = noisy(SMOOTH)
     missing = np.random.default_rng(0).random(y.shape) < 0.1
-    found = bd.denoise(np.where(missing, np.nan, y), noise=SMOOTH, method="patches", effort="fast", missing="nan")
+    found = bd.denoise(
+        np.where(missing, np.nan, y), noise=SMOOTH, method="patches", effort="fast", missing="nan"
+    )
     assert error(found.mean[missing], clean[missing]) < 15
 
 

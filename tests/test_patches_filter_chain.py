@@ -8,8 +8,8 @@ import torch
 from skimage.data import camera
 
 import bayesdip as bd
-from bayesdip.patches import group_filters, patch_search, small_matrices
 from bayesdip.noise import Correlated
+from bayesdip.patches import group_filters, patch_search, small_matrices
 from bayesdip.patches.chain import Chain, chain_of
 from bayesdip.patches.correlation import patch_covariances
 from bayesdip.patches.filter_chain import denoise, low_rank, takes

@@ -32,7 +32,7 @@ def shrink(y: Tensor, sigma: float) -> Tensor:
 
 def block_side(y: Tensor) -> int:
     """Of the blocks of data (C, *grid)."""
-    return min(BLOCK[y.ndim - 1], *y.shape[1:])
+    return int(min(BLOCK[y.ndim - 1], *y.shape[1:]))
 
 
 def shrink_blocks(y: Tensor, side: int, sigma: float | Tensor, level: Tensor | None = None) -> Tensor:
@@ -66,7 +66,8 @@ def shrink_blocks(y: Tensor, side: int, sigma: float | Tensor, level: Tensor | N
         own = limit if levels is None else limit * _block_means(levels[:, here], side)
         _add_blocks(total[:, here], _shrunk_blocks(padded[:, here], basis, own))
     inner = tuple(slice(side - 1, side - 1 + n) for n in y.shape[1:])
-    return total[(slice(None), *inner)] / side**dims
+    found: Tensor = total[(slice(None), *inner)] / side**dims
+    return found
 
 
 def cosine_basis(n: int, dtype: torch.dtype = torch.float32) -> Tensor:

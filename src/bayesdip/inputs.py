@@ -19,7 +19,14 @@ from bayesdip.layout import Layout
 from bayesdip.mask_argument import missing_pixels
 from bayesdip.no_data import Mark
 from bayesdip.noise import Inspection, Noise
-from bayesdip.noise_argument import Sigma, levels_of, noise_finding, noise_if_clear, noise_of, noise_to_enlarge
+from bayesdip.noise_argument import (
+    Sigma,
+    levels_of,
+    noise_finding,
+    noise_if_clear,
+    noise_of,
+    noise_to_enlarge,
+)
 from bayesdip.operators import Blur, Downsample, Identity, Operator, as_pairs, mend_psf
 from bayesdip.problem import Problem
 from bayesdip.rim import finding as narrow_mask

@@ -270,8 +270,17 @@ def condition(
     variance = torch.where(seen, noise.variance(data, seen).to(data), 0)
     constant = mean is not None
     correlated = noise if isinstance(noise, Correlated) else None
-    options = {"amplitude": amplitude, "colour": colour, "correlated": correlated}
-    model = build(data, seen, variance, operator, kernel, constant=constant, **options)
+    model = build(
+        data,
+        seen,
+        variance,
+        operator,
+        kernel,
+        constant=constant,
+        amplitude=amplitude,
+        colour=colour,
+        correlated=correlated,
+    )
     if amplitude is None and not isinstance(colour, Tensor):
         model = rescaled(model, kernel, constant=constant)
     del data, variance

@@ -143,7 +143,9 @@ class WhittleEvidence:
         white[(0,) * white.ndim] = 1
         shared = model.system.shared
         tables = (
-            [white] if shared is None else [shared.quadrant(row).cpu().double() for row in range(len(centred))]
+            [white]
+            if shared is None
+            else [shared.quadrant(row).cpu().double() for row in range(len(centred))]
         )
         self.noise = [self._expectation(table) for table in tables]
         self.last = (white, self.noise[0])
@@ -157,7 +159,9 @@ class WhittleEvidence:
         for row, seen in enumerate(self.periodogram[:, 0]):
             look()
             floor = noise[min(row, len(noise) - 1)].mean().cpu()
-            E = (expected + floor * self.noise[min(row, len(self.noise) - 1)]).flatten()[1:]  # the mean is unknown
+            E = (expected + floor * self.noise[min(row, len(self.noise) - 1)]).flatten()[
+                1:
+            ]  # the mean is unknown
             ratio = seen.flatten()[1:] / E
             density, s = _density(ratio.mean(), 0.5 * E.log().mean(), scale[row], self.model.noise_free[row])
             densities.append(density)

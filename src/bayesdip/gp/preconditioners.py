@@ -167,14 +167,14 @@ def circulant(system: DataCovariance, table: Tensor, seen: Tensor, noise: Tensor
     return lambda r: grid.filtered(r, response) * seen
 
 
-def circulant_of_correlated(
-    system: DataCovariance, table: Tensor, held_out: Tensor | None
-) -> Preconditioner:
+def circulant_of_correlated(system: DataCovariance, table: Tensor, held_out: Tensor | None) -> Preconditioner:
     """The inverse on the torus beside correlated noise of its mean level, restricted to what is observed; channels together."""
     shared, like = system.shared, system.grid.spectrum
     assert shared is not None
     table = table.double()
-    kernel = embed(Tabulated(table), table.shape, like=torch.zeros((), dtype=torch.float64, device=like.device))
+    kernel = embed(
+        Tabulated(table), table.shape, like=torch.zeros((), dtype=torch.float64, device=like.device)
+    )
     torus = tuple(max(n, m) for n, m in zip(kernel.torus, shared.torus, strict=True))
     torus = (*torus[:-1], torus[-1] + torus[-1] % 2)
     shape = tuple(system.seen.shape[2:])
@@ -183,7 +183,9 @@ def circulant_of_correlated(
     inverses = []
     for row in range(max(len(system.noise), len(shared.spectrum), len(system.seen))):
         seen = system.seen[min(row, len(system.seen) - 1)]
-        level = (system.noise[min(row, len(system.noise) - 1)] * seen).flatten(1).sum(1) / seen.flatten(1).sum(1)
+        level = (system.noise[min(row, len(system.noise) - 1)] * seen).flatten(1).sum(1) / seen.flatten(
+            1
+        ).sum(1)
         own = shared.spectrum[min(row, len(shared.spectrum) - 1)]
         noise = _on_torus(own, shared.torus, shape, torus)
         spread = level.double().sqrt()
@@ -200,7 +202,8 @@ def circulant_of_correlated(
         modes = (response * torch.fft.rfftn(r, torus, axes)[:, None]).sum(2)
         seen = system.seen if len(system.seen) == 1 else system.seen[channel]
         seen = seen if held_out is None else seen & ~held_out
-        return torch.fft.irfftn(modes, torus, axes)[inside] * seen
+        found: Tensor = torch.fft.irfftn(modes, torus, axes)[inside] * seen
+        return found
 
     return apply
 
@@ -217,7 +220,8 @@ def _on_torus(
         gap = list(table.shape)
         gap[axis] = wanted - 2 * reach + 1
         table = torch.cat((ahead, table.new_zeros(gap), behind), axis)
-    return torch.fft.rfftn(table, dim=axes)
+    found: Tensor = torch.fft.rfftn(table, dim=axes)
+    return found
 
 
 def output_table(system: DataCovariance, table: Tensor) -> Tensor:

@@ -89,11 +89,15 @@ class SharedNoise:
     def _filtered(self, v: Tensor, response: Tensor) -> Tensor:
         modes = torch.fft.rfftn(v, self.torus, self.axes)
         modes = (response * modes[:, None]).sum(2)
-        found = torch.fft.irfftn(modes, self.torus, self.axes)
-        return found[(..., *(slice(0, n) for n in self.shape))].contiguous()
+        found: Tensor = torch.fft.irfftn(modes, self.torus, self.axes)
+        for axis, n in zip(self.axes, self.shape, strict=True):
+            found = found.narrow(axis, 0, n)
+        return found.contiguous()
 
 
 def _alike(spectrum: Tensor, like: Tensor) -> Tensor:
     """In the real or complex type of the precision of `like`."""
-    kind = torch.complex(like.new_zeros(()), like.new_zeros(())).dtype if spectrum.is_complex() else like.dtype
+    kind = (
+        torch.complex(like.new_zeros(()), like.new_zeros(())).dtype if spectrum.is_complex() else like.dtype
+    )
     return spectrum.to(like.device, kind)

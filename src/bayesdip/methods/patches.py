@@ -32,7 +32,6 @@ from bayesdip.patches.back_projection import (
     rule_of_thumb_std,
     turns_of,
 )
-from bayesdip.patches.count_deconvolution import deconvolve_counts, takes
 from bayesdip.patches.chain import Chain, check_correlated
 from bayesdip.patches.filling import few_beside_noise, passes_in_holes
 from bayesdip.patches.inference import chain_for, fills_in, missing_pixels, patch_posterior

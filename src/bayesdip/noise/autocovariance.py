@@ -98,7 +98,8 @@ class NoiseSpectrum:
     @property
     def levels(self) -> Array:
         """Standard deviation of the noise in each channel."""
-        return np.maximum(np.diagonal(self.autocovariance[..., FARTHEST, FARTHEST]), 0.0) ** 0.5
+        found: Array = np.maximum(np.diagonal(self.autocovariance[..., FARTHEST, FARTHEST]), 0.0) ** 0.5
+        return found
 
     def is_correlated_noise(self, value_range: float) -> bool:
         """Whether that is noise, and not the picture, and far from white."""
@@ -124,4 +125,5 @@ def _table(products: Array, overlap: Array) -> Array:
     at = np.ix_(lags, lags)
     fading = np.minimum(2 - 2 * np.abs(lags) / (reach + 1), 1)
     table = products[..., at[0], at[1]] / overlap[at] * (fading[:, None] * fading)
-    return (table + np.flip(table, (-2, -1)).swapaxes(0, 1)) / 2
+    found: Array = (table + np.flip(table, (-2, -1)).swapaxes(0, 1)) / 2
+    return found

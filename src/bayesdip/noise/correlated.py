@@ -212,7 +212,8 @@ class Correlated(Noise):
         power = whitened.real.square() + whitened.imag.square()
         # Of the last axis, modes of one half stand for those of the other, too.
         total = 2 * power.sum() - power[..., 0].sum() - power[..., -1].sum()
-        return total / (2 * 2**dims * prod(torus))
+        found: Tensor = total / (2 * 2**dims * prod(torus))
+        return found
 
     def _whitening(self, channels: int, torus: tuple[int, ...]) -> Tensor:
         """A matrix for each frequency, (C, C, *frequencies), that makes mirrored noise white; it is kept."""
@@ -262,8 +263,10 @@ class Correlated(Noise):
         modes = torch.fft.rfftn(white, dim=axes)
         spectrum = self.spectrum(len(like), torus).movedim((0, 1), (-2, -1))
         factor = torch.linalg.cholesky(spectrum).movedim((-2, -1), (0, 1)).to(modes)
-        coloured = torch.fft.irfftn(torch.einsum("ab...,b...->a...", factor, modes), torus, axes)
-        return coloured[(slice(None), *(slice(0, n) for n in like.shape[1:]))].contiguous()
+        coloured: Tensor = torch.fft.irfftn(torch.einsum("ab...,b...->a...", factor, modes), torus, axes)
+        for axis, n in zip(axes, like.shape[1:], strict=True):
+            coloured = coloured.narrow(axis, 0, n)
+        return coloured.contiguous()
 
     def rescaled(self, shift: float, scale: float) -> Correlated:
         check_scale(scale)

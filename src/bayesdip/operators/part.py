@@ -24,7 +24,8 @@ def smaller(operator: Operator, grid: Sequence[int]) -> Operator | None:
     if isinstance(operator, Identity):
         return Identity(grid)
     if isinstance(operator, Mask):
-        return Mask(operator.missing[(..., *map(slice, grid))], grid)
+        here: tuple[Any, ...] = (..., *map(slice, grid))
+        return Mask(operator.missing[here], grid)
     if isinstance(operator, Compose) and isinstance(operator.outer, Mask):
         inner = smaller(operator.inner, grid)
         if inner is not None:
