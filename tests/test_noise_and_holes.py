@@ -13,7 +13,7 @@ from bayesdip.inputs import Inputs
 from bayesdip.noise import Gaussian
 from bayesdip.noise.presence import is_clearly_noisy
 from bayesdip.operators import Identity, Mask
-from bayesdip.patches.filter_chain import chain_of
+from bayesdip.patches.chain import chain_of
 from bayesdip.patches.inference import patch_posterior
 
 CLEAN = camera()[100:196, 180:276].astype(float)

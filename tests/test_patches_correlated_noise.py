@@ -119,6 +119,6 @@ def test_a_network_takes_its_likelihood():
     own = problem.units.to_own(picture.detach())
     expected = SMOOTH.negative_log_likelihood(own, y, torch.ones(1, 32, 32, dtype=torch.bool))
     found = energy.negative_log_likelihood(picture)
-    assert float(found) == pytest.approx(float(expected), rel=1e-4)
+    assert float(found.detach()) == pytest.approx(float(expected), rel=1e-4)
     found.backward()
     assert all(bool(w.grad.isfinite().all()) for w in energy.weights)

@@ -33,6 +33,7 @@ from bayesdip.patches.back_projection import (
     turns_of,
 )
 from bayesdip.patches.chain import Chain, check_correlated
+from bayesdip.patches.count_deconvolution import deconvolve_counts, takes
 from bayesdip.patches.filling import few_beside_noise, passes_in_holes
 from bayesdip.patches.inference import chain_for, fills_in, missing_pixels, patch_posterior
 from bayesdip.patches.multiscale import COARSER_WORK

@@ -180,7 +180,7 @@ def patch_posterior(
 
 
 def _denoised_around(
-    seen: Tensor, missing: Tensor, filled: Posterior, noise: Noise, chain: filter_chain.Chain, stop: Stop
+    seen: Tensor, missing: Tensor, filled: Posterior, noise: Noise, chain: Chain, stop: Stop
 ) -> Posterior:
     """`filled`, with the known pixels by a chain of group filters, which sees the filled-in ones beside them as data."""
     complete = torch.where(missing, filled.mean, seen)
