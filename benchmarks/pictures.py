@@ -74,6 +74,17 @@ def figure6(data: Path) -> Pair:
         return Pair("fig6", stored["image"], stored["missing"])
 
 
+def large_hole(data: Path) -> Pair:
+    """``large_hole``: the library with its mask, white where a pixel is missing; channels last."""
+    path = data / "large_hole" / "library_mask.png"
+    if not path.exists():
+        raise FileError(
+            f"{path} is not there: expected the folder that holds large_hole/; give it with --data"
+        )
+    clean = read_picture(path.with_name("library.png")).pixels
+    return Pair("library", clean, read_mask(path, clean.shape[:2]))
+
+
 def _inputs(folder: Path, suffix: str, only: tuple[str, ...]) -> Iterator[tuple[str, Array, Path]]:
     """Name, clean picture, and the file of the input."""
     found = {path.stem.removesuffix(suffix): path for path in sorted(folder.glob(f"*{suffix}.png"))}

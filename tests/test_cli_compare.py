@@ -10,6 +10,7 @@ from skimage import data
 from typer.testing import CliRunner
 
 from bayesdip.cli import app
+from bayesdip.comparison.answer import ANSWERS
 
 QUICK = ["--methods", "tv,nlm,lanczos", "--rounds", "1"]
 
@@ -37,11 +38,15 @@ def run(*words):
     return CliRunner().invoke(app, [str(word) for word in words])
 
 
-def test_the_table_ends_with_one_sentence(here):
+def test_the_table_ends_with_what_to_use_and_whether_a_network_pays(here):
     result = run("compare", "noisy.png", *QUICK)
     assert result.exit_code == 0, result.output
     lines = result.stdout.splitlines()
-    assert lines[-1].startswith("Use ") and lines[-1].endswith(".")
+    assert lines[-2].startswith("Use ") and lines[-2].endswith(".")
+    assert lines[-1].startswith(
+        "Should you buy the DIP? Not decided for this picture: no network was compared"
+    )
+    assert lines[-1].endswith(ANSWERS["noise"].words)
     assert any(line.startswith("nlm") for line in lines)
     assert any(line.startswith("lanczos") and "not applicable" in line for line in lines)
     assert "PSNR" not in result.stdout

@@ -125,6 +125,10 @@ class _SideBySide(torch.autograd.Function):
         ctx.features = [x.shape[1] for x in inputs]
 
     @staticmethod
+    def jvp(ctx: Any, a: Tensor, b: Tensor) -> Tensor:
+        return torch.cat((a, b), dim=1)
+
+    @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, ...]:
         # A product keeps the order of the axes and closes the gaps.
         parts = torch.split(gradient, ctx.features, dim=1)

@@ -119,9 +119,11 @@ def write(options: CompareOptions, comparison: Comparison, picture: Picture) -> 
 
 
 def as_text(options: CompareOptions, comparison: Comparison) -> str:
-    """The table, what was written, and the sentence at the end."""
+    """The table, what was written, the sentence, and whether a network pays."""
     places = [f"  {name:<8} {one_line(place)}" for name, place in written(options).items() if place]
-    return "\n".join([comparison.table(), *([""] if places else []), *places, "", comparison.sentence])
+    return "\n".join(
+        [comparison.table(), *([""] if places else []), *places, "", comparison.sentence, comparison.answer]
+    )
 
 
 def as_json(options: CompareOptions, comparison: Comparison) -> str:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from numpy.typing import NDArray
 
 from bayesdip.comparison import text
+from bayesdip.comparison.answer import answer
 from bayesdip.comparison.elimination import Evaluation
 from bayesdip.comparison.quality import Quality, kendall, quality
 from bayesdip.comparison.scoring import Floats, Interval, clearly_behind, decibels_behind, mean_error
@@ -134,6 +135,11 @@ class Comparison:
         """What to use, and by how much."""
         return text.sentence(self)
 
+    @property
+    def answer(self) -> str:
+        """Whether a deep image prior pays, for this picture and for its task."""
+        return answer(self)
+
     def table(self) -> str:
         """The ranking in columns of text.
 
@@ -174,6 +180,7 @@ class Comparison:
             "estimator": self.estimator,
             "best": self.best.name,
             "sentence": self.sentence,
+            "answer": self.answer,
             "methods": [entry.summary() for entry in self.entries],
             "agreement": None if self.agreement is None else asdict(self.agreement),
             "seconds": round(self.seconds, 3),

@@ -12,8 +12,32 @@ from torch import Tensor
 from bayesdip.errors import FileError
 from bayesdip.io import read_picture
 
-SHIPPED = ("camera", "astronaut", "coffee", "chelsea")
-OF_FOLDER = ("house", "barbara", "cameraman", "peppers")
+SHIPPED = (
+    "camera",
+    "astronaut",
+    "coffee",
+    "chelsea",
+    "coins",
+    "page",
+    "immunohistochemistry",
+    "brick",
+    "rocket",
+    "moon",
+    "grass",
+)
+OF_FOLDER = (
+    "house",
+    "barbara",
+    "cameraman",
+    "peppers",
+    "montage",
+    "fingerprint",
+    "boat",
+    "couple",
+    "hill",
+    "lena",
+    "man",
+)
 LUMA = (0.299, 0.587, 0.114)  # red, green and blue in gray, ITU-R BT.601
 
 

@@ -102,7 +102,7 @@ class _Run:
         cls, claim: Claim, size: Size, data: Path | None, folder: Path | None, log: Callable[[str], None]
     ) -> _Run:
         """Continue from what the folder holds of the claim."""
-        names = pictures.names(size.pictures, data) if claim.on_pictures else []
+        names = pictures.names(claim.pictures_at(size), data)
         of_size = {name: value for name, value in asdict(size).items() if name != "seeds"}
         file = None if folder is None else file_of(folder, claim, size.name)
         options = {"size": of_size, "pictures": names}

@@ -12,8 +12,10 @@ from bayesdip.arch.architecture import Architecture
 from bayesdip.lab.cases import Case
 from bayesdip.lab.claim import Trial
 from bayesdip.methods import MAP, SGLD
+from bayesdip.methods.method import Method
 from bayesdip.noise import Gaussian
 from bayesdip.operators import Mask
+from bayesdip.result import Restoration
 
 EFFORT = {"quick": "fast", "full": "balanced"}
 
@@ -33,6 +35,25 @@ class Sampled:
     sampling: int
 
 
+def restored(case: Case, sigma: float, method: Method) -> Restoration:
+    """One gray picture or signal, with pixels missing or noise of that sigma, by a method of the library.
+
+    Raises
+    ------
+    KeyboardInterrupt
+        Ctrl-C or SIGTERM came. The library then gives what it has, which is no row of an experiment.
+    """
+    found = restore(case.y[0, 0].numpy(), Mask(~case.observed[0, 0]), Gaussian(sigma), method=method)
+    if found.stopped == "interrupted":
+        raise KeyboardInterrupt
+    return found
+
+
+def restored_by(method: Method, case: Case, sigma: float) -> Tensor:
+    """The picture of :func:`restored`, (1, 1, *grid)."""
+    return torch.as_tensor(restored(case, sigma, method).mean)[None, None].float()
+
+
 def sample(
     arch: Architecture, case: Case, sigma: float, trial: Trial, *, effort: str | None = None
 ) -> Sampled:
@@ -40,11 +61,10 @@ def sample(
 
     ``effort`` is that of the size unless given.
     """
-    found = restore(
-        case.y[0, 0].numpy(),
-        Mask(~case.observed[0, 0]),
-        Gaussian(sigma),
-        method=SGLD(
+    found = restored(
+        case,
+        sigma,
+        SGLD(
             arch=arch,
             effort=effort or EFFORT.get(trial.size.name, "fast"),
             seed=trial.seed,
@@ -73,10 +93,6 @@ def stopped_fit(
     steps : float
         That the fit took until the rule ended it.
     """
-    found = restore(
-        case.y[0, 0].numpy(),
-        Mask(~case.observed[0, 0]),
-        Gaussian(sigma),
-        method=MAP(arch=arch, optimiser="sgd", stop=rule, steps=steps, seed=trial.seed, device="cpu"),
-    )
+    method = MAP(arch=arch, optimiser="sgd", stop=rule, steps=steps, seed=trial.seed, device="cpu")
+    found = restored(case, sigma, method)
     return torch.as_tensor(found.mean)[None, None].float(), float(found.trace["step"][-1])

@@ -1,4 +1,4 @@
-"""From rows over several seeds to an interval, and from intervals to a verdict."""
+"""From rows over several seeds and pictures to an interval, and from intervals to a verdict."""
 
 from __future__ import annotations
 
@@ -15,9 +15,16 @@ LEVEL = 0.95  # of the confidence intervals
 FEWEST_SEEDS = 3  # with two, Student's t is 12.7 standard errors wide
 
 
+class Unit(NamedTuple):
+    """What values are compared within: one seed on one picture, "" where a claim has no pictures."""
+
+    seed: int
+    picture: str
+
+
 @dataclass(frozen=True)
 class Interval:
-    """A mean over seeds with its confidence interval by Student's t."""
+    """A mean over seeds and pictures with its confidence interval by Student's t."""
 
     mean: float
     low: float
@@ -36,9 +43,32 @@ class Interval:
         mean = sum(numbers) / n
         if n == 1:
             return cls(mean, -math.inf, math.inf, 1)
-        standard_error = math.sqrt(sum((v - mean) ** 2 for v in numbers) / (n - 1) / n)
-        half_width = float(t.ppf(0.5 + LEVEL / 2, n - 1)) * standard_error
+        half_width = float(t.ppf(0.5 + LEVEL / 2, n - 1)) * math.sqrt(_variance_of_mean(numbers))
         return cls(mean, mean - half_width, mean + half_width, n)
+
+    @classmethod
+    def of_units(cls, values: Mapping[Unit, float]) -> Interval:
+        """The 95% interval of the mean over seeds and pictures, both taken for samples of many.
+
+        The variance is the sum of that of a mean over seeds (of each seed's mean over the pictures) and of a mean over
+        pictures (of each picture's mean over the seeds). What varies from value to value is in both, so that intervals
+        are a little long; the degrees of freedom are Welch and Satterthwaite's. With one picture it is :meth:`of`.
+        """
+        by_seeds, by_pictures = (
+            list(_means(values, part).values()) for part in (lambda u: u.seed, lambda u: u.picture)
+        )
+        over_seeds = cls.of(by_seeds)
+        if len(by_pictures) < 2 or not math.isfinite(over_seeds.high):
+            return over_seeds
+        from scipy.stats import t
+
+        parts = [_variance_of_mean(numbers) for numbers in (by_seeds, by_pictures)]
+        variance, counts = sum(parts), (len(by_seeds), len(by_pictures))
+        if variance == 0:
+            return over_seeds
+        freedom = variance**2 / sum(part**2 / (n - 1) for part, n in zip(parts, counts, strict=True))
+        half_width = float(t.ppf(0.5 + LEVEL / 2, freedom)) * math.sqrt(variance)
+        return cls(over_seeds.mean, over_seeds.mean - half_width, over_seeds.mean + half_width, len(by_seeds))
 
     @property
     def half_width(self) -> float:
@@ -104,7 +134,7 @@ LARGEST = object()  # as a value: the largest that the column holds
 
 
 class Contrast(NamedTuple):
-    """As a value: compare the rows with the first value to those with the second, seed by seed."""
+    """As a value: compare the rows with the first value to those with the second, within each seed and picture."""
 
     first: Any
     second: Any
@@ -139,21 +169,40 @@ def where(rows: Sequence[Row], **values: Any) -> list[Row]:
 
 def by_seed(rows: Sequence[Row], column: str, **values: Any) -> dict[int, float]:
     """The column's mean for each seed, over all rows with these values."""
-    found: dict[int, list[float]] = {}
+    return _means(by_unit(rows, column, **values), lambda unit: unit.seed)
+
+
+def by_unit(rows: Sequence[Row], column: str, **values: Any) -> dict[Unit, float]:
+    """The column's mean for each seed and picture, over all rows with these values."""
+    found: dict[Unit, list[float]] = {}
     for row in where(rows, **values):
         if row.get(column) is not None:
-            found.setdefault(int(row["seed"]), []).append(float(row[column]))
-    return {seed: sum(numbers) / len(numbers) for seed, numbers in found.items()}
+            unit = Unit(int(row["seed"]), str(row.get("picture", "")))
+            found.setdefault(unit, []).append(float(row[column]))
+    return {unit: sum(numbers) / len(numbers) for unit, numbers in found.items()}
 
 
-def paired(combine: Callable[..., float], *columns: Mapping[int, Any]) -> Interval:
-    """Mean over seeds of a number that is computed seed by seed; seeds that a column lacks are left out."""
-    seeds = sorted(set.intersection(*(set(column) for column in columns)))
-    return Interval.of(combine(*(column[seed] for column in columns)) for seed in seeds)
+def _variance_of_mean(numbers: Sequence[float]) -> float:
+    mean, n = sum(numbers) / len(numbers), len(numbers)
+    return sum((v - mean) ** 2 for v in numbers) / (n - 1) / n
+
+
+def _means(values: Mapping[Unit, float], part: Callable[[Unit], Any]) -> dict[Any, float]:
+    """The mean of the values for each seed, or for each picture."""
+    found: dict[Any, list[float]] = {}
+    for unit, value in values.items():
+        found.setdefault(part(unit), []).append(value)
+    return {key: sum(numbers) / len(numbers) for key, numbers in found.items()}
+
+
+def paired(combine: Callable[..., float], *columns: Mapping[Unit, Any]) -> Interval:
+    """Mean of a number that is computed within each seed and picture; those that a column lacks are left out."""
+    units = sorted(set.intersection(*(set(column) for column in columns)))
+    return Interval.of_units({unit: combine(*(column[unit] for column in columns)) for unit in units})
 
 
 def level(rows: Sequence[Row], column: str, **values: Any) -> Interval:
-    """The column's mean over seeds.
+    """The column's mean over seeds and pictures.
 
     Parameters
     ----------
@@ -166,8 +215,8 @@ def level(rows: Sequence[Row], column: str, **values: Any) -> Interval:
     for name, value in values.items():
         if isinstance(value, Contrast):
             sides = ({**values, name: value.first}, {**values, name: value.second})
-            return paired(value.compare, *(by_seed(rows, column, **side) for side in sides))
-    return Interval.of(by_seed(rows, column, **values).values())
+            return paired(value.compare, *(by_unit(rows, column, **side) for side in sides))
+    return Interval.of_units(by_unit(rows, column, **values))
 
 
 def ask(column: Column, *, least: float | None = None, most: float | None = None, **values: Any) -> Rule:

@@ -13,7 +13,7 @@ from bayesdip.lab.fitting import BEST, FINAL, PSNR, Recipe, fit, psnr
 from bayesdip.lab.networks import skip
 from bayesdip.lab.plots import against, curves, dots
 from bayesdip.lab.results import Row
-from bayesdip.lab.statistics import LARGEST, Column, Criterion, above, ask, by_seed, paired
+from bayesdip.lab.statistics import LARGEST, Column, Criterion, above, ask, by_unit, paired
 from bayesdip.operators import Downsample, Mask
 
 # Learning rates at which each optimiser comes to the noise within the steps.
@@ -82,7 +82,7 @@ def perturbed_fit(trial: Trial) -> Row:
 
 def interaction(rows: Sequence[Row]) -> Criterion:
     """The gain with batch norm minus the gain without, seed by seed."""
-    final = [by_seed(rows, "final", norm=n, strength=s) for n in (True, False) for s in (STRONG, NONE)]
+    final = [by_unit(rows, "final", norm=n, strength=s) for n in (True, False) for s in (STRONG, NONE)]
     return Criterion(
         "gain by noise with batch norm above that without, dB",
         paired(

@@ -21,6 +21,7 @@ from bayesdip.lab.statistics import (
     Column,
     Criterion,
     Interval,
+    Unit,
     above,
     ask,
     by_seed,
@@ -169,7 +170,9 @@ def _power(pictures: Tensor) -> Tensor:
 
 def same_spectrum(rows: Sequence[Row]) -> Criterion:
     wide = max(row["channels"] for row in rows)
-    power = [{row["seed"]: np.array(row["power"]) for row in where(rows, channels=n)} for n in (wide, 0)]
+    power = [
+        {Unit(row["seed"], ""): np.array(row["power"]) for row in where(rows, channels=n)} for n in (wide, 0)
+    ]
     return Criterion(
         f"{wide} channels: power spectra, mean difference in log10 over frequencies",
         paired(lambda a, b: np.abs(a - b).mean(), *power),

@@ -19,7 +19,7 @@ from bayesdip.lab.fitting import PSNR, Recipe, fit, psnr
 from bayesdip.lab.plots import against, curves
 from bayesdip.lab.results import Row
 from bayesdip.lab.sampling import sample
-from bayesdip.lab.statistics import Column, Criterion, above, ask, by_seed, level, paired, where
+from bayesdip.lab.statistics import Column, Criterion, Unit, above, ask, by_unit, level, paired, where
 from bayesdip.noise import Gaussian
 from bayesdip.operators import Mask
 
@@ -126,11 +126,11 @@ def _by_process(name: str, y: Tensor, missing: Tensor) -> Tensor:
     return posterior(data, operator, kernel, Gaussian(EXACT)).mean.float()
 
 
-def _distance(rows: Sequence[Row], width: int) -> dict[int, float]:
-    """Between the PSNR of the network and of the Gaussian process with its kernel, by seed."""
-    network = by_seed(rows, "psnr", method="network", channels=width)
-    process = by_seed(rows, "psnr", method=DIP_KERNEL)
-    return {seed: abs(network[seed] - process[seed]) for seed in network.keys() & process.keys()}
+def _distance(rows: Sequence[Row], width: int) -> dict[Unit, float]:
+    """Between the PSNR of the network and of the Gaussian process with its kernel, by seed and picture."""
+    network = by_unit(rows, "psnr", method="network", channels=width)
+    process = by_unit(rows, "psnr", method=DIP_KERNEL)
+    return {unit: abs(network[unit] - process[unit]) for unit in network.keys() & process.keys()}
 
 
 def closer_when_wide(rows: Sequence[Row]) -> Criterion:
@@ -153,9 +153,9 @@ def psnr_by_width(axes: Axes, rows: Sequence[Row]) -> None:
 
 def distance_by_width(axes: Axes, rows: Sequence[Row]) -> None:
     distances = [
-        {"seed": seed, "channels": width, "distance": distance}
+        {**unit._asdict(), "channels": width, "distance": distance}
         for width in sorted({row["channels"] for row in where(rows, method="network")})
-        for seed, distance in _distance(rows, width).items()
+        for unit, distance in _distance(rows, width).items()
     ]
     against(DISTANCE, CHANNELS)(axes, distances)
     _doubling(axes)

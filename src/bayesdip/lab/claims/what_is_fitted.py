@@ -16,7 +16,7 @@ from bayesdip.lab.fitting import BEST, FINAL, PSNR, Fit, Recipe, Record, descend
 from bayesdip.lab.networks import skip
 from bayesdip.lab.plots import curves
 from bayesdip.lab.results import Row
-from bayesdip.lab.statistics import Column, Criterion, Rule, above, ask, by_seed, paired
+from bayesdip.lab.statistics import Column, Criterion, Rule, above, ask, by_unit, paired
 
 RATE = 0.01  # Adam's for weights, as in the other claims' fits
 
@@ -127,8 +127,8 @@ def end_above_best(hit: float) -> Rule:
     """Ask that the end with outliers fitted is no worse than an oracle's stop of the squared error."""
 
     def rule(rows: Sequence[Row]) -> Criterion:
-        ends = by_seed(rows, "final", loss=OUTLIERS, hit=hit)
-        best = by_seed(rows, "best", loss=SQUARED, hit=hit)
+        ends = by_unit(rows, "final", loss=OUTLIERS, hit=hit)
+        best = by_unit(rows, "best", loss=SQUARED, hit=hit)
         return Criterion(
             f"PSNR at the end with outliers fitted above the best of the squared error's fit (dB), hit {hit:g}",
             paired(lambda end, other: end - other, ends, best),

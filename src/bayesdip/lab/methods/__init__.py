@@ -7,7 +7,8 @@
 """
 
 from bayesdip.lab.methods.dropout import Dropout
+from bayesdip.lab.methods.linearised import Linearised
 from bayesdip.lab.methods.samplers import SAMPLERS, Cyclical, Hmc, Sghmc, Sgld
 from bayesdip.lab.methods.variational import Variational
 
-__all__ = ["SAMPLERS", "Cyclical", "Dropout", "Hmc", "Sghmc", "Sgld", "Variational"]
+__all__ = ["SAMPLERS", "Cyclical", "Dropout", "Hmc", "Linearised", "Sghmc", "Sgld", "Variational"]
