@@ -17,7 +17,7 @@ from bayesdip.lab.statistics import NOT_DECIDED, REFUTED, SUPPORTED, Criterion, 
 
 TITLE = "Should you buy the DIP?"
 NOT_RUN = "not run"
-FOOTNOTE = "In brackets: 95% intervals of the mean over seeds, by Student's t."
+FOOTNOTE = "In brackets: 95% intervals of the mean over seeds, and over pictures where there are several, by Student's t."
 Table = list[list[str]]  # the first line holds the headings
 
 
