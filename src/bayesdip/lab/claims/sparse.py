@@ -104,7 +104,7 @@ def largest(scores: Sequence[Tensor], count: int) -> list[Tensor]:
     flat = torch.cat([score.flatten() for score in scores])
     chosen = torch.zeros(len(flat), dtype=torch.bool)
     chosen[flat.topk(min(count, len(flat))).indices] = True
-    parts = chosen.split([score.numel() for score in scores])
+    parts = torch.split(chosen, [score.numel() for score in scores])
     return [part.reshape(score.shape) for part, score in zip(parts, scores, strict=True)]
 
 
@@ -114,7 +114,7 @@ def fit_kept(network: Network, latent: Tensor, case: Case, kept: list[Tensor] | 
     with torch.no_grad():
         for w, mask in zip(weights, kept or [], strict=kept is not None):
             w.mul_(mask)
-            w.register_hook(mask.mul)  # no gradient, and so no step, where a weight is off
+            w.register_hook(mask.mul)  # type: ignore[no-untyped-call]  # no gradient, and so no step, where a weight is off
 
     def objective() -> tuple[Tensor, Tensor]:
         picture = network(latent, case.grid)

@@ -121,8 +121,8 @@ def tangent_std(energy: Energy, directions: int, generator: torch.Generator) -> 
         return made
 
     def along(direction: tuple[Tensor, ...]) -> tuple[Tensor, Tensor]:
-        made: tuple[Tensor, Tensor] = jvp(picture, weights, direction)
-        return made
+        value, tangent = jvp(picture, weights, direction)[:2]
+        return value, tangent
 
     def measured(change: Tensor) -> Tensor:
         return (problem.operator.forward(change) / noise)[seen].double()
