@@ -12,6 +12,8 @@ from benchmarks.catalogue import benchmarks, run_benchmark
 from benchmarks.options import EFFORTS, Options
 from benchmarks.results import Results
 
+INTERRUPTED = 130  # what a shell gives
+
 
 def parser() -> argparse.ArgumentParser:
     """One option for each field of `Options`, which has the defaults."""
@@ -70,6 +72,10 @@ def main(words: list[str] | None = None) -> int:
     except BayesDipError as error:
         print(f"benchmarks: error: {error}", file=sys.stderr)
         return 2
+    except KeyboardInterrupt:
+        kept = f": its rows so far are in {file}, and the same command goes on" if file else ""
+        print(f"benchmarks: {name} was interrupted{kept}", file=sys.stderr)
+        return INTERRUPTED
     return 0
 
 

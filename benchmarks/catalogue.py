@@ -8,6 +8,7 @@ from importlib import import_module
 from pathlib import Path
 
 from bayesdip.errors import BayesDipError
+from benchmarks.interruption import noticed
 from benchmarks.options import Options
 from benchmarks.results import Results
 
@@ -45,6 +46,8 @@ def run_benchmark(
     ------
     BayesDipError
         There is no such benchmark, its pictures are not there, or the file holds other results.
+    KeyboardInterrupt
+        Ctrl-C or SIGTERM ended it; the rows so far are in the file.
     """
     names = benchmarks()
     if name not in names:
@@ -53,5 +56,6 @@ def run_benchmark(
     saved = getattr(module, "saved_options", Options.to_dict)(options)
     results = Results(name, saved, file, log)
     results.load()
-    module.run(results, options)
+    with noticed() as results.interrupted:
+        module.run(results, options)
     return results

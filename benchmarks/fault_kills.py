@@ -6,26 +6,35 @@ import hashlib
 import multiprocessing
 import os
 import signal
-import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
 
 import numpy as np
+import psutil
+import skimage.restoration  # noqa: F401  the whole program is loaded once, and its copies begin at once
 import torch
+import torch._dynamo
 
 import bayesdip as bd
-from bayesdip import api, arch  # the whole program is loaded once, and its copies begin at once
+from bayesdip import api, arch
+from bayesdip.batch_processing import worker_pool
 from bayesdip.lab.results import Row
 from bayesdip.methods import patches, sgld  # noqa: F401
+from bayesdip.patches import filter_chain, hbe, multiscale, nl_bayes, pilot  # noqa: F401
 from bayesdip.resuming import stages
 
 SIDE, STEPS = 32, 60
-# Of a run with as many pictures as a batch of these kills.
-BATCH = 3
+# Pictures of a batch.
+BATCH = 2
+# Seconds between two checkpoints; and between two looks at the time that a run has taken.
+INTERVAL, LOOK = 0.05, 0.01
 # Seconds that no run of such a picture takes, on a machine that is shared.
 LONGEST = 600.0
+# What a killed run leaves that the next one goes on from: checkpoints, and pictures of a batch.
+KEPT = ("stage-*.safetensors", "*.npy")
 NETWORK = arch.skip(scales=2, width=8, skip=2)
 
 
@@ -62,7 +71,7 @@ def by_batch(seed: int, folder: Path) -> list[np.ndarray]:
         [picture(seed + n) for n in range(BATCH)],
         "denoise",
         sigma=10,
-        method=bd.MAP(arch=NETWORK, steps=5 * STEPS, device="cpu", seed=seed),
+        method=bd.MAP(arch=NETWORK, steps=STEPS, device="cpu", seed=seed),
         output=folder,
         workers=1,
     )
@@ -92,14 +101,28 @@ def digest(found: list[np.ndarray]) -> str:
 
 
 def work(name: str, seed: int, folder: Path, connection: Connection) -> None:
-    """What a process does: it says when it begins, and what came out."""
+    """What a process does: it says when it begins, and at the end what came out and the processor's time that it took."""
     torch.set_num_threads(1)
-    stages.INTERVAL, stages.TIMES_ITS_COST, stages.WORTH = 0.02, 0.0, 0.0
+    stages.INTERVAL, stages.TIMES_ITS_COST, stages.WORTH = INTERVAL, 0.0, 0.0
+    # A worker that is a copy of this process has these settings, and is there at once.
+    worker_pool.get_context = lambda method: multiprocessing.get_context("fork")
     connection.send("begins")
+    began = seconds_of(psutil.Process())
     try:
-        connection.send(digest(RUNS[name](seed, folder)))
+        found = digest(RUNS[name](seed, folder))
     except Exception as error:
-        connection.send(f"{type(error).__name__}: {error}")
+        found = f"{type(error).__name__}: {error}"
+    connection.send((found, seconds_of(psutil.Process()) - began))
+
+
+def seconds_of(process: psutil.Process) -> float:
+    """The processor's time that a process has taken, with its workers."""
+    total = 0.0
+    with suppress(psutil.NoSuchProcess):
+        for one in (process, *process.children()):
+            with suppress(psutil.NoSuchProcess):
+                total += sum(one.cpu_times()[:4])
+    return total
 
 
 @dataclass
@@ -118,22 +141,23 @@ class Running:
         self.process.start()
         theirs.close()
         assert self.connection.recv() == "begins"
-        self.began = time.monotonic()
 
     def kill_after(self, seconds: float) -> bool:
-        """Kill it, as nothing can be caught; whether it had not ended by itself."""
-        if wait([self.connection], seconds):
-            self.end()
-            return False
+        """Kill it, as nothing can be caught, when it has taken that much of the processor; whether it had not ended before."""
         assert self.process.pid is not None
-        os.kill(self.process.pid, signal.SIGKILL)
-        self.process.join()
-        return True
+        watched = psutil.Process(self.process.pid)
+        until = seconds_of(watched) + seconds
+        while not wait([self.connection], LOOK):
+            if seconds_of(watched) >= until:
+                os.kill(self.process.pid, signal.SIGKILL)
+                self.process.join()
+                return True
+        self.end()
+        return False
 
     def end(self) -> tuple[str, float]:
-        """Its result, and how long it took."""
-        found = self.connection.recv() if wait([self.connection], LONGEST) else "hangs"
-        seconds = time.monotonic() - self.began
+        """Its result, and how much of the processor it took."""
+        found, seconds = self.connection.recv() if wait([self.connection], LONGEST) else ("hangs", LONGEST)
         if found == "hangs":
             self.process.kill()
         self.process.join()
@@ -142,7 +166,7 @@ class Running:
 
 @dataclass
 class Victim:
-    """A run that is killed again and again, and its result and time when it is left alone."""
+    """A run that is killed again and again, and its result and the processor's time when it is left alone."""
 
     name: str
     seed: int
@@ -161,7 +185,7 @@ class Victim:
         after = float(rng.uniform(0, self.seconds))
         if not Running(self.name, self.seed, folder).kill_after(after):
             return None
-        there = len(list(folder.rglob("stage-*.safetensors")))
+        there = sum(len(list(folder.rglob(name))) for name in KEPT)
         found, seconds = Running(self.name, self.seed, folder).end()
         return {
             "part": "kills",
@@ -169,7 +193,7 @@ class Victim:
             "kill": number,
             "after": after,
             "alone": self.seconds,
-            "checkpoints": there,
+            "kept": there,
             "resumed_seconds": seconds,
             "same": found == self.wanted,
             **({} if found == self.wanted else {"found": found}),

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
+from bayesdip.lab.results import Row
 from benchmarks import malformed_files
 from benchmarks.fault_kills import RUNS, Victim
 from benchmarks.options import Options
@@ -14,8 +16,6 @@ from benchmarks.results import Results, Target
 
 # Kills, if not said otherwise, and damaged files for each.
 KILLS, FILES_FOR_A_KILL = 100, 100
-# How the kills are shared out: a batch starts workers, which takes seconds.
-SHARES = {"map": 0.3, "sgld": 0.3, "patches": 0.3, "batch": 0.1}
 # How often a run may be over before its kill, for each that is killed.
 MOST_MISSES = 5
 
@@ -24,9 +24,22 @@ def run(results: Results, options: Options) -> None:
     """`options.seeds` kills, and a hundred times as many files; `options.pictures` names some of the runs, or ``files``."""
     kills = KILLS if options.seeds is None else options.seeds
     wanted = options.pictures or (*RUNS, "files")
+    try:
+        measure(results, wanted, kills, options.seed)
+    finally:  # of what there is, where it was interrupted
+        conclude(results)
+
+
+def saved_options(options: Options) -> Row:
+    """Any parts, and any number of them, stand in one file."""
+    return {"seed": options.seed}
+
+
+def measure(results: Results, wanted: Sequence[str], kills: int, seed: int) -> None:
+    """Rows for what the file does not hold yet."""
     with tempfile.TemporaryDirectory() as folder:
         for name in (name for name in RUNS if name in wanted):
-            kill(results, name, round(SHARES[name] * kills), Path(folder), options.seed)
+            kill(results, name, -(-kills // len(RUNS)), Path(folder), seed)
         if "files" in wanted and not results.part("files"):
             sandbox = Path(folder) / "files"
             sandbox.mkdir()
@@ -35,7 +48,6 @@ def run(results: Results, options: Options) -> None:
                 results.add(row)
             left = sorted(path.name for path in sandbox.iterdir())
             results.add({"part": "left behind", "files": left})
-    conclude(results)
 
 
 def kill(results: Results, name: str, kills: int, folder: Path, seed: int) -> None:
@@ -68,5 +80,5 @@ def conclude(results: Results) -> None:
         name: f"{sum(row['same'] for row in kills if row['run'] == name)} of {sum(row['run'] == name for row in kills)}"
         for name in RUNS
     }
-    middle = sum(row["checkpoints"] > 0 for row in kills)
+    middle = sum(row["kept"] > 0 for row in kills)
     results.conclude(checks, kills=len(kills), same=same, in_the_middle=middle, **by_run, **counts)

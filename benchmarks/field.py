@@ -24,6 +24,14 @@ SIDES = ("before", "after")
 
 def run(results: Results, options: Options) -> None:
     """Measure the cases that the file does not hold yet; log the table. ``--pictures A,B`` takes cases by name."""
+    try:
+        measure(results, options)
+    finally:  # of what there is, where it was interrupted
+        conclude(results)
+
+
+def measure(results: Results, options: Options) -> None:
+    """A row for each case and side that the file does not hold yet."""
     own = Path(bayesdip.__file__).parents[1]
     sources = {"before": options.before, "after": options.after or own}
     for case, (kind, _) in every().items():
@@ -39,6 +47,10 @@ def run(results: Results, options: Options) -> None:
             if row.pop("failed", False):
                 row["ok"] = False
             results.add({**key, "commit": commit_of(source), **row})
+
+
+def conclude(results: Results) -> None:
+    """How many are as they should be, and the table."""
     counts = {side: [row["ok"] for row in results.rows if row["side"] == side] for side in SIDES}
     facts = {f"{side} as it should be": f"{sum(ok)} of {len(ok)}" for side, ok in counts.items() if ok}
     after = counts["after"]

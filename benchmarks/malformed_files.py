@@ -26,7 +26,6 @@ from bayesdip.lab.results import Row
 
 # Seconds in which a file of a few kB is read or refused; bytes that reading it may take.
 PATIENCE, MOST_MEMORY = 60.0, 6 * 2**30
-# Numbers that counts, offsets and sizes in a header are set to.
 # What a reader has no business to do, by the names of Python's audit events, besides opening files for writing.
 CHANGES = {
     *(
@@ -43,6 +42,7 @@ CHANGES = {
     *("os.exec", "os.fork", "os.posix_spawn", "os.system", "subprocess.Popen", "socket.connect"),
 }
 PNG = b"\x89PNG\r\n\x1a\n"
+# Numbers that counts, offsets and sizes in a header are set to.
 EXTREMES = (0, 1, 0x7F, 0xFF, 0x7FFF, 0x8000, 0xFFFF, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF)
 
 
@@ -157,39 +157,60 @@ def watched(folder: Path, seeds: range, connection: Connection) -> None:
     os.chdir(folder)
     files = originals()
     names, contents = list(files), list(files.values())
-    writes: list[str] = []
-    watching = False
-
-    def note(event: str, arguments: tuple[Any, ...]) -> None:
-        if not watching:
-            return
-        if event == "open" and isinstance(arguments[2], int):
-            if arguments[2] & (os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC):
-                writes.append(str(arguments[0]))
-        elif event in CHANGES:
-            writes.append(f"{event} {arguments}")
-
-    sys.addaudithook(note)
+    watch = Watch()
     for seed in seeds:
         rng = np.random.default_rng(seed)
         which = int(rng.integers(len(names)))
         path = Path(f"{seed}-{names[which]}")
         path.write_bytes(damaged(contents[which], contents, rng))
         connection.send(("begins", seed, names[which]))
-        del writes[:]
-        watching = True
-        found = read(path)
-        watching = False
+        with watch:
+            found = outcome_of(lambda path=path: read(path))
         path.unlink()
-        connection.send(("ended", found, list(writes)))
+        connection.send(("ended", found, watch.writes))
     connection.send(("done",))
 
 
-def read(path: Path) -> str:
+class Watch:
+    """Notes, in the block, what a reader has no business to do.
+
+    Attributes
+    ----------
+    writes : list of str
+        Files that were opened for writing, and other changes.
+    """
+
+    def __init__(self) -> None:
+        self.writes: list[str] = []
+        self._on = False
+        sys.addaudithook(self._note)
+
+    def __enter__(self) -> None:
+        self.writes, self._on = [], True
+
+    def __exit__(self, *error: object) -> None:
+        self._on = False
+
+    def _note(self, event: str, arguments: tuple[Any, ...]) -> None:
+        if not self._on:
+            return
+        if event == "open" and isinstance(arguments[2], int):
+            if arguments[2] & (os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC):
+                self.writes.append(str(arguments[0]))
+        elif event in CHANGES:
+            self.writes.append(f"{event} {arguments}")
+
+
+def read(path: Path) -> None:
+    """As a picture, and as a mask."""
+    picture = read_picture(path)
+    mask_of(path, Picture(picture.pixels))
+
+
+def outcome_of(work: Callable[[], object]) -> str:
     """``"read"``, ``"refused"``, or what is wrong with how it was refused."""
     try:
-        picture = read_picture(path)
-        mask_of(path, Picture(picture.pixels))
+        work()
     except Exception as error:
         said = explanation(error)
         if said is None:

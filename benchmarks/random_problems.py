@@ -32,12 +32,14 @@ def run(results: Results, options: Options) -> None:
     seeds = [int(name) for name in options.pictures] or range(
         options.seed, options.seed + (options.seeds or COUNT)
     )
-    for seed in seeds:
-        if not results.has(seed=seed):
-            results.add(measured(seed, options.effort), quiet=True)
-    results.conclude(targets(results.rows), problems=len(results.rows))
-    results.log(table(results.rows))
-    results.log(by_region(results.rows))
+    try:
+        for seed in seeds:
+            if not results.has(seed=seed):
+                results.add(measured(seed, options.effort), quiet=True)
+    finally:  # of what there is, where it was interrupted
+        results.conclude(targets(results.rows), problems=len(results.rows))
+        results.log(table(results.rows))
+        results.log(by_region(results.rows))
 
 
 def saved_options(options: Options) -> Row:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -48,7 +48,15 @@ class Target:
 
 @dataclass
 class Results(lab.Results):
-    """Rows of one benchmark, with what they were measured with."""
+    """Rows of one benchmark, with what they were measured with.
+
+    Attributes
+    ----------
+    interrupted : callable
+        Whether the benchmark shall end.
+    """
+
+    interrupted: Callable[[], bool] = field(default=lambda: False, compare=False)
 
     def __post_init__(self) -> None:
         if torch.cuda.is_available():
@@ -73,7 +81,15 @@ class Results(lab.Results):
         return cls(**found)
 
     def add(self, row: Row, *, quiet: bool = False) -> None:
-        """Save a row, and only then log it: what was logged is in the file."""
+        """Save a row, and only then log it: what was logged is in the file.
+
+        Raises
+        ------
+        KeyboardInterrupt
+            The benchmark was interrupted: the row may be that of a run that was ended early, and is left out.
+        """
+        if self.interrupted():
+            raise KeyboardInterrupt
         self.rows.append(row)
         self.save()
         if not quiet:

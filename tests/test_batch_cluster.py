@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import pickle
 import sys
 
 import numpy as np
@@ -10,6 +12,8 @@ import pytest
 from typer.testing import CliRunner
 
 import bayesdip as bd
+from bayesdip.batch_processing import cluster
+from bayesdip.batch_processing.worker_pool import attempted
 from bayesdip.cli import app
 
 OPTIONS = {"method": "gp", "effort": "fast"}
@@ -25,6 +29,33 @@ def test_without_dask_one_line_says_how_to_get_it(monkeypatch):
     monkeypatch.setitem(sys.modules, "distributed", None)
     with pytest.raises(bd.BayesDipError, match=r"pip install 'bayesdip\[dask\]'"):
         bd.batch(pictures(), scheduler="tcp://127.0.0.1:8786")
+
+
+def test_workers_that_stand_in_another_folder_find_relative_paths(tmp_path, monkeypatch):
+    """Dask's workers start where they were started."""
+    for folder in ("here/in", "here/masks", "there"):
+        (tmp_path / folder).mkdir(parents=True)
+    monkeypatch.chdir(tmp_path / "here")
+    for n, picture in enumerate(pictures()):
+        np.save(f"in/{n}.npy", picture)
+        np.save(f"masks/{n}.npy", np.arange(picture.size).reshape(picture.shape) % 7 == 0)
+
+    def elsewhere(tasks, address, threads):
+        for place, task in enumerate(tasks):
+            os.chdir(tmp_path / "there")
+            found = attempted(pickle.dumps(task), lambda seconds: None)
+            os.chdir(tmp_path / "here")
+            yield place, found
+
+    monkeypatch.setattr(cluster, "carried_out", elsewhere)
+    words = {"mask": "masks", "output": "out", "std": "stds", "scheduler": "tcp://any:1", **OPTIONS}
+    items = bd.batch("in/*.npy", "inpaint", **words)
+    assert [item.error for item in items] == [""] * 3
+    assert sorted(path.name for path in (tmp_path / "here" / "out").glob("*.npy")) == [
+        *("0.npy", "1.npy", "2.npy")
+    ]
+    assert len(list((tmp_path / "here" / "stds").iterdir())) == 3 and not list((tmp_path / "there").iterdir())
+    assert bd.batch("in/*.npy", "inpaint", **words)[0].record == items[0].record, "it is done already"
 
 
 def test_a_cluster_gives_the_same_pictures_and_failures(tmp_path, monkeypatch):

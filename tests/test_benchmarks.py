@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import math
+import signal
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
-from benchmarks import before_after, speed_curves
+from benchmarks import before_after, random_problems, speed_curves
 from benchmarks.__main__ import main
 from benchmarks.catalogue import benchmarks, run_benchmark
 from benchmarks.options import Options
@@ -17,6 +19,7 @@ from benchmarks.results import Results, Target
 from PIL import Image
 from skimage.metrics import peak_signal_noise_ratio
 
+from bayesdip import MAP, arch, denoise
 from bayesdip.errors import BayesDipError
 from conftest import smooth_picture
 
@@ -100,6 +103,31 @@ def test_a_run_that_was_cut_off_continues_from_its_file(data, tmp_path):
     with pytest.raises(BayesDipError, match="other options"):
         run_benchmark("sigma", Options(data=data, seed=9), file)
     assert file.read_bytes() == before
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs signals")
+def test_a_signal_ends_a_benchmark_though_the_library_answers_it_itself(tmp_path, monkeypatch, capsys):
+    """A run that is stopped gives its best picture: that is no measurement, and none shall follow."""
+    stopped, begun = [], []
+
+    def measured(seed, effort):
+        begun.append(seed)
+        signals = [signal.SIGTERM] * (seed == 1)
+        send = lambda seen: seen.step > 2 and signals and signal.raise_signal(signals.pop())  # noqa: E731
+        method = MAP(arch=arch.skip(scales=1, width=4, skip=2), steps=50, device="cpu")
+        found = denoise(255 * smooth_picture((16, 16)), 10, method=method, callback=send)
+        stopped.append(found.stopped)
+        return {"seed": seed, "loss_db": 0.0, "task": "denoise", "coverage": 0.9, "words": "", "cpu_s": 0.0}
+
+    monkeypatch.setattr(random_problems, "measured", measured)
+    file = tmp_path / "result.json"
+    before = signal.getsignal(signal.SIGTERM)
+    assert main(["random-problems", "--seeds", "4", "--json", str(file)]) == 130
+    assert stopped == ["finished", "interrupted"] and begun == [0, 1]
+    saved = json.loads(file.read_text())
+    assert [row["seed"] for row in saved["rows"]] == [0] and saved["summary"]["problems"] == 1
+    assert "was interrupted" in capsys.readouterr().err
+    assert signal.getsignal(signal.SIGTERM) is before and signal.set_wakeup_fd(-1) == -1
 
 
 def test_bad_requests_are_one_clear_line(tmp_path, capsys):

@@ -218,6 +218,31 @@ def test_damaged_and_dangerous_zarr_is_one_line(tmp_path):
         open_stored(tmp_path / "b")
 
 
+def test_a_damaged_block_and_a_file_that_vanishes_are_one_line_when_they_are_read(tmp_path):
+    zarr = pytest.importorskip("zarr")
+    array = zarr.create_array(str(tmp_path / "a.zarr"), shape=(8, 9), chunks=(8, 9), dtype="u2")
+    array[:] = random((8, 9), "uint16")
+    (block,) = (path for path in (tmp_path / "a.zarr" / "c").rglob("*") if path.is_file())
+    tifffile.imwrite(tmp_path / "a.tif", random((40, 50), "uint16"), compression="zlib")
+    tifffile.imwrite(tmp_path / "b.tif", random((40, 50), "uint16"))
+    stored = [open_stored(tmp_path / name) for name in ("a.zarr", "a.tif", "b.tif")]
+    block.write_bytes(block.read_bytes()[:-7])
+    (tmp_path / "a.tif").write_bytes((tmp_path / "a.tif").read_bytes()[:-400])
+    (tmp_path / "b.tif").unlink()
+    for one in stored:
+        with pytest.raises(FileError, match=r"is damaged or cut short"):
+            one.read((slice(0, 8), slice(0, 9)))
+
+
+@pytest.mark.parametrize("samples", [1, 2, 4])
+def test_colours_that_tiff_has_no_name_for_are_refused_before_the_run(tmp_path, samples):
+    axes = (Axis("y", 30), Axis("x", 40), Axis("s", samples))
+    with pytest.raises(BayesDipError, match=f"has {samples} samples of a colour"):
+        canvas_for(
+            tmp_path / "a.ome.tif", tmp_path, Description(axes, np.dtype("uint8")), {"y": 30, "x": 40, "s": 3}
+        )
+
+
 def test_a_group_without_a_picture_names_what_is_inside(tmp_path):
     zarr = pytest.importorskip("zarr")
     group = zarr.open_group(str(tmp_path / "g"), mode="w")

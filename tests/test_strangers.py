@@ -13,9 +13,13 @@ from hypothesis.extra import numpy as arrays
 from PIL import Image, ImageCms
 
 import bayesdip as bd
+from bayesdip.batch_processing import batch_function
 from bayesdip.batch_processing.sources import find_sources
 from bayesdip.errors import BayesDipError, FileError
 from bayesdip.io import read_picture, write_picture
+from bayesdip.io.stored import open_stored
+from bayesdip.tile_processing import tiled_function
+from tiled_arrays import in_process
 
 FEW = settings(
     max_examples=30,
@@ -94,6 +98,88 @@ def test_any_array_is_enlarged_or_refused(image, factor, kind):
 @given(image=PICTURES, psf=PICTURES, sigma=SIGMAS)
 def test_any_array_is_deblurred_or_refused(image, psf, sigma):
     result_or_one_line(lambda: bd.deblur(image, psf, sigma=sigma, effort="fast", device="cpu"), image)
+
+
+@FEW
+@given(
+    data=PICTURES,
+    operator=st.sampled_from(
+        [
+            bd.Identity,
+            lambda shape: bd.Mask(np.arange(np.prod(shape)).reshape(shape) % 3 == 0),
+            lambda shape: bd.Downsample(shape, 2),
+            lambda shape: bd.Blur(shape, np.ones((3, 3)) / 9),
+        ]
+    ),
+    shape=st.one_of(st.none(), st.lists(st.integers(-1, 7), max_size=4).map(tuple)),
+    noise=st.sampled_from([bd.Gaussian, bd.Laplace, bd.Poisson, bd.Speckle]),
+    level=st.one_of(st.floats(), st.floats(0, 50)),
+)
+def test_any_measurement_is_restored_or_refused(data, operator, shape, noise, level):
+    options = {"method": "gp", "effort": "fast", "device": "cpu"}
+
+    def run():
+        return bd.restore(data, operator(data.shape if shape is None else shape), noise(level), **options)
+
+    result_or_one_line(run, data)
+
+
+@FEW
+@given(image=PICTURES, axis=st.sampled_from([None, 0, -1, 5]))
+def test_any_array_is_measured_or_refused(image, axis):
+    for measure in (
+        lambda: bd.estimate_sigma(image, channel_axis=axis),
+        lambda: bd.estimate_looks(image, channel_axis=axis),
+        lambda: bd.detect_clipping(image),
+    ):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", RuntimeWarning)
+            try:
+                measure()
+            except BayesDipError as error:
+                assert str(error).strip() and "\n" not in str(error)
+
+
+@settings(FEW, max_examples=25)
+@given(
+    image=PICTURES,
+    axes=st.sampled_from([None, "yx", "zyx", "yxs", "tyx", "xyz", "qq"]),
+    across=st.sampled_from([None, "yx", "zyx", "x"]),
+    sigma=SIGMAS,
+    suffix=st.sampled_from([".ome.zarr", ".zarr", ".ome.tif", ".tif", ".png"]),
+)
+def test_any_array_is_restored_in_tiles_or_refused(tmp_path_factory, image, axes, across, sigma, suffix):
+    pytest.importorskip("zarr")
+    output = tmp_path_factory.mktemp("tiled") / f"out{suffix}"
+    options = {"method": "gp", "effort": "fast", "device": "cpu", "tile": 32, "sigma": sigma}
+    with pytest.MonkeyPatch.context() as patch, warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)
+        patch.setattr(tiled_function, "_pool", lambda *given: in_process())
+        try:
+            found = bd.tiled(image, output=output, axes=axes, across=across, **options)
+        except BayesDipError as error:
+            assert str(error).strip() and "\n" not in str(error) and not output.exists()
+            return
+    assert found.tiles >= 1 and output.exists()
+    stored = open_stored(output)
+    assert sorted(stored.description.shape) == sorted(image.shape)  # a format may have an order of its own
+
+
+@settings(FEW, max_examples=25)
+@given(images=st.lists(PICTURES, max_size=3), sigma=SIGMAS, axis=st.sampled_from([None, -1]))
+def test_any_arrays_are_restored_one_by_one_or_refused(images, sigma, axis):
+    with pytest.MonkeyPatch.context() as patch, warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)
+        patch.setattr(batch_function, "_pool", lambda *given: in_process())
+        options = {"method": "gp", "effort": "fast", "device": "cpu", "channel_axis": axis}
+        try:
+            items = bd.batch(images, "denoise", sigma=sigma, **options)
+        except BayesDipError as error:
+            assert not images and "\n" not in str(error)
+            return
+    for item in items:
+        assert (item.restoration is None) == bool(item.error)
+        assert "\n" not in item.error and "defect" not in item.error
 
 
 class Unwanted:

@@ -79,6 +79,39 @@ def test_the_seam_statistic_sees_a_step_of_a_tenth_of_the_noise(picture):
     assert seams(shifted, borders, borders, 48).step > 1.5 * before.step
 
 
+def test_an_edge_that_lies_on_a_border_is_no_seam_where_others_are_as_large():
+    rng = np.random.default_rng(0)
+    stripes = 50.0 * (np.arange(240) // 10 % 2)  # an edge on every border, and as many elsewhere
+    picture = np.add.outer(stripes, stripes) + rng.normal(0, 1, (240, 240))
+    borders = [60, 120, 180]
+    found = seams(picture, borders, borders, 60)
+    assert found.jump > 4 and found.step > 2.5
+    assert found.jump < 1.05 * found.jump_by_chance and found.step < 1.05 * found.step_by_chance
+    picture[60:120] += 40
+    shifted = seams(picture, borders, borders, 60)
+    assert shifted.step > 1.05 * shifted.step_by_chance
+
+
+def test_truth_and_false_become_real_numbers(monkeypatch, tmp_path):
+    picture = np.add.outer(np.arange(40), np.arange(40)) % 20 < 10
+    picture = picture ^ (np.random.default_rng(0).random(picture.shape) < 0.02)
+    tiled_here(monkeypatch, picture, output=tmp_path / "a.tif", method="gp", sigma=0.2)
+    alone = bd.denoise(picture, 0.2, method="gp", effort="fast", seed=3)
+    assert whole(tmp_path / "a.tif").dtype == np.float32
+    assert np.abs(whole(tmp_path / "a.tif") - alone.mean).max() < 0.2
+
+
+def test_metadata_that_claim_more_tiles_than_can_be_are_one_line(monkeypatch, tmp_path):
+    huge = {"shape": [10**12, 10**12], "chunks": [64, 64], "dtype": "|u1", "fill_value": 0, "filters": None}
+    facts = {"zarr_format": 2, "order": "C", "compressor": None, "dimension_separator": ".", **huge}
+    (tmp_path / "in.zarr").mkdir()
+    (tmp_path / "in.zarr" / ".zarray").write_text(json.dumps(facts))
+    with pytest.raises(BayesDipError, match=r"claims to be 1000000000000 x .* tiles: expected at most"):
+        tiled_here(monkeypatch, tmp_path / "in.zarr", axes="tx", output=tmp_path / "out.zarr", across="x")
+    with pytest.raises(BayesDipError, match=r"claims to be"):
+        tiled_here(monkeypatch, tmp_path / "in.zarr", axes="yx", output=tmp_path / "out.zarr")
+
+
 def test_the_same_bits_in_any_order(monkeypatch, tmp_path, picture):
     one, other = tmp_path / "one.ome.zarr", tmp_path / "other.ome.tif"
     part = picture[:96, :80]

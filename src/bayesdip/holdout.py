@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 # Values of a picture whose standard deviations are calibrated at a time: all that this takes would be most of a run's memory.
 AT_ONCE = 2**20
+LIKE_SIZES = "expected data and noise of like sizes; look for extreme values, give sigma= a larger value, or use another method="
 
 
 @dataclass(frozen=True)
@@ -87,15 +88,17 @@ def run(method: Method, problem: Problem, progress: Progress, wanted: int = WANT
     Raises
     ------
     BayesDipError
-        A system of equations could not be solved.
+        A system of equations could not be solved, or numbers became too large.
     """
     try:
-        return _run(method, problem, progress, wanted)
+        found = _run(method, problem, progress, wanted)
     except (torch.linalg.LinAlgError, np.linalg.LinAlgError) as error:  # type: ignore[attr-defined]
         raise BayesDipError(
-            f"method {method.name!r} met a system of equations that it cannot solve ({one_line(error)[:120]}): expected data "
-            "and noise of like sizes; look for extreme values, give sigma= a larger value, or use another method="
+            f"method {method.name!r} met a system of equations that it cannot solve ({one_line(error)[:120]}): {LIKE_SIZES}"
         ) from error
+    if not all(bool(part.isfinite().all()) for part in (found.posterior.mean, found.std) if part is not None):
+        raise BayesDipError(f"method {method.name!r} gave values that are not finite: {LIKE_SIZES}")
+    return found
 
 
 def _run(method: Method, problem: Problem, progress: Progress, wanted: int) -> Outcome:

@@ -138,6 +138,9 @@ def batch(
         settings += [chosen] * len(here)
     if not todo:
         raise BayesDipError("no pictures were given: expected paths or arrays; give some")
+    if scheduler is not None:
+        todo = [one.with_absolute_paths() for one in todo]
+        output, std = (None if folder is None else Path(folder).absolute() for folder in (output, std))
     pool = _pool(todo, workers, scheduler, options)
     if output is not None:
         found_items = _into_folder(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import dataclass, fields, is_dataclass, replace
 from functools import partial
 from pathlib import Path, PurePath
 from typing import Any
@@ -75,6 +75,14 @@ class OnePicture:
     def in_folder(self, folder: str) -> OnePicture:
         """The same under a folder of that name."""
         return OnePicture(f"{self.label} ({folder})", PurePath(folder) / self.name, self.call)
+
+    def with_absolute_paths(self) -> OnePicture:
+        """The same for workers that stand in other folders, as those of a cluster do."""
+        picture, mask = (
+            part.absolute() if isinstance(part, Path) else part
+            for part in (self.call.picture, self.call.mask)
+        )
+        return replace(self, call=replace(self.call, picture=picture, mask=mask))
 
     def job(self, output: Path, std: Path | None) -> Job:
         name = output_name(self.name)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -177,7 +178,7 @@ def refined(
         if residual <= tol:
             return Solution(_or_zero(x, b), iterations, residual, True, "converged")
         # The comparison is false for NaN too.
-        stalled = iterations > 0 and not residual <= 0.5 * before
+        stalled = math.isnan(residual) or (iterations > 0 and not residual <= 0.5 * before)
         if stopped in ("stopped", "interrupt") or stalled or iterations >= max_iterations:
             return Solution(_or_zero(x, b), iterations, residual, False, stopped)
         todo = every[relative > tol]

@@ -146,6 +146,14 @@ class Plan:
         """Of the tiles."""
         return prod(len(edges) for edges in self._edges())
 
+    def most(self) -> int:
+        """A bound on the number of tiles, which costs nothing to find however many there are."""
+        sides = {name: self.side for name in self.roles.across}
+        return prod(
+            1 if axis.name in self.roles.channels else -(-axis.length // sides.get(axis.name, 1))
+            for axis in self.description.axes
+        )
+
     def tiles(self) -> Iterator[Tile]:
         """All tiles, in the array's order."""
         for number, core in enumerate(product(*self._edges())):

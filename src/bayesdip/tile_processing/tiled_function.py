@@ -37,6 +37,8 @@ from bayesdip.tile_processing.tiled_run import Work, run, working_folder
 FilePath = str | os.PathLike[str]
 OPTIONS = ("sigma", "noise", "missing", "grow_mask", "method", "effort", "seed", "device")
 NETWORKS = ("sgld", "map", "stack")
+# A terapixel is a million tiles; of more than this, which a few bytes of metadata can claim, not even a list fits into memory.
+MOST_TILES = 10**7
 
 
 def tiled(
@@ -222,7 +224,13 @@ def _plan(
     side = tile or (NETWORK_SIDES if name in NETWORKS else SIDES)[dims]
     if isinstance(side, bool) or not isinstance(side, int) or side < LEAST_SIDE:
         raise BayesDipError(f"tile is {tile}: expected a whole number of at least {LEAST_SIDE}, in pixels")
-    return Plan(description, roles, side, MARGINS[dims])
+    plan = Plan(description, roles, side, MARGINS[dims])
+    if plan.most() > MOST_TILES:
+        raise BayesDipError(
+            f"the array claims to be {' x '.join(map(str, description.shape))}, or some {plan.most():.1e} tiles: expected at most "
+            f"{MOST_TILES:.0e}; cut it into several arrays, if it is not damaged"
+        )
+    return plan
 
 
 def _targets(source: Any, mask: Any, output: FilePath, std: FilePath | None) -> dict[str, Path]:
@@ -243,7 +251,7 @@ def _targets(source: Any, mask: Any, output: FilePath, std: FilePath | None) -> 
 def _canvases(targets: dict[str, Path], plan: Plan, real: bool) -> dict[str, Canvas]:
     """What is written: the picture like the source, and the standard deviation in single precision."""
     description = plan.description
-    if real and description.dtype.kind != "f":
+    if (real and description.dtype.kind != "f") or description.dtype.kind == "b":
         description = replace(description, dtype=np.dtype(np.float32))
     kinds = {"output": description, "std": replace(description, dtype=np.dtype(np.float32), extra={})}
     return {

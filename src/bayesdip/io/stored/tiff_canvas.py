@@ -169,11 +169,17 @@ def tiff_canvas(path: Path, folder: Path, description: Description, chunk: dict[
     Raises
     ------
     BayesDipError
-        It is a signal, which has no rows.
+        It is a signal, which has no rows, or has colours that are not three.
     """
     if "y" not in description.names:
         raise BayesDipError(
             f"{path.name}: the axes are {description.names}, a signal; rows and columns are expected in TIFF: write .zarr"
+        )
+    samples = next((axis.length for axis in description.axes if axis.name == "s"), 3)
+    if samples != 3:
+        raise BayesDipError(
+            f"{path.name}: the axis s has {samples} samples of a colour; 3 are expected in TIFF: call it c (axes=, --axes), or "
+            "write .zarr"
         )
     is_ome = path.name.lower().endswith((".ome.tif", ".ome.tiff"))
     holds = description.dtype.name in IMAGEJ_TYPES and description.nbytes < LARGEST_PLAIN

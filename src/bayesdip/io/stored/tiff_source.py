@@ -39,8 +39,8 @@ class TiffArray:
     description: Description
 
     def read(self, region: Region) -> Array:
-        series = _opened(self.path, self.path.stat().st_mtime_ns).series[0]
         with decoding(self.path, "TIFF"):
+            series = _opened(self.path, self.path.stat().st_mtime_ns).series[0]
             if series.dataoffset is not None:
                 return native_array(_mapped(self.path, series)[region])
             return _decoded(series, region)

@@ -10,7 +10,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from bayesdip.errors import BayesDipError, FileError, one_line
-from bayesdip.io.guards import FilePath, file_error, refuse_bytes
+from bayesdip.io.guards import FilePath, decoding, file_error, refuse_bytes
 from bayesdip.io.picture import Array
 from bayesdip.io.stored.description import Description, named_axes
 from bayesdip.io.stored.ome_zarr import multiscale_of, with_ome
@@ -53,7 +53,8 @@ class ZarrArray:
     description: Description
 
     def read(self, region: Region) -> Array:
-        return native_array(_opened(self.path, self.state())[region])
+        with decoding(self.path, "Zarr"):
+            return native_array(_opened(self.path, self.state())[region])
 
     def cut(self, region: Region) -> ZarrArray:
         return replace(self, path=self.path.absolute())
