@@ -78,10 +78,9 @@ class OnePicture:
 
     def with_absolute_paths(self) -> OnePicture:
         """The same for workers that stand in other folders, as those of a cluster do."""
-        picture, mask = (
-            part.absolute() if isinstance(part, Path) else part
-            for part in (self.call.picture, self.call.mask)
-        )
+        picture, mask = self.call.picture, self.call.mask
+        picture = picture.absolute() if isinstance(picture, Path) else picture
+        mask = mask.absolute() if isinstance(mask, Path) else mask
         return replace(self, call=replace(self.call, picture=picture, mask=mask))
 
     def job(self, output: Path, std: Path | None) -> Job:

@@ -86,7 +86,7 @@ def _name(code: Any) -> str:
     return str(getattr(code, "name", code)).lower()
 
 
-def _refuse_endless_pages(tiff: Any) -> None:
+def refuse_endless_pages(tiff: Any) -> None:
     """Raise where the chain of page directories comes back to one that it had: tifffile would follow it for minutes."""
     file, form = tiff.filehandle, tiff.tiff
     seen: set[int] = set()
@@ -106,7 +106,7 @@ def _refuse_endless_pages(tiff: Any) -> None:
 
 def _only_series(path: FilePath, tiff: Any) -> Any:
     """Return the file's one picture, as tifffile's series of equal pages."""
-    _refuse_endless_pages(tiff)
+    refuse_endless_pages(tiff)
     series = [s for s in tiff.series if not (s.keyframe.is_reduced or s.keyframe.is_mask)]
     series = series or list(tiff.series)
     if len(series) != 1:

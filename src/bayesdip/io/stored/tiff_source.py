@@ -19,6 +19,7 @@ from bayesdip.io.pixel_size import no_data_of, read_resolution, read_tags
 from bayesdip.io.stored.description import Description, named_axes
 from bayesdip.io.stored.source import Region, check_numbers, native_array
 from bayesdip.io.stored.tiff_remarks import described
+from bayesdip.io.tiff import refuse_endless_pages
 
 _JPEG = (6, 7, 33007, 34892)  # TIFF's codes for JPEG compression
 _PLAIN = ("minisblack", "rgb")
@@ -65,6 +66,7 @@ def open_tiff(path: FilePath, axes: str | None = None) -> TiffArray:
     path = Path(path)
     with decoding(path, "TIFF"):
         tiff = _opened(path, path.stat().st_mtime_ns)
+        refuse_endless_pages(tiff)
         if not tiff.series:
             raise file_error(path, "holds no picture", "one is", "check how it was made")
         series = tiff.series[0]
