@@ -50,8 +50,8 @@ def run(results: Results, options: Options) -> None:
         corpus = written(folder / "corpus", begin)
         results.add({"part": "fuzz", "seconds": seconds, **fuzzed(folder, corpus, seconds, options.seed)})
         if kept is not None:
-            smallest = merged(folder, corpus)
-            packed([path.read_bytes() for path in smallest.iterdir()], kept)
+            keep(corpus, kept)  # all of it, should what follows be cut short
+            keep(merged(folder, corpus), kept)
             size = {"inputs": len(unpacked(kept)), "bytes": kept.stat().st_size}
             results.add({"part": "corpus", **size})
     rows = results.part("fuzz")
@@ -93,6 +93,13 @@ def fuzzed(folder: Path, corpus: Path, seconds: float, seed: int) -> Row:
     noted = folder / NOTED
     lines = noted.read_text(encoding="utf-8").splitlines() if noted.exists() else []
     return {"tried": tried, "covered": covered, "failures": [*map(json.loads, lines), *ends]}
+
+
+def keep(corpus: Path, file: Path) -> None:
+    """Pack the inputs of a folder; an empty one leaves the file as it is."""
+    inputs = [path.read_bytes() for path in corpus.iterdir()]
+    if inputs:
+        packed(inputs, file)
 
 
 def merged(folder: Path, corpus: Path) -> Path:
