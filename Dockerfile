@@ -1,8 +1,8 @@
 # CPU:  docker build -t bayesdip .
-# CUDA: docker build -t bayesdip:cuda --build-arg TORCH_INDEX=https://download.pytorch.org/whl/cu128 .
+# CUDA: docker build -t bayesdip:cuda --build-arg TORCH_INDEX=https://pypi.org/simple .   (there torch is built for CUDA 13)
 # Both follow constraints.txt; only where torch comes from differs.
 #
-#   docker run --rm -v "$PWD:/pictures" bayesdip denoise noisy.png -o clean.png
+#   docker run --rm --user "$(id -u):$(id -g)" -v "$PWD:/pictures" bayesdip denoise noisy.png -o clean.png
 #   docker run --rm -v "$PWD:/pictures" --gpus all bayesdip:cuda denoise noisy.png -o clean.png --method sgld --device cuda
 #   docker run --rm -p 7860:7860 bayesdip studio --host 0.0.0.0 --no-browser
 FROM python:3.13-slim AS build
@@ -13,12 +13,13 @@ ENV PATH=/opt/bayesdip/bin:$PATH PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHEC
 COPY constraints.txt /tmp/
 RUN pip install -c /tmp/constraints.txt --index-url "$TORCH_INDEX" --extra-index-url https://pypi.org/simple torch
 COPY . /tmp/source
-RUN pip install -c /tmp/constraints.txt "/tmp/source[compare,dask,studio,zarr]"
+RUN pip install -c /tmp/constraints.txt "/tmp/source[compare,dask,formats,studio,zarr]"
 
 FROM python:3.13-slim
 COPY --from=build /opt/bayesdip /opt/bayesdip
 RUN useradd --create-home user && mkdir /pictures && chown user /pictures
-ENV PATH=/opt/bayesdip/bin:$PATH
+# What is compiled and configured while it runs goes where any user may write.
+ENV PATH=/opt/bayesdip/bin:$PATH NUMBA_CACHE_DIR=/tmp/numba MPLCONFIGDIR=/tmp/matplotlib
 USER user
 WORKDIR /pictures
 ENTRYPOINT ["bayesdip"]

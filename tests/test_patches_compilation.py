@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import bayesdip as bd
-from bayesdip.patches import compilation
+from bayesdip.patches import compilation, small_matrices
 from bayesdip.patches.chain import chain_of
 
 NOISY = np.random.default_rng(0).normal(np.add.outer(np.arange(32.0), np.arange(32.0)) * 3, 10)
@@ -44,6 +44,17 @@ def test_compiling_is_told_and_left_out_where_there_is_no_time(monkeypatch):
     assert "compiling" not in seen and found.info["model"] == "NL-Bayes"
     monkeypatch.undo()
     assert phases(time_budget=20.0)[0].info["model"] == phases()[0].info["model"]
+
+
+def test_where_nothing_can_be_kept_each_process_compiles(monkeypatch):
+    nowhere = "/proc/nowhere"  # no folder can be made there
+    monkeypatch.setenv("XDG_CACHE_HOME", nowhere)
+    made = {}
+    exec(compile("def twice(x):\n    return 2 * x\n", f"{nowhere}/twice.py", "exec"), made)
+    machine_code = small_matrices.compiled(made["twice"])
+    assert machine_code.stats.cache_path is None
+    assert not compilation._is_ready(machine_code)
+    assert machine_code(1.5) == 3 and compilation._is_ready(machine_code)
 
 
 LOADS_ALL = """

@@ -43,6 +43,9 @@ def _is_ready(function: Any) -> bool:
     """Whether a function was compiled by this process, or by one before: numba keeps an index of it by name and line."""
     if function.signatures:
         return True
+    kept = function.stats.cache_path
+    if kept is None:  # nothing is kept
+        return False
     place = f"{Path(function.py_func.__code__.co_filename).stem}.{function.__name__}"
     line = function.py_func.__code__.co_firstlineno
-    return any(Path(function.stats.cache_path).glob(f"{place}-{line}.*.nbi"))
+    return any(Path(kept).glob(f"{place}-{line}.*.nbi"))

@@ -19,7 +19,20 @@ Matrix = NDArray[Any]
 # Sums may be reordered, and a division by zero gives infinity. Functions become part of those that call them: a call that
 # remained would go to the copy that the process has loaded first, and copies differ in how they reorder sums, so that
 # results would depend on what was compiled or run before. The same machine gives the same result each time.
-compiled: Any = njit(cache=True, fastmath=True, error_model="numpy", nogil=True, forceinline=True)
+_HOW: Any = {"fastmath": True, "error_model": "numpy", "nogil": True, "forceinline": True}
+
+
+def compiled(function: Any) -> Any:
+    """A function as machine code, which is kept on disk where there is a place for it.
+
+    There is none if the package lies in a folder that cannot be written and the user has no home: in a container, or as
+    a service. Each process compiles anew then.
+    """
+    try:
+        return njit(cache=True, **_HOW)(function)
+    except RuntimeError:  # numba's, for want of a place
+        return njit(**_HOW)(function)
+
 
 ZERO, ONE, TWO = np.float32(0), np.float32(1), np.float32(2)
 # An off-diagonal value below this part of its neighbours on the diagonal is zero: a rounding error of single precision.
