@@ -13,6 +13,8 @@ import numpy as np
 import pytest
 from skimage import data
 
+from bayesdip.io import write_picture
+
 ROOT = Path(__file__).parent.parent
 PAGES = sorted([ROOT / "README.md", ROOT / "CONTRIBUTING.md", *ROOT.glob("docs/**/*.md")])
 EXAMPLES = sorted(ROOT.glob("examples/*/*.py"))
@@ -51,6 +53,7 @@ def test_python_blocks_of_a_page_run_in_order(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     names = prepared(tmp_path)
+    write_picture("noisy.png", names["noisy"])
     for block in blocks(page, "python"):
         exec(compile(block, name(page), "exec"), names)
 
