@@ -124,6 +124,19 @@ def test_a_mask_is_painted_by_keyboard(page, file):
     page.wait_for_selector("#start:not([disabled])")
 
 
+def test_a_mask_that_looks_inverted_is_asked_about_at_once(page, file, tmp_path):
+    give(page, file)
+    page.check("input[value=inpaint]")
+    known = np.full((48, 48), 255, np.uint8)
+    known[20:22, 5:40] = 0
+    Image.fromarray(known).save(tmp_path / "known.png")
+    page.set_input_files("#mask", tmp_path / "known.png")
+    page.wait_for_selector("#mask-doubt:not([hidden])")
+    page.click("#invert")
+    page.wait_for_selector("#mask-said:has-text('3.04% is missing')")
+    assert page.is_hidden("#mask-doubt")
+
+
 def test_stop_keeps_the_best_so_far(page, file):
     give(page, file)
     page.select_option("#method", "sgld")

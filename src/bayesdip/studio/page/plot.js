@@ -45,13 +45,15 @@ function draw(canvas, lines, { level = null, log = false, from = null }) {
   context.strokeStyle = colour('--rule');
   context.strokeRect(MARGIN.left, MARGIN.top, width, height);
   if (level !== null) stroke([[left, scaled(level)], [right, scaled(level)]], '--soft', 1);
-  for (const line of lines) stroke(line.points.map(([x, y]) => [x, scaled(y)]), line.pale ? '--edge' : '--accent', line.pale ? 1 : 2);
+  for (const line of lines) stroke(line.points.map(([x, y]) => [x, scaled(y)]), line.pale ? '--edge' : '--accent', line.pale ? 1 : 2.5);
 
   function stroke(path, name, thickness) {
     context.strokeStyle = colour(name);
     context.lineWidth = thickness;
+    context.globalAlpha = name === '--edge' ? 0.45 : 1; // many pale lines
     context.beginPath();
     path.forEach(([x, y], i) => (i ? context.lineTo(across(x), up(y)) : context.moveTo(across(x), up(y))));
     context.stroke();
+    context.globalAlpha = 1;
   }
 }

@@ -52,7 +52,7 @@ const LEFT = {
 
 function sigmaSaid() {
   const level = (problem.size?.sigma ?? []).map((value) => value.toPrecision(3)).join(', ');
-  byId('sigma').placeholder = level ? `about ${level}` : 'estimated';
+  byId('sigma').placeholder = level && !level.includes(',') ? `about ${level}` : 'estimated';
   byId('sigma-said').textContent = level ? `White noise of about ${level} is seen. ${LEFT[task()]}` : '';
 }
 
