@@ -76,7 +76,11 @@ def units(results: Results, folder: Path, seed: int) -> None:
     clean = mosaic(SMALL)
     picture = noisy(clean, rng)
     part, gone = picture[: scale_units.SIDE, : scale_units.SIDE].copy(), scratches(scale_units.SIDE, rng)
-    found = scale_units.restoring_costs(part, gone, SIGMA, seed)
+    window, window_gone = (
+        picture[: scale_units.WINDOW, : scale_units.WINDOW].copy(),
+        scratches(scale_units.WINDOW, rng),
+    )
+    found = scale_units.restoring_costs(part, gone, window, window_gone, SIGMA, seed)
     results.add(
         {"part": "units", "case": "restoring, s a megapixel", **{k: round(v, 2) for k, v in found.items()}}
     )
@@ -350,7 +354,9 @@ def held(restored: Array, clean: Array, std: Array) -> float:
 
 
 def border_step(values: Array, lines: Sequence[int]) -> float:
-    """Root mean square of the mean jump along a tile's side, in units of the mean value."""
+    """Root mean square of the mean jump along a tile's side, in units of the mean value; 0 without lines."""
+    if not lines:
+        return 0.0
     steps = [
         (x[line] - x[line - 1])[start : start + TILE].mean()
         for x in (values, values.T)

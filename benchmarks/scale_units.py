@@ -20,18 +20,24 @@ from bayesdip.tile_processing.plan import Plan, roles_of
 from bayesdip.tile_processing.tile_task import is_whole, level_tasks, written
 from benchmarks.pictures import Array
 
-SIDE, LINES = 384, 200
+SIDE, WINDOW, LINES = 384, 1120, 200
 LOAD = "import resource, bayesdip.api, bayesdip.tile_processing.tile_task as t; print(sum(resource.getrusage(0)[:2]))"
 
 
-def restoring_costs(noisy: Array, gone: Array, sigma: float, seed: int) -> dict[str, float]:
-    """Seconds of the processor for a megapixel, of a picture of `SIDE`, at effort ``fast``."""
+def restoring_costs(
+    noisy: Array, gone: Array, window: Array, window_gone: Array, sigma: float, seed: int
+) -> dict[str, float]:
+    """Seconds of the processor for a megapixel, of a picture of `SIDE` and of what a tile sees, at effort ``fast``."""
     shared: dict[str, Any] = {"effort": "fast", "seed": seed}
     bd.denoise(noisy[:64, :64], sigma, **shared)  # loads what was compiled
     million = noisy.size / 10**6
     return {
         "patches": cpu(lambda: bd.denoise(noisy, sigma, **shared)) / million,
         "gp": cpu(lambda: bd.denoise(noisy, sigma, method="gp", **shared)) / million,
+        "gp_window_and_scratches": cpu(
+            lambda: bd.inpaint(window, window_gone, sigma=sigma, method="gp", grow_mask=False, **shared)
+        )
+        / (window.size / 10**6),
         "patches_and_scratches": cpu(lambda: bd.inpaint(noisy, gone, sigma=sigma, grow_mask=False, **shared))
         / million,
     }

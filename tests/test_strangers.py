@@ -7,6 +7,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from benchmarks import malformed_files
+from benchmarks.malformed_files import Watch
+from benchmarks.reader_inputs import outcome, packed, sound, unpacked
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
@@ -303,3 +306,24 @@ def test_a_name_that_climbs_gives_an_output_inside_the_folder(tmp_path, monkeypa
     np.save(name, np.ones((4, 4)))
     for source in find_sources([name]):
         assert not source.name.is_absolute() and ".." not in source.name.parts
+
+
+def test_damaged_metadata_blocks_and_checkpoints_are_read_or_refused_and_write_nothing(tmp_path):
+    """Of every format and layout that the fuzzer is given, Zarr and OME-Zarr among them."""
+    pytest.importorskip("zarr")
+    watch, inputs, rng = Watch(), sound(), np.random.default_rng(0)
+    for data in inputs:
+        outcome(tmp_path, data, watch)  # loads libraries, which may write what they compile
+    assert [outcome(tmp_path, data, watch) for data in inputs].count("read") == len(inputs) - 1  # a pickle
+    contents = [data[1:] for data in inputs]
+    for data in inputs * 4:
+        damaged = data[:1] + malformed_files.damaged(data[1:], contents, rng)
+        assert outcome(tmp_path, damaged, watch) in ("read", "refused"), damaged.hex()
+
+
+def test_a_corpus_comes_back_as_it_was_kept(tmp_path):
+    inputs = [b"\0a", b"\3", b"\0" + bytes(300)]
+    packed(inputs, tmp_path / "a.zip")
+    packed(inputs[::-1], tmp_path / "b.zip")
+    assert sorted(unpacked(tmp_path / "a.zip")) == sorted(inputs)
+    assert (tmp_path / "a.zip").read_bytes() == (tmp_path / "b.zip").read_bytes()
