@@ -65,6 +65,7 @@ def run(results: Results, options: Options) -> None:
                 row["growth"],
                 most=MOST_GROWTH,
             ),
+            Target("pictures restored, for each visitor", row["restored"] / row["visitors"], least=1),
             Target("pictures of another visitor", row["foreign"], most=0),
             Target("runs that failed without having been killed", row["failed"], most=0),
         ]

@@ -67,7 +67,9 @@ def on_page_content(html: str, **_: Any) -> str:
 
     def replace(match: re.Match[str]) -> str:
         formula = match[2].replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&")
-        return convert(formula, display="block" if match[1] == "[" else "inline")
+        if match[1] == "(":
+            return convert(formula, display="inline")
+        return f'<div class="formula">{convert(formula, display="block")}</div>'  # may be wider than a phone
 
     html = re.sub(r":(?:class|func|meth|mod|attr|data):\s*<code>(?:~(?:\w+\.)*)?", "<code>", html)
     html = re.sub(r"::</p>(?=\s*<div class=\"[^\"]*highlight)", ":</p>", html)
