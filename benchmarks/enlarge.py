@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 import bayesdip as bd
+from bayesdip.lab.results import Row
 from bayesdip.operators import Downsample
 from benchmarks.options import Options
 from benchmarks.pictures import centre, psnr_of_luma
@@ -27,6 +28,11 @@ FACTOR, KINDS = 4, ("lanczos", "bicubic", "area")
 SIDE = 96
 
 Picture = NDArray[np.uint8]
+
+
+def saved_options(options: Options) -> Row:
+    """Any pictures stand in one file."""
+    return {"effort": options.effort, "seed": options.seed, "crop": options.crop}
 
 
 def run(results: Results, options: Options) -> None:
@@ -71,8 +77,8 @@ def _pictures(options: Options) -> Iterator[tuple[str, Picture]]:
         yield "astronaut", astronaut()[: options.crop or SIDE, : options.crop or SIDE]
         return
     for path in sorted(Path(options.data).glob("*.[pj][np]g")):
-        if options.pictures and path.stem not in options.pictures:
-            continue
+        if path.stem.endswith("_LR") or (options.pictures and path.stem not in options.pictures):
+            continue  # Set14's folder has small pictures beside the large ones
         clean = centre(np.asarray(Image.open(path).convert("RGB")), options.crop)
         height, width = (n // FACTOR * FACTOR for n in clean.shape[:2])
         yield path.stem, clean[:height, :width]

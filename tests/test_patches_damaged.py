@@ -124,6 +124,18 @@ def test_the_compiled_loop_finds_what_the_batched_algebra_finds(apart, monkeypat
     assert not torch.equal(found[0].std, found[1].std), "another order of sums: another loop"
 
 
+@pytest.mark.parametrize("share", [0.5, 0.8])
+def test_patches_that_lack_most_of_their_values_have_the_same_by_covariances(share, monkeypatch):
+    clean = photograph(40, 44)
+    missing = torch.rand(40, 44, generator=torch.Generator().manual_seed(2)) < share
+    every = filled(clean, missing, passes=3)
+    monkeypatch.setattr(hbe, "FEW", 1.0)
+    found = [filled(clean, missing, compiled=compiled, passes=3) for compiled in (False, True)]
+    assert torch.allclose(found[0].mean, found[1].mean, atol=1e-3)
+    assert torch.allclose(found[0].std, found[1].std, atol=1e-3)
+    assert psnr(found[1].mean - clean, missing) == pytest.approx(psnr(every.mean - clean, missing), abs=0.15)
+
+
 def test_a_patch_that_lacks_too_much_does_not_count_in_the_compiled_loop(monkeypatch):
     clean, missing = photograph(), scratched(width=4)
     monkeypatch.setattr(hbe, "LEAST_KNOWN", 0.6)

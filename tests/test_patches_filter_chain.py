@@ -336,3 +336,17 @@ def test_components_are_apart_only_where_each_has_the_noise_that_is_told():
     error, of_gray = (float(np.sqrt(np.mean((a - gray[0]) ** 2))) for a in (found.mean[0], alone.mean))
     assert float(np.sqrt(np.mean((white.mean - gray) ** 2))) < of_gray
     assert error < 1.35 * of_gray
+
+
+def test_the_variance_that_the_last_filter_leaves_tells_the_size_of_errors():
+    """Of two halves, one smooth and one textured: intervals of both hold about what they say, with no held-out pixels."""
+    clean = 10 * scene(96)
+    clean[:, :, 48:] += 12 * np.random.default_rng(3).standard_normal((1, 24, 12)).repeat(4, 1).repeat(
+        4, 2
+    ).astype(np.float32)
+    data = WhitenedData(torch.from_numpy(clean / 10 + drawn(1, 96, 96)), torch.ones(96, 96), None)
+    found = denoise(lambda estimate: data, chain_of("fast", 1), lambda stage, share: False)
+    error = found.mean.numpy() - clean / 10
+    for half in (slice(0, 48), slice(48, 96)):
+        size = np.sqrt(np.mean(np.square(error[..., half])))
+        assert 0.65 < np.sqrt(float(found.std[..., half].square().mean())) / size < 1.5

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from statistics import NormalDist
 from typing import Any
 
@@ -41,6 +41,8 @@ class Values:
         Of the same expectation as ``residual^2``, with less noise (``control_variate.reduced_squares``).
     noise : ndarray
         Variance of the noise, 0 for exact data.
+    spread : float
+        Of the prior of the logarithm of the size of errors over what `std` says of it.
     """
 
     mean: Array
@@ -48,10 +50,12 @@ class Values:
     residual: Array
     squares: Array
     noise: Array
+    spread: float = field(default=PRIOR_SPREAD, kw_only=True)
 
     def of(self, chosen: NDArray[Any]) -> Values:
         """Those at some of the n pixels."""
-        return Values(*(getattr(self, name)[:, chosen] for name in self.__dataclass_fields__))
+        arrays = ("mean", "std", "residual", "squares", "noise")
+        return replace(self, **{name: getattr(self, name)[:, chosen] for name in arrays})
 
     @property
     def exact(self) -> bool:
@@ -90,7 +94,7 @@ def fit_law(values: Values) -> Law:
     likelihood = _likelihood(values, own / level, level)
     share, log_ratio = np.unravel_index(int(likelihood.argmax()), likelihood.shape)
     best = math.exp(2 * LOG_RATIOS[log_ratio]) * (SHARES[share] * level + (1 - SHARES[share]) * own)
-    density = likelihood / _dispersion(values, best) - 0.5 * (LOG_RATIOS / PRIOR_SPREAD) ** 2
+    density = likelihood / _dispersion(values, best) - 0.5 * (LOG_RATIOS / values.spread) ** 2
     density = np.exp(density - density.max())
     density /= density.sum()
     constant = float((density * SHARES[:, None]).sum())

@@ -14,14 +14,14 @@ from torch import Tensor
 
 from bayesdip.calibration import Calibration, calibrate, few_regions_factor
 from bayesdip.control_variate import reduced_squares
-from bayesdip.error_law import Values
+from bayesdip.error_law import PRIOR_SPREAD, Values
 from bayesdip.errors import BayesDipError, NoResultError, one_line
 from bayesdip.findings import Finding
 from bayesdip.held_out_regions import numbered
 from bayesdip.held_out_split import WANTED, split
 from bayesdip.hole_replicas import typical_ratio
 from bayesdip.interruption import Stopped, look, stoppable
-from bayesdip.leave_one_out import each_left_out, many_left_out
+from bayesdip.leave_one_out import SPREAD, each_left_out, many_left_out
 from bayesdip.noise import Correlated
 from bayesdip.noise.rounding import rounding_step
 from bayesdip.noise_check import coverage_is_testable, doubts, error_ratio, far_beyond_data
@@ -224,7 +224,7 @@ def calibrated_on_many(posterior: Posterior, problem: Problem, seed: int) -> Cal
     """`calibrated_on` as many entries as are needed, each left out alone; the result keeps the held-out ones."""
     assert problem.held_out is not None
     many = many_left_out(problem, seed)
-    found = calibrated_on(each_left_out(posterior, many), many, seed, alone=True)
+    found = calibrated_on(each_left_out(posterior, many), many, seed, alone=True, spread=SPREAD)
     return None if found is None else found.keeping(problem.held_out.flatten().numpy())
 
 
@@ -236,6 +236,7 @@ def calibrated_on(
     alone: bool = False,
     found: Tensor | None = None,
     typical: float | None = None,
+    spread: float = PRIOR_SPREAD,
 ) -> Calibration | None:
     """Calibrate the standard deviation of a posterior that has not seen the held-out entries, in working units.
 
@@ -250,6 +251,8 @@ def calibrated_on(
         Variance of noise on data that were taken for exact.
     typical : float, optional
         By how much errors in holes are to be expected larger than on the held-out regions.
+    spread : float
+        Of the prior, as :class:`bayesdip.error_law.Values` has it.
 
     Returns
     -------
@@ -284,7 +287,7 @@ def calibrated_on(
         parts = tuple(part[seen][None] for part in parts)
         at = seen.nonzero()[:, 1].numpy()
         places, region, hole = places[at], region[at], hole[seen.numpy()][None]
-    values = Values(*(part.numpy() for part in parts))
+    values = Values(*(part.numpy() for part in parts), spread=spread)
     near, deep = np.flatnonzero(hole[0] == 0), np.flatnonzero(hole[0] > 0)
     law = calibrate(values.of(near), places[near], seed)
     far = calibrate(values.of(deep), places[deep], seed, region[deep])

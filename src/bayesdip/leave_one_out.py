@@ -12,6 +12,9 @@ from bayesdip.result import Posterior
 
 # Each pixel is left out alone, so that all may be: of so many the mean squared noise is known to half a percent.
 MOST = 100_000
+# Of the logarithm of the size of errors over what a method that leaves one out says of it, from picture to picture: what it was on
+# the tuning pictures by which patches have it (:mod:`bayesdip.patches.error_spread`). Of few pixels in strong noise it says more than they do.
+SPREAD = 0.15
 
 
 def each_left_out(posterior: Posterior, problem: Problem) -> Posterior:

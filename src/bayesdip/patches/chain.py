@@ -52,6 +52,10 @@ class Chain:
         """Passes of the chain itself on the finest grid."""
         return 1 + len(self.filters) + (self.last is not None)
 
+    def count(self, passes: int) -> int:
+        """Patches of a group of its last filter after so many passes."""
+        return [self.first, *self.filters, *([] if self.last is None else [self.last])][passes - 1].count
+
     @property
     def stages(self) -> int:
         """That ask `stop`, before `leave_out` is looked at."""

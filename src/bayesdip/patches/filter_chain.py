@@ -28,6 +28,7 @@ from torch import Tensor
 from bayesdip.interruption import Stopped
 from bayesdip.patches.chain import SMALLEST, Chain
 from bayesdip.patches.correlated_pilot import thresholded
+from bayesdip.patches.error_spread import expected_square
 from bayesdip.patches.estimate import Estimate, Stop
 from bayesdip.patches.group_passes import (
     Array,
@@ -96,8 +97,8 @@ def denoise(
     Returns
     -------
     Estimate
-        The standard deviation is that of the chain's last filter; at missing pixels, what the others alone leave: with v
-        the noise's variance and s that of the estimate, ``1 / (1 / s - 1 / v)``.
+        The standard deviation is what the variance of the chain's last filter tells of errors; at missing pixels, what the others
+        alone leave: with v the noise's variance and s that of the estimate, ``1 / (1 / s - 1 / v)``.
 
     Raises
     ------
@@ -108,6 +109,7 @@ def denoise(
     data = data_given(estimate.mean)
     assert estimate.std is not None
     variance = estimate.std.square()
+    square = expected_square(variance, data.noise, chain.count(estimate.passes))
     if leave_out:
         averaged = estimate is not chained
         weight = own_weights(variance / data.noise, len(variance), averaged=averaged)
@@ -123,13 +125,15 @@ def denoise(
             return found if as_far else None
 
         weight = weight * factor(weight, data, averaged, restored)
-        return replace(estimate, without_own=without_own(estimate.mean, data.values, weight))
+        return replace(
+            estimate, std=square.sqrt(), without_own=without_own(estimate.mean, data.values, weight)
+        )
     if data.correlation is not None:
         return replace(estimate, std=OF_CORRELATED * estimate.std)
-    if data.missing is None:
-        return estimate
-    alone = variance / (1 - (variance / data.noise).clamp_max(LARGEST_WEIGHT))
-    return replace(estimate, std=torch.where(data.missing, alone.sqrt(), estimate.std))
+    if data.missing is not None:
+        alone = square / (1 - (square / data.noise).clamp_max(LARGEST_WEIGHT))
+        square = torch.where(data.missing, alone, square)
+    return replace(estimate, std=square.sqrt())
 
 
 def _restored(

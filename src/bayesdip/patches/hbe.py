@@ -91,7 +91,7 @@ def fill(
     missing_only : bool
         Whether known values may stay as they are in the estimate, though they have noise.
     compiled : bool
-        Whether groups are restored by a compiled loop, where few values are missing.
+        Whether groups are restored by a compiled loop, whatever the share that is missing.
 
     Returns
     -------
@@ -102,8 +102,8 @@ def fill(
     covered = torch.ones_like(known.missing)
     std, done = None, 0
     exact = bool((known.noise <= LEAST_NOISE).all())
-    few = (exact or missing_only) and are_few(known)
-    if few and exact:
+    only_missing = (exact or missing_only) and are_alike(known) and (compiled or are_few(known))
+    if only_missing and exact:
         estimate = torch.where(known.missing, estimate, known.values)
     for number in range(passes):
         last = number == passes - 1
@@ -116,7 +116,7 @@ def fill(
             return stop(number, share)
 
         try:
-            if few:
+            if only_missing:
                 settings = _pass(references, added, last, compiled)
                 finished = add_patches(sums, known, estimate, settings, stop_pass)
             else:
@@ -132,20 +132,21 @@ def fill(
         else:
             estimate = torch.where(known.missing, estimate + OVER_RELAXATION * (found - estimate), found)
         done += 1
-    if few:
+    if only_missing:
         covered = covered | ~known.missing
         std = None if std is None else torch.where(known.missing, std, 0.0)
     return Estimate(estimate, std, done, covered)
 
 
-def are_few(known: KnownPixels) -> bool:
-    """Whether few values of a picture are missing, and known ones of a channel have the same noise.
-
-    Then only what is missing is restored (:mod:`bayesdip.patches.damaged_patches`).
-    """
+def are_alike(known: KnownPixels) -> bool:
+    """Whether known values of a channel of a picture have the same noise, so that what is missing can be restored alone."""
     picture = min(known.missing.shape[1:]) > 1
-    alike = bool((known.noise == known.noise[:, :1, :1]).all())
-    return picture and alike and float(known.missing.double().mean()) <= FEW
+    return picture and bool((known.noise == known.noise[:, :1, :1]).all())
+
+
+def are_few(known: KnownPixels) -> bool:
+    """Whether few values are missing."""
+    return float(known.missing.double().mean()) <= FEW
 
 
 def _pass(grid: ReferenceGrid, added: float, last: bool, compiled: bool) -> Pass:

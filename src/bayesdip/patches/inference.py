@@ -36,6 +36,8 @@ from bayesdip.patches.patch_grid import JOINT_CHANNELS, distinct
 from bayesdip.patches.pilot import PILOT, PatchKernel
 from bayesdip.result import Posterior
 
+# Values whose clipping is looked at at a time: whole pictures of what that takes would be most of the memory of a run.
+AT_ONCE = 2**18
 # How often the covariances are learnt: filling in begins farther from the picture.
 NOISE_PASSES, FILLING_PASSES = 3, 5
 
@@ -97,7 +99,7 @@ def patch_posterior(
     leave_out : bool
         Whether a chain's result has each pixel's mean without its own value. For complete data.
     compiled : bool
-        Whether HBE has its compiled loop, where few values are missing.
+        Whether HBE has its compiled loop.
 
     Returns
     -------
@@ -276,13 +278,17 @@ def beyond_the_levels(y: Tensor, estimate: Tensor, noise: Gaussian) -> Tensor:
     -------
     Tensor, shape (C, *grid)
     """
-    sigma = noise.variance(y).sqrt().expand(y.shape)
-    for level, sign in zip(noise.clipped, (-1.0, 1.0), strict=True):
-        at_level = sign * (y - level) >= -AT_LEVEL * sigma
-        a = sign * (level - estimate) / sigma
-        # phi(a) / Phi(-a) without the loss of digits of small tails
-        excess = (-0.5 * a.square() - torch.special.log_ndtr(-a)).exp() / (2 * torch.pi) ** 0.5
-        y = torch.where(at_level & (sigma > 0), estimate + sign * sigma * excess, y)
+    sigma, y = noise.variance(y).sqrt().expand(y.shape), y.clone()
+    step = max(1, AT_ONCE // y[:, 0].numel())
+    for rows in (slice(first, first + step) for first in range(0, y.shape[1], step)):
+        for level, sign in zip(noise.clipped, (-1.0, 1.0), strict=True):
+            here, own = y[:, rows], sigma[:, rows]
+            at_level = (sign * (here - level) >= -AT_LEVEL * own) & (own > 0)
+            own, mean = own[at_level], estimate[:, rows][at_level]
+            a = sign * (level - mean) / own
+            # phi(a) / Phi(-a) without the loss of digits of small tails
+            excess = (-0.5 * a.square() - torch.special.log_ndtr(-a)).exp() / (2 * torch.pi) ** 0.5
+            here[at_level] = mean + sign * own * excess
     return y
 
 

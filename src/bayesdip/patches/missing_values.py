@@ -1,8 +1,9 @@
-"""Compiled loop over groups of similar patches that lack few values: what is missing in each patch.
+"""Compiled loop over groups of similar patches that lack values: what is missing in each patch.
 
-The model, and the equations by the precision of a group's Gaussian, are those of :mod:`bayesdip.patches.damaged_patches`, whose
-batched algebra does the same where nothing is compiled, and on other devices. One group after the other, nothing is
-copied but the patches themselves.
+A patch that lacks at most half of its values has them by the precision of its group's Gaussian, which is a system of as many unknowns:
+the model and the equations are those of :mod:`bayesdip.patches.damaged_patches`, whose batched algebra does the same where nothing is
+compiled, and on other devices. One that lacks more has them by the covariance of its known values, as in :mod:`bayesdip.patches.hbe`.
+One group after the other, nothing is copied but the patches themselves.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from bayesdip.patches.small_matrices import (
     compiled,
     gram,
     inverse_factor,
+    mirror,
 )
 
 Array = NDArray[Any]
@@ -116,65 +118,148 @@ def restore(
     """
     count, size = places.shape[1], len(offsets)
     rows, mean = np.empty((count, size), np.float32), np.empty(size, np.float32)
-    precision, factor = np.empty((size, size), np.float32), np.empty((size, size), np.float32)
-    work, system = np.empty((size, size), np.float32), np.empty((size, size), np.float32)
-    known, pulled = np.empty(size, np.float32), np.empty(size, np.float32)
-    which = np.empty(size, np.int64)
+    covariance, factor = np.empty((size, size), np.float32), np.empty((size, size), np.float32)
+    work, precision = np.empty((size, size), np.float32), np.empty((size, size), np.float32)
+    system, right = np.empty((size, size), np.float32), np.empty(size, np.float32)
+    known, spread = np.empty(size, np.float32), np.empty(size, np.float32)
+    gone, there = np.empty(size, np.int64), np.empty(size, np.int64)
     scale, done = ONE / np.float32(max(count - 1, 1)), 0
     for g in range(len(places)):
-        wanted = 0
+        least, most = size, 0
         for k in range(lacks.shape[1]):
-            wanted += lacks[g, k]
-        if wanted == 0:
+            if lacks[g, k] > 0:
+                least, most = min(least, lacks[g, k]), max(most, lacks[g, k])
+        if most == 0:
             continue
         for k in range(count):
             row, place = rows[k], places[g, k]
             for i in range(size):
                 row[i] = estimate[place + offsets[i]]
         centre(rows, count, size, mean)
-        gram(rows, count, size, precision)
+        gram(rows, count, size, covariance)
         for i in range(size):
-            here = precision[i]
+            here = covariance[i]
             for j in range(i, size):
                 here[j] *= scale
             here[i] += noise[i] + added
-        cholesky(precision, size, ZERO)
-        inverse_factor(precision, size, factor)
-        gram_of_factor(factor, size, work, precision)
-        mirror_lower(precision, size)
+        mirror(covariance, size)
+        if 2 * least <= size:
+            for i in range(size):
+                for j in range(size):
+                    precision[i, j] = covariance[i, j]
+            cholesky(precision, size, ZERO)
+            inverse_factor(precision, size, factor)
+            gram_of_factor(factor, size, work, precision)
+            mirror_lower(precision, size)
         for k in range(lacks.shape[1]):
             lack = lacks[g, k]
             if lack == 0:
                 continue
-            place, n = places[g, k], 0
+            place, n, seen = places[g, k], 0, 0
             for i in range(size):
                 value = place + offsets[i]
                 known[i] = values[value] - mean[i]
                 if missing[value]:
                     known[i] = ZERO
-                    which[n] = i
+                    gone[n] = i
                     n += 1
+                else:
+                    there[seen] = i
+                    seen += 1
+            if 2 * lack <= size:
+                by_precision(precision, size, known, gone, lack, weighs, system, factor, right, spread)
+            else:
+                by_covariance(
+                    covariance, known, gone, lack, there, seen, weighs, system, work, factor[0], right, spread
+                )
             for p in range(lack):
-                own, total = precision[which[p]], ZERO
-                for i in range(size):
-                    total -= own[i] * known[i]
-                pulled[p] = total
-                for q in range(p, lack):
-                    system[p, q] = own[which[q]]
-            cholesky(system, lack, ZERO)
-            solve(system, lack, pulled)
-            if weighs:
-                inverse_factor(system, lack, factor)
-            for p in range(lack):
-                i, variance, weight = which[p], ZERO, ONE
+                i, variance, weight = gone[p], ZERO, ONE
                 if weighs:
-                    for q in range(p, lack):
-                        variance += factor[p, q] * factor[p, q]
-                    variance = max(variance - noise[i], ZERO)
+                    variance = max(spread[p] - noise[i], ZERO)
                     weight = ONE / (variance + added)
                 at[done], weights[done] = place + offsets[i], weight
-                means[done], variances[done] = pulled[p] + mean[i], variance
+                means[done], variances[done] = right[p] + mean[i], variance
                 done += 1
+
+
+@compiled
+def by_precision(
+    precision: Array,
+    size: int,
+    known: Array,
+    gone: Array,
+    lack: int,
+    weighs: bool,
+    system: Array,
+    factor: Array,
+    found: Array,
+    spread: Array,
+) -> None:
+    """Means and, if it `weighs`, variances of the `lack` values that are `gone`, given the `known` ones, which are 0 there."""
+    for p in range(lack):
+        own, total = precision[gone[p]], ZERO
+        for i in range(size):
+            total -= own[i] * known[i]
+        found[p] = total
+        for q in range(p, lack):
+            system[p, q] = own[gone[q]]
+    cholesky(system, lack, ZERO)
+    solve(system, lack, found)
+    if weighs:
+        inverse_factor(system, lack, factor)
+        for p in range(lack):
+            total = ZERO
+            for q in range(p, lack):
+                total += factor[p, q] * factor[p, q]
+            spread[p] = total
+
+
+@compiled
+def by_covariance(
+    covariance: Array,
+    known: Array,
+    gone: Array,
+    lack: int,
+    there: Array,
+    seen: int,
+    weighs: bool,
+    system: Array,
+    cross: Array,
+    pulled: Array,
+    found: Array,
+    spread: Array,
+) -> None:
+    """The same by the covariance of the `seen` values that are `there`."""
+    for p in range(seen):
+        own = covariance[there[p]]
+        pulled[p] = known[there[p]]
+        for q in range(p, seen):
+            system[p, q] = own[there[q]]
+        for q in range(lack):
+            cross[p, q] = own[gone[q]]
+    cholesky(system, seen, ZERO)
+    solve(system, seen, pulled)
+    for q in range(lack):
+        found[q] = ZERO
+    for p in range(seen):
+        a, own = pulled[p], cross[p]
+        for q in range(lack):
+            found[q] += a * own[q]
+    if not weighs:
+        return
+    for q in range(lack):
+        spread[q] = covariance[gone[q], gone[q]]
+    # What the known values explain: squares of the columns of U'^{-1} C[o, m], with U' U the covariance of the known ones.
+    for p in range(seen):
+        own = cross[p]
+        for r in range(p):
+            a, before = system[r, p], cross[r]
+            for q in range(lack):
+                own[q] -= a * before[q]
+        scale = ONE / system[p, p]
+        for q in range(lack):
+            own[q] *= scale
+            spread[q] -= own[q] * own[q]
 
 
 @compiled

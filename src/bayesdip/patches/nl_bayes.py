@@ -118,13 +118,20 @@ class Whitening:
     def apply(self, y: Tensor, variance: Tensor, missing: Tensor) -> WhitenedData:
         """Data (C, *grid) in the combinations; a signal becomes a picture of one column."""
         scales = column(self.scales, y)
-        noise = torch.where(missing, torch.nan, variance / scales.square()).nanmean(0).nan_to_num(1.0)
         incomplete = bool(missing.any())
+        if incomplete:
+            noise = torch.where(missing, torch.nan, variance / scales.square()).nanmean(0).nan_to_num(1.0)
+        else:
+            planes = zip(variance, self.scales, strict=True)
+            noise = sum((plane / scale.square() for plane, scale in planes), torch.zeros_like(y[0])) / len(y)
         values = filled_from_neighbours(y, missing) if incomplete else y
-        values = values / scales
         if len(y) > JOINT_CHANNELS:  # else the combinations are the channels
-            values = torch.tensordot(self.basis.T, values, dims=1)
+            values = torch.tensordot(self.basis.T, values / scales, dims=1)
             missing = missing.any(0).expand(missing.shape)
+        else:  # one after the other: all at once would be most of the memory of a run
+            values = torch.stack(
+                [(plane / scale).to(self.dtype) for plane, scale in zip(values, self.scales, strict=True)]
+            )
         shape = (*y.shape[1:], 1) if y.ndim == 2 else tuple(y.shape[1:])
         return WhitenedData(
             values=values.reshape(-1, *shape).to(self.dtype),
@@ -134,10 +141,12 @@ class Whitening:
 
     def undo(self, values: Tensor, like: Tensor) -> Tensor:
         """A picture in the combinations back to channels in their own scale, in the shape of `like`."""
-        channels = values.to(like)
-        if len(channels) > JOINT_CHANNELS:
-            channels = torch.tensordot(self.basis, channels, dims=1)
-        return channels.reshape(like.shape) * column(self.scales, like)
+        if len(values) > JOINT_CHANNELS:
+            values = torch.tensordot(self.basis, values.to(like), dims=1)
+        found = torch.empty_like(like)
+        for plane, value, scale in zip(found, values, self.scales, strict=True):
+            plane.copy_(value.reshape(plane.shape)).mul_(scale)
+        return found
 
     def undo_std(self, std: Tensor, like: Tensor) -> Tensor:
         """The same of standard deviations; the combinations are taken as independent."""

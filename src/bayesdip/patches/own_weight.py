@@ -61,9 +61,10 @@ def own_weights(share: Tensor, channels: int, *, averaged: bool) -> Tensor:
     Tensor, the shape of `share`
     """
     factors = (AVERAGE if averaged else CHAIN)[1 if channels == 1 else 3]
-    own = share.clamp_min(torch.finfo(share.dtype).tiny)
-    found = np.interp(own.log().numpy(), [log(knot) for knot in KNOTS], factors)
-    return own * torch.from_numpy(found).to(own)
+    own, knots = share.clamp_min(torch.finfo(share.dtype).tiny), [log(knot) for knot in KNOTS]
+    for plane in own:
+        plane.mul_(torch.from_numpy(np.interp(plane.log().numpy(), knots, factors)).to(plane))
+    return own
 
 
 def factor(
