@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from math import prod
 from typing import ClassVar, Self
 
 import torch
@@ -32,12 +31,13 @@ from bayesdip.patches.back_projection import (
     rule_of_thumb_std,
     turns_of,
 )
+from bayesdip.patches.bytes_needed import bytes_needed
 from bayesdip.patches.chain import Chain, check_correlated
 from bayesdip.patches.count_deconvolution import deconvolve_counts, takes
 from bayesdip.patches.filling import few_beside_noise, passes_in_holes
 from bayesdip.patches.inference import chain_for, fills_in, missing_pixels, patch_posterior
 from bayesdip.patches.multiscale import COARSER_WORK
-from bayesdip.patches.patch_grid import FAR_STEP, PATCH_VALUES, distinct
+from bayesdip.patches.patch_grid import PATCH_VALUES, distinct
 from bayesdip.patches.patch_sizes import last_size, patch_sizes
 from bayesdip.patches.plug_and_play import plug_and_play
 from bayesdip.patches.stack_chain import MODEL, across_slices, check_stack, device_of_compiled, stack_chain
@@ -67,10 +67,6 @@ EXACT = Gaussian(0.0)
 CHAIN, CHAIN_IN_HOLES = "chain of group filters", "NL-Bayes, HBE in holes, chain of group filters"
 NL_BAYES, NL_BAYES_IN_HOLES = "NL-Bayes", "NL-Bayes, then HBE in holes"
 COUNTS = "expectation maximisation"
-# Bytes, an upper bound of what the resident memory grows by, measured from 64x64 to 512x512 gray and colour pixels:
-# in any case; for each value of the picture; and how many there are at once, in single precision, of a batch's
-# matrices, of its groups of patches, and of the distances to patches far away.
-BYTES, BYTES_OF_A_VALUE, MATRICES, PATCHES, DISTANCES = 100 * 2**20, 600, 8, 12, 3
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -342,12 +338,9 @@ class _Run:
     def memory(self, far: int) -> int:
         """Upper bound of the bytes that the run needs."""
         values = max([*self.sizes, PATCH_VALUES, self.larger[0] if self.larger else 0])
-        of_a_batch = nl_bayes.BATCH * values * (MATRICES * values + PATCHES * nl_bayes.GROUP_SIZE)
-        farther = 0
-        if far and not self.fills and self.chain is None:
-            lags = prod(2 * (min(far, n) // FAR_STEP) + 1 for n in self.shape[1:])
-            farther = DISTANCES * nl_bayes.STRIPE[0] * lags
-        return BYTES + BYTES_OF_A_VALUE * prod(self.shape) + 4 * (of_a_batch + farther)
+        far = 0 if self.fills or self.chain is not None else far
+        is_picture = not self.turns and len(self.shape) == 3
+        return bytes_needed(self.shape, values, far, is_picture=is_picture)
 
     def told(self, progress: Progress, number: int, share: float, picture: Tensor | None = None) -> bool:
         """Note that so much of a pass is done; whether to stop."""
