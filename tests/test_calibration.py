@@ -8,7 +8,8 @@ import bayesdip as bd
 from bayesdip.calibration import LEVELS, Values, calibrate
 from bayesdip.control_variate import reduced_squares
 from bayesdip.dct_thresholding import cosine_basis, shrink
-from bayesdip.holdout import calibrated_std, share_beyond, split, with_own_values
+from bayesdip.held_out_regions import share_beyond
+from bayesdip.holdout import calibrated_std, split, with_own_values
 from bayesdip.noise import Gaussian
 from bayesdip.operators import Identity, Mask
 from bayesdip.problem import Problem

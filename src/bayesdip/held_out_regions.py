@@ -310,3 +310,15 @@ def _at(padded: Bools, places: Places, shifts: Places) -> Bools:
     """A padded mask at the places moved by each of the shifts, (shifts, places)."""
     steps = np.array([np.prod(padded.shape[axis + 1 :], dtype=np.int64) for axis in range(padded.ndim)])
     return np.asarray(padded.ravel()[((shifts + AROUND) @ steps)[:, None] + places @ steps])
+
+
+def share_beyond(observed: NDArray[np.bool_], held_out: NDArray[np.bool_]) -> float:
+    """Share of the missing entries, arrays (C, *grid), that are farther from any known one of their channel than every held-out one was."""
+    from scipy.ndimage import distance_transform_edt
+
+    beyond = 0
+    for seen, left_out in zip(observed, held_out, strict=True):
+        if seen.any() and not seen.all():
+            farthest = distance_transform_edt(~(seen & ~left_out))[left_out].max(initial=0.0)
+            beyond += int((distance_transform_edt(~seen)[~seen] > farthest).sum())
+    return beyond / max(1, int((~observed).sum()))

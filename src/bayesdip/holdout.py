@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from bayesdip.calibration import Calibration, calibrate, few_regions_factor
@@ -17,7 +16,7 @@ from bayesdip.control_variate import reduced_squares
 from bayesdip.error_law import PRIOR_SPREAD, Values
 from bayesdip.errors import BayesDipError, NoResultError, one_line
 from bayesdip.findings import Finding
-from bayesdip.held_out_regions import numbered
+from bayesdip.held_out_regions import numbered, share_beyond
 from bayesdip.held_out_split import WANTED, split
 from bayesdip.hole_replicas import typical_ratio
 from bayesdip.interruption import Stopped, look, stoppable
@@ -389,15 +388,3 @@ def put_back_known(posterior: Posterior, problem: Problem) -> Posterior:
 def noise_variance(problem: Problem) -> Tensor:
     """Of every entry, the shape of `y`."""
     return problem.noise.variance(problem.y, problem.operator.observed).double().expand(problem.y.shape)
-
-
-def share_beyond(observed: NDArray[np.bool_], held_out: NDArray[np.bool_]) -> float:
-    """Share of the missing entries, arrays (C, *grid), that are farther from any known one of their channel than every held-out one was."""
-    from scipy.ndimage import distance_transform_edt
-
-    beyond = 0
-    for seen, left_out in zip(observed, held_out, strict=True):
-        if seen.any() and not seen.all():
-            farthest = distance_transform_edt(~(seen & ~left_out))[left_out].max(initial=0.0)
-            beyond += int((distance_transform_edt(~seen)[~seen] > farthest).sum())
-    return beyond / max(1, int((~observed).sum()))
