@@ -14,13 +14,13 @@ from benchmarks import before_after, random_problems, speed_curves
 from benchmarks.__main__ import main
 from benchmarks.catalogue import benchmarks, run_benchmark
 from benchmarks.options import Options
-from benchmarks.pictures import centre, masked_pairs, psnr, psnr_of_luma
+from benchmarks.pictures import centre, large_hole, masked_pairs, psnr, psnr_of_luma
 from benchmarks.results import Results, Target
 from PIL import Image
 from skimage.metrics import peak_signal_noise_ratio
 
 from bayesdip import MAP, arch, denoise
-from bayesdip.errors import BayesDipError
+from bayesdip.errors import BayesDipError, FileError
 from conftest import smooth_picture
 
 RESULTS = Path(__file__).parent.parent / "benchmarks" / "results"
@@ -154,6 +154,21 @@ def test_the_smallest_benchmarks_run(name, data, tmp_path):
         assert results.summary["psnr"] == pytest.approx(np.mean([row["psnr"] for row in results.rows]))
     if name == "paper-inpaint":
         assert 0 <= results.summary["coverage90"] <= 1
+
+
+def test_the_large_hole_is_where_its_mask_is_white(tmp_path):
+    folder = tmp_path / "large_hole"
+    folder.mkdir()
+    colours = np.stack([np.full((8, 12), level, np.uint8) for level in (10, 20, 30)], -1)
+    Image.fromarray(colours).save(folder / "library.png")
+    missing = np.zeros((8, 12), np.uint8)
+    missing[2:4, 3:6] = 255
+    Image.fromarray(missing).save(folder / "library_mask.png")
+    pair = large_hole(tmp_path)
+    assert np.array_equal(pair.clean, colours) and pair.given.sum() == 6 and pair.given[2, 3]
+    assert pair.channel_axis == -1
+    with pytest.raises(FileError, match="--data"):
+        large_hole(folder)
 
 
 def test_targets_keep_their_bounds():

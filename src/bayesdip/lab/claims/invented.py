@@ -140,7 +140,7 @@ CLAIMS = (
         "(the network's kernel) beside them",
         measures=f"connected regions of the band between Gaussians of {FINE:g} and {COARSE:g} pixels, {SEEN:g} of the range strong and {SMALLEST} pixels "
         f"large, in which the truth's band has nothing of that sign above {ABSENT:g}; those that touch the hole, by its pixels",
-        seconds=600,
+        seconds=1300,
         conditions=crossed(task=TASKS, method=METHODS),
         measure=count_invented,
         rules=(

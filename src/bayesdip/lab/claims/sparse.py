@@ -146,7 +146,7 @@ CLAIMS = (
         varies="the mask of the convolutions' weights: none; found on the noisy picture; found on another noisy picture; random, as sparse",
         measures="PSNR at the end of a fit that nothing stops, above its best on the way, and of one mask above another; one weight is kept for every "
         "pixel; pictures of half the side, noise of 25/255",
-        seconds=720,
+        seconds=770,
         conditions=crossed(mask=KINDS),
         measure=fit_masked,
         rules=(

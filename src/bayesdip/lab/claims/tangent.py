@@ -121,7 +121,7 @@ CLAIMS = (
         varies="the optimiser and the channels of a network of two convolutions; pictures of half the side, noise of 25/255",
         measures="how far the picture is from that of gradient flow under the kernel of infinite width, where both have lost half of their squared "
         "error on the data: the distance over the change since the start, and how far the weights moved; pictures without their mean",
-        seconds=190,
+        seconds=150,
         conditions=lambda size: crossed(optimiser=OPTIMISERS, channels=widths(size)),
         measure=follow,
         rules=(
