@@ -29,7 +29,7 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--effort", choices=EFFORTS, help="how much work: fast")
     made.add_argument("--time-budget", type=float, metavar="SECONDS", help="for each picture")
     made.add_argument("--seed", type=int, help="of everything random: 0")
-    made.add_argument("--pictures", type=names, metavar="A,B", help="only these pictures, cases or seeds")
+    made.add_argument("--pictures", type=names, metavar="A,B", help="only these pictures, cases or seeds; A;B has names with commas")
     made.add_argument("--sides", type=numbers, metavar="N,M", help="only these sides, in pixels")
     made.add_argument("--sigma", type=float, metavar="S", help="for paper-denoise: give the noise level")
     made.add_argument("--crop", type=int, metavar="N", help="for the paper's tables: the centre N x N pixels")
@@ -46,8 +46,8 @@ def parser() -> argparse.ArgumentParser:
 
 
 def names(text: str) -> tuple[str, ...]:
-    """``a,b`` as a tuple."""
-    return tuple(part for part in text.split(",") if part)
+    """``a,b`` as a tuple; ``a, b;c`` too, for names that have commas: one such name is ``a, b;``."""
+    return tuple(part for part in text.split(";" if ";" in text else ",") if part)
 
 
 def numbers(text: str) -> tuple[int, ...]:

@@ -23,7 +23,7 @@ SIDES = ("before", "after")
 
 
 def run(results: Results, options: Options) -> None:
-    """Measure the cases that the file does not hold yet; log the table. ``--pictures A,B`` takes cases by name."""
+    """Measure the cases that the file does not hold yet; log the table. ``--pictures 'A;B'`` takes cases by name."""
     try:
         measure(results, options)
     finally:  # of what there is, where it was interrupted
