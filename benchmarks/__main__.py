@@ -29,7 +29,12 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--effort", choices=EFFORTS, help="how much work: fast")
     made.add_argument("--time-budget", type=float, metavar="SECONDS", help="for each picture")
     made.add_argument("--seed", type=int, help="of everything random: 0")
-    made.add_argument("--pictures", type=names, metavar="A,B", help="only these pictures, cases or seeds; A;B has names with commas")
+    made.add_argument(
+        "--pictures",
+        type=names,
+        metavar="A,B",
+        help="only these pictures, cases or seeds; A;B has names with commas",
+    )
     made.add_argument("--sides", type=numbers, metavar="N,M", help="only these sides, in pixels")
     made.add_argument("--sigma", type=float, metavar="S", help="for paper-denoise: give the noise level")
     made.add_argument("--crop", type=int, metavar="N", help="for the paper's tables: the centre N x N pixels")
