@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from benchmarks import before_after, random_problems, speed_curves
-from benchmarks.__main__ import main
+from benchmarks.__main__ import main, names
 from benchmarks.catalogue import benchmarks, run_benchmark
 from benchmarks.options import Options
 from benchmarks.pictures import centre, large_hole, masked_pairs, psnr, psnr_of_luma
@@ -193,3 +193,12 @@ def test_the_table_of_two_versions_marks_what_is_beyond_its_limit():
     now = was | {"side": "after", "psnr": 29.9, "coverage": 0.905, "cpu_s": 1.0, "peak_mib": 120.0}
     line = before_after.table([was, now]).splitlines()[2]
     assert "**-0.100**" in line and " +0.005 " in line and " 0.50 " in line and "**1.20**" in line
+
+
+def test_names_with_commas_are_told_apart_by_semicolons():
+    assert names("house,f16") == ("house", "f16")
+    assert names("an old photo, in its scratches;white noise") == (
+        "an old photo, in its scratches",
+        "white noise",
+    )
+    assert names("low light, JPEG;") == ("low light, JPEG",)
