@@ -160,3 +160,24 @@ def test_it_stands_where_held_out_pixels_say_beyond_chance_that_it_is_better(
     assert not begun.predicts_better(CLEAN + 1e-4 * torch.randn(CLEAN.shape, generator=generator))
     assert not replace(begun, picture=CLEAN + 0.1).predicts_better(CLEAN)
     assert not replace(begun, given=noisy()).predicts_better(CLEAN + 0.1)
+
+
+@pytest.mark.parametrize("sigma", [SIGMA, 0.0])
+def test_a_finished_run_gives_back_no_less_than_its_first_picture(
+    tiny_arch: Architecture, sigma: float
+) -> None:
+    """By the held-out pixels, which neither saw: twenty steps are far too few for a network."""
+    generator = torch.Generator().manual_seed(3)
+    missing, held_out = (torch.rand(GRID, generator=generator) < share for share in (0.5, 0.2))
+    problem = Problem(
+        NOISY if sigma else CLEAN, Mask(missing), Gaussian(sigma), held_out=held_out & ~missing
+    ).training
+    first = process_mean(problem)
+    found = fit(bd.SGLD(arch=tiny_arch, steps=20), problem, Progress())
+    assert found.stopped == "finished" and found.info["initial_estimate"]
+    assert first is not None
+    error, of_first = (
+        float((picture - problem.y)[problem.held_out_entries].square().mean())
+        for picture in (found.mean.double(), first.double())
+    )
+    assert error <= of_first + 1e-4
