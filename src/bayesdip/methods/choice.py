@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from bayesdip.damage_parts import HOLE
-from bayesdip.networks.coarse_to_fine import deepest
+from bayesdip.networks.coarse_grid import deepest
 from bayesdip.noise import Correlated
 from bayesdip.operators import Downsample, Identity, Mask
 
@@ -88,7 +88,7 @@ def choose(problem: Problem, effort: str = "balanced", samples: bool = False) ->
     if isinstance(operator, Mask) and noise.is_exact and len(problem.grid) == 2 and effort != "fast":
         far = deepest(problem)
         if far >= (HOLE if effort == "best" or samples else DEEP):
-            why = f"missing pixels are up to {far:.0f} pixels from known ones: there, networks from coarse to fine and patches"
+            why = f"missing pixels are up to {far:.0f} pixels from known ones: there, networks on a coarser grid and patches"
             return Choice(SGLD(), f"{why}, averaged by held-out regions, are better than either")
     stack = Stack(sgld=SGLD(chains=CHAINS_OF_EXACT)) if noise.is_exact else Stack()
     if samples:

@@ -16,7 +16,7 @@ from bayesdip.errors import BayesDipError
 from bayesdip.methods.hole_filling import beside_networks, fill_holes
 from bayesdip.methods.method import Method, at_least, one_of
 from bayesdip.methods.patches import Patches
-from bayesdip.networks.coarse_to_fine import DECAY, carry_over, factors
+from bayesdip.networks.coarse_grid import DECAY, coarseness
 from bayesdip.networks.initial_estimate import InitialEstimate
 from bayesdip.networks.prefit import prefit
 from bayesdip.networks.refit import refit, with_mean
@@ -25,7 +25,6 @@ from bayesdip.networks.samplers import LangevinStepper, Psgld
 from bayesdip.networks.sampling import COUNT_EVERY, Summary, sample_by_adam_noise, sample_posterior
 from bayesdip.networks.schedule import PAPER, Schedule, schedule_of
 from bayesdip.networks.setup import PRECISIONS, SetUp, seconds_to_load, set_up
-from bayesdip.networks.steppers import Target
 from bayesdip.networks.training_loop import TrainingLoop, picture_or_raise
 from bayesdip.noise import Gaussian
 from bayesdip.operators import Blur
@@ -171,7 +170,7 @@ class SGLD(Method):
             )
 
     def resolved(self, problem: Problem) -> Self:
-        holes = self._levels(problem) != (1,)
+        holes = bool(self._coarseness(problem))
         large = prod(problem.grid) > LARGE and not holes
         chains = self.chains or (CHAINS_OF_HOLES if holes else 1)
         network = HOLES if self.arch is None and holes else self._network(problem, large)
@@ -198,9 +197,9 @@ class SGLD(Method):
     def by_parts(self) -> bool:
         return self.sampler != ADAM_NOISE
 
-    def _levels(self, problem: Problem) -> tuple[int, ...]:
-        """By how much each level is coarser than the picture."""
-        return (1,) if self.sampler == ADAM_NOISE else factors(problem, self.effort)
+    def _coarseness(self, problem: Problem) -> int:
+        """By how much the grid for holes is coarser than the picture; 0 where there are none."""
+        return 0 if self.sampler == ADAM_NOISE else coarseness(problem, self.effort)
 
     def _network(self, problem: Problem, large: bool) -> Architecture:
         if self.arch is not None:
@@ -241,11 +240,11 @@ class SGLD(Method):
         return self.refit and problem.noise.is_exact and problem.held_out is not None
 
     def fit(self, problem: Problem, progress: Progress) -> Posterior:
-        levels, schedule = self._levels(problem), self.schedule(problem)
+        coarser, schedule = self._coarseness(problem), self.schedule(problem)
         patches = Patches(effort=self.effort, seed=self.seed, device=self.device)
-        if levels == (1,):
+        if not coarser:
             return self.fit_by(problem, progress, schedule, first=self._first(patches, problem, progress))
-        return fill_holes(problem, progress, levels, schedule, patches, self.made, self.fit_by)
+        return fill_holes(problem, progress, coarser, schedule, patches, self.fit_by)
 
     def _first(self, patches: Patches, problem: Problem, progress: Progress) -> Tensor | None:
         """What patches make of a blurred picture, from which the network begins."""
@@ -262,7 +261,6 @@ class SGLD(Method):
         schedule: Schedule,
         *,
         initial: bool = True,
-        start: Target | None = None,
         judge: Callable[[Tensor], object] | None = None,
         first: Tensor | None = None,
     ) -> Posterior:
@@ -278,8 +276,6 @@ class SGLD(Method):
         schedule : Schedule
         initial : bool
             False where the caller has a better picture to begin with. The paper's recipe never has one.
-        start : Target, optional
-            Networks of a coarser level, to begin with.
         judge : callable, optional
             Is given the average of the pictures before sampling, at even distances.
         first : Tensor, optional
@@ -295,7 +291,7 @@ class SGLD(Method):
         shape = (problem.channels, *problem.grid)
         each = -(-self.samples // self.networks)
         summary = Summary(shape, Thinned(each), PAPER.count_every if paper else COUNT_EVERY, judge=judge)
-        if start is not None and carry_over(made.target, start):
+        if judge is not None:
             summary.average.decay = DECAY
         begun = InitialEstimate(made.energy, None, problem)
         if initial and not paper:
