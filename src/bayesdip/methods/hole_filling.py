@@ -8,7 +8,7 @@ from dataclasses import replace
 from bayesdip.errors import BayesDipError, NoResultError
 from bayesdip.interruption import Stopped
 from bayesdip.methods.patches import Patches
-from bayesdip.networks.coarse_grid import BestInHoles, coarsened, hole_schedule, refined
+from bayesdip.networks.coarse_grid import BestInHoles, coarsened, deepest, hole_schedule, refined
 from bayesdip.networks.schedule import Schedule
 from bayesdip.networks.setup import seconds_to_load
 from bayesdip.problem import Problem
@@ -63,7 +63,11 @@ def fill_holes(
     own = progress.part((PATCHES_SHARE, 1.0), to_whole=lambda picture: refined(picture, problem))
     try:
         found = fit_by(
-            coarsened(problem, coarser), own, hole_schedule(schedule), initial=False, judge=best.offer
+            coarsened(problem, coarser),
+            own,
+            hole_schedule(schedule, deepest(problem)),
+            initial=False,
+            judge=best.offer,
         )
     except NoResultError:
         return best.as_posterior(progress.stop_reason)

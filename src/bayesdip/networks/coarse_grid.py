@@ -1,9 +1,8 @@
 """Holes on a coarser grid: networks are fitted at a half or a quarter of the resolution.
 
 What spans a hole is found where a step costs a quarter or a sixteenth. On four tuning crops of 128x128 pixels with a hole of 48, two
-networks at a quarter of the resolution came within 0.2 dB of two at half of it after as many steps, in the hole, and going on at
-half the resolution with the weights and the latent input of a quarter gains nothing: the same weights on another grid make another
-picture.
+networks at a quarter of the resolution came within 0.2 dB of two at half of it after as many steps, in the hole. The next finer
+grid is not begun with the weights of a coarser one: the same weights on another grid make another picture.
 """
 
 from __future__ import annotations
@@ -32,13 +31,15 @@ SMALLEST_SIDE = 32
 MOST_PIXELS = {"fast": 2**14, "balanced": 2**15, "best": 2**17}
 # Share of a block's pixels from which on the coarse pixel counts as observed.
 MAJORITY = 0.5
-# Steps over those of a run on the whole picture. In the hole the picture of two networks was best after 40 to 120 steps on those crops.
-STEPS = 0.3
-# Standard deviation of fresh noise on the latent input. With that of Deep Image Prior, 1/30, networks that are fitted on put blobs of
-# any colour into a hole: on those crops the average of two had 17.5, 15.2, 26.3 and 14.4 dB in the hole after 200 steps, and 20.3, 17.6,
-# 26.3 and 23.5 dB at its best moment. With 0.1 it had 21.7, 17.3, 29.1 and 29.5 dB after 120 steps, and 22.0, 17.5, 29.5 at its best; with
-# 0.2 to 0.3 up to 0.2 dB more where the hole is smooth, and 2.6 dB less where it is not.
-INPUT_NOISE = 0.1
+# Steps over those of a run on the whole picture; the second number where a hole is `DRIFTS` pixels deep.
+STEPS = (0.45, 0.3)
+# Standard deviation of fresh noise on the latent input where a hole is so many pixels deep. With that of Deep Image Prior, 1/30,
+# networks that are fitted on put blobs of any colour into such a hole: on four tuning crops of 128x128 with a hole of 48 the average of two
+# had 17.5, 15.2, 26.3 and 14.4 dB in it after 200 steps, and 20.3, 17.6, 26.3 and 23.5 dB at its best moment. With 0.1 it had 21.7, 17.3
+# and 29.1 dB on the first three after 120 steps, and 22.0, 17.5 and 29.5 dB at its best; with 0.3, 22.0 and 17.5 on the first two
+# and 29.4 on the last; with 0.2, 26.9 on the third. Of holes of 24 in two of these crops it is the other way round: 25.6 and
+# 16.3 dB with 1/30, 23.5 and 15.1 with 0.1. Between the two depths nothing was measured.
+INPUT_NOISE, DRIFTS = 0.1, 24.0
 # Decay of the average of a fit's pictures: a run has some hundred steps, and begins far from where it ends.
 DECAY = 0.97
 
@@ -283,26 +284,29 @@ class BestInHoles:
         return squares / problem.observed.sum((1, 2), keepdim=True).clamp_min(1)
 
 
-def hole_schedule(schedule: Schedule) -> Schedule:
+def hole_schedule(schedule: Schedule, depth: float) -> Schedule:
     """For holes: a short fit, whose best moment is looked for, and the samples.
 
     Parameters
     ----------
     schedule : Schedule
         Of a run on the whole picture.
+    depth : float
+        Of the deepest hole, in pixels.
 
     Returns
     -------
     Schedule
     """
+    drifts = depth >= DRIFTS
     return replace(
         schedule,
-        steps=max(1, round(STEPS * schedule.steps)),
+        steps=max(1, round(STEPS[drifts] * schedule.steps)),
         warm_up=0.75,
         heated=0.78,
         burnt_in=0.82,
         sampled=1.0,
         fitted=0.0,
         decays=False,
-        sampled_input_noise=INPUT_NOISE,
+        sampled_input_noise=INPUT_NOISE if drifts else schedule.sampled_input_noise,
     )
