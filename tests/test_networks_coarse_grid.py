@@ -113,10 +113,10 @@ def test_networks_whose_input_is_perturbed_do_not_put_blobs_into_a_hole():
     missing = hole((32, 32), side=12, at=(10, 10))
     problem = Problem(torch.where(missing, 0.0, clean), Mask(missing, (32, 32)), Gaussian(0.0))
     errors = []
-    for noise in (
-        SCHEDULES["balanced"].input_noise,
-        hole_schedule(SCHEDULES["balanced"]).sampled_input_noise,
-    ):
+    usual = SCHEDULES["balanced"].of_exact()
+    noises = [hole_schedule(usual, depth).sampled_input_noise for depth in (12.0, 24.0)]
+    assert noises[0] == usual.sampled_input_noise
+    for noise in noises:
         made = set_up(problem, arch.skip(scales=3, width=16), seed=0, device="cpu")
         muon = MuonStepper(made.target, made.generator, input_noise=noise)
         for _ in range(75):
