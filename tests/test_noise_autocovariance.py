@@ -6,6 +6,7 @@ import torch
 from scipy.ndimage import gaussian_filter
 from skimage import data
 
+import bayesdip as bd
 from bayesdip.noise import Correlated, inspect
 from bayesdip.noise.autocovariance import NoiseSpectrum
 
@@ -77,3 +78,12 @@ def test_white_noise_is_none():
 def test_a_picture_with_few_windows_has_no_spectrum():
     assert spectrum_of(np.zeros((20, 20))) is None
     assert spectrum_of(np.zeros((64, 64))) is None
+
+
+def test_an_estimate_can_be_asked_for():
+    y = picture() + streaks((160, 160), 15.0)
+    found = Correlated.estimated(np.stack([y, 2 * y], -1), channel_axis=-1)
+    levels = found.variance(torch.zeros(2, 4, 4, dtype=torch.float64)).sqrt().flatten().tolist()
+    assert levels == pytest.approx([15, 30], rel=0.15)
+    with pytest.raises(bd.BayesDipError, match="larger"):
+        Correlated.estimated(np.zeros((20, 20)))

@@ -11,7 +11,9 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
+from bayesdip.arrays import channels_first
 from bayesdip.errors import BayesDipError, ShapeError
+from bayesdip.noise.autocovariance import SIDE, NoiseSpectrum
 from bayesdip.noise.noise import Noise, check_prediction, check_scale, check_spread, normal_like
 
 Array = NDArray[Any]
@@ -114,6 +116,40 @@ class Correlated(Noise):
                 "numpy.fft.fftn gives it squared; check it"
             )
         return cls._of_torus(power, [min(2 * reach + 1, n - 1 + n % 2) for n in power.shape], sigma)
+
+    @classmethod
+    def estimated(cls, image: ArrayLike, *, channel_axis: int | None = None) -> Self:
+        """What the calmest places of a picture show: right where its noise is about the same all over, and some places are flat.
+
+        Parameters
+        ----------
+        image : array
+            With two grid axes.
+        channel_axis : int, optional
+
+        Returns
+        -------
+        Correlated
+
+        Raises
+        ------
+        ShapeError
+            It is no picture, or too small.
+        BayesDipError
+            Its calmest places have no noise.
+        """
+        picture = channels_first(image, channel_axis).double()
+        found = NoiseSpectrum.of(picture, picture.isfinite())
+        if found is None:
+            raise ShapeError(
+                f"image has shape {np.shape(image)}: expected a picture with finite parts of about {2 * SIDE} pixels at least, "
+                "that is not blank; give a larger one"
+            )
+        if not (found.levels > 0).all():
+            raise BayesDipError(
+                "image has a channel whose calmest places are blank: expected noise in all; give an autocovariance"
+            )
+        return cls(found.autocovariance)
 
     @classmethod
     def _of_torus(cls, spectrum: Array, lags: list[int], sigma: float) -> Self:
