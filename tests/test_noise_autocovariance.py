@@ -87,3 +87,9 @@ def test_an_estimate_can_be_asked_for():
     assert levels == pytest.approx([15, 30], rel=0.15)
     with pytest.raises(bd.BayesDipError, match="larger"):
         Correlated.estimated(np.zeros((20, 20)))
+
+
+def test_a_blank_margin_is_no_noise():
+    y = np.pad(picture() + streaks((160, 160), 15.0), 60, constant_values=120.0)
+    found = inspect(tensor(y), denoising=True)
+    assert float(found.noise.variance(tensor(y)).min()) > 0

@@ -38,6 +38,8 @@ from bayesdip.noise.waves import Waves, find_waves
 SAME_LEVEL = 0.1
 # A gain this near the step of the data is one count; a constant below this share of the least photon noise is none.
 ONE_COUNT, NO_READ_OUT = 0.15, 0.1
+# Calm places with less than this share of the white noise's level, which all frequencies share, are blank.
+BLANK = 0.5
 CORRELATED_KINDS = ("correlated noise", "compressed noise")
 
 
@@ -173,7 +175,13 @@ def _without_impulses(
     value_range = _inner_range(picture[seen])
     correlated = correlated_levels(looked_at, levels, value_range)
     spectrum = NoiseSpectrum.of(picture, unclipped) if denoising and varying is None else None
-    if spectrum is not None and (correlated is not None or spectrum.is_correlated_noise(value_range)):
+    # Blank places, such as a margin, are calm, and show no noise.
+    shows = spectrum is not None and bool((spectrum.levels > BLANK * np.array(levels)).all())
+    if (
+        spectrum is not None
+        and shows
+        and (correlated is not None or spectrum.is_correlated_noise(value_range))
+    ):
         return Correlated(spectrum.autocovariance), (_spectrum_finding(spectrum.levels),)
     if correlated is not None:
         stronger = _common(correlated)
