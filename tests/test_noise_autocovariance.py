@@ -41,7 +41,7 @@ def test_the_correlation_of_neighbours_is_found():
     assert float(found.levels[0]) == pytest.approx(15, rel=0.15)
     assert table[8, 9] / table[8, 8] == pytest.approx(np.exp(-1 / 16), abs=0.08)
     assert abs(table[9, 8] / table[8, 8]) < 0.15
-    assert found.is_correlated_noise(150.0)
+    assert found.is_noise(150.0) and not found.is_white
 
 
 def test_inspection_takes_it_for_denoising_and_says_so():
@@ -66,13 +66,20 @@ def test_noise_that_colours_share_has_covariances_between_them():
 @pytest.mark.parametrize("name", ["camera", "brick", "moon", "coins"])
 def test_clean_pictures_have_none(name):
     part = getattr(data, name)()[:256, :256].astype(float)
-    assert not spectrum_of(part).is_correlated_noise(float(np.ptp(part)))
+    assert not spectrum_of(part).is_noise(float(np.ptp(part)))
 
 
 def test_white_noise_is_none():
     y = picture() + np.random.default_rng(0).normal(0, 15, (160, 160))
-    assert not spectrum_of(y).is_correlated_noise(150.0)
+    assert spectrum_of(y).is_white
     assert not isinstance(inspect(tensor(y), denoising=True).noise, Correlated)
+
+
+@pytest.mark.parametrize("name", ["brick", "coins"])
+def test_texture_beneath_white_noise_is_none(name):
+    part = getattr(data, name)()[:128, :128] + np.random.default_rng(0).normal(0, 15, (128, 128))
+    assert spectrum_of(part).is_white
+    assert not isinstance(inspect(tensor(part), denoising=True).noise, Correlated)
 
 
 def test_a_picture_with_few_windows_has_no_spectrum():

@@ -180,7 +180,8 @@ def _without_impulses(
     if (
         spectrum is not None
         and shows
-        and (correlated is not None or spectrum.is_correlated_noise(value_range))
+        and not spectrum.is_white
+        and (correlated is not None or spectrum.is_noise(value_range))
     ):
         return Correlated(spectrum.autocovariance), (_spectrum_finding(spectrum.levels),)
     if correlated is not None:

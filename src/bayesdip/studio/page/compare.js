@@ -26,12 +26,13 @@ function shown(key, found) {
 }
 
 function finished(found) {
-  const { sentence: said, methods } = found.comparison;
+  const { sentence: said, answer, methods } = found.comparison;
   const interval = (one) => (one ? `${one.value.toPrecision(3)} (${one.low.toPrecision(3)} to ${one.high.toPrecision(3)})` : '');
   const rows = methods.map((one) => [one.name, interval(one.rmse), interval(one.behind), one.why ? '' : one.seconds.toFixed(1), one.why]);
   const heads = ['method', 'error estimated', 'dB behind', 'seconds', ''];
   const row = (tag, cells) => element('tr', {}, ...cells.map((text) => element(tag, { textContent: text })));
   byId('comparison-said').textContent = said;
+  byId('comparison-answer').textContent = answer;
   byId('ranking').replaceChildren(row('th', heads), ...rows.map((cells) => row('td', cells)));
   byId('grid').src = mine(`/run/${run.key}/shown/comparison.png`);
   byId('compare-command').textContent = found.command;
