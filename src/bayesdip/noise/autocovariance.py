@@ -77,6 +77,8 @@ class NoiseSpectrum:
             return None
         taper = np.sin(np.pi * (np.arange(SIDE) + 0.5) / SIDE)
         taper = taper[:, None] * taper
+        scale = float(np.abs(windows).max()) or 1.0  # squares of any values are finite
+        windows = windows / scale
         windows = windows - (windows * taper).sum((-2, -1), keepdims=True) / taper.sum()
         double = (2 * SIDE, 2 * SIDE)
         modes = np.fft.rfft2(windows * taper, double)
@@ -94,7 +96,7 @@ class NoiseSpectrum:
         spectrum = np.einsum("naij,nbij->abij", modes[calm].conj(), modes[calm]) / len(calm)
         overlap = np.fft.irfft2(np.abs(np.fft.rfft2(taper, double)) ** 2, double)
         table = _table(np.fft.irfft2(spectrum, double), overlap)
-        return cls(table, _flatness(noise), tuple(float(other / first) for other in others))
+        return cls(scale**2 * table, _flatness(noise), tuple(float(other / first) for other in others))
 
     @property
     def levels(self) -> Array:

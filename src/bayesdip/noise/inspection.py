@@ -173,14 +173,16 @@ def _without_impulses(
     # few windows may be without a clipped value; the others show a little too little.
     looked_at = None if blurred or varying is not None else windows if inside is None else inside
     value_range = _inner_range(picture[seen])
-    correlated = correlated_levels(looked_at, levels, value_range)
-    spectrum = NoiseSpectrum.of(picture, unclipped) if denoising and varying is None else None
+    spectrum = None if blurred or varying is not None else NoiseSpectrum.of(picture, unclipped)
+    # Texture has the middle frequencies of correlated noise, and not its want of fine ones.
+    white = spectrum is not None and spectrum.is_white
+    correlated = None if white else correlated_levels(looked_at, levels, value_range)
     # Blank places, such as a margin, are calm, and show no noise.
-    shows = spectrum is not None and bool((spectrum.levels > BLANK * np.array(levels)).all())
     if (
-        spectrum is not None
-        and shows
-        and not spectrum.is_white
+        denoising
+        and spectrum is not None
+        and not white
+        and bool((spectrum.levels > BLANK * np.array(levels)).all())
         and (correlated is not None or spectrum.is_noise(value_range))
     ):
         return Correlated(spectrum.autocovariance), (_spectrum_finding(spectrum.levels),)

@@ -117,7 +117,10 @@ def _likeness(picture: Array) -> float:
     distances = squares[:, None] + squares[None] - 2 * patches @ patches.T
     touching = np.abs(places[:, None] - places[None]).max(-1) * 2 < PATCH
     least = np.where(touching, np.inf, distances).min(1).clip(1e-12)
-    return float(np.log(least.mean() / max(float(distances[~touching].mean()), 1e-12)))
+    apart = distances[~touching]
+    if not apart.size:  # all of a very small picture touches
+        return 0.0
+    return float(np.log(least.mean() / max(float(apart.mean()), 1e-12)))
 
 
 def told_above_majority(rows: Sequence[Row]) -> Criterion:
