@@ -204,16 +204,41 @@ class Correlated(Noise):
         return table
 
     def correlation(self, channels: int, dims: int) -> Array:
-        """The same at unit variance of every channel, (C, C, *lags)."""
+        """Correlation between channels at each lag: the covariances at unit variance of every channel.
+
+        Parameters
+        ----------
+        channels : int
+            Of the picture.
+        dims : int
+            Axes of its grid.
+
+        Returns
+        -------
+        array, shape (channels, channels, *lags)
+            Lag zero stands in the middle.
+        """
         table = self.covariances(channels, dims)
         scale = self._variances(table) ** 0.5
         found: Array = table / (scale[:, None] * scale).reshape(channels, channels, *[1] * dims)
         return found
 
     def spectrum(self, channels: int, torus: tuple[int, ...]) -> Tensor:
-        """Power by frequency at unit variance, (C, C, *frequencies), as ``rfftn`` gives it on a torus; hermitian and positive.
+        """Power by frequency at unit variance.
 
         What a torus leaves below `LEAST_POWER` of the mean is raised to that.
+
+        Parameters
+        ----------
+        channels : int
+            Of the picture.
+        torus : tuple of int
+            Size of the periodic grid along each axis.
+
+        Returns
+        -------
+        Tensor, complex, shape (channels, channels, *frequencies)
+            In the order of ``rfftn``; hermitian and positive at each frequency.
         """
         table = self.correlation(channels, len(torus))
         wrapped = np.zeros((channels, channels, *torus))
