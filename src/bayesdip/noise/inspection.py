@@ -175,6 +175,8 @@ def _without_impulses(
     value_range = _inner_range(picture[seen])
     spectrum = None if blurred or varying is not None else NoiseSpectrum.of(picture, unclipped)
     # Texture has the middle frequencies of correlated noise, and not its want of fine ones.
+    if spectrum is not None and not spectrum.is_telling:
+        spectrum = None
     white = spectrum is not None and spectrum.is_white
     correlated = None if white else correlated_levels(looked_at, levels, value_range)
     # Blank places, such as a margin, are calm, and show no noise.
