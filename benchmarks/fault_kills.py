@@ -149,8 +149,14 @@ class Running:
         until = seconds_of(watched) + seconds
         while not wait([self.connection], LOOK):
             if seconds_of(watched) >= until:
+                # With its workers: these copies of it hold the folder's lock, which the program's own workers do not.
+                workers = watched.children(recursive=True)
                 os.kill(self.process.pid, signal.SIGKILL)
                 self.process.join()
+                for worker in workers:
+                    with suppress(psutil.NoSuchProcess):
+                        worker.kill()
+                psutil.wait_procs(workers, LONGEST)
                 return True
         self.end()
         return False

@@ -53,7 +53,7 @@ class NoiseSpectrum:
     growth : tuple of float
         Of the power from the calmest windows to others.
     windows : int
-        How many there were.
+        How many there were, those of each channel.
     """
 
     autocovariance: Array
@@ -103,7 +103,10 @@ class NoiseSpectrum:
         overlap = np.fft.irfft2(np.abs(np.fft.rfft2(taper, double)) ** 2, double)
         table = _table(np.fft.irfft2(spectrum, double), overlap)
         return cls(
-            scale**2 * table, _flatness(noise), tuple(float(other / first) for other in others), len(windows)
+            scale**2 * table,
+            _flatness(noise),
+            tuple(float(other / first) for other in others),
+            windows.shape[0] * windows.shape[1],
         )
 
     @property
