@@ -99,24 +99,25 @@ def varying_levels(
     inside = seen & (picture > clipped[0]) & (picture < clipped[1])
     if not bool(inside.any()):
         return None
-    span = (float(picture[seen].min()), float(picture[seen].max()))
-    models = [
-        _Model.of(_gathered(groups, least))
-        for groups in (
-            _by_position(_windows(picture, inside)),
-            _by_brightness(_windows(picture, seen), span, clipped),
-        )
-    ]
-    found = [model for model in models if model is not None]
-    if not found:
+    windows = _windows(picture, inside)
+    position = _Model.of(_gathered(_by_position(windows), least))
+    # Of a dark picture most windows were clipped; else those that were not tell better.
+    by_brightness = []
+    for known, found, levels in ((inside, windows, UNCLIPPED), (seen, _windows(picture, seen), clipped)):
+        span = (float(picture[known].min()), float(picture[known].max()))
+        model = _Model.of(_gathered(_by_brightness(found, span, levels), least))
+        if model is not None:
+            by_brightness.append((model, known, span))
+    best = min(by_brightness, key=lambda one: one[0].share, default=None)
+    if position is not None and (best is None or position.share <= best[0].share):
+        return _accepted(Variation(_on_grid(position, picture), "position"))
+    if best is None:
         return None
-    best = min(found, key=lambda model: model.share)
-    if best is models[0]:
-        return _accepted(Variation(_on_grid(best, picture), "position"))
-    known = torch.where(
-        seen | (picture.isfinite() & (picture >= span[0]) & (picture <= span[1])), picture, np.nan
+    model, known, span = best
+    values = torch.where(
+        known | (picture.isfinite() & (picture >= span[0]) & (picture <= span[1])), picture, np.nan
     )
-    return _accepted(Variation(_at_brightness(best, known.nan_to_num(span[0]), span), "brightness"))
+    return _accepted(Variation(_at_brightness(model, values.nan_to_num(span[0]), span), "brightness"))
 
 
 def _windows(picture: Tensor, seen: Tensor) -> list[Windows | None]:
