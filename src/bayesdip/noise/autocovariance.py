@@ -96,6 +96,8 @@ class NoiseSpectrum:
         calm = np.argsort((power / usual).mean(1), kind="stable")[: max(FEWEST, round(CALMEST * len(power)))]
         relative = (power / np.maximum(power[calm].mean(0), 1e-300)).mean(1)
         first, *others = (np.sort(relative)[int(share * len(relative))] for share in AT)
+        if not first > 0:  # the calmest are blank
+            return None
         steady = relative < REACH * first
         calm = np.flatnonzero(steady) if steady.sum() > len(calm) else calm
         noise = power[calm].mean(0)
