@@ -7,17 +7,12 @@ regions, as for users; so the rows say what ``auto`` would give by either choice
 
 from __future__ import annotations
 
-import time
-from typing import Any
-
 import numpy as np
 import torch
 from PIL import Image
-from skimage.restoration import inpaint_biharmonic
 
-import bayesdip as bd
 from bayesdip.lab.results import Row
-from benchmarks.holes import Bools, Pixels, cropped, pictures
+from benchmarks.holes import Bools, Pixels, by_biharmonic, cropped, filled, pictures
 from benchmarks.options import Options
 from benchmarks.results import Results, Target
 
@@ -51,29 +46,13 @@ def run(results: Results, options: Options) -> None:
 
 def measured(clean: Pixels, missing: Bools, options: Options) -> Row:
     """PSNR in the hole, coverage of 90% intervals in it and processor seconds by each method."""
-    axis = -1 if clean.ndim == 3 else None
-    given = clean.copy()
-    given[missing] = 0
-    plain = 255 * inpaint_biharmonic(given / 255, missing, channel_axis=axis)
-    row: Row = {"channels": 1 if axis is None else clean.shape[-1], "biharmonic": psnr(plain, clean, missing)}
+    channels = 1 if clean.ndim == 2 else clean.shape[-1]
+    row: Row = {"channels": channels, "biharmonic": by_biharmonic(clean, missing)}
     for method in METHODS:
-        began = time.process_time()
-        restored = bd.inpaint(
-            given, missing, channel_axis=axis, method=method, effort=options.effort, seed=options.seed
+        row[method], row[f"{method}_coverage"], row[f"{method}_seconds"] = filled(
+            clean, missing, options, method
         )
-        low, high = restored.interval(0.9)
-        row |= {
-            method: psnr(restored.mean, clean, missing),
-            f"{method}_coverage": float(((low <= clean) & (clean <= high))[missing].mean()),
-            f"{method}_seconds": time.process_time() - began,
-        }
     return row
-
-
-def psnr(found: np.ndarray[Any, Any], clean: Pixels, missing: Bools) -> float:
-    """In the hole."""
-    error = (np.clip(found.astype(float), 0, 255) - clean.astype(float))[missing]
-    return float(10 * np.log10(255**2 / np.mean(np.square(error))))
 
 
 def hole(part: int, side: int, rng: np.random.Generator) -> Bools:

@@ -11,26 +11,11 @@ from bayesdip import arch
 from bayesdip.arch.layers import Convolution
 from bayesdip.arch.network import Network
 from bayesdip.lab import cases
-from bayesdip.lab.claim import Size, Trial
 from bayesdip.lab.claims import against_sampling, upsampling, what_is_fitted
 from bayesdip.lab.fitting import Recipe, Record, descend, fit, psnr
 from bayesdip.lab.networks import skip
 from bayesdip.lab.sampling import stopped_fit
-
-TINY = Size("quick", side=16, width=4, scales=1, steps=10, pictures=1, seeds=1)
-
-
-def seeded(seed: int = 0) -> torch.Generator:
-    return torch.Generator().manual_seed(seed)
-
-
-def smooth(side: int = 16) -> torch.Tensor:
-    x = torch.linspace(0, 3, side)
-    return (0.5 + 0.3 * torch.sin(x[:, None] + x[None, :]))[None, None]
-
-
-def trial(size: Size = TINY, **condition: object) -> Trial:
-    return Trial({"picture": "camera", **condition}, 0, size)
+from tiny_trials import TINY, seeded, smooth, trial
 
 
 def test_a_fit_is_evaluated_evenly_and_at_its_end() -> None:

@@ -12,7 +12,6 @@ import bayesdip as bd
 from bayesdip import arch
 from bayesdip.lab import cases, sampling
 from bayesdip.lab.catalogue import named
-from bayesdip.lab.claim import Size, Trial
 from bayesdip.lab.claims import error_bars, invented, sparse, tangent, winners
 from bayesdip.lab.fitting import psnr
 from bayesdip.lab.methods import Linearised
@@ -21,21 +20,7 @@ from bayesdip.lab.networks import skip
 from bayesdip.lab.statistics import Interval, Unit, verdict
 from bayesdip.problem import Problem
 from bayesdip.progress import Progress
-
-TINY = Size("quick", side=16, width=4, scales=1, steps=10, pictures=1, seeds=1)
-
-
-def seeded(seed: int = 0) -> torch.Generator:
-    return torch.Generator().manual_seed(seed)
-
-
-def smooth(side: int = 16) -> torch.Tensor:
-    x = torch.linspace(0, 3, side)
-    return (0.5 + 0.3 * torch.sin(x[:, None] + x[None, :]))[None, None]
-
-
-def trial(size: Size = TINY, **condition: object) -> Trial:
-    return Trial({"picture": "camera", **condition}, 0, size)
+from tiny_trials import TINY, seeded, smooth, trial
 
 
 def units(table) -> dict[Unit, float]:

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from bayesdip.noise import Correlated
+from bayesdip.noise.torus import filtered, root_of, torus_of
 
 
 @dataclass(frozen=True)
@@ -41,9 +42,7 @@ class SharedNoise:
         -------
         SharedNoise
         """
-        reach = [n // 2 for n in noise.correlation(channels, len(shape)).shape[2:]]
-        # An even last axis keeps the two halves of its frequencies apart.
-        torus = tuple(n + r + (n + r) % 2 for n, r in zip(shape, reach, strict=True))
+        torus = torus_of(shape, noise.correlation(channels, len(shape)).shape[2:])
         spectrum = noise.spectrum(channels, torus)
         if together and channels > 1:
             return cls(shape, torus, spectrum[None])
@@ -61,14 +60,11 @@ class SharedNoise:
 
     def apply(self, v: Tensor, channel: Tensor) -> Tensor:
         """``R v`` for right-hand sides (n, G, *shape), each of the row that `channel`, (n,), says."""
-        return self._filtered(v, self._rows(channel))
+        return filtered(v, self._rows(channel), self.torus, self.shape)
 
     def draw(self, white: Tensor, channel: Tensor) -> Tensor:
         """Noise of unit variance, (n, G, *shape), from white noise on the torus, (n, G, *torus)."""
-        spectrum = self._rows(channel)
-        matrices = spectrum.movedim((1, 2), (-2, -1))
-        factor = torch.linalg.cholesky(matrices).movedim((-2, -1), (1, 2))
-        return self._filtered(white, factor)
+        return filtered(white, root_of(self._rows(channel)), self.torus, self.shape)
 
     def quadrant(self, row: int) -> Tensor:
         """Correlation of the first channel of a row at the lags 0, 1, ... of each axis, (*shape), opposite directions alike."""
@@ -85,14 +81,6 @@ class SharedNoise:
 
     def _rows(self, channel: Tensor) -> Tensor:
         return self.spectrum if len(self.spectrum) == 1 else self.spectrum[channel]
-
-    def _filtered(self, v: Tensor, response: Tensor) -> Tensor:
-        modes = torch.fft.rfftn(v, self.torus, self.axes)
-        modes = (response * modes[:, None]).sum(2)
-        found: Tensor = torch.fft.irfftn(modes, self.torus, self.axes)
-        for axis, n in zip(self.axes, self.shape, strict=True):
-            found = found.narrow(axis, 0, n)
-        return found.contiguous()
 
 
 def _alike(spectrum: Tensor, like: Tensor) -> Tensor:

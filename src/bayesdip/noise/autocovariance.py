@@ -24,7 +24,7 @@ FARTHEST = 8
 # Fewest windows to say anything of a spectrum, and the share of the calmest ones that it is taken from. Larger shares were
 # worse: 0.1 by 0.1 to 1.2 dB.
 # Where noise is nearly the same in more places, all those are taken whose power is below this one times the calmest ones': of 1, 1.2, 1.35
-# and 1.5, on four tuning pictures, 1.2 was the best.
+# and 1.5, on four tuning pictures, 1.2 was about the best for smooth noise and noise that falls with frequency, and 1.5 for streaks.
 FEWEST, CALMEST, REACH = 24, 0.05, 1.25
 # Fewest windows to tell correlated noise from the picture: of 12 tuning pictures with four kinds of noise, parts of 48 and 72 pixels (81 and
 # 225 windows) were restored up to 14 and 10 dB worse than by a white model, parts of 128 (841) up to 1.1 dB.

@@ -15,6 +15,7 @@ from bayesdip.arrays import channels_first
 from bayesdip.errors import BayesDipError, ShapeError
 from bayesdip.noise.autocovariance import SIDE, NoiseSpectrum
 from bayesdip.noise.noise import Noise, check_prediction, check_scale, check_spread, normal_like
+from bayesdip.noise.torus import filtered, root_of, torus_of
 
 Array = NDArray[Any]
 
@@ -318,16 +319,10 @@ class Correlated(Noise):
         """
         dims = like.ndim - 1
         lags = self.correlation(len(like), dims).shape[2:]
-        torus = tuple(n + m // 2 + (n + m // 2) % 2 for n, m in zip(like.shape[1:], lags, strict=True))
-        white = normal_like(like.new_empty((len(like), *torus)), generator)
-        axes = tuple(range(-dims, 0))
-        modes = torch.fft.rfftn(white, dim=axes)
-        spectrum = self.spectrum(len(like), torus).movedim((0, 1), (-2, -1))
-        factor = torch.linalg.cholesky(spectrum).movedim((-2, -1), (0, 1)).to(modes)
-        coloured: Tensor = torch.fft.irfftn(torch.einsum("ab...,b...->a...", factor, modes), torus, axes)
-        for axis, n in zip(axes, like.shape[1:], strict=True):
-            coloured = coloured.narrow(axis, 0, n)
-        return coloured.contiguous()
+        torus = torus_of(like.shape[1:], lags)
+        white = normal_like(like.new_empty((1, len(like), *torus)), generator)
+        response = root_of(self.spectrum(len(like), torus)[None]).to(white.device)
+        return filtered(white, response, torus, tuple(like.shape[1:]))[0].to(like)
 
     def rescaled(self, shift: float, scale: float) -> Correlated:
         check_scale(scale)

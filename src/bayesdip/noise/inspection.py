@@ -174,9 +174,9 @@ def _without_impulses(
     looked_at = None if blurred or varying is not None else windows if inside is None else inside
     value_range = _inner_range(picture[seen])
     spectrum = None if blurred or varying is not None else NoiseSpectrum.of(picture, unclipped)
-    # Texture has the middle frequencies of correlated noise, and not its want of fine ones.
     if spectrum is not None and not spectrum.is_telling:
         spectrum = None
+    # Texture has the middle frequencies of correlated noise, and not its want of fine ones.
     white = spectrum is not None and spectrum.is_white
     correlated = None if white else correlated_levels(looked_at, levels, value_range)
     # Blank places, such as a margin, are calm, and show no noise.

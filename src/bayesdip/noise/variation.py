@@ -101,9 +101,13 @@ def varying_levels(
         return None
     windows = _windows(picture, inside)
     position = _Model.of(_gathered(_by_position(windows), least))
-    # Of a dark picture most windows were clipped; else those that were not tell better.
+    looks = [(inside, windows, UNCLIPPED)]
+    if (
+        clipped != UNCLIPPED
+    ):  # of a dark picture most windows were clipped; else those that were not tell better
+        looks.append((seen, _windows(picture, seen), clipped))
     by_brightness = []
-    for known, found, levels in ((inside, windows, UNCLIPPED), (seen, _windows(picture, seen), clipped)):
+    for known, found, levels in looks:
         span = (float(picture[known].min()), float(picture[known].max()))
         model = _Model.of(_gathered(_by_brightness(found, span, levels), least))
         if model is not None:

@@ -48,13 +48,18 @@ class Chain:
         return self.last is None and not self.shrunk
 
     @property
+    def own(self) -> list[Groups]:
+        """Of each pass of the chain itself."""
+        return [self.first, *self.filters, *([] if self.last is None else [self.last])]
+
+    @property
     def passes(self) -> int:
         """Passes of the chain itself on the finest grid."""
-        return 1 + len(self.filters) + (self.last is not None)
+        return len(self.own)
 
     def count(self, passes: int) -> int:
         """Patches of a group of its last filter after so many passes."""
-        return [self.first, *self.filters, *([] if self.last is None else [self.last])][passes - 1].count
+        return self.own[passes - 1].count
 
     @property
     def stages(self) -> int:
@@ -63,8 +68,7 @@ class Chain:
 
     def work(self, shape: Sequence[int], *, leave_out: bool) -> list[float]:
         """Of each stage that asks `stop`, in any unit, for a picture (C, H, W) or stack (C, Z, H, W)."""
-        chain = [self.first, *self.filters, *([] if self.last is None else [self.last])]
-        own = [groups.work(shape) for groups in chain]
+        own = [groups.work(shape) for groups in self.own]
         rounds = [groups.work(shape, eigen=True) for groups in self.shrunk for _ in range(self.rounds)]
         stages = [*own, COARSER_WORK * sum(own), *rounds]
         return [*stages, work_share(shape) * sum(stages)] if leave_out else stages

@@ -154,8 +154,7 @@ def _chained(
     values = data.values
     mean, std = _first(data, chain, stop)
     done = 1
-    later = [*chain.filters, *([] if chain.last is None else [chain.last])]
-    for groups in later:
+    for groups in chain.own[1:]:
         data = data_given(mean)
         values = _completed(data, mean, std, values)
 
@@ -165,8 +164,9 @@ def _chained(
         own, basis = _fitting(groups, data), _basis(groups, data)
         try:
             if done <= len(chain.filters):
-                noise = {"basis": basis, "correlation": data.correlation}
-                found = wiener_filter(values, mean, data.noise, own, stop_pass, **noise)
+                found = wiener_filter(
+                    values, mean, data.noise, own, stop_pass, basis=basis, correlation=data.correlation
+                )
             else:
                 found = combination(
                     values, mean, data.noise, own, stop_pass, noisy=0.0, affine=True, basis=basis

@@ -239,9 +239,9 @@ def _restored_by_all_sizes(
 
 def chain_for(effort: str, y: Tensor, operator: Operator, noise: Noise) -> Chain | None:
     """The chain of group filters for data with noise; None where NL-Bayes or HBE takes them."""
-    missing = missing_pixels(y, operator)
     if isinstance(noise, Correlated):
         return chain_of_correlated(effort, len(y))
+    missing = missing_pixels(y, operator)
     variance = noise.variance(y, ~missing).to(y).expand(y.shape)
     whitening = Whitening.of(torch.where(missing, 0.0, y), variance, missing)
     if whitening is None or fills_in(y, operator, noise) or not filter_chain.takes(y, whitening.dtype):

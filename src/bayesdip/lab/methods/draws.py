@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from typing import Any, Self
+from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from bayesdip import arch
 from bayesdip.arch.architecture import Architecture
-from bayesdip.arch.networks import Shuffle
-from bayesdip.methods.method import Method, at_least, one_of
+from bayesdip.lab.methods.one_network import OneNetwork
+from bayesdip.methods.method import at_least, one_of
 from bayesdip.networks.running_averages import ExponentialAverage, Moments, Thinned
 from bayesdip.networks.schedule import Schedule, schedule_of
 from bayesdip.networks.setup import PRECISIONS, set_up
@@ -28,7 +27,7 @@ FITTED = 0.9
 
 
 @dataclass(frozen=True, kw_only=True)
-class FitThenDraw(Method):
+class FitThenDraw(OneNetwork):
     """Fit one network, then draw pictures from it independently.
 
     Parameters
@@ -50,8 +49,6 @@ class FitThenDraw(Method):
         An option is out of its range, or a name is unknown.
     """
 
-    arch: Architecture | str | None = None
-    steps: int | None = None
     samples: int = 16
     precision: str = "auto"
 
@@ -59,12 +56,6 @@ class FitThenDraw(Method):
         super().__post_init__()
         one_of("precision", self.precision, PRECISIONS)
         at_least("samples", self.samples, 0)
-        if self.steps is not None:
-            at_least("steps", self.steps, 1)
-
-    def resolved(self, problem: Problem) -> Self:
-        network = arch.named(self.arch) if isinstance(self.arch, str) else self.arch
-        return replace(super().resolved(problem), arch=network or Shuffle())
 
     @abstractmethod
     def train(

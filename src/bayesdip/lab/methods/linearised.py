@@ -13,17 +13,15 @@ standard normal columns, so that ``G G^T`` has that matrix as its mean and costs
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
-from typing import ClassVar, Self
+from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor
 from torch.func import functional_call, jvp
 
-from bayesdip import arch
 from bayesdip.arch.architecture import Architecture
-from bayesdip.arch.networks import Shuffle
-from bayesdip.methods.method import Method
+from bayesdip.lab.methods.one_network import OneNetwork
 from bayesdip.networks.energy import Energy
 from bayesdip.networks.running_averages import ExponentialAverage
 from bayesdip.networks.schedule import schedule_of
@@ -41,7 +39,7 @@ FACTORS = tuple(10 ** (k / 8) for k in range(-16, 9))
 
 
 @dataclass(frozen=True, kw_only=True)
-class Linearised(Method):
+class Linearised(OneNetwork):
     """Fit one network by Adam, and give the standard deviations of its tangent model.
 
     Parameters
@@ -59,17 +57,10 @@ class Linearised(Method):
         An option is out of its range, or a name is unknown.
     """
 
-    arch: Architecture | str | None = None
-    steps: int | None = None
-
     name: ClassVar[str] = "linearised"
     summary: ClassVar[str] = (
         "one fitted network, its standard deviations from the linear model of its tangent"
     )
-
-    def resolved(self, problem: Problem) -> Self:
-        network = arch.named(self.arch) if isinstance(self.arch, str) else self.arch
-        return replace(super().resolved(problem), arch=network or Shuffle())
 
     def fit(self, problem: Problem, progress: Progress) -> Posterior:
         assert isinstance(self.arch, Architecture)
