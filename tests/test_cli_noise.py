@@ -10,7 +10,8 @@ import pytest
 from PIL import Image
 from skimage import data
 
-from bayesdip.cli.verbs import NoiseChoice, denoising
+from bayesdip.cli.noise_choice import NoiseChoice
+from bayesdip.cli.verbs import denoising
 from bayesdip.errors import BayesDipError
 from bayesdip.io import Picture, read_picture
 from bayesdip.noise import Gaussian, Laplace, Poisson, PoissonGaussian, Speckle

@@ -14,7 +14,7 @@ from packaging.version import Version
 from typer.testing import CliRunner
 
 from bayesdip.cli import app, doctor
-from bayesdip.cli.verbs import NOISES
+from bayesdip.cli.noise_choice import NOISES
 from bayesdip.methods import NAMES
 from bayesdip.networks.stopping import RULES
 

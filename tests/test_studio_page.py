@@ -137,6 +137,21 @@ def test_a_mask_that_looks_inverted_is_asked_about_at_once(page, file, tmp_path)
     assert page.is_hidden("#mask-doubt")
 
 
+def test_a_mask_dropped_right_after_another_picture_belongs_to_it(page, file, tmp_path):
+    give(page, file)
+    page.check("input[value=inpaint]")
+    Image.fromarray(picture(40)).save(tmp_path / "second.png")
+    gone = np.zeros((40, 40), np.uint8)
+    gone[:4, :10] = 255
+    Image.fromarray(gone).save(tmp_path / "gone.png")
+    page.set_input_files("#picture", tmp_path / "second.png")
+    page.set_input_files("#mask", tmp_path / "gone.png")
+    page.wait_for_selector("#mask-said:has-text('2.5% is missing')")
+    assert "40 × 40" in page.inner_text("#picture-facts")
+    page.wait_for_selector("#plan:has-text('Start runs')")
+    assert page.is_enabled("#start") and page.inner_text("#said") == ""
+
+
 def test_stop_keeps_the_best_so_far(page, file):
     give(page, file)
     page.select_option("#method", "sgld")

@@ -92,7 +92,7 @@ print(f"{r.method}: {decibels(np.abs(found))}")
 # ## Raw data of a camera
 #
 # Each pixel of a mosaic has seen one colour. That is a picture of which each channel lacks most pixels, and methods are told
-# so. On the command line give such a picture a mask with a channel for each colour (`--mask mask.npy`).
+# so. On the command line it is `bayesdip inpaint raw.tif --mosaic RGGB -o colour.tif`.
 
 # %%
 camera = bd.operators.Mosaic(phantom.shape, "RGGB")

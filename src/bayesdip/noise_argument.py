@@ -11,6 +11,7 @@ from torch import Tensor
 from bayesdip.errors import BayesDipError
 from bayesdip.findings import Finding
 from bayesdip.noise import Correlated, Gaussian, Inspection, Noise, detect_clipping
+from bayesdip.noise.cells import Cells
 from bayesdip.noise.compression import compression_level
 from bayesdip.noise.in_time import inspect_in_time
 from bayesdip.noise.presence import can_be_noisy, is_clearly_noisy
@@ -57,7 +58,7 @@ def noise_of(
     if noise is not None:
         return Inspection(_one_of_two(noise, 0.0 if level is None else level))
     if level is None:
-        return inspect_in_time(picture, seen, blurred=blurred, denoising=denoising)
+        return _inspected(picture, seen, blurred=blurred, denoising=denoising)
     gaussian = _gaussian(level)
     if not gaussian.is_exact:
         gaussian = replace(gaussian, clipped=detect_clipping(picture, seen))
@@ -70,12 +71,36 @@ def noise_if_clear(
     """The noise that was given or asked for; else what is found if it is clear, and no noise if not. And whether it was found unasked."""
     if noise is not None or sigma is not None:
         return noise_of(noise, sigma, picture, seen), False
+    cells = Cells.of(seen)
+    if cells is not None:
+        picture, seen = cells.packed(picture), cells.packed(seen)
     if not can_be_noisy(picture, seen):
         return Inspection(Gaussian(0.0)), False
     found = inspect_in_time(picture, seen).noise
     if found.is_exact or not is_clearly_noisy(picture, seen, _levels(found, picture, seen)):
         return Inspection(Gaussian(0.0)), False
-    return Inspection(found), True
+    return Inspection(found if cells is None else _of_cells(found, picture, cells)), True
+
+
+def _inspected(picture: Tensor, seen: Tensor, *, blurred: bool, denoising: bool) -> Inspection:
+    """What noise there is; of channels on regular lattices, by the smaller picture of their cells."""
+    cells = Cells.of(seen)
+    if cells is None:
+        return inspect_in_time(picture, seen, blurred=blurred, denoising=denoising)
+    packed = cells.packed(picture)
+    found = inspect_in_time(packed, cells.packed(seen), blurred=blurred)
+    impulses = None if found.impulses is None else cells.unpacked(found.impulses.expand(packed.shape))
+    return replace(found, noise=_of_cells(found.noise, packed, cells), impulses=impulses)
+
+
+def _of_cells(noise: Noise, packed: Tensor, cells: Cells) -> Noise:
+    """The noise of a packed picture as that of the picture itself: white at one level in each channel, unless it goes by brightness."""
+    if not isinstance(noise, Gaussian | Correlated):
+        return noise
+    variance = noise.variance(packed).expand(packed.shape).flatten(1).mean(1)
+    levels = tuple(cells.by_channel(variance.sqrt().numpy()).tolist())
+    one = levels[0] if len(set(levels)) == 1 else levels
+    return replace(noise, sigma=one) if isinstance(noise, Gaussian) else Gaussian(one)
 
 
 def noise_to_enlarge(noise: Noise | None, sigma: Sigma, picture: Tensor, seen: Tensor) -> Inspection:

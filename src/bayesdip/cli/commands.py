@@ -111,9 +111,9 @@ def denoise(
     ] = None,
 ) -> Prepare:
     """Remove noise. Its size is estimated unless --sigma is given."""
-    from bayesdip.cli import verbs
+    from bayesdip.cli import noise_choice, verbs
 
-    model = verbs.NoiseChoice.parse(noise, sigma, gain=gain, offset=offset, looks=looks)
+    model = noise_choice.NoiseChoice.parse(noise, sigma, gain=gain, offset=offset, looks=looks)
     return lambda picture: verbs.denoising(picture, model, options.missing)
 
 
@@ -136,13 +136,20 @@ def inpaint(
     no_grow: Annotated[
         bool, option("--no-grow", help="Take the mask as it is, even if it seems painted too narrow.")
     ] = False,
+    mosaic: Annotated[
+        str | None,
+        option(
+            metavar="RGGB|...",
+            help="The picture is a camera's raw data: what colours its first two pixels and the two below have seen.",
+        ),
+    ] = None,
 ) -> Prepare:
     """Fill in missing pixels: white or painted in MASK, transparent in the picture, or of a no-data value."""
-    from bayesdip.cli import verbs
+    from bayesdip.cli import noise_choice, verbs
 
-    known_noise = verbs.parse_if_clear(sigma)
+    known_noise = noise_choice.parse_if_clear(sigma)
     marked = verbs.MaskChoice(mask, invert_mask, options.missing)
-    return lambda picture: verbs.inpainting(picture, marked, known_noise, not no_grow)
+    return lambda picture: verbs.inpainting(picture, marked, known_noise, not no_grow, mosaic)
 
 
 @restoring
@@ -158,9 +165,9 @@ def upscale(
     ] = None,
 ) -> Prepare:
     """Restore the large picture of which this is a small version."""
-    from bayesdip.cli import verbs
+    from bayesdip.cli import noise_choice, verbs
 
-    small_noise = verbs.parse_if_clear(sigma)
+    small_noise = noise_choice.parse_if_clear(sigma)
     return lambda picture: verbs.upscaling(picture, factor, kind, small_noise, options.missing)
 
 
@@ -178,9 +185,9 @@ def deblur(
     ] = "reflect",
 ) -> Prepare:
     """Undo a known blur."""
-    from bayesdip.cli import verbs
+    from bayesdip.cli import noise_choice, verbs
 
-    blurred_noise = verbs.parse_sigma(sigma)
+    blurred_noise = noise_choice.parse_sigma(sigma)
     return lambda picture: verbs.deblurring(picture, psf, blurred_noise, boundary, options.missing)
 
 

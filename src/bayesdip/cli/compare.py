@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from bayesdip import __version__
 from bayesdip.cli import verbs
 from bayesdip.cli.guard import TYPED
+from bayesdip.cli.noise_choice import channel_axis, parse_sigma
 from bayesdip.cli.options import CompareOptions
 from bayesdip.cli.outputs import check_folder
 from bayesdip.cli.summary import SCHEMA
@@ -57,7 +58,7 @@ def problem_arguments(options: CompareOptions, picture: Picture) -> dict[str, An
     BayesDipError
         A file is not what it should be, or does not fit the picture.
     """
-    sigma = verbs.parse_sigma(options.sigma)
+    sigma = parse_sigma(options.sigma)
     missing = missing_of(options, picture)
     truth = None if options.truth is None else read_picture(options.truth)
     if truth is not None and truth.pixels.dtype != picture.pixels.dtype:
@@ -72,7 +73,7 @@ def problem_arguments(options: CompareOptions, picture: Picture) -> dict[str, An
         "factor": options.factor,
         "kind": options.kind,
         "truth": None if truth is None else truth.pixels,
-        "channel_axis": verbs.channel_axis(picture),
+        "channel_axis": channel_axis(picture),
     }
 
 

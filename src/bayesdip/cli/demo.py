@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from bayesdip import __version__
 from bayesdip.cli import verbs
+from bayesdip.cli.noise_choice import NoiseChoice
 from bayesdip.cli.options import Options
 from bayesdip.cli.restoring import restore
 from bayesdip.cli.summary import SCHEMA, WIDTH
@@ -92,7 +93,7 @@ class Scene:
 
         def prepare(picture: Picture) -> verbs.Work:
             if self.missing is None:
-                return verbs.denoising(picture, verbs.NoiseChoice("gaussian", {"sigma": SIGMA}))
+                return verbs.denoising(picture, NoiseChoice("gaussian", {"sigma": SIGMA}))
             return verbs.inpainting(picture, verbs.MaskChoice(mask), 0.0)
 
         options = Options(

@@ -107,6 +107,7 @@ def restore(
             f"--report was given, and {one_line(options.source)} is a volume: expected a picture; leave it out, or take one slice"
         )
     work = prepare(picture)
+    picture = work.colours or picture
     check_room(work.shape, options.samples or 0)
     notes = (*picture.notes, *check_outputs(options, asked["method"], picture, work.shape))
     saved = None

@@ -21,9 +21,10 @@ from bayesdip import __version__, io
 from bayesdip.batch_processing.journal import Record
 from bayesdip.cli.display import PLAIN_EVERY
 from bayesdip.cli.method import api_options
+from bayesdip.cli.noise_choice import NoiseChoice, parse_if_clear
 from bayesdip.cli.options import Options
 from bayesdip.cli.summary import DONE, SCHEMA, WIDTH
-from bayesdip.cli.verbs import NoiseChoice, parse_if_clear, parse_missing
+from bayesdip.cli.verbs import parse_missing
 from bayesdip.errors import BayesDipError, one_line
 from bayesdip.findings import Finding
 from bayesdip.io.raw import is_raw_file
@@ -119,6 +120,11 @@ def _denoising(own: dict[str, Any]) -> dict[str, Any]:
 
 
 def _inpainting(own: dict[str, Any], options: Options) -> dict[str, Any]:
+    if own["mosaic"] is not None:
+        raise BayesDipError(
+            "--mosaic was given with a picture that is restored in tiles: expected whole pictures; leave it out, or spread the colours "
+            "over three channels, with NaN where one was not seen"
+        )
     mask: Any = own["mask"]
     if mask is not None and not is_zarr(mask) and not is_tiff(mask):
         axes = open_stored(options.source, options.axes).description.axes

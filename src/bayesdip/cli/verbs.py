@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -13,30 +13,15 @@ from numpy.typing import NDArray
 
 from bayesdip import no_data
 from bayesdip.arrays import fingerprint
+from bayesdip.cli.mosaic import as_colours
+from bayesdip.cli.noise_choice import Asked, NoiseChoice, Sigma, as_tensor, channel_axis
 from bayesdip.errors import BayesDipError
 from bayesdip.findings import Finding
 from bayesdip.io import Picture, check_mask, mask_of, read_psf
-from bayesdip.methods.method import one_of
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
     from bayesdip.no_data import Mark
-    from bayesdip.noise import Noise
     from bayesdip.result import Restoration
-
-Level = float | tuple[float, ...]
-Sigma = Level | None
-Asked = Level | Literal["auto"] | None
-# The kinds of noise, and the options that each has.
-NOISES = {
-    "auto": ("sigma",),
-    "gaussian": ("sigma",),
-    "poisson": ("gain", "offset"),
-    "poisson-gaussian": ("gain", "offset", "sigma"),
-    "laplace": ("sigma",),
-    "speckle": ("looks", "offset"),
-}
 
 
 @dataclass(frozen=True)
@@ -60,6 +45,8 @@ class Work:
         Whether the noise level is left to the program.
     findings : tuple of Finding
         What was found in the files.
+    colours : Picture or None
+        The colours of a picture whose file has a camera's mosaic of them.
     """
 
     run: Callable[..., Restoration]
@@ -69,6 +56,7 @@ class Work:
     alpha: Literal["keep", "opaque"] = "keep"
     sigma_estimated: bool = False
     findings: tuple[Finding, ...] = ()
+    colours: Picture | None = None
 
     @property
     def exact(self) -> bool:
@@ -89,124 +77,6 @@ Prepare = Callable[[Picture], Work]
 SEEN_ALONE = 64, 1024
 # Of 255: the rounding to whole numbers is not much smaller.
 LEAST_ERROR = 1.0
-
-
-@dataclass(frozen=True)
-class NoiseChoice:
-    """The noise that was named to ``denoise``.
-
-    Attributes
-    ----------
-    kind : str
-        One of `NOISES`.
-    facts : dict
-        Its options that were given, by name.
-    """
-
-    kind: str
-    facts: dict[str, Any] = field(default_factory=dict)
-
-    @classmethod
-    def parse(cls, kind: str, sigma: str, **facts: float | None) -> NoiseChoice:
-        """Options as typed to a choice; ``facts`` are ``gain``, ``offset`` and ``looks``, None if not given.
-
-        Raises
-        ------
-        BayesDipError
-            There is no such kind, it does not have an option, or `sigma` is not what it should be.
-        """
-        one_of("noise", kind, tuple(NOISES))
-        given: dict[str, Any] = {name: value for name, value in facts.items() if value is not None}
-        level = parse_sigma(sigma)
-        if level is not None:
-            given["sigma"] = level
-        for name in given:
-            if name not in NOISES[kind]:
-                takers = " or ".join(other for other, names in NOISES.items() if name in names)
-                raise BayesDipError(
-                    f"--{name} was given with --noise {kind}: expected --{' or --'.join(NOISES[kind])}; use "
-                    f"--noise {takers}, or leave it out"
-                )
-        if kind == "poisson-gaussian" and not isinstance(level, float):
-            raise BayesDipError(
-                f"--sigma is {sigma!r}: --noise poisson-gaussian expects one number, the read-out noise; give it"
-            )
-        if kind == "laplace" and isinstance(level, tuple):
-            raise BayesDipError(
-                f"--sigma is {sigma!r}: --noise laplace expects one number, or auto; give it one"
-            )
-        return cls(kind, given)
-
-    @property
-    def is_estimated(self) -> bool:
-        """Whether the size of the noise is left to the program."""
-        size = {"auto": "sigma", "gaussian": "sigma", "laplace": "sigma", "speckle": "looks"}.get(self.kind)
-        return size is not None and size not in self.facts
-
-    def model(self, picture: Picture) -> Noise | None:
-        """The noise model; None for white noise of the given sigma, and for what an inspection of the picture finds."""
-        from bayesdip.noise import (
-            Laplace,
-            Poisson,
-            PoissonGaussian,
-            Speckle,
-            estimate_looks,
-            estimate_sigma,
-            white_noise,
-        )
-
-        facts = dict(self.facts)
-        if self.kind == "poisson":
-            return Poisson(**facts)
-        if self.kind == "poisson-gaussian":
-            return PoissonGaussian(**({"gain": 1.0} | facts))
-        if self.kind == "laplace":
-            sigma: Any = facts["sigma"] if facts else estimate_sigma(_tensor(picture))
-            return Laplace(sigma / 2**0.5)
-        if self.kind == "speckle":
-            if "looks" not in facts:
-                facts["looks"] = estimate_looks(_tensor(picture), facts.get("offset", 0.0))
-            return Speckle(**facts)
-        if self.kind == "gaussian" and "sigma" not in facts:
-            return white_noise(_tensor(picture))
-        return None
-
-
-def parse_sigma(text: str) -> Sigma:
-    """``"auto"`` to None, else as :func:`parse_level`."""
-    return None if text.strip().lower() == "auto" else parse_level(text, "auto, a number")
-
-
-def parse_if_clear(text: str | None) -> Asked:
-    """``--sigma`` of a verb that looks for clear noise by itself: None if it was not given, ``"auto"``, or :func:`parse_level`."""
-    if text is None:
-        return None
-    return "auto" if text.strip().lower() == "auto" else parse_level(text, "auto, a number")
-
-
-def parse_level(text: str, expected: str = "a number") -> Level:
-    """``"25"`` to 25.0, ``"25,20,30"`` to one for each channel."""
-    from bayesdip.noise import Gaussian
-
-    try:
-        values = tuple(float(part) for part in text.split(","))
-    except ValueError:
-        raise BayesDipError(
-            f"sigma is {text!r}: expected {expected}, or numbers with commas, one for each channel"
-        ) from None
-    level: Level = values if len(values) > 1 else values[0]
-    Gaussian(level)  # refuses what is negative or not finite
-    return level
-
-
-def channel_axis(picture: Picture) -> int | None:
-    return -1 if picture.has_channels else None
-
-
-def _tensor(picture: Picture) -> Tensor:
-    from bayesdip.layout import Layout
-
-    return Layout.of(picture.pixels, channel_axis(picture)).to_tensor(picture.pixels)
 
 
 @dataclass(frozen=True)
@@ -264,7 +134,7 @@ def compression_alone(picture: Picture) -> Finding | None:
     if picture.jpeg is None or min(picture.grid) < SEEN_ALONE[0]:
         return None
     rows, columns = ((max(n - SEEN_ALONE[1], 0) // 16 * 8, SEEN_ALONE[1]) for n in picture.grid)
-    middle = _tensor(picture)[:, rows[0] : sum(rows), columns[0] : sum(columns)]
+    middle = as_tensor(picture)[:, rows[0] : sum(rows), columns[0] : sum(columns)]
     error = float(picture.jpeg.variance(middle).mean()) ** 0.5
     found = inspect(middle, denoising=True)
     if error < LEAST_ERROR or found.findings or found.noise.variance(middle).mean().sqrt() > error:
@@ -301,20 +171,25 @@ def denoising(picture: Picture, choice: NoiseChoice, missing: str = "auto") -> W
     )
 
 
-def inpainting(picture: Picture, choice: MaskChoice, sigma: Asked, grow_mask: bool = True) -> Work:
-    """``bayesdip inpaint``: white or painted in the mask, where the picture is transparent, and no-data values."""
+def inpainting(
+    picture: Picture, choice: MaskChoice, sigma: Asked, grow_mask: bool = True, mosaic: str | None = None
+) -> Work:
+    """``bayesdip inpaint``: white or painted in the mask, where the picture is transparent, no-data values, colours of a mosaic."""
     from bayesdip.api import inpaint
 
-    transparent = np.zeros(picture.grid, bool) if picture.alpha is None else picture.alpha == 0
+    gone = transparent = np.zeros(picture.grid, bool) if picture.alpha is None else picture.alpha == 0
+    colours = None
+    if mosaic is not None:
+        picture, unseen = as_colours(picture, mosaic)
+        colours, gone = picture, as_channels(transparent, unseen)
     mark, flags, findings = found_missing(picture, choice.missing)
-    gone = transparent
     if choice.file is not None:
         mask = mask_of(choice.file, picture, choice.invert)
         findings = (*mask.findings, *findings)
-        gone = mask.missing if picture.volume else as_channels(mask.missing, transparent)
+        gone = mask.missing if picture.volume else as_channels(mask.missing, gone)
         if flags is None:
             check_mask(gone, choice.file)
-    elif not transparent.any():
+    elif not gone.any():
         flags = no_data.find(picture.pixels, mark, nan=True)[0]
         if not flags.any():
             raise BayesDipError(
@@ -337,6 +212,7 @@ def inpainting(picture: Picture, choice: MaskChoice, sigma: Asked, grow_mask: bo
         alpha="opaque" if transparent.any() else "keep",
         findings=findings,
         sigma_estimated=sigma in (None, "auto"),
+        colours=colours,
     )
 
 

@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from bayesdip.arrays import as_tensor, channels_first
+from bayesdip.noise.cells import Cells
 from bayesdip.noise.gaussian import clipped_moments
 
 Array = NDArray[np.float64]
@@ -92,7 +93,18 @@ def estimate_sigma(
     """
     picture, seen = finite_entries(image, channel_axis, observed)
     picture = picture.detach().to("cpu", torch.promote_types(picture.dtype, torch.float32))
-    seen = seen.cpu()
+    levels = _channel_levels(picture, seen.cpu())
+    if per_channel:
+        return tuple(float(level) for level in levels)
+    noisy = levels[levels > 0]
+    return float(np.sqrt(np.mean(noisy**2))) if len(noisy) else 0.0
+
+
+def _channel_levels(picture: Tensor, seen: Tensor) -> Array:
+    """Noise level of each channel of (C, *grid)."""
+    cells = Cells.of(seen)
+    if cells is not None:  # no two neighbours of a channel are known
+        return cells.by_channel(_channel_levels(cells.packed(picture), cells.packed(seen)))
     grid = [n for n in picture.shape[1:] if n > 1] or [1]
     picture = torch.where(seen, picture, 0.0).reshape(-1, *grid)
     seen = seen.reshape(-1, *grid)
@@ -105,9 +117,7 @@ def estimate_sigma(
         together = _level(picture[group] / unit, seen[group])
         if together > CORRELATED:  # a gray picture stored as colour has the same noise in all channels
             levels[group] *= together
-    if per_channel:
-        return tuple(float(level) for level in levels)
-    return float(np.sqrt(np.mean(levels[noisy] ** 2))) if len(noisy) else 0.0
+    return levels
 
 
 def finite_entries(image: Any, channel_axis: int | None, observed: Any) -> tuple[Tensor, Tensor]:

@@ -25,6 +25,13 @@ export const asked = (more) => ({
   ...more,
 });
 
+// A file is taken once those before it are there: a mask dropped right after its picture belongs to that picture.
+let before = Promise.resolve();
+const inTurn = (take) => {
+  const one = heeding(take);
+  return (given) => (before = before.then(() => one(given)));
+};
+
 const send = (file, role) => post(mine(`/file?role=${role}&name=${encodeURIComponent(file.name)}`), file);
 
 async function taken(found) {
@@ -56,8 +63,9 @@ function sigmaSaid() {
   byId('sigma-said').textContent = level ? `White noise of about ${level} is seen. ${LEFT[task()]}` : '';
 }
 
-const takePicture = heeding(async (file) => {
+const takePicture = inTurn(async (file) => {
   byId('picture-said').textContent = `${file.name} is being read ...`;
+  byId('picture-facts').textContent = '';
   try {
     await taken(await send(file, 'picture'));
   } catch (error) {
@@ -81,22 +89,22 @@ async function lookAtMask() {
   changed();
 }
 
-const takeMask = heeding(async (file) => {
+const takeMask = inTurn(async (file) => {
   if (!problem.picture) throw new Error('Give a picture first: a mask belongs to one.');
-  const before = problem.mask;
+  const former = problem.mask;
   problem.mask = (await send(file, 'mask')).file;
   problem.invert = false;
   viewer.mask = null;
   try {
     await lookAtMask();
   } catch (error) {
-    problem.mask = before;
+    problem.mask = former;
     throw error;
   }
 });
 
 // A painted mask is sent when the hand rests.
-const sendPainted = later(heeding(async () => {
+const sendPainted = later(inTurn(async () => {
   if (!viewer.isPainted) {
     problem.mask = '';
     maskSaid({ said: [] });
@@ -110,14 +118,14 @@ const sendPainted = later(heeding(async () => {
   changed();
 }), 400);
 
-const takePsf = heeding(async (file) => {
+const takePsf = inTurn(async (file) => {
   const found = await send(file, 'psf');
   problem.psf = found.file;
   byId('psf-said').textContent = `${file.name}: ${found.width} × ${found.height}`;
   changed();
 });
 
-const takeExample = heeding(async (key) => {
+const takeExample = inTurn(async (key) => {
   const found = await post(mine(`/example/${key}`));
   document.querySelector(`input[name=task][value=${found.task}]`).checked = true;
   showTask();

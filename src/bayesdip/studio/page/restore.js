@@ -237,7 +237,10 @@ function changed() {
 
 export async function begin(runs) {
   await prepare(viewer, () => {
-    if (result && problem.picture !== restored) clear();
+    if (result && problem.picture !== restored) {
+      clear();
+      byId('run').hidden = true;
+    }
     changed();
   });
   byId('start').addEventListener('click', () => location.hash !== '#compare' && start());
