@@ -36,7 +36,7 @@ def run(results: Results, options: Options) -> None:
                 if results.has(picture=pair.name, missing=share):
                     continue
                 gone = np.random.default_rng(options.seed).random(pair.clean.shape) < share
-                inpaint = partial(bd.inpaint, pair.clean, gone)
+                inpaint = partial(bd.inpaint, pair.clean, gone, sigma=0)
                 row = restored(inpaint, options.restoring, pair.name, pair.clean, gone)[1]
                 results.add(row | {"missing": share})
     targets, means = [], {}

@@ -131,6 +131,23 @@ def test_the_figure_shows_the_given_picture_and_all_restorations_best_first():
     assert np.array_equal(pictures[0], y) and np.array_equal(pictures[1], found.best.restored)
 
 
+@pytest.mark.parametrize(("line", "ranked"), [(1, 1), (4, 4), (7, 4)])
+def test_an_interrupted_comparison_ranks_by_what_was_done(line, ranked):
+    _, y = clean_and_noisy()
+    lines = []
+
+    def log(text):
+        if len(lines) == line:
+            raise KeyboardInterrupt
+        lines.append(text)
+
+    found = bd.compare(y, channel_axis=-1, methods=FAST[:4], log=log)
+    assert found.interrupted and "interrupted" in found.sentence and found.summary()["interrupted"]
+    assert len(found.applied) == ranked
+    assert all(e.restored.shape == y.shape and e.seconds > 0 for e in found.applied)
+    assert all("interrupted" in e.why for e in found.entries if e.why)
+
+
 def test_a_run_that_is_interrupted_is_not_ranked(monkeypatch):
     _, y = clean_and_noisy()
 

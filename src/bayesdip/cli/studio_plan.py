@@ -12,7 +12,7 @@ from bayesdip.snapshot import Snapshot
 from bayesdip.studio.asked import Asked
 
 # Seconds after which the method alone is said.
-PATIENCE = 2.0
+PATIENCE = 4.0
 
 
 class _Known(Exception):

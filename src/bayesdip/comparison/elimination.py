@@ -14,6 +14,7 @@ from bayesdip.comparison.scoring import Floats, Score, bootstrap_weights, clearl
 from bayesdip.comparison.setup import Setup
 from bayesdip.comparison.splits import Split, split
 from bayesdip.errors import BayesDipError
+from bayesdip.snapshot import clock
 
 # Relative standard error of an estimated noise level: 2% at worst in `python -m benchmarks sigma`, and more on
 # small pictures.
@@ -31,7 +32,7 @@ class Evaluation:
     why : str
         Why it does not apply; empty as long as it does.
     restored : Tensor or None
-        From all the data, (C, M, N), in working units.
+        From all the data, (C, M, N), in working units; from a split of them as long as there is none.
     cost : Cost
         Of that restoration.
     """
@@ -50,7 +51,7 @@ def eliminate(
     rounds: int,
     seed: int,
     log: Callable[[str], None],
-) -> tuple[list[Evaluation], Floats]:
+) -> tuple[list[Evaluation], Floats, bool]:
     """Evaluate all on up to ``rounds`` splits of the data, and then restore the picture from all the data.
 
     Returns
@@ -59,13 +60,41 @@ def eliminate(
         Best first; those that do not apply last.
     ndarray, shape (samples, blocks)
         The bootstrap's weights, which are the same for all candidates.
+    bool
+        Whether it was interrupted: then the ranking is by what was done until then.
 
     Raises
     ------
     BayesDipError
         No candidate applies.
+    KeyboardInterrupt
+        It was interrupted before any candidate had a score.
     """
     evaluations = [Evaluation(candidate, _score(setup)) for candidate in candidates]
+    interrupted = False
+    try:
+        _evaluate(setup, evaluations, estimator, rounds, seed, log)
+    except KeyboardInterrupt:
+        interrupted = True
+        _without_score(evaluations)
+        if all(evaluation.why for evaluation in evaluations):
+            raise
+    applied = [evaluation for evaluation in evaluations if not evaluation.why]
+    if not applied:
+        reasons = "; ".join(f"{e.candidate.name}: {e.why}" for e in evaluations)
+        raise BayesDipError(f"no method applies: {reasons or 'none was named'}")
+    weights = bootstrap_weights(len(applied[0].score.sums[0]), seed)
+    return ranked(evaluations, weights), weights, interrupted
+
+
+def _evaluate(
+    setup: Setup,
+    evaluations: list[Evaluation],
+    estimator: str,
+    rounds: int,
+    seed: int,
+    log: Callable[[str], None],
+) -> None:
     left, weights = list(evaluations), None
     for number in range(rounds):
         current = split(estimator, setup.problem, seed + number)
@@ -81,15 +110,29 @@ def eliminate(
         left = undecided(left, weights)
         if len(left) == 1:
             break
+        if number == 0 and rounds > 1:
+            most = sum((rounds - 1) * e.cost.seconds for e in left) + _once(evaluations)
+            log(
+                f"estimate: from {clock(_once(evaluations))} to {clock(most)} more; Ctrl-C ranks by what is done"
+            )
     for evaluation in evaluations:
         if not evaluation.why:
             log(f"{evaluation.candidate.name}: all the data")
-            with _noting_refusal(evaluation), measured() as evaluation.cost:
+            with _noting_refusal(evaluation), measured() as cost:
                 evaluation.restored = evaluation.candidate.restore(setup.problem)
-    if weights is None or all(evaluation.why for evaluation in evaluations):
-        reasons = "; ".join(f"{e.candidate.name}: {e.why}" for e in evaluations)
-        raise BayesDipError(f"no method applies: {reasons or 'none was named'}")
-    return ranked(evaluations, weights), weights
+            evaluation.cost = cost
+
+
+def _once(evaluations: list[Evaluation]) -> float:
+    """Seconds to restore the picture by all that apply."""
+    return sum(e.cost.seconds for e in evaluations if not e.why)
+
+
+def _without_score(evaluations: list[Evaluation]) -> None:
+    """Those that an interruption left without one do not take part."""
+    for evaluation in evaluations:
+        if not evaluation.why and not evaluation.score.rounds:
+            evaluation.why = "the comparison was interrupted before its first round ended"
 
 
 def undecided(evaluations: list[Evaluation], weights: Floats) -> list[Evaluation]:
@@ -118,10 +161,13 @@ def _judge(evaluation: Evaluation, current: Split) -> None:
     """Score one split; the first one also chooses a baseline's parameter."""
     candidate = evaluation.candidate
     first = evaluation.score.rounds == 0
-    restored = candidate.tune(current.training, current.error) if first else None
-    if restored is None:
-        restored = candidate.restore(current.training)
+    with measured() as cost:
+        restored = candidate.tune(current.training, current.error) if first else None
+        if restored is None:
+            restored = candidate.restore(current.training)
+    evaluation.cost = cost
     evaluation.score.add(*current.squared_errors(restored))
+    evaluation.restored = restored
 
 
 @contextmanager

@@ -103,12 +103,15 @@ class Comparison:
     estimator : {"recorruption", "held-out"}
     seconds : float
         Wall time of everything.
+    interrupted : bool
+        Whether it was ended before its time; pictures may then be restored from a split of the data.
     """
 
     setup: Setup
     entries: tuple[Entry, ...]
     estimator: str
     seconds: float
+    interrupted: bool = False
 
     @property
     def best(self) -> Entry:
@@ -184,15 +187,21 @@ class Comparison:
             "methods": [entry.summary() for entry in self.entries],
             "agreement": None if self.agreement is None else asdict(self.agreement),
             "seconds": round(self.seconds, 3),
+            "interrupted": self.interrupted,
         }
 
 
 def conclude(
-    setup: Setup, evaluations: list[Evaluation], weights: Floats, estimator: str, seconds: float
+    setup: Setup,
+    evaluations: list[Evaluation],
+    weights: Floats,
+    estimator: str,
+    seconds: float,
+    interrupted: bool,
 ) -> Comparison:
     """The comparison from the evaluations, best first, and the bootstrap's weights."""
     entries = tuple(_entry(setup, evaluation, evaluations[0], weights) for evaluation in evaluations)
-    return Comparison(setup, entries, estimator, seconds)
+    return Comparison(setup, entries, estimator, seconds, interrupted)
 
 
 def _entry(setup: Setup, evaluation: Evaluation, best: Evaluation, weights: Floats) -> Entry:

@@ -83,9 +83,12 @@ def compare(
     Returns
     -------
     Comparison
+        Interrupted (Ctrl-C), by what was done until then.
 
     Raises
     ------
+    KeyboardInterrupt
+        It was interrupted before any method had a score.
     BayesDipError
         An argument is out of its range, or no method applies.
     ShapeError, NonFiniteError
@@ -115,5 +118,5 @@ def compare(
     one_of("estimator", estimator, ESTIMATORS)
     options = {"effort": effort, "seed": seed, "device": pick_device(device)}
     compared = candidates(setup.problem, methods, time_budget=time_budget, **options)
-    evaluations, weights = eliminate(setup, compared, estimator, rounds, seed, log)
-    return conclude(setup, evaluations, weights, estimator, time.monotonic() - started)
+    evaluations, weights, interrupted = eliminate(setup, compared, estimator, rounds, seed, log)
+    return conclude(setup, evaluations, weights, estimator, time.monotonic() - started, interrupted)

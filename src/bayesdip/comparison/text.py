@@ -20,9 +20,14 @@ FASTER = 2.0
 
 def sentence(comparison: Comparison) -> str:
     """What to use, and by how much."""
+    until = "; the comparison was interrupted, and this goes by what was done until then"
+    return f"{_what_to_use(comparison)}{until if comparison.interrupted else ''}."
+
+
+def _what_to_use(comparison: Comparison) -> str:
     best, *others = comparison.applied
     if not others:
-        return f"Use {best.name}: no other method applies here."
+        return f"Use {best.name}: no other method applies here"
     runner_up = others[0]
     tied = [entry for entry in others if entry.tied]
     if not tied:
@@ -37,7 +42,7 @@ def sentence(comparison: Comparison) -> str:
     if other is not None and other is not runner_up:
         kind = "classical method" if best.ours else "method of ours"
         said += f"; the best {kind}, {other.name}, is {_behind(other)} behind"
-    return said + "."
+    return said
 
 
 def table(comparison: Comparison) -> str:

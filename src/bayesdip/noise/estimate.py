@@ -38,6 +38,10 @@ MAX_WINDOWS = 16_000
 WINDOWS_PER_ENTRY = 8
 # With fewer, as in pictures below 48x48 pixels, there may be none without texture.
 FEW_WINDOWS = 2000
+# How many of the highest frequencies of such a picture bound the level. On 300 parts of tuning pictures with 20 to 47 pixels a side
+# the root mean square of the estimate's log2 error went from 0.75 to 0.64 with noise of 3 of 255, from 0.39 to 0.32 with 6, from 0.19 to 0.15
+# with 12, and stayed 0.09 with 25.
+FINEST = 64
 # Channels taken together: with more, small pictures have too few windows.
 MAX_CHANNELS = 4
 # Standard normal quantile of 99.9%: one flat window in a thousand passes for textured.
@@ -146,7 +150,7 @@ def _level(picture: Tensor, seen: Tensor) -> float:
         if abs(level - previous) <= 2e-3 * level:
             break
     if len(windows) < FEW_WINDOWS:
-        level = min(level, _level_along_one_axis(picture, seen))
+        level = min(level, _level_along_one_axis(picture, seen), _level_of_the_finest(picture, seen))
     return _before_clipping(level, chosen.mean(2).numpy(), ends)
 
 
@@ -234,6 +238,19 @@ def _level_along_one_axis(picture: Tensor, seen: Tensor) -> float:
         if squares.numel() and float(squares.median()) > 0:
             found.append(float((squares.median() / CHI_SQUARE_MEDIAN).sqrt()))
     return min(found, default=math.inf)
+
+
+def _level_of_the_finest(picture: Tensor, seen: Tensor) -> float:
+    """From the highest frequencies of the whole picture, where there is least of it and as much noise as anywhere: at most so much."""
+    if not bool(seen.all()) or picture[0].numel() <= FINEST:
+        return math.inf
+    from scipy.fft import dctn
+
+    power = np.square(dctn(picture.double().numpy(), axes=range(1, picture.ndim), norm="ortho")).mean(0)
+    frequency = sum(np.ogrid[tuple(slice(0, 1, n * 1j) for n in power.shape)])
+    highest = np.argpartition(-np.broadcast_to(frequency, power.shape).ravel(), FINEST)[:FINEST]
+    by_chance: float = 1 + (2 * FINEST) ** -0.5  # one standard deviation of such an estimate
+    return by_chance * float(np.sqrt(power.ravel()[highest].mean()))
 
 
 def _level_from_neighbours(picture: Tensor, seen: Tensor) -> float:

@@ -67,7 +67,8 @@ class Groups:
         channels, *slices, height, width = shape
         together = 1 if self.apart else channels
         size = together * self.side**2 * self.depth
-        algebra = 1.5 * size * size * self.count + (8.0 if eigen else 1.0) * size**3
+        least = min(size, self.count)  # of a patch's values and its group's patches the fewer are inverted
+        algebra = 1.5 * least * size * self.count + (8.0 if eigen else 1.0) * least**3
         places = (2 * self.radius + 1) ** 2 + 2 * self.across * (2 * self.lag + 1) ** 2
         search = channels * self.side**2 * self.depth * places
         references = prod(slices) / max(1, self.depth - 1) * height * width / self.step**2

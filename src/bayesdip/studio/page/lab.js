@@ -32,6 +32,7 @@ function choose(verdict) {
 export const begin = heeding(async () => {
   if (begun) return;
   begun = true;
+  byId('lab-said').textContent = 'The results are being read ...';
   const claims = await get('/api/lab');
   const verdicts = [...new Set(claims.map((one) => one.verdict))];
   const count = (verdict) => claims.filter((one) => one.verdict === verdict).length;
