@@ -95,6 +95,24 @@ def test_the_picture_that_predicts_held_out_regions_best_is_taken():
     assert (best.picture - whole.y).abs().max() < 0.05
 
 
+def test_what_a_run_takes_is_told_by_the_networks_steps_and_not_by_the_patches():
+    picture, missing = data.astronaut()[40:136, 180:276], np.zeros((96, 96), bool)
+    missing[30:60, 30:60] = True
+    told = []
+    method = bd.SGLD(arch=TINY, steps=40, device="cpu")
+    found = bd.inpaint(
+        picture,
+        missing,
+        method=method,
+        sigma=0,
+        grow_mask=False,
+        channel_axis=-1,
+        callback=lambda snapshot: told.append(snapshot.estimate),
+    )
+    (estimate,) = [each for each in told if each is not None]
+    assert estimate.steps == found.info["steps"]
+
+
 def test_samples_of_a_hole_agree_where_pixels_are_known_and_differ_in_it():
     picture, missing = data.astronaut()[40:136, 180:276], np.zeros((96, 96), bool)
     missing[30:60, 30:60] = True

@@ -189,7 +189,8 @@ class Progress:
             From where to where the part goes in this run's work, which is 1. Without it the parts follow each
             other at paces that have nothing to do with each other.
         later : float
-            Seconds that are expected to be needed after the part, where no `share` says it.
+            Seconds that are expected to be needed after the part, where no `share` says it; not a number where nobody
+            knows yet.
         time_share : float
             What the part may use of the time budget that is left, 0 to 1.
         to_whole : callable

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -15,9 +16,8 @@ from bayesdip.problem import Problem
 from bayesdip.progress import Progress
 from bayesdip.result import Posterior
 
-# Share of a run that patches have: they take some seconds where networks take a minute; and of a time budget, at most: in
-# a short one they come farther than networks do.
-PATCHES_SHARE, MOST_OF_THE_TIME = 0.1, 0.7
+# Share of a time budget that patches may take: in a short one they come farther than networks do.
+MOST_OF_THE_TIME = 0.7
 
 
 def fill_holes(
@@ -54,13 +54,12 @@ def fill_holes(
     NoResultError
         It was stopped before there was a picture.
     """
-    beside = beside_networks(
-        patches, problem, progress.part((0.0, PATCHES_SHARE), time_share=MOST_OF_THE_TIME)
-    )
+    # Their pace says nothing of the networks', which take most of the time: what is left is told by the networks' steps.
+    beside = beside_networks(patches, problem, progress.part(later=math.nan, time_share=MOST_OF_THE_TIME))
     best = BestInHoles(problem, beside)
     if progress.should_stop() or not progress.ends_within(seconds_to_load()):
         return best.as_posterior(progress.stop_reason)
-    own = progress.part((PATCHES_SHARE, 1.0), to_whole=lambda picture: refined(picture, problem))
+    own = progress.part((0.0, 1.0), to_whole=lambda picture: refined(picture, problem))
     try:
         found = fit_by(
             coarsened(problem, coarser),
