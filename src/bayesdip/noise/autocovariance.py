@@ -1,4 +1,4 @@
-"""How noise is correlated between pixels and channels, from the calmest places of a picture.
+"""Whether a picture has correlated noise, from its calmest places; :mod:`bayesdip.noise.estimated_covariance` estimates it.
 
 In places where the picture is flat the power at every frequency is the noise's. The noise itself tells which these are: their
 power, in units of the usual one at each frequency, is the least. Of noise it is nearly the same in many places, of texture

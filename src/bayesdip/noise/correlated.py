@@ -14,6 +14,8 @@ from torch import Tensor
 from bayesdip.arrays import channels_first
 from bayesdip.errors import BayesDipError, ShapeError
 from bayesdip.noise.autocovariance import SIDE, NoiseSpectrum
+from bayesdip.noise.clipping import detect_clipping
+from bayesdip.noise.estimated_covariance import estimated_autocovariance
 from bayesdip.noise.noise import Noise, check_prediction, check_scale, check_spread, normal_like
 from bayesdip.noise.torus import filtered, root_of, torus_of
 
@@ -120,7 +122,7 @@ class Correlated(Noise):
 
     @classmethod
     def estimated(cls, image: ArrayLike, *, channel_axis: int | None = None) -> Self:
-        """What the calmest places of a picture show: right where its noise is about the same all over, and some places are flat.
+        """What a picture itself shows of its noise: right where that is about the same all over, best where some places are calm.
 
         Parameters
         ----------
@@ -140,7 +142,12 @@ class Correlated(Noise):
             Its calmest places have no noise.
         """
         picture = channels_first(image, channel_axis).double()
-        found = NoiseSpectrum.of(picture, picture.isfinite())
+        seen = picture.isfinite()
+        low, high = detect_clipping(picture, seen)
+        inside = seen & (picture > low) & (picture < high)  # clipping takes noise away
+        found = NoiseSpectrum.of(picture, inside)
+        if found is None:
+            found, inside = NoiseSpectrum.of(picture, seen), seen
         if found is None:
             raise ShapeError(
                 f"image has shape {np.shape(image)}: expected a picture with finite parts of about {2 * SIDE} pixels at least, "
@@ -150,7 +157,7 @@ class Correlated(Noise):
             raise BayesDipError(
                 "image has a channel whose calmest places are blank: expected noise in all; give an autocovariance"
             )
-        return cls(found.autocovariance)
+        return cls(estimated_autocovariance(picture, inside))
 
     @classmethod
     def _of_torus(cls, spectrum: Array, lags: list[int], sigma: float) -> Self:

@@ -12,9 +12,11 @@ from torch import Tensor
 from bayesdip.findings import Finding
 from bayesdip.noise.autocovariance import NoiseSpectrum
 from bayesdip.noise.clipping import detect_clipping
+from bayesdip.noise.colour_noise import has_correlated_colours
 from bayesdip.noise.compression import is_compressed
 from bayesdip.noise.correlated import Correlated
 from bayesdip.noise.estimate import estimate_sigma
+from bayesdip.noise.estimated_covariance import estimated_autocovariance
 from bayesdip.noise.gaussian import UNCLIPPED, Gaussian
 from bayesdip.noise.impulses import Impulses, find_impulses
 from bayesdip.noise.jpeg import JPEG
@@ -163,6 +165,9 @@ def _without_impulses(
     low, high = clipped
     unclipped = seen & (picture > low) & (picture < high)  # clipping takes noise away
     inside = Windows.of(picture, unclipped)
+    value_range = _inner_range(picture[seen])
+    if denoising and not blurred and has_correlated_colours(picture, unclipped, value_range):
+        return _estimated(picture, unclipped)
     if not blurred and is_compressed(picture):
         level = compressed_levels(inside, levels)
         if level is None:
@@ -172,7 +177,6 @@ def _without_impulses(
     # Where the level varies, that of the whole picture is too low, and the middle frequencies exceed it anywhere. In a small picture
     # few windows may be without a clipped value; the others show a little too little.
     looked_at = None if blurred or varying is not None else windows if inside is None else inside
-    value_range = _inner_range(picture[seen])
     spectrum = None if blurred or varying is not None else NoiseSpectrum.of(picture, unclipped)
     if spectrum is not None and not spectrum.is_telling:
         spectrum = None
@@ -187,7 +191,7 @@ def _without_impulses(
         and bool((spectrum.levels > BLANK * np.array(levels)).all())
         and (correlated is not None or spectrum.is_noise(value_range))
     ):
-        return Correlated(spectrum.autocovariance), (_spectrum_finding(spectrum.levels),)
+        return _estimated(picture, unclipped)
     if correlated is not None:
         stronger = _common(correlated)
         return Gaussian(stronger, clipped), (_correlated_finding(stronger, levels),)
@@ -206,6 +210,12 @@ def _without_impulses(
     if varying is not None:
         return Gaussian(varying.sigma, clipped), (_varying_finding(varying),)
     return Gaussian(plain.sigma, clipped), ()
+
+
+def _estimated(picture: Tensor, seen: Tensor) -> tuple[Correlated, tuple[Finding, ...]]:
+    """Correlated noise with the covariance that the picture shows."""
+    noise = Correlated(estimated_autocovariance(picture, seen))
+    return noise, (_spectrum_finding(noise.variance(picture).sqrt().flatten().numpy()),)
 
 
 def photon_noise(law: BrightnessLaw, step: float | None = None) -> Poisson | PoissonGaussian:
@@ -308,8 +318,8 @@ def _correlated_finding(level: float | tuple[float, ...], white: tuple[float, ..
 def _spectrum_finding(sigma: NDArray[np.float64]) -> Finding:
     """What to say of correlated noise of that level in each channel, whose autocovariance was estimated."""
     text = (
-        "the noise is correlated between pixels, as after demosaicing, resizing, or with stripes: its covariance was estimated in "
-        f"flat places, sigma {', '.join(f'{s:.3g}' for s in sigma)}, and is taken away as such; error bars go by a simulated "
+        "the noise is correlated between pixels, as after demosaicing, resizing, or with stripes: its covariance was estimated from "
+        f"the picture, sigma {', '.join(f'{s:.3g}' for s in sigma)}, and is taken away as such; error bars go by a simulated "
         "picture; noise= or sigma= sets another"
     )
     return Finding("correlated noise", text, {"sigma": sigma.tolist()})
