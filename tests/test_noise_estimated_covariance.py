@@ -9,7 +9,7 @@ import bayesdip as bd
 from bayesdip.noise import Correlated, inspect
 from bayesdip.noise.colour_noise import has_correlated_colours
 from bayesdip.noise.estimated_covariance import estimated_autocovariance
-from bayesdip.noise.tapered_windows import TaperedWindows, counted, expected_squares
+from bayesdip.noise.tapered_windows import TaperedWindows, counted
 from bayesdip.noise.texture_mixture import noise_covariances
 
 
@@ -59,9 +59,6 @@ def test_windows_without_power_have_no_noise():
 
 
 def test_modes_of_white_noise_have_its_variance():
-    table = np.zeros((11, 11))
-    table[5, 5] = 4.0
-    assert expected_squares(table, 6) == pytest.approx(4.0)
     picture = torch.from_numpy(np.random.default_rng(0).normal(0, 2, (1, 200, 200)))
     windows = TaperedWindows.of(picture, everywhere(picture), 6, 3, 10_000)
     squares = (np.abs(windows.modes) ** 2).mean((1, 2))

@@ -47,7 +47,7 @@ def has_correlated_colours(picture: Tensor, seen: Tensor, value_range: float) ->
     if picture.ndim != 3 or not 1 < len(picture) <= MOST_CHANNELS or min(picture.shape[1:]) < SIDE:
         return False
     windows = TaperedWindows.of(picture, seen, SIDE, STEP, MOST_WINDOWS)
-    if len(windows.brightness) < FEWEST:
+    if windows.modes.shape[2] < FEWEST:
         return False
     counts = counted(SIDE)
     differences = np.einsum("ia,fan->ifn", opponent_basis(len(picture))[1:], windows.modes)

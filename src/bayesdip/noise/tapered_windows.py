@@ -29,13 +29,10 @@ class TaperedWindows:
         Of a window, in pixels.
     modes : complex array, shape (F, C, n)
         At all frequencies but the mean, in the order of ``rfft2``. White noise of variance one has mean square one.
-    brightness : array, shape (n,)
-        Mean of each window over its channels.
     """
 
     side: int
     modes: Array
-    brightness: Array
 
     @classmethod
     def of(cls, picture: Tensor, seen: Tensor, side: int, step: int, most: int) -> Self:
@@ -58,15 +55,7 @@ class TaperedWindows:
         spread = np.ptp(windows, axis=2).min(0)
         windows = windows[:, spread > 0] if spread.any() else windows  # blank ones show no noise
         modes = (windows @ analysis(side)).transpose(2, 0, 1)
-        return cls(side, np.ascontiguousarray(modes), windows.mean((0, 2)))
-
-    def darkest_to_brightest(self, parts: int) -> list[Self]:
-        """As many windows each, by their brightness."""
-        order = np.argsort(self.brightness, kind="stable")
-        return [
-            type(self)(self.side, np.ascontiguousarray(self.modes[..., chosen]), self.brightness[chosen])
-            for chosen in np.array_split(order, parts)
-        ]
+        return cls(side, np.ascontiguousarray(modes))
 
     def noise(self) -> Array:
         """Covariance of the noise between channels, (C, C, side, side // 2 + 1), as ``rfft2`` orders it; at the mean as beside it."""
@@ -118,15 +107,6 @@ def analysis(side: int) -> Array:
     tapered = (residual * taper.ravel()[:, None]).T.reshape(-1, side, side)
     modes = np.fft.rfft2(tapered).reshape(side**2, -1)[:, 1:]
     found: Array = modes / np.sqrt((np.abs(modes) ** 2).sum(0))
-    return found
-
-
-def expected_squares(autocovariance: Array, side: int) -> Array:
-    """Mean squares of the modes of noise with that autocovariance, (2 side - 1, 2 side - 1): (F,)."""
-    row, column = np.divmod(np.arange(side**2), side)
-    table = autocovariance[row - row[:, None] + side - 1, column - column[:, None] + side - 1]
-    modes = analysis(side)
-    found: Array = np.einsum("ik,ik->k", modes.conj(), table @ modes).real
     return found
 
 

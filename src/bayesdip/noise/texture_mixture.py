@@ -71,7 +71,8 @@ def noise_covariances(modes: Array, counts: Array) -> Array:
     found = np.trace(noise, axis1=1, axis2=2).real.sum() / every
     start, stop = MOSTLY_NOISE
     towards_all = np.clip((found - start) / (stop - start), 0.0, 1.0)
-    return noise * (unit / found**towards_all)
+    covariances: Array = noise * (unit / found**towards_all)
+    return covariances
 
 
 def _first(modes: Array, counts: Array) -> tuple[Array, Array]:
