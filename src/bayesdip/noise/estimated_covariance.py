@@ -17,7 +17,7 @@ from bayesdip.noise.tapered_windows import TaperedWindows, frequencies, overlap
 Array = NDArray[Any]
 
 # Side and step of the windows, fewest for the step not to be halved, most, and largest lag. Windows of 6 pixels beside these, of which more
-# are calm, gained 0.2 dB on 10 simulated camera pictures, and lost 0.2 to 2 dB where noise was strong and smooth or in streaks.
+# are calm, gained 0.2 dB in the mean of 10 simulated camera pictures, and lost up to 2 dB where strong noise was smooth or in streaks.
 SIDE, STEP, FEWEST, MOST, REACH = 16, 8, 100, 400, 7
 # Below this frequency, in periods a pixel, texture passes for noise of the brightness. There it has no more than at those up to HIGH, or
 # than colours have at the same frequency or below LOW: noise of sensors is independent in the three colours, whose differences are
