@@ -39,6 +39,7 @@ def problem_of(missing, sigma=0.0, channels=1):
 
 
 def test_the_deeper_a_hole_the_coarser_its_grid():
+    assert coarseness(problem_of(hole((256, 256), side=100, at=(80, 80)))) == 8
     assert coarseness(problem_of(hole(side=60))) == 4
     assert coarseness(problem_of(hole())) == coarseness(problem_of(hole(side=14))) == 2
     assert coarseness(problem_of(hole(side=6))) == 0
@@ -132,9 +133,10 @@ def test_networks_whose_input_is_perturbed_do_not_put_blobs_into_a_hole():
     problem = Problem(torch.where(missing, 0.0, clean), Mask(missing, (32, 32)), Gaussian(0.0))
     errors = []
     usual = SCHEDULES["balanced"].of_exact()
-    noises = [hole_schedule(usual, depth).sampled_input_noise for depth in (12.0, 24.0)]
-    assert noises[0] == usual.sampled_input_noise
-    for noise in noises:
+    depths = ((12.0, 2), (24.0, 8), (24.0, 4))
+    noises = [hole_schedule(usual, *depth).sampled_input_noise for depth in depths]
+    assert noises[0] == noises[1] == usual.sampled_input_noise
+    for noise in noises[1:]:
         made = set_up(problem, arch.skip(scales=3, width=16), seed=0, device="cpu")
         muon = MuonStepper(made.target, made.generator, input_noise=noise)
         for _ in range(75):

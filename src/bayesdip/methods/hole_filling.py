@@ -64,7 +64,7 @@ def fill_holes(
         found = fit_by(
             coarsened(problem, coarser),
             own,
-            hole_schedule(schedule, deepest(problem)),
+            hole_schedule(schedule, deepest(problem), coarser),
             initial=False,
             judge=best.offer,
         )

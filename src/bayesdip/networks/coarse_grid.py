@@ -1,4 +1,4 @@
-"""Holes on a coarser grid: networks are fitted at a half or a quarter of the resolution.
+"""Holes on a coarser grid: networks are fitted at a half, a quarter or an eighth of the resolution.
 
 What spans a hole is found where a step costs a quarter or a sixteenth. On three tuning crops of 128x128 pixels with a hole of 48, two
 networks at half of the resolution came to at most 0.1 dB more in the hole than two at a quarter of it after as many steps. The next finer
@@ -24,22 +24,25 @@ from bayesdip.result import Posterior
 
 # How deep a hole has to be, in pixels, for a grid that is so many times coarser; and on the coarser grid, where more pixels than a
 # grid may have decide.
-DEPTHS, SMALLEST_DEPTH = {2: 6.0, 4: 24.0}, 3.0
-# Pixels that each side of a coarser grid has at least; and that the grid has at most, by effort, if it can be coarser: on 2**15 of them
-# a run takes some two minutes of one core.
+DEPTHS, SMALLEST_DEPTH = {2: 6.0, 4: 24.0, 8: 48.0}, 3.0
+# Pixels that each side of a coarser grid has at least; and that the grid has at most, by effort, if it can be coarser. The more there
+# are, the more steps a fit needs, and each takes longer: in strips that miss in five
+# tuning pictures of 481x321, 27 to 37 pixels deep, two networks had 19.0, 15.6, 19.6, 13.6 and 19.1 dB after 200 steps at an eighth of the
+# resolution, in 15 s of one core, and 18.9, 15.5, 18.9, 13.7 and 18.1 dB at a quarter, in 29 s.
 SMALLEST_SIDE = 32
-MOST_PIXELS = {"fast": 2**14, "balanced": 2**15, "best": 2**17}
+MOST_PIXELS = {"fast": 2**12, "balanced": 2**13, "best": 2**13}
 # Share of a block's pixels from which on the coarse pixel counts as observed.
 MAJORITY = 0.5
-# Steps over those of a run on the whole picture; the second number where a hole is `DRIFTS` pixels deep.
+# Steps over those of a run on the whole picture; the second number where a hole is as deep as said below.
 STEPS = (0.45, 0.3)
-# Standard deviation of fresh noise on the latent input where a hole is so many pixels deep. With that of Deep Image Prior, 1/30,
-# networks that are fitted on put blobs of any colour into such a hole: on four tuning crops of 128x128 with a hole of 48 the average of two
-# had 17.5, 15.2, 26.3 and 14.4 dB in it after 200 steps, and 20.3, 17.6, 26.3 and 23.5 dB at its best moment. With 0.1 it had 21.7, 17.3
-# and 29.1 dB on the first three after 120 steps, and 22.0, 17.5 and 29.5 dB at its best; with 0.3, 22.0 and 17.5 on the first two
-# and 29.4 on the last; with 0.2, 26.9 on the third. Of holes of 24 in two of these crops it is the other way round: 25.6 and
-# 16.3 dB with 1/30, 23.5 and 15.1 with 0.1. Between the two depths nothing was measured.
-INPUT_NOISE, DRIFTS = 0.1, 24.0
+# Standard deviation of fresh noise on the latent input where a hole is so many pixels deep, and so many on the coarser grid. With that of
+# Deep Image Prior, 1/30, networks that are fitted on put blobs of any colour into such a hole: on four tuning crops of 128x128 with a hole
+# of 48 the average of two had 17.5, 15.2, 26.3 and 14.4 dB in it after 200 steps, and 20.3, 17.6, 26.3 and 23.5 dB at its best moment. With
+# 0.1 it had 21.7, 17.3 and 29.1 dB on the first three after 120 steps, and 22.0, 17.5 and 29.5 dB at its best; with 0.3, 22.0 and 17.5 on
+# the first two and 29.4 on the last; with 0.2, 26.9 on the third. Of holes of 24 in two of these crops it is the other way round: 25.6 and
+# 16.3 dB with 1/30, 23.5 and 15.1 with 0.1. So it is in three whole tuning pictures with strips missing, at an eighth of their resolution,
+# where holes are 3 to 5 pixels deep: 19.0, 13.6 and 19.1 dB with 1/30 after 200 steps, 19.1, 13.6 and 18.6 with 0.1.
+INPUT_NOISE, DRIFTS, DRIFTS_COARSE = 0.1, 24.0, 6.0
 # Decay of the average of a fit's pictures: a run has some hundred steps, and begins far from where it ends.
 DECAY = 0.97
 
@@ -55,7 +58,7 @@ def coarseness(problem: Problem, effort: str = "balanced") -> int:
     Returns
     -------
     int
-        1, 2 or 4; 0 where no hole is deep enough, or the picture is not exact.
+        1, 2, 4 or 8; 0 where no hole is deep enough, or the picture is not exact.
     """
     if not (isinstance(problem.operator, Mask) and problem.noise.is_exact and len(problem.grid) == 2):
         return 0
@@ -284,7 +287,7 @@ class BestInHoles:
         return squares / problem.observed.sum((1, 2), keepdim=True).clamp_min(1)
 
 
-def hole_schedule(schedule: Schedule, depth: float) -> Schedule:
+def hole_schedule(schedule: Schedule, depth: float, coarser: int) -> Schedule:
     """For holes: a short fit, whose best moment is looked for, and the samples.
 
     Parameters
@@ -293,12 +296,14 @@ def hole_schedule(schedule: Schedule, depth: float) -> Schedule:
         Of a run on the whole picture.
     depth : float
         Of the deepest hole, in pixels.
+    coarser : int
+        By how much the grid is coarser than the picture.
 
     Returns
     -------
     Schedule
     """
-    drifts = depth >= DRIFTS
+    drifts = depth >= max(DRIFTS, DRIFTS_COARSE * coarser)
     return replace(
         schedule,
         steps=max(1, round(STEPS[drifts] * schedule.steps)),
