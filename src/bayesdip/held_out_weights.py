@@ -23,6 +23,10 @@ KNOTS = 7
 # four holes of 8 to 32 pixels, 0.02 on 70 random problems of filling in, and 0.01, 0.05, 0.03 on 10 crops each with text, scratches and
 # both. A spread of 0.3 gains another 0.01 to 0.05 there and loses 0.03 on the random problems.
 POWER, SPREAD = 3, 0.2
+# Of pixels alone the method knows most of what the simple estimates know. On 70 parts of tuning pictures of 96x96 pixels with 5 to 90%
+# of them missing at random the average lost 0.14 dB against the method alone, 3.9 at worst, with the prior of holes and errors of one
+# variance; with this prior, and errors as they are, it is the same, and 0.65 at worst.
+POWER_ALONE, SPREAD_ALONE = 6, 0.1
 # With fewer values at a distance, the shares are those at all distances. Shares at each distance gained 0.04 dB on 15 crops with
 # four holes of 8 to 32 pixels.
 FEWEST_AT_A_KNOT = 8
@@ -104,29 +108,34 @@ def fitted_weights(
     Returns
     -------
     ndarray, shape (2, KNOTS, J)
-        At each knot the posterior mean of least squares under the prior. The values of a region count as one of their
-        mean size: its errors are one error (Kish, *Survey Sampling*, 1965).
+        At each knot the posterior mean of least squares under the prior. In holes the values of a region count as one of
+        their mean size: its errors are one error (Kish, *Survey Sampling*, 1965). Errors at pixels alone go by themselves, and
+        few of them, at edges, are most of the sum: the likelihood has the covariance that does not take them for equal ones
+        (White, Econometrica 1980).
     """
     knots = near_knots(errors.distance)
     _, region = np.unique(errors.region, return_inverse=True)
     weights = np.zeros((2, KNOTS, len(errors.steps)))
-    for found, where, permitted in zip(
-        weights, (~errors.hole, errors.hole), (near_allowed, allowed), strict=True
-    ):
+    parts = ((~errors.hole, near_allowed, POWER_ALONE), (errors.hole, allowed, POWER))
+    for found, (where, permitted, power) in zip(weights, parts, strict=True):
         chosen = np.flatnonzero(permitted)
         if not len(chosen):
             continue
         for knot, share in enumerate(knots):
             here = share * where
             enough = here.sum() >= FEWEST_AT_A_KNOT
-            prior = _inverse_errors(errors, here if enough else where.astype(float), chosen)
+            prior = _inverse_errors(errors, here if enough else where.astype(float), chosen, power)
             if certain is not None and certain in chosen and not errors.contradict(certain, where):
                 prior = (chosen == certain).astype(float)
-            found[knot, chosen] = _simplex(_ridge(errors, here, region, chosen, prior))
+            if power == POWER:
+                fitted = _ridge(errors, here, region, chosen, prior)
+            else:
+                fitted = _of_unequal_errors(errors, here, chosen, prior)
+            found[knot, chosen] = _simplex(fitted)
     return weights
 
 
-def _inverse_errors(errors: HeldOutErrors, share: Array, chosen: NDArray[np.int64]) -> Array:
+def _inverse_errors(errors: HeldOutErrors, share: Array, chosen: NDArray[np.int64], power: int) -> Array:
     """Shares of the chosen ones by one over their mean squared error, the method's share left out."""
     total = float(share.sum())
     if not total:
@@ -137,7 +146,7 @@ def _inverse_errors(errors: HeldOutErrors, share: Array, chosen: NDArray[np.int6
     # The noise is in every error alike. Its own mean square is known but for chance.
     least = max(noise * (2 / total) ** 0.5, 1e-12 * float(sizes.max()), np.finfo(float).tiny)
     precision = 1 / np.maximum(sizes - noise, least)
-    shares = (precision / precision.max()) ** POWER
+    shares = (precision / precision.max()) ** power
     return np.asarray((shares / shares.sum())[1:])
 
 
@@ -160,6 +169,23 @@ def _ridge(
     weighted = (share * steps).reshape(len(chosen), -1)
     precision = weighted @ steps.reshape(len(chosen), -1).T / variance + np.eye(len(chosen)) / SPREAD**2
     found: Array = prior + np.linalg.solve(precision, weighted @ left.ravel() / variance)
+    return found
+
+
+def _of_unequal_errors(errors: HeldOutErrors, share: Array, chosen: NDArray[np.int64], prior: Array) -> Array:
+    steps = errors.steps[chosen]
+    left = errors.wanted - np.tensordot(prior, steps, 1)
+    weighted = (share * steps).reshape(len(chosen), -1)
+    curvature = weighted @ steps.reshape(len(chosen), -1).T
+    scores = (share * steps * left).reshape(len(chosen), -1)
+    least = 1e-12 * np.trace(curvature) * np.eye(len(chosen))
+    if not least.any():
+        return prior
+    # Of the estimate by least squares, prior + curvature^-1 scores: covariance curvature^-1 (scores scores') curvature^-1.
+    of_scores = np.linalg.solve(scores @ scores.T + least * np.square(left).max(), curvature)
+    precision = curvature @ of_scores
+    by_data = of_scores.T @ scores.sum(1)
+    found: Array = prior + np.linalg.solve(precision + np.eye(len(chosen)) / SPREAD_ALONE**2, by_data)
     return found
 
 

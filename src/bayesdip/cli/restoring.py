@@ -135,7 +135,10 @@ def restore(
     files = outputs(options)
     if options.std is not None and found.std is None:
         files["std"] = None
-        notes = (*notes, f"{options.std.name} is not written: the run ended before it had a standard deviation")
+        notes = (
+            *notes,
+            f"{options.std.name} is not written: the run ended before it had a standard deviation",
+        )
         say(notes[-1])
     if (
         found.mean.dtype.kind == "f"
