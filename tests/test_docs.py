@@ -148,10 +148,10 @@ def test_results_files_named_in_the_docs_exist() -> None:
 @pytest.mark.parametrize(
     ("pattern", "key", "heading"),
     [
-        ("denoise9-nonlocal.json", "psnr", "## Noise"),
+        ("denoise9-patches.json", "psnr", "## Noise"),
         ("denoise-best-*.json", "psnr", "## Noise"),
         ("inpaint11-gp.json", "psnr", "## Missing pixels"),
-        ("inpaint11-nonlocal.json", "psnr", "## Missing pixels"),
+        ("inpaint11-patches.json", "psnr", "## Missing pixels"),
         ("set5-x4.json", "psnr_y", "## Enlarging"),
         ("deblur.json", "psnr", "## Blur"),
         ("deblur-gp.json", "psnr", "## Blur"),
