@@ -71,15 +71,14 @@ def noise_if_clear(
     """The noise that was given or asked for; else what is found if it is clear, and no noise if not. And whether it was found unasked."""
     if noise is not None or sigma is not None:
         return noise_of(noise, sigma, picture, seen), False
-    cells = Cells.of(seen)
-    if cells is not None:
-        picture, seen = cells.packed(picture), cells.packed(seen)
-    if not can_be_noisy(picture, seen):
+    if not can_be_noisy(
+        picture, seen
+    ):  # nor of a mosaic: texture is rougher in its cells, and was taken for noise
         return Inspection(Gaussian(0.0)), False
     found = inspect_in_time(picture, seen).noise
     if found.is_exact or not is_clearly_noisy(picture, seen, _levels(found, picture, seen)):
         return Inspection(Gaussian(0.0)), False
-    return Inspection(found if cells is None else _of_cells(found, picture, cells)), True
+    return Inspection(found), True
 
 
 def _inspected(picture: Tensor, seen: Tensor, *, blurred: bool, denoising: bool) -> Inspection:
