@@ -96,29 +96,24 @@ def test_the_picture_that_predicts_held_out_regions_best_is_taken():
     assert (best.picture - whole.y).abs().max() < 0.05
 
 
-def test_what_a_run_takes_is_told_by_the_networks_steps_and_not_by_the_patches():
+def filled(callback=None, **options):
+    """A part of a picture in colour with a square hole, filled in by a tiny network; the picture, and what was missing."""
     picture, missing = data.astronaut()[40:136, 180:276], np.zeros((96, 96), bool)
     missing[30:60, 30:60] = True
+    method = bd.SGLD(arch=TINY, device="cpu", **options)
+    asked = {"sigma": 0, "grow_mask": False, "channel_axis": -1, "callback": callback}
+    return bd.inpaint(picture, missing, method=method, **asked), picture, missing
+
+
+def test_what_a_run_takes_is_told_by_the_networks_steps_and_not_by_the_patches():
     told = []
-    method = bd.SGLD(arch=TINY, steps=40, device="cpu")
-    found = bd.inpaint(
-        picture,
-        missing,
-        method=method,
-        sigma=0,
-        grow_mask=False,
-        channel_axis=-1,
-        callback=lambda snapshot: told.append(snapshot.estimate),
-    )
+    found, _, _ = filled(steps=40, callback=lambda snapshot: told.append(snapshot.estimate))
     (estimate,) = [each for each in told if each is not None]
     assert estimate.steps == found.info["steps"]
 
 
 def test_samples_of_a_hole_agree_where_pixels_are_known_and_differ_in_it():
-    picture, missing = data.astronaut()[40:136, 180:276], np.zeros((96, 96), bool)
-    missing[30:60, 30:60] = True
-    method = bd.SGLD(arch=TINY, steps=160, samples=4, device="cpu")
-    found = bd.inpaint(picture, missing, method=method, sigma=0, grow_mask=False, channel_axis=-1)
+    found, picture, missing = filled(steps=160, samples=4)
     assert found.info["coarser"] == 2 and found.info["chains"] == 4
     spread = found.samples.astype(float).std(0)
     assert spread[~missing].max() == 0 and spread[missing].mean() > 1
@@ -190,18 +185,7 @@ def test_the_papers_recipe_sees_the_whole_picture_at_once():
 
 
 def test_a_run_that_is_stopped_before_it_samples_has_a_picture_and_a_spread():
-    picture, missing = data.astronaut()[40:136, 180:276], np.zeros((96, 96), bool)
-    missing[30:60, 30:60] = True
-    method = bd.SGLD(arch=TINY, steps=300, device="cpu")
-    found = bd.inpaint(
-        picture,
-        missing,
-        method=method,
-        sigma=0,
-        grow_mask=False,
-        channel_axis=-1,
-        callback=lambda snapshot: snapshot.step >= 40,
-    )
+    found, _, missing = filled(steps=300, callback=lambda snapshot: snapshot.step >= 40)
     assert found.stopped == "interrupted" and len(found.samples) == 0
     assert found.std[missing].min() > 0 and found.std[~missing].max() == 0
 

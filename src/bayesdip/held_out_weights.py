@@ -8,8 +8,9 @@ Wolpert, Neural Networks 1992), by distance, drawn towards the inverse mean squa
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -117,8 +118,11 @@ def fitted_weights(
     knots = near_knots(errors.distance)
     _, region = np.unique(errors.region, return_inverse=True)
     weights = np.zeros((2, KNOTS, len(errors.steps)))
-    parts = ((~errors.hole, near_allowed, POWER_ALONE), (errors.hole, allowed, POWER))
-    for found, (where, permitted, power) in zip(weights, parts, strict=True):
+    parts: tuple[tuple[NDArray[np.bool_], Sequence[bool], int, Callable[..., Array]], ...] = (
+        (~errors.hole, near_allowed, POWER_ALONE, _of_unequal_errors),
+        (errors.hole, allowed, POWER, partial(_ridge, region=region)),
+    )
+    for found, (where, permitted, power, fitted) in zip(weights, parts, strict=True):
         chosen = np.flatnonzero(permitted)
         if not len(chosen):
             continue
@@ -128,11 +132,7 @@ def fitted_weights(
             prior = _inverse_errors(errors, here if enough else where.astype(float), chosen, power)
             if certain is not None and certain in chosen and not errors.contradict(certain, where):
                 prior = (chosen == certain).astype(float)
-            if power == POWER:
-                fitted = _ridge(errors, here, region, chosen, prior)
-            else:
-                fitted = _of_unequal_errors(errors, here, chosen, prior)
-            found[knot, chosen] = _simplex(fitted)
+            found[knot, chosen] = _simplex(fitted(errors, here, chosen, prior))
     return weights
 
 
@@ -154,9 +154,10 @@ def _inverse_errors(errors: HeldOutErrors, share: Array, chosen: NDArray[np.int6
 def _ridge(
     errors: HeldOutErrors,
     share: Array,
-    region: NDArray[np.int64],
     chosen: NDArray[np.int64],
     prior: Array,
+    *,
+    region: NDArray[np.int64],
 ) -> Array:
     steps = errors.steps[chosen]
     total = float(share.sum())

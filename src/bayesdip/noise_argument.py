@@ -71,9 +71,8 @@ def noise_if_clear(
     """The noise that was given or asked for; else what is found if it is clear, and no noise if not. And whether it was found unasked."""
     if noise is not None or sigma is not None:
         return noise_of(noise, sigma, picture, seen), False
-    if not can_be_noisy(
-        picture, seen
-    ):  # nor of a mosaic: texture is rougher in its cells, and was taken for noise
+    # Of a mosaic neither: texture is rougher in its cells, and was taken for noise.
+    if not can_be_noisy(picture, seen):
         return Inspection(Gaussian(0.0)), False
     found = inspect_in_time(picture, seen).noise
     if found.is_exact or not is_clearly_noisy(picture, seen, _levels(found, picture, seen)):
