@@ -6,8 +6,17 @@ import torch
 from scipy.ndimage import gaussian_filter
 
 import bayesdip as bd
+from bayesdip.noise import Gaussian
+from bayesdip.operators import Blur, Downsample
+from bayesdip.problem import Problem
 from bayesdip.result import Posterior
-from bayesdip.simulated_average import Estimate, averaged, usual_weights, weights_by_errors
+from bayesdip.simulated_average import (
+    Estimate,
+    averaged,
+    share_by_held_out,
+    usual_weights,
+    weights_by_errors,
+)
 
 
 def pictures(*errors, shape=(1, 24, 24)):
@@ -53,6 +62,29 @@ def test_half_is_the_process_s_unless_there_is_none():
     with_process = Posterior(torch.zeros(1, 2, 2), process=posterior)
     assert usual_weights(with_process, 2).tolist() == [0.5, 0.0]
     assert usual_weights(with_process, 2, 3.0).tolist() == [0.1, 0.0]
+
+
+def share(operator, own, its, sigma=0.0):
+    """Of a process with these errors beside a method with those, on every fifth datum of a picture of random numbers."""
+    truth, (method, process) = pictures(own, its)
+    y = operator.forward(truth)
+    y = y + sigma * torch.from_numpy(np.random.default_rng(1).normal(size=y.shape))
+    held_out = torch.zeros(y.shape[1:], dtype=torch.bool)
+    held_out.view(-1)[::5] = True
+    problem = Problem(y, operator, Gaussian(sigma), held_out=held_out)
+    return share_by_held_out(Posterior(method, process=Posterior(process)), problem)
+
+
+def test_held_out_pixels_of_a_small_picture_tell_who_predicts_them():
+    small = Downsample((24, 24), 2)
+    assert share(small, 0.2, 0.2) == pytest.approx(0.5, abs=0.25)
+    assert share(small, 0.05, 0.4) < 0.01 and share(small, 0.4, 0.05) > 0.99
+    # Noise is in both errors alike.
+    assert share(small, 0.05, 0.4, sigma=0.1) < 0.1
+
+
+def test_held_out_values_of_a_blurred_picture_tell_nothing():
+    assert share(Blur((24, 24), np.ones((3, 3)) / 9), 0.05, 0.4) == 1.0
 
 
 def smooth_field(seed, shape=(36, 36)):

@@ -29,6 +29,7 @@ from bayesdip.problem import Problem
 from bayesdip.quick_picture import quick_picture
 from bayesdip.result import Posterior
 from bayesdip.simple_comparison import Average, compare, hole_pixels, undecided, untested_holes
+from bayesdip.simulated_average import share_by_held_out
 from bayesdip.simulation import judged_by_simulation
 
 if TYPE_CHECKING:
@@ -161,6 +162,7 @@ def judged(method: Method, problem: Problem, progress: Progress, wanted: int = W
         first = method.fit(problem if once else problem.training, progress)
     seconds = progress.elapsed - began
     average, without = Average(), each_left_out(first, problem) if once else first
+    share = share_by_held_out(without, problem)
     found = if_in_time(progress, partial(held_against_simple, without, problem, method))
     average, without = found or (average, without)
     error = root_mean_square_error(without, problem)
@@ -182,7 +184,9 @@ def judged(method: Method, problem: Problem, progress: Progress, wanted: int = W
         updated = without
     posterior = put_back_known(replace(updated, state=None, without_own=None, beside=None), problem)
     if calibration is None:
-        posterior, calibration = judged_by_simulation(method, average, posterior, problem, progress, seconds)
+        posterior, calibration = judged_by_simulation(
+            method, average, posterior, problem, progress, seconds, share
+        )
     std = calibrated_std(posterior, problem, calibration)
     count = int(problem.held_out_entries.sum())
     findings = (

@@ -97,6 +97,7 @@ def judged_by_simulation(
     problem: Problem,
     progress: Progress,
     seconds: float = 0.0,
+    share: float = 1.0,
 ) -> tuple[Posterior, Calibration | None]:
     """Average a posterior with other estimates, and calibrate its standard deviation, by the errors of a simulated restoration.
 
@@ -113,6 +114,8 @@ def judged_by_simulation(
         No simulation is begun that would not end in time.
     seconds : float
         That one fit of the method took.
+    share : float
+        Of the weights that the simulated picture gives to other estimates, what these have: see `share_by_held_out`.
 
     Returns
     -------
@@ -125,13 +128,13 @@ def judged_by_simulation(
     if isinstance(problem.operator, Identity | Mask) and not isinstance(problem.noise, Correlated):
         return posterior, None
     beside = estimates_beside(posterior, problem)
-    middle = averaged(posterior, beside, usual_weights(posterior, len(beside)))
+    middle = averaged(posterior, beside, share * usual_weights(posterior, len(beside)))
     simulation = simulated(middle.mean, problem, method.seed)
     left = progress.time_left
     if simulation is None or progress.should_stop():
         return posterior, None
-    share = simulation.truth.numel() / posterior.mean.numel()
-    if left is not None and left < 2 * seconds * share:
+    part = simulation.truth.numel() / posterior.mean.numel()
+    if left is not None and left < 2 * seconds * part:
         return posterior, None
     silent = Progress(lambda snapshot: progress.should_stop(), left)
     try:
@@ -146,7 +149,7 @@ def judged_by_simulation(
         usual = usual_weights(found, len(others), error_ratio(others[0], found, simulation.truth))
         weights = weights_by_errors(found, others, simulation.truth, _blocks(simulation.truth.shape[1:]))
         prior = 0.0 if smaller(problem.operator, problem.grid) is None else PRIOR_SHARE
-        weights = (1 - prior) * weights + prior * usual
+        weights = share * ((1 - prior) * weights + prior * usual)
         found, posterior = averaged(found, others, weights), averaged(posterior, beside, weights)
         posterior.info["weights"] = weights.tolist()
     if found.std is None or posterior.std is None:

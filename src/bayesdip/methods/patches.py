@@ -23,10 +23,10 @@ from bayesdip.methods.method import Method, at_least
 from bayesdip.methods.process_std import process_posterior
 from bayesdip.noise import Correlated, Gaussian
 from bayesdip.operators import Identity, Mask
+from bayesdip.operators.part import is_small_picture
 from bayesdip.patches import hbe, nl_bayes
 from bayesdip.patches.back_projection import (
     denoised_data,
-    is_small_picture,
     project,
     rule_of_thumb_std,
     turns_of,

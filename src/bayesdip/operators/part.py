@@ -46,3 +46,10 @@ def on_grid(operator: Operator, grid: Sequence[int]) -> Operator | None:
         outer = None if inner is None else on_grid(operator.outer, inner.output_shape)
         return None if inner is None or outer is None else Compose(outer, inner)
     return None
+
+
+def is_small_picture(operator: Operator) -> bool:
+    """Whether the data are the picture made smaller, all of it or a part."""
+    if isinstance(operator, Compose):
+        return isinstance(operator.outer, Identity | Mask) and is_small_picture(operator.inner)
+    return isinstance(operator, Downsample)

@@ -29,7 +29,7 @@ from bayesdip.gp.conditioned import Conditioned, condition
 from bayesdip.interruption import Stopped
 from bayesdip.kernels.kernel import Kernel
 from bayesdip.noise import Noise
-from bayesdip.operators import Compose, Downsample, Identity, Mask, Operator
+from bayesdip.operators import Identity, Mask, Operator
 from bayesdip.patches.estimate import Stop
 from bayesdip.patches.filter_chain import takes
 from bayesdip.patches.group_passes import Groups, wiener_filter
@@ -56,13 +56,6 @@ def turns_of(turns: int, *, good_start: bool) -> int:
     return turns if not good_start else turns - round((1 - SHARE_WITH_START) * turns)
 
 
-def is_small_picture(operator: Operator) -> bool:
-    """Whether the data are the picture made smaller, all of it or a part."""
-    if isinstance(operator, Compose):
-        return isinstance(operator.outer, Identity | Mask) and is_small_picture(operator.inner)
-    return isinstance(operator, Downsample)
-
-
 def denoised_data(y: Tensor, operator: Operator, noise: Noise, *, passes: int, stop: Stop) -> Posterior:
     """NL-Bayes's posterior of a small picture's pixels without their noise.
 
@@ -74,7 +67,7 @@ def denoised_data(y: Tensor, operator: Operator, noise: Noise, *, passes: int, s
     ----------
     y : Tensor, shape (C, *operator.output_shape)
     operator : Operator
-        One of which :func:`is_small_picture` holds.
+        One of which :func:`~bayesdip.operators.part.is_small_picture` holds.
     noise : Noise
     passes : int
         Of NL-Bayes.
