@@ -9,13 +9,15 @@ import torch
 from scipy.ndimage import gaussian_filter, uniform_filter
 
 import bayesdip as bd
+from bayesdip import simple_process
 from bayesdip.held_out_weights import KNOTS, HeldOutErrors, fitted_weights, near_knots
 from bayesdip.methods.method import Method
 from bayesdip.noise import Gaussian
-from bayesdip.operators import Mask
+from bayesdip.operators import Identity, Mask
 from bayesdip.problem import Problem
 from bayesdip.result import Posterior
 from bayesdip.simple import akima, biharmonic, harmonic, linear, simple_estimates
+from bayesdip.simple_process import Likeliest
 from conftest import smooth_picture
 
 
@@ -222,3 +224,45 @@ def test_noise_on_values_that_were_taken_for_exact_is_not_counted_as_error():
         found = bd.inpaint(np.where(missing, 0, noisy), missing, sigma=0, effort="fast")
         ratios.append(rms((found.mean - picture)[missing]) / rms(found.std[missing]))
     assert 0.7 < np.exp(np.mean(np.log(ratios))) < 1.4  # 0.57 with it
+
+
+def blobs(side=96):
+    """A smooth picture with an edge, 0 to 1."""
+    field = gaussian_filter(np.random.default_rng(2).normal(size=(side, side)), 10)
+    field = (field - field.min()) / np.ptp(field)
+    field[:, side // 2 :] *= 0.6
+    return field
+
+
+@pytest.mark.parametrize("counts", [0.05, 0.3])
+def test_few_photons_are_restored_as_well_as_by_the_best_of_simple_filters(counts):
+    truth = counts * (0.2 + blobs())
+    y = np.random.default_rng(1).poisson(truth).astype(np.uint8)
+    found = bd.denoise(y, effort="fast")
+    simple = min(rms(gaussian_filter(y.astype(float), width) - truth) for width in (1, 2, 4, 6))
+    assert rms(found.mean - truth) < 1.3 * simple < 0.2 * rms(y - truth)
+    assert any("stronger than the picture" in f.text for f in found.findings)
+    low, high = found.interval(0.9)
+    assert np.mean((low <= truth) & (truth <= high)) > 0.75
+
+
+def test_noise_of_five_times_the_picture_is_averaged_with_the_process_and_of_half_is_not():
+    truth = 255 * blobs()
+    spread = truth.std()
+    for factor, averaged in ((5.0, True), (0.5, False)):
+        y = truth + factor * spread * np.random.default_rng(1).normal(size=truth.shape)
+        found = bd.denoise(y, sigma=factor * spread, effort="fast")
+        assert averaged == any("stronger than the picture" in f.text for f in found.findings)
+        simple = min(rms(gaussian_filter(y, width) - truth) for width in (1, 2, 4, 6))
+        assert rms(found.mean - truth) < 1.2 * simple
+
+
+def test_strong_noise_in_a_large_picture_is_seen_in_tiles(monkeypatch):
+    truth = torch.from_numpy(blobs(80))[None]
+    y = truth + 2.0 * torch.from_numpy(np.random.default_rng(1).normal(size=truth.shape))
+    problem = Problem(y, Identity((80, 80)), Gaussian(2.0))
+    whole = Likeliest(problem).estimate(problem)
+    for name, value in (("LARGEST_AT_ONCE", 1000), ("PROCESS_SIDE", 64), ("PROCESS_MARGIN", 16)):
+        monkeypatch.setattr(simple_process, name, value)
+    tiled = Likeliest(problem).estimate(problem)
+    assert rms((tiled - whole).numpy()) < 0.3 * rms((whole - truth).numpy())

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from bayesdip.gp.grid_covariance import embed
-from bayesdip.gp.likeliest import likeliest_process
+from bayesdip.gp.likeliest import Process, likeliest_process
 from bayesdip.kernels import RBF, Matern12, Matern32
 from bayesdip.noise import Gaussian
 from bayesdip.operators import Blur, Downsample, Identity, Mask, from_matrix
@@ -95,3 +95,17 @@ def test_data_that_hardly_tell_kernels_apart_have_a_mixture_of_them():
     got = found.posterior(y, operator, Gaussian(1.0))
     assert float(got.mean.square().mean()) < float(y.square().mean())
     assert len(found.kernel.terms) > 6  # so that none can have a seventh of the probability
+
+
+@pytest.mark.parametrize("grid", [(48, 48), (12, 20, 20), (400,)])
+def test_the_expected_error_under_white_noise_is_that_of_drawn_pictures(grid):
+    kernel, sigma, errors = Matern32(3.0), torch.tensor([0.5, 1.5]), []
+    process = Process("matern32", kernel, torch.eye(2, dtype=torch.float64))
+    noise = Gaussian(sigma.reshape(2, *[1] * len(grid)).double())
+    for seed in range(6):
+        picture = drawn(kernel, grid, seed, channels=2)
+        y = observed(picture, Identity(grid), noise.sigma, seed=100 + seed)
+        mean = process.posterior(y, Identity(grid), noise).mean
+        errors.append((mean - picture).square().flatten(1).mean(1))
+    found = process.expected_square(grid, sigma.square())
+    np.testing.assert_allclose(found, torch.stack(errors).mean(0), rtol=0.15)

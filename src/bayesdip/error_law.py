@@ -25,6 +25,11 @@ SHARES = np.linspace(0.0, 1.0, 21)
 STEP = 0.02
 LOG_RATIOS = np.arange(-150, 151) * STEP
 PRIOR_SPREAD = 0.35
+# Errors under noise, whose single values it hides, have tails like Student's law of so many degrees of freedom: on 256x256 parts of twelve
+# tuning pictures in noise of 15, 25 and 50, |error| over the standard deviation, of mean square one in each, was below 0.58, 1.02, 1.55,
+# 1.93 for 50, 75, 90, 95% (this law 0.56, 1.01, 1.56, 1.99; the normal one 0.67, 1.15, 1.64, 1.96).
+FREEDOM = 5
+UNIT_SCALE = math.sqrt((FREEDOM - 2) / FREEDOM)
 
 
 @dataclass(frozen=True)
@@ -43,6 +48,8 @@ class Values:
         Variance of the noise, 0 for exact data.
     spread : float
         Of the prior of the logarithm of the size of errors over what `std` says of it.
+    doubt : float
+        Standard deviation of that logarithm as the squares have it, besides chance.
     """
 
     mean: Array
@@ -51,6 +58,7 @@ class Values:
     squares: Array
     noise: Array
     spread: float = field(default=PRIOR_SPREAD, kw_only=True)
+    doubt: float = field(default=0.0, kw_only=True)
 
     def of(self, chosen: NDArray[Any]) -> Values:
         """Those at some of the n pixels."""
@@ -86,24 +94,42 @@ def fit_law(values: Values) -> Law:
 
     The squares ``q`` have expectation ``n + v``. Their quasi-log-likelihood
     ``-sum(log(n + v) + q / (n + v)) / (2 dispersion)`` is that of normal residuals, tempered by how
-    much the squares scatter in fact (McCullagh and Nelder, *Generalized Linear Models*, ch. 9). The
-    two numbers are its means: where the data do not tell them, they stay in the middle.
+    much the squares scatter in fact (McCullagh and Nelder, *Generalized Linear Models*, ch. 9), and so that it is no surer
+    than the `doubt` about what they are squares of. The two numbers are its means: where the data do not tell them, they
+    stay in the middle.
     """
     own = values.std**2
     level = float(own.mean())
     likelihood = _likelihood(values, own / level, level)
     share, log_ratio = np.unravel_index(int(likelihood.argmax()), likelihood.shape)
     best = math.exp(2 * LOG_RATIOS[log_ratio]) * (SHARES[share] * level + (1 - SHARES[share]) * own)
-    density = likelihood / _dispersion(values, best) - 0.5 * (LOG_RATIOS / values.spread) ** 2
-    density = np.exp(density - density.max())
-    density /= density.sum()
+    likelihood /= _dispersion(values, best)
+    prior = -0.5 * (LOG_RATIOS / values.spread) ** 2
+    density = _density(likelihood + prior)
+    # About the ratio alone: which values have larger errors than others is told as well as before.
+    if values.doubt:
+        each = np.exp(likelihood - likelihood.max(1, keepdims=True))
+        means, variances = _moments(each / each.sum(1, keepdims=True))
+        doubted = np.exp(prior - 0.5 * (LOG_RATIOS - means) ** 2 / (variances + values.doubt**2))
+        density = density.sum(1, keepdims=True) * doubted / doubted.sum(1, keepdims=True)
     constant = float((density * SHARES[:, None]).sum())
-    middle = float((density * LOG_RATIOS).sum())
-    spread = math.sqrt(float((density * (LOG_RATIOS - middle) ** 2).sum()) + STEP**2 / 12)
+    middle, variance = (float(moment[0, 0]) for moment in _moments(density.sum(0, keepdims=True)))
+    spread = math.sqrt(variance + STEP**2 / 12)
     ratio = math.exp(middle)
     scale = ratio * math.sqrt(1 - constant)
     floor = ratio * math.sqrt(constant * level)
     return Law(scale, floor, ratio, spread, _tails(values, floor**2 + scale**2 * own))
+
+
+def _density(logarithm: Array) -> Array:
+    density = np.exp(logarithm - logarithm.max())
+    return np.asarray(density / density.sum())
+
+
+def _moments(density: Array) -> tuple[Array, Array]:
+    """Mean and variance of the logarithm of the ratio in each row, (rows, 1)."""
+    mean = (density * LOG_RATIOS).sum(1, keepdims=True)
+    return mean, (density * (LOG_RATIOS - mean) ** 2).sum(1, keepdims=True)
 
 
 def covered(values: Values, variance: Array, half: Array) -> tuple[float, float]:
@@ -125,9 +151,9 @@ def covered(values: Values, variance: Array, half: Array) -> tuple[float, float]
     found = error.mean() / claim.mean()
     deviation = float((error - found * claim).std() / claim.mean() / math.sqrt(len(claim)))
     found = max(float(found), deviation / 10, 1e-6)
-    z = z_of(LEVEL)
-    slope = z * NORMAL.pdf(z / math.sqrt(found)) * found**-1.5
-    return 2 * NORMAL.cdf(z / math.sqrt(found)) - 1, slope * deviation
+    reach = float(np.sqrt((half**2).mean() / claim.mean()))
+    inside = [2 * _cumulative(reach / math.sqrt(size)) - 1 for size in (found, found + deviation)]
+    return inside[0], inside[0] - inside[1]
 
 
 def _likelihood(values: Values, relative: Array, level: float) -> Array:
@@ -160,7 +186,7 @@ def _tails(values: Values, variance: Array) -> Array:
     """Half of the interval at each of `LEVELS`, over that of a normal variable.
 
     Of exact data the conformal quantile of the scores. In strong noise the scores tell of the
-    noise's tails, not of the error's: there it is the normal law. In between, the geometric mean
+    noise's tails, not of the error's: there it is Student's law. In between, the geometric mean
     of the two, by the error's share of the residual's variance.
     """
     total = values.noise + variance
@@ -168,8 +194,21 @@ def _tails(values: Values, variance: Array) -> Array:
     rank = np.minimum(np.ceil(LEVELS * (scores.size + 1)).astype(int), scores.size) - 1
     normal = np.array([z_of(level) for level in LEVELS])
     share = float((variance / total).mean())
-    found: Array = (scores[rank] / normal) ** share
+    found: Array = (scores[rank] / normal) ** share * (_quantiles(LEVELS) / normal) ** (1 - share)
     return found
+
+
+def _quantiles(levels: Array) -> Array:
+    """Half of the central interval of each level, of Student's law with variance one."""
+    from scipy.special import stdtrit
+
+    return np.asarray(UNIT_SCALE * stdtrit(FREEDOM, 0.5 + levels / 2))
+
+
+def _cumulative(value: float) -> float:
+    from scipy.special import stdtr
+
+    return float(stdtr(FREEDOM, value / UNIT_SCALE))
 
 
 def z_of(level: float) -> float:

@@ -20,7 +20,7 @@ from bayesdip.held_out_regions import numbered, share_beyond
 from bayesdip.held_out_split import WANTED, split
 from bayesdip.hole_replicas import typical_ratio
 from bayesdip.interruption import Stopped, look, stoppable
-from bayesdip.leave_one_out import SPREAD, each_left_out, many_left_out
+from bayesdip.leave_one_out import DOUBT, SPREAD, each_left_out, many_left_out
 from bayesdip.noise import Correlated
 from bayesdip.noise.rounding import rounding_step
 from bayesdip.noise_check import coverage_is_testable, doubts, error_ratio, far_beyond_data
@@ -29,6 +29,7 @@ from bayesdip.problem import Problem
 from bayesdip.quick_picture import quick_picture
 from bayesdip.result import Posterior
 from bayesdip.simple_comparison import Average, compare, hole_pixels, undecided, untested_holes
+from bayesdip.simple_process import is_strong
 from bayesdip.simulated_average import share_by_held_out
 from bayesdip.simulation import judged_by_simulation
 
@@ -163,7 +164,9 @@ def judged(method: Method, problem: Problem, progress: Progress, wanted: int = W
     seconds = progress.elapsed - began
     average, without = Average(), each_left_out(first, problem) if once else first
     share = share_by_held_out(without, problem)
-    found = if_in_time(progress, partial(held_against_simple, without, problem, method))
+    found = if_in_time(
+        progress, partial(held_against_simple, first if once else without, problem, method, once)
+    )
     average, without = found or (average, without)
     error = root_mean_square_error(without, problem)
     ratio = error_ratio(without, problem)
@@ -198,12 +201,22 @@ def judged(method: Method, problem: Problem, progress: Progress, wanted: int = W
     return Outcome(posterior, std, error, count, calibration, findings)
 
 
-def held_against_simple(without: Posterior, problem: Problem, method: Method) -> tuple[Average, Posterior]:
-    """How a posterior that did not see the held-out data is averaged with simple estimates, and the average."""
+def held_against_simple(
+    posterior: Posterior, problem: Problem, method: Method, once: bool
+) -> tuple[Average, Posterior]:
+    """How a posterior is averaged with simple estimates, and the average as it is without the held-out data.
+
+    The posterior did not see these, or (`once`) knows each pixel's mean without its own value: then more of them are compared.
+    """
+    without = each_left_out(posterior, problem) if once else posterior
     # Where neighbours share their noise, the estimate that follows it most would win.
-    if coverage_is_testable(error_ratio(without, problem)):
+    if not (coverage_is_testable(error_ratio(without, problem)) or is_strong(problem)):
+        average = undecided(problem.training, "the noise of held-out values tells nothing of the error")
+        return average, average.of(without, problem.training)
+    if not once:
         return compare(without, problem, method.name, method.seed)
-    average = undecided(problem.training, "the noise of held-out values tells nothing of the error")
+    many = many_left_out(problem, method.seed, beside_others=True)
+    average, _ = compare(each_left_out(posterior, many), many, method.name, method.seed)
     return average, average.of(without, problem.training)
 
 
@@ -290,7 +303,7 @@ def calibrated_on(
         parts = tuple(part[seen][None] for part in parts)
         at = seen.nonzero()[:, 1].numpy()
         places, region, hole = places[at], region[at], hole[seen.numpy()][None]
-    values = Values(*(part.numpy() for part in parts), spread=spread)
+    values = Values(*(part.numpy() for part in parts), spread=spread, doubt=DOUBT if alone else 0.0)
     near, deep = np.flatnonzero(hole[0] == 0), np.flatnonzero(hole[0] > 0)
     law = calibrate(values.of(near), places[near], seed)
     far = calibrate(values.of(deep), places[deep], seed, region[deep])

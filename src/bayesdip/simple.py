@@ -13,13 +13,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from bayesdip import simple_process
 from bayesdip.gp import kriging
 from bayesdip.gp.kriging_deviation import deviation, nugget
 from bayesdip.interruption import look
-from bayesdip.networks.initial_estimate import process_mean
 from bayesdip.operators import Blur, Downsample, Identity, Mask
 from bayesdip.problem import Problem
-from bayesdip.tiling import cut, tiles, window
+from bayesdip.simple_process import is_small_stack, is_strong
 
 Array = NDArray[np.float64]
 Bools = NDArray[np.bool_]
@@ -32,9 +32,6 @@ SECONDS_EACH = 2e-5
 # Harmonic functions on a line or in a plane are factorised up to so many unknowns: three channels took 12 ms of processor time in
 # scratches, and 100 in a hole of 140x140 pixels, where conjugate gradients took 30 and 180.
 MOST_FACTORISED = 20_000
-# A picture of more pixels has a stationary process for each tile of this side, with this margin: at once it needs 200 bytes for
-# each value of the picture.
-LARGEST_AT_ONCE, PROCESS_SIDE, PROCESS_MARGIN = 2**20, 768, 32
 # Relative residual, and iterations, of the harmonic functions beyond.
 TOLERANCE, MOST_ITERATIONS = 1e-4, 2000
 
@@ -72,6 +69,9 @@ class Simple:
         From a problem to the variance of the white noise that it finds on the data of each channel, (C,), or None.
     is_certain : callable
         Whether, as `estimate` has found, the evidence is for it already, before any held-out data.
+    expected_square : callable
+        From a problem to the mean squared error that it expects of itself, where the noise hides that of the held-out data; else
+        None.
     """
 
     name: str
@@ -80,6 +80,7 @@ class Simple:
     std: Callable[[Problem], Tensor | None] = lambda problem: None
     noise: Callable[[Problem], Tensor | None] = lambda problem: None
     is_certain: Callable[[], bool] = lambda: False
+    expected_square: Callable[[Problem], float | None] = lambda problem: None
 
 
 def simple_estimates(problem: Problem) -> tuple[Simple, ...]:
@@ -104,13 +105,21 @@ def simple_estimates(problem: Problem) -> tuple[Simple, ...]:
     if isinstance(operator, Blur):
         return (Simple("the data as they are", data_as_they_are),)
     if isinstance(operator, Identity):
-        return () if problem.noise.is_exact else (Simple("a stationary process", _process),)
+        return () if problem.noise.is_exact else (_stationary_process(problem),)
     if not isinstance(operator, Mask):
         return ()
     smooth = (_kriging(problem),) if can_be_kriged(problem) else ()
     if len(problem.grid) == 1:
         return _filler("Akima interpolation", akima), _filler("linear interpolation", linear), *smooth
     return _filler("biharmonic filling", biharmonic), _filler("harmonic filling", harmonic), *smooth
+
+
+def _stationary_process(problem: Problem) -> Simple:
+    if not (is_strong(problem) or is_small_stack(problem)):
+        return Simple("a stationary process", simple_process.usual)
+    process = simple_process.Likeliest(problem)
+    expected = process.expected_square if is_strong(problem) else Simple.expected_square
+    return Simple("a stationary process", process.estimate, std=process.std, expected_square=expected)
 
 
 def _kriging(problem: Problem) -> Simple:
@@ -154,23 +163,6 @@ def filled(problem: Problem, fill: Callable[[Array, Bools], Array]) -> Tensor:
 def _data_and_missing(problem: Problem) -> tuple[Array, Bools]:
     missing = ~problem.observed.cpu().numpy()
     return np.where(missing, 0.0, problem.y.double().cpu().numpy()), missing
-
-
-def _process(problem: Problem) -> Tensor | None:
-    found = process_mean(problem) if prod(problem.grid) <= LARGEST_AT_ONCE else _process_by_tiles(problem)
-    return None if found is None else found.double().cpu()
-
-
-def _process_by_tiles(problem: Problem) -> Tensor | None:
-    """The process of each tile, which its own data tell of, blended: at once, it would be most of the memory of a run."""
-    total = torch.zeros((problem.channels, *problem.grid), dtype=torch.float64)
-    for tile in tiles(problem.grid, PROCESS_SIDE, PROCESS_MARGIN):
-        look()
-        found = process_mean(cut(problem, tile))
-        if found is None:
-            return None
-        total[(slice(None), *tile)] += window(tile, problem.grid, PROCESS_MARGIN) * found.double().cpu()
-    return total
 
 
 def data_as_they_are(problem: Problem) -> Tensor:

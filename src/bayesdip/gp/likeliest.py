@@ -8,7 +8,7 @@ evidence (:mod:`bayesdip.gp.block_evidence`). Few data of any other operator are
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -93,6 +93,32 @@ class Process:
             known = {"amplitude": colour.diagonal(), "colour": False}
         tol = self._tolerance(noise.variance(y, operator.observed.expand(y.shape)))
         return posterior(y, operator, self.kernel, noise, draws=draws, generator=generator, tol=tol, **known)
+
+    def expected_square(self, grid: Sequence[int], noise: Tensor) -> Tensor:
+        """Mean squared error of each channel, (C,), by the other ones' data left aside: of pixels with white noise, away from borders.
+
+        The mean over the frequencies of ``s n / (s + n)``, with s the spectrum of the process and n that of the noise
+        (Wiener's filter).
+
+        Parameters
+        ----------
+        grid : sequence of int
+            Pixels along each axis.
+        noise : Tensor, shape (C,)
+            Variance of the noise.
+
+        Returns
+        -------
+        Tensor, float64, shape (C,)
+        """
+        table = self.kernel.quadrant([n + 1 for n in grid])
+        for axis, n in enumerate(grid):  # the covariance on a torus of twice the side
+            table = torch.cat([table, table.flip(axis).narrow(axis, 1, n - 1)], axis)
+        spectrum = torch.fft.rfftn(table).real.clamp_min(0.0)
+        levels = self.colour.diagonal().double()
+        return torch.stack(
+            [(c * spectrum * n / (c * spectrum + n)).mean() for c, n in zip(levels, noise, strict=True)]
+        )
 
     def _tolerance(self, variance: Tensor) -> float:
         """Relative residual of the mean's solve: what that of the draws leaves has to be less than the noise."""
