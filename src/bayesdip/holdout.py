@@ -28,8 +28,7 @@ from bayesdip.operators import Identity, Mask
 from bayesdip.problem import Problem
 from bayesdip.quick_picture import quick_picture
 from bayesdip.result import Posterior
-from bayesdip.simple_comparison import Average, compare, hole_pixels, undecided, untested_holes
-from bayesdip.simple_process import is_strong
+from bayesdip.simple_comparison import Average, held_against_simple, hole_pixels, undecided, untested_holes
 from bayesdip.simulated_average import share_by_held_out
 from bayesdip.simulation import judged_by_simulation
 
@@ -165,7 +164,8 @@ def judged(method: Method, problem: Problem, progress: Progress, wanted: int = W
     average, without = Average(), each_left_out(first, problem) if once else first
     share = share_by_held_out(without, problem)
     found = if_in_time(
-        progress, partial(held_against_simple, first if once else without, problem, method, once)
+        progress,
+        partial(held_against_simple, first if once else without, problem, method.name, method.seed, once),
     )
     average, without = found or (average, without)
     error = root_mean_square_error(without, problem)
@@ -199,25 +199,6 @@ def judged(method: Method, problem: Problem, progress: Progress, wanted: int = W
         *far_beyond_data(posterior, problem),
     )
     return Outcome(posterior, std, error, count, calibration, findings)
-
-
-def held_against_simple(
-    posterior: Posterior, problem: Problem, method: Method, once: bool
-) -> tuple[Average, Posterior]:
-    """How a posterior is averaged with simple estimates, and the average as it is without the held-out data.
-
-    The posterior did not see these, or (`once`) knows each pixel's mean without its own value: then more of them are compared.
-    """
-    without = each_left_out(posterior, problem) if once else posterior
-    # Where neighbours share their noise, the estimate that follows it most would win.
-    if not (coverage_is_testable(error_ratio(without, problem)) or is_strong(problem)):
-        average = undecided(problem.training, "the noise of held-out values tells nothing of the error")
-        return average, average.of(without, problem.training)
-    if not once:
-        return compare(without, problem, method.name, method.seed)
-    many = many_left_out(problem, method.seed, beside_others=True)
-    average, _ = compare(each_left_out(posterior, many), many, method.name, method.seed)
-    return average, average.of(without, problem.training)
 
 
 def if_in_time(progress: Progress, work: Callable[[], T]) -> T | None:

@@ -15,10 +15,13 @@ from torch import Tensor
 from bayesdip.findings import Finding
 from bayesdip.held_out_regions import channel_distances, channels_in_holes, in_regions, numbered
 from bayesdip.held_out_weights import KNOTS, LEAST, HeldOutErrors, fitted_weights, near_knots
+from bayesdip.leave_one_out import each_left_out, many_left_out
+from bayesdip.noise_check import coverage_is_testable, error_ratio
 from bayesdip.operators import Identity, Mask
 from bayesdip.problem import Problem
 from bayesdip.result import Posterior
 from bayesdip.simple import Simple, simple_estimates
+from bayesdip.simple_process import is_strong
 
 Array = NDArray[np.float64]
 
@@ -114,6 +117,39 @@ class Average:
             samples[:, here] = mean + moved
         mean = full.masked_scatter(here, mean)
         return replace(posterior, mean=mean, std=std, samples=samples)
+
+
+def held_against_simple(
+    posterior: Posterior, problem: Problem, name: str, seed: int, once: bool
+) -> tuple[Average, Posterior]:
+    """How a posterior is averaged with simple estimates, and the average as it is without the held-out data.
+
+    Parameters
+    ----------
+    posterior : Posterior
+        It did not see the held-out data, or knows each pixel's mean without its own value.
+    problem : Problem
+        With held-out entries.
+    name : str
+        The method's.
+    seed : int
+    once : bool
+        Whether it is the latter: then more pixels are compared than these.
+
+    Returns
+    -------
+    (Average, Posterior)
+    """
+    without = each_left_out(posterior, problem) if once else posterior
+    # Where neighbours share their noise, the estimate that follows it most would win.
+    if not (coverage_is_testable(error_ratio(without, problem)) or is_strong(problem)):
+        average = undecided(problem.training, "the noise of held-out values tells nothing of the error")
+        return average, average.of(without, problem.training)
+    if not once:
+        return compare(without, problem, name, seed)
+    many = many_left_out(problem, seed, beside_others=True)
+    average, _ = compare(each_left_out(posterior, many), many, name, seed)
+    return average, average.of(without, problem.training)
 
 
 def compare(posterior: Posterior, problem: Problem, name: str, seed: int) -> tuple[Average, Posterior]:
