@@ -55,6 +55,7 @@ LAYERS = (
         "hole_replicas",
         "value_scale",
         "simple_comparison",
+        "simple_process",
         "leave_one_out",
     },
     {"simulated_average"},
