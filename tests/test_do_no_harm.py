@@ -266,3 +266,16 @@ def test_strong_noise_in_a_large_picture_is_seen_in_tiles(monkeypatch):
         monkeypatch.setattr(simple_process, name, value)
     tiled = Likeliest(problem).estimate(problem)
     assert rms((tiled - whole).numpy()) < 0.3 * rms((whole - truth).numpy())
+
+
+def test_stars_in_strong_noise_are_not_averaged_with_a_process_that_misses_them():
+    rng = np.random.default_rng(3)
+    y, x = np.mgrid[:96, :96]
+    truth = np.full((96, 96), 100.0)
+    for down, across in rng.uniform(8, 88, (8, 2)):
+        truth += 50 * np.exp(-((y - down) ** 2 + (x - across) ** 2) / (2 * 1.2**2))
+    data = truth + 10 * rng.normal(size=truth.shape)
+    assert 100 > simple_process.STRONG * truth.var()  # strong
+    alone = bd.denoise(data, sigma=10, effort="fast")
+    assert not any("stronger than the picture" in f.text for f in alone.findings)
+    assert rms(alone.mean - truth) < 0.25 * 10

@@ -8,11 +8,13 @@ from math import prod
 import torch
 from torch import Tensor
 
+from bayesdip.errors import BayesDipError
 from bayesdip.gp.likeliest import Process, likeliest_process
 from bayesdip.interruption import look
 from bayesdip.networks.initial_estimate import process_mean
 from bayesdip.problem import Problem
 from bayesdip.tiling import cut, tiles, window
+from bayesdip.window import window_sum
 
 # A picture of more pixels has a stationary process for each tile of this side, with this margin: at once it needs 200 bytes for
 # each value of the picture.
@@ -24,6 +26,9 @@ LARGEST_STACK = 2**18
 # mean of 0.05 patches left nearly all noise (rms 0.11, the process 0.009 to 0.019, on three tuning pictures), and in Gaussian noise of 200
 # and 400 of 255 they erred by 1.0 to 1.3 times as much as the process. At four times the variance they were still ahead in one of three.
 STRONG = 5.0
+# A residual of the process, of one pixel or summed over 3, that is so many times the largest of that many pictures of noise alone is none
+# of noise.
+STANDS_OUT, REPLICAS, WIDTHS = 1.3, 4, (1, 3)
 
 
 def noise_of(problem: Problem) -> Tensor:
@@ -73,9 +78,32 @@ class Likeliest:
         return in_parts(problem, lambda part: process.posterior(part.y, part.operator, part.noise).mean)
 
     def expected_square(self, problem: Problem) -> float | None:
-        """The mean squared error of its mean."""
+        """The mean squared error of its mean; None too where it misses what stands out, such as stars: no process draws them."""
         each = self._expected(problem)
-        return None if each is None else float(each.mean())
+        return None if each is None or self._misses_something(problem) else float(each.mean())
+
+    def _misses_something(self, problem: Problem) -> bool:
+        """Whether the largest residual, summed locally, is beyond those of data drawn from the process's picture with noise alone."""
+        mean = self.estimate(problem)
+        assert mean is not None
+        sd = problem.noise.variance(problem.y, problem.operator.observed).double().cpu().sqrt()
+        generator = torch.Generator().manual_seed(0)
+        try:
+            drawn = [problem.noise.sample(mean, generator) for _ in range(REPLICAS)]
+        except BayesDipError:  # a likelihood without draws
+            return False
+        residuals = [
+            torch.where(problem.observed, (y - mean) / sd, 0.0) for y in (problem.y.double().cpu(), *drawn)
+        ]
+        for width in WIDTHS:
+            sums = (
+                window_sum(residual, [min(width, n - 1 + n % 2) for n in problem.grid])
+                for residual in residuals
+            )
+            seen, *usual = (float(each.abs().max()) for each in sums)
+            if seen > STANDS_OUT * max(usual):
+                return True
+        return False
 
     def std(self, problem: Problem) -> Tensor | None:
         """The same number for every pixel of a channel, (C, *grid)."""
