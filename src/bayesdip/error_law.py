@@ -98,6 +98,8 @@ def fit_law(values: Values) -> Law:
     than the `doubt` about what they are squares of. The two numbers are its means: where the data do not tell them, they
     stay in the middle.
     """
+    from scipy.special import softmax
+
     own = values.std**2
     level = float(own.mean())
     likelihood = _likelihood(values, own / level, level)
@@ -105,13 +107,12 @@ def fit_law(values: Values) -> Law:
     best = math.exp(2 * LOG_RATIOS[log_ratio]) * (SHARES[share] * level + (1 - SHARES[share]) * own)
     likelihood /= _dispersion(values, best)
     prior = -0.5 * (LOG_RATIOS / values.spread) ** 2
-    density = _density(likelihood + prior)
+    density = softmax(likelihood + prior)
     # About the ratio alone: which values have larger errors than others is told as well as before.
     if values.doubt:
-        each = np.exp(likelihood - likelihood.max(1, keepdims=True))
-        means, variances = _moments(each / each.sum(1, keepdims=True))
-        doubted = np.exp(prior - 0.5 * (LOG_RATIOS - means) ** 2 / (variances + values.doubt**2))
-        density = density.sum(1, keepdims=True) * doubted / doubted.sum(1, keepdims=True)
+        means, variances = _moments(softmax(likelihood, axis=1))
+        doubted = prior - 0.5 * (LOG_RATIOS - means) ** 2 / (variances + values.doubt**2)
+        density = density.sum(1, keepdims=True) * softmax(doubted, axis=1)
     constant = float((density * SHARES[:, None]).sum())
     middle, variance = (float(moment[0, 0]) for moment in _moments(density.sum(0, keepdims=True)))
     spread = math.sqrt(variance + STEP**2 / 12)
@@ -119,11 +120,6 @@ def fit_law(values: Values) -> Law:
     scale = ratio * math.sqrt(1 - constant)
     floor = ratio * math.sqrt(constant * level)
     return Law(scale, floor, ratio, spread, _tails(values, floor**2 + scale**2 * own))
-
-
-def _density(logarithm: Array) -> Array:
-    density = np.exp(logarithm - logarithm.max())
-    return np.asarray(density / density.sum())
 
 
 def _moments(density: Array) -> tuple[Array, Array]:

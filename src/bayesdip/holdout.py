@@ -165,7 +165,7 @@ def judged(method: Method, problem: Problem, progress: Progress, wanted: int = W
     share = share_by_held_out(without, problem)
     found = if_in_time(
         progress,
-        partial(held_against_simple, first if once else without, problem, method.name, method.seed, once),
+        partial(held_against_simple, without, problem, method.name, method.seed, first if once else None),
     )
     average, without = found or (average, without)
     error = root_mean_square_error(without, problem)
@@ -264,7 +264,7 @@ def calibrated_on(
     picture, observed = posterior.mean.cpu(), problem.observed
     mean, std = (part[:, held_out].double() for part in (picture, posterior.std.cpu()))
     residual = problem.y[:, held_out] - mean
-    variance = noise_variance(problem)
+    variance = problem.noise_variance
     noise = problem.noise.mean_square(mean, variance[:, held_out]).expand_as(mean)
     squares = residual.square()
     if bool(noise.any()):
@@ -310,7 +310,7 @@ def with_own_values(posterior: Posterior, problem: Problem, calibration: Calibra
     held_out = problem.held_out
     assert posterior.std is not None and held_out is not None
     mean, std = posterior.mean.double().cpu(), posterior.std.double().cpu()
-    n, seen = noise_variance(problem)[:, held_out], problem.observed[:, held_out]
+    n, seen = problem.noise_variance[:, held_out], problem.observed[:, held_out]
     own = std[:, held_out].square()
     hole = hole_pixels(problem.training)[:, held_out.numpy()].astype(float)
     v = torch.from_numpy(calibration.variance(std[:, held_out].numpy(), hole))
@@ -345,7 +345,7 @@ def _own_std(posterior: Posterior, problem: Problem, calibration: Calibration | 
         return posterior.std
     if calibration.simulated:  # the errors were those of data that were seen
         return torch.from_numpy(calibration.std(posterior.std.double().cpu().numpy()))
-    variance, observed = noise_variance(problem), problem.observed
+    variance, observed = problem.noise_variance, problem.observed
     holes = hole_pixels(problem) if calibration.far is not None else None
     found = torch.empty(posterior.std.shape)
     step = max(1, AT_ONCE // found[:, 0].numel())
@@ -373,7 +373,7 @@ def put_back_known(posterior: Posterior, problem: Problem) -> Posterior:
     if not (kept and isinstance(problem.operator, Identity | Mask)):
         return posterior
     known, y = problem.observed, problem.y
-    spread = noise_variance(problem).sqrt()
+    spread = problem.noise_variance.sqrt()
 
     def fill(picture: Tensor) -> Tensor:
         return torch.where(known, y, picture.double().cpu())
@@ -381,8 +381,3 @@ def put_back_known(posterior: Posterior, problem: Problem) -> Posterior:
     std = None if posterior.std is None else torch.where(known, spread, posterior.std.double().cpu())
     samples = None if posterior.samples is None else fill(posterior.samples)
     return replace(posterior, mean=fill(posterior.mean), std=std, samples=samples)
-
-
-def noise_variance(problem: Problem) -> Tensor:
-    """Of every entry, the shape of `y`."""
-    return problem.noise.variance(problem.y, problem.operator.observed).double().expand(problem.y.shape)

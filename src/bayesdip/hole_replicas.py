@@ -60,7 +60,7 @@ def typical_ratio(problem: Problem, seed: int) -> float | None:
     held = chosen & in_holes(known & ~chosen)
     if not holes.any() or not held.any():
         return None
-    variance = problem.noise.variance(problem.y, problem.operator.observed).double().expand(y.shape)
+    variance = problem.noise_variance
     noise = variance.cpu().numpy()
     there = _squares(full, noise, held)
     tried = [_squares(full, noise, here) for here in replicas(known, holes, np.random.default_rng(seed))]

@@ -143,6 +143,11 @@ class Problem:
         return self.operator.observed.expand(self.y.shape)
 
     @property
+    def noise_variance(self) -> Tensor:
+        """Of every entry of `y`: float64, its shape."""
+        return self.noise.variance(self.y, self.operator.observed).double().expand(self.y.shape)
+
+    @property
     def held_out_entries(self) -> Tensor:
         """Which entries of `y` are held out: bool, the shape of `y`; of a held-out pixel, the channels that were seen."""
         held_out = torch.zeros((), dtype=torch.bool) if self.held_out is None else self.held_out

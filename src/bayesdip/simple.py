@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from math import prod
 from typing import Any
@@ -70,8 +70,8 @@ class Simple:
     is_certain : callable
         Whether, as `estimate` has found, the evidence is for it already, before any held-out data.
     expected_square : callable
-        From a problem to the mean squared error that it expects of itself, where the noise hides that of the held-out data; else
-        None.
+        From a problem, and the estimate of it, to the mean squared error that it expects of itself, where the noise hides that of
+        the held-out data; else None.
     """
 
     name: str
@@ -80,7 +80,7 @@ class Simple:
     std: Callable[[Problem], Tensor | None] = lambda problem: None
     noise: Callable[[Problem], Tensor | None] = lambda problem: None
     is_certain: Callable[[], bool] = lambda: False
-    expected_square: Callable[[Problem], float | None] = lambda problem: None
+    expected_square: Callable[[Problem, Tensor], float | None] = lambda problem, picture: None
 
 
 def simple_estimates(problem: Problem) -> tuple[Simple, ...]:
@@ -115,11 +115,12 @@ def simple_estimates(problem: Problem) -> tuple[Simple, ...]:
 
 
 def _stationary_process(problem: Problem) -> Simple:
-    if not (is_strong(problem) or is_small_stack(problem)):
+    strong = is_strong(problem)
+    if not (strong or is_small_stack(problem)):
         return Simple("a stationary process", simple_process.usual)
     process = simple_process.Likeliest(problem)
-    expected = process.expected_square if is_strong(problem) else Simple.expected_square
-    return Simple("a stationary process", process.estimate, std=process.std, expected_square=expected)
+    found = Simple("a stationary process", process.estimate, std=process.std)
+    return replace(found, expected_square=process.expected_square) if strong else found
 
 
 def _kriging(problem: Problem) -> Simple:

@@ -120,35 +120,34 @@ class Average:
 
 
 def held_against_simple(
-    posterior: Posterior, problem: Problem, name: str, seed: int, once: bool
+    without: Posterior, problem: Problem, name: str, seed: int, leaving_out: Posterior | None = None
 ) -> tuple[Average, Posterior]:
     """How a posterior is averaged with simple estimates, and the average as it is without the held-out data.
 
     Parameters
     ----------
-    posterior : Posterior
-        It did not see the held-out data, or knows each pixel's mean without its own value.
+    without : Posterior
+        Without the held-out data.
     problem : Problem
         With held-out entries.
     name : str
         The method's.
     seed : int
-    once : bool
-        Whether it is the latter: then more pixels are compared than these.
+    leaving_out : Posterior, optional
+        That of all data, of a method that knows each pixel's mean without its own value: more pixels are then compared.
 
     Returns
     -------
     (Average, Posterior)
     """
-    without = each_left_out(posterior, problem) if once else posterior
     # Where neighbours share their noise, the estimate that follows it most would win.
     if not (coverage_is_testable(error_ratio(without, problem)) or is_strong(problem)):
         average = undecided(problem.training, "the noise of held-out values tells nothing of the error")
         return average, average.of(without, problem.training)
-    if not once:
+    if leaving_out is None:
         return compare(without, problem, name, seed)
     many = many_left_out(problem, seed, beside_others=True)
-    average, _ = compare(each_left_out(posterior, many), many, name, seed)
+    average, _ = compare(each_left_out(leaving_out, many), many, name, seed)
     return average, average.of(without, problem.training)
 
 
@@ -179,7 +178,7 @@ def compare(posterior: Posterior, problem: Problem, name: str, seed: int) -> tup
     if not kept:
         return Average(), posterior
     others, pictures = tuple(other for other, _ in kept), [picture for _, picture in kept]
-    expected = others[0].expected_square(training)
+    expected = others[0].expected_square(training, pictures[0])
     if expected is not None and posterior.std is not None:
         average = _by_expected_errors(posterior, others, expected, name, problem.units.scale)
         return average, average.of(posterior, training, pictures)
@@ -321,13 +320,7 @@ def _errors(posterior: Posterior, problem: Problem, pictures: Sequence[Tensor]) 
     region = np.broadcast_to(numbered(np.asarray(chosen.any(0))), chosen.shape)
     wanted = problem.y.double().cpu()[entries].numpy() - own
     steps = np.stack([on_data(picture) - own for picture in pictures])
-    noise = (
-        problem.noise.variance(problem.y, operator.observed)
-        .double()
-        .cpu()
-        .expand(problem.y.shape)[entries]
-        .numpy()
-    )
+    noise = problem.noise_variance.cpu()[entries].numpy()
     return HeldOutErrors(wanted[None], steps[:, None], distance[chosen], hole[chosen], region[chosen], noise)
 
 

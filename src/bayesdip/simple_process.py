@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cached_property
 from math import prod
 
 import torch
@@ -31,17 +32,11 @@ STRONG = 5.0
 STANDS_OUT, REPLICAS, WIDTHS = 1.3, 4, (1, 3)
 
 
-def noise_of(problem: Problem) -> Tensor:
-    """Variance of each channel's noise, (C,), its mean over the data."""
-    whole = problem.whole
-    variance = whole.noise.variance(whole.y, whole.operator.observed).double().cpu()
-    return variance.expand(whole.y.shape).flatten(1).mean(1)
-
-
 def is_strong(problem: Problem) -> bool:
     """Whether the noise of data that are pixels is much stronger than the picture below it."""
-    noise = float(noise_of(problem).sum())
-    picture = float(problem.whole.y.double().flatten(1).var(1).sum()) - noise
+    whole = problem.whole
+    noise = float(whole.noise_variance.flatten(1).mean(1).sum())
+    picture = float(whole.y.double().flatten(1).var(1).sum()) - noise
     return noise > STRONG * max(picture, 0.0)
 
 
@@ -59,16 +54,12 @@ class Likeliest:
     """
 
     def __init__(self, problem: Problem) -> None:
-        self.problem = problem
-        self._found: list[Process | None] = []
+        self.whole = problem.whole
 
-    @property
+    @cached_property
     def process(self) -> Process | None:
         """None where there is none: then the usual one stands for it."""
-        if not self._found:
-            whole = self.problem.whole
-            self._found.append(likeliest_process(whole.y, whole.operator, whole.noise))
-        return self._found[0]
+        return likeliest_process(self.whole.y, self.whole.operator, self.whole.noise)
 
     def estimate(self, problem: Problem) -> Tensor | None:
         """Its posterior mean from some of the data, float64 (C, *grid)."""
@@ -77,54 +68,46 @@ class Likeliest:
             return usual(problem)
         return in_parts(problem, lambda part: process.posterior(part.y, part.operator, part.noise).mean)
 
-    def expected_square(self, problem: Problem) -> float | None:
-        """The mean squared error of its mean; None too where it misses what stands out, such as stars: no process draws them."""
-        each = self._expected(problem)
-        return None if each is None or self._misses_something(problem) else float(each.mean())
-
-    def _misses_something(self, problem: Problem) -> bool:
-        """Whether the largest residual, summed locally, is beyond those of data drawn from the process's picture with noise alone."""
-        mean = self.estimate(problem)
-        assert mean is not None
-        sd = problem.noise.variance(problem.y, problem.operator.observed).double().cpu().sqrt()
-        generator = torch.Generator().manual_seed(0)
-        try:
-            drawn = [problem.noise.sample(mean, generator) for _ in range(REPLICAS)]
-        except BayesDipError:  # a likelihood without draws
-            return False
-        residuals = [
-            torch.where(problem.observed, (y - mean) / sd, 0.0) for y in (problem.y.double().cpu(), *drawn)
-        ]
-        for width in WIDTHS:
-            sums = (
-                window_sum(residual, [min(width, n - 1 + n % 2) for n in problem.grid])
-                for residual in residuals
-            )
-            seen, *usual = (float(each.abs().max()) for each in sums)
-            if seen > STANDS_OUT * max(usual):
-                return True
-        return False
-
-    def std(self, problem: Problem) -> Tensor | None:
-        """The same number for every pixel of a channel, (C, *grid)."""
-        each = self._expected(problem)
-        return (
-            None
-            if each is None
-            else each.sqrt().reshape(-1, *[1] * len(problem.grid)).expand(-1, *problem.grid)
-        )
-
-    def _expected(self, problem: Problem) -> Tensor | None:
+    @cached_property
+    def _expected(self) -> Tensor | None:
         """The mean squared error of each channel, (C,): at least half the standard error of the data's variance.
 
         A picture of less variance than that is not seen at all.
         """
         if self.process is None:
             return None
-        noise = noise_of(problem)
-        return self.process.expected_square(problem.grid, noise).maximum(
-            noise / (2 * prod(problem.grid)) ** 0.5
-        )
+        noise, grid = self.whole.noise_variance.cpu().flatten(1).mean(1), self.whole.grid
+        return self.process.expected_square(grid, noise).maximum(noise / (2 * prod(grid)) ** 0.5)
+
+    def std(self, problem: Problem) -> Tensor | None:
+        """The same number for every pixel of a channel, (C, *grid)."""
+        if self._expected is None:
+            return None
+        ones = [1] * len(problem.grid)
+        return self._expected.sqrt().reshape(-1, *ones).expand(-1, *problem.grid)
+
+    def expected_square(self, problem: Problem, picture: Tensor) -> float | None:
+        """The mean squared error of its estimate; None too where that misses what stands out, such as stars: no process draws them."""
+        if self._expected is None or misses_something(problem, picture):
+            return None
+        return float(self._expected.mean())
+
+
+def misses_something(problem: Problem, picture: Tensor) -> bool:
+    """Whether a picture's largest residual, alone or summed locally, is beyond those of data drawn from it with noise alone."""
+    deviation = problem.noise_variance.cpu().sqrt()
+    generator = torch.Generator().manual_seed(0)
+
+    def largest(y: Tensor) -> Tensor:
+        residual = torch.where(problem.observed, (y - picture) / deviation, 0.0)
+        sums = (window_sum(residual, [min(width, n - 1 + n % 2) for n in problem.grid]) for width in WIDTHS)
+        return torch.stack([each.abs().max() for each in sums])
+
+    try:
+        of_noise = [largest(problem.noise.sample(picture, generator)) for _ in range(REPLICAS)]
+    except BayesDipError:  # a likelihood without draws
+        return False
+    return bool((largest(problem.y.double().cpu()) > STANDS_OUT * torch.stack(of_noise).amax(0)).any())
 
 
 def usual(problem: Problem) -> Tensor | None:
