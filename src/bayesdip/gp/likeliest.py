@@ -20,6 +20,7 @@ from bayesdip.gp import families
 from bayesdip.gp.block_evidence import LEAST_NOISE, Blocks, dense_evidence, lags
 from bayesdip.gp.conditioned import DRAWS_TOLERANCE_FACTOR
 from bayesdip.gp.data_covariance import is_nearly_stationary, without_masks
+from bayesdip.gp.grid_covariance import embed
 from bayesdip.gp.inference import posterior
 from bayesdip.interruption import look
 from bayesdip.kernels.kernel import Kernel, Sum
@@ -95,7 +96,7 @@ class Process:
         return posterior(y, operator, self.kernel, noise, draws=draws, generator=generator, tol=tol, **known)
 
     def expected_square(self, grid: Sequence[int], noise: Tensor) -> Tensor:
-        """Mean squared error of each channel, (C,), by the other ones' data left aside: of pixels with white noise, away from borders.
+        """Mean squared error of each channel, (C,), by its own data alone: of pixels with white noise, away from borders.
 
         The mean over the frequencies of ``s n / (s + n)``, with s the spectrum of the process and n that of the noise
         (Wiener's filter).
@@ -111,14 +112,16 @@ class Process:
         -------
         Tensor, float64, shape (C,)
         """
-        table = self.kernel.quadrant([n + 1 for n in grid])
-        for axis, n in enumerate(grid):  # the covariance on a torus of twice the side
-            table = torch.cat([table, table.flip(axis).narrow(axis, 1, n - 1)], axis)
-        spectrum = torch.fft.rfftn(table).real.clamp_min(0.0)
+        covariance = embed(self.kernel, grid)
+        at_zero = (0,) * len(covariance.torus)
+
+        def expected(power: Tensor, n: Tensor) -> Tensor:
+            left = power * covariance.spectrum * n / (power * covariance.spectrum + n)
+            mean: Tensor = torch.fft.irfftn(left, covariance.torus)[at_zero]  # over the frequencies
+            return mean
+
         levels = self.colour.diagonal().double()
-        return torch.stack(
-            [(c * spectrum * n / (c * spectrum + n)).mean() for c, n in zip(levels, noise, strict=True)]
-        )
+        return torch.stack([expected(c, n) for c, n in zip(levels, noise, strict=True)])
 
     def _tolerance(self, variance: Tensor) -> float:
         """Relative residual of the mean's solve: what that of the draws leaves has to be less than the noise."""
