@@ -66,7 +66,9 @@ def test_noisy_data_calibrate_the_noise_free_interval(factor, sigma):
     held_out = [drawn(6000, factor, sigma, seed, "student")[0] for seed in range(6)]
     found = [calibrate(values, np.arange(6000), seed) for seed, values in enumerate(held_out)]
     covers = [coverage_of(calibration, fresh, truth) for calibration in found]
-    assert np.mean(covers) == pytest.approx(0.9, abs=0.015 if sigma < 5 else 0.03)  # the prior's part
+    # In the strongest noise the prior has its part: intervals are a little too wide where errors are smaller than was said.
+    slack = 0.025 if (factor, sigma) == (0.6, 10.0) else 0.015
+    assert np.mean(covers) == pytest.approx(0.9, abs=slack)
     scores = [np.log(c.ratio / factor) / c.ratio_error for c in found]
     assert np.sqrt(np.mean(np.square(scores))) < 2.2  # the stated error is about the true one
 
