@@ -55,12 +55,13 @@ def searched(
     guide: Array, tops: Array, lefts: Array, side: int, most: int, radius: int, every: Array
 ) -> None:
     """The places of all groups."""
+    search = (guide.shape[1], radius, 0, 0)
     found = np.empty((2 * radius + 1) ** 2, guide.dtype)
     places = np.empty((2 * radius + 1) ** 2, np.int32)
     group = 0
     for top in tops:
         for left in lefts:
-            n = most_similar(guide, top, left, side, radius, most, found, places)
+            n = most_similar(guide, top, left, side, search, most, found, places)
             every[group, :n] = places[:n]
             group += 1
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import bayesdip as bd
-from bayesdip.patches import compilation, small_matrices
+from bayesdip.patches import compilation, machine_code
 from bayesdip.patches.chain import chain_of
 
 NOISY = np.random.default_rng(0).normal(np.add.outer(np.arange(32.0), np.arange(32.0)) * 3, 10)
@@ -51,15 +51,15 @@ def test_where_nothing_can_be_kept_each_process_compiles(monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", nowhere)
     made = {}
     exec(compile("def twice(x):\n    return 2 * x\n", f"{nowhere}/twice.py", "exec"), made)
-    machine_code = small_matrices.compiled(made["twice"])
-    assert machine_code.stats.cache_path is None
-    assert not compilation._is_ready(machine_code)
-    assert machine_code(1.5) == 3 and compilation._is_ready(machine_code)
+    twice = machine_code.compiled(made["twice"])
+    assert twice.stats.cache_path is None
+    assert not compilation._is_ready(twice)
+    assert twice(1.5) == 3 and compilation._is_ready(twice)
 
 
 LOADS_ALL = """
-from bayesdip.patches import group_filters, patch_search, small_matrices
-for module in (small_matrices, patch_search, group_filters):
+from bayesdip.patches import eigenvectors, group_filters, machine_code, patch_search, small_matrices
+for module in (machine_code, small_matrices, eigenvectors, patch_search, group_filters):
     for function in list(vars(module).values()):
         if hasattr(function, "_cache"):
             for signature, *_ in function._cache._cache_file._load_index():

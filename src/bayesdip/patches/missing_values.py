@@ -14,34 +14,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bayesdip.patches.group_filters import centre
+from bayesdip.patches.machine_code import compiled, whole_matrix
 from bayesdip.patches.small_matrices import (
     ONE,
     ZERO,
     cholesky,
-    compiled,
     gram,
     inverse_factor,
     mirror,
+    square_of_factor,
 )
 
 Array = NDArray[Any]
-
-
-@compiled
-def gram_of_factor(factor: Array, size: int, work: Array, out: Array) -> None:
-    """``out = factor factor'``, of an upper triangular matrix."""
-    for i in range(size):
-        for j in range(i):
-            work[i, j] = factor[j, i]
-        work[i, i] = factor[i, i]
-    for i in range(size):
-        here = out[i]
-        for j in range(size):
-            here[j] = ZERO
-        for k in range(i, size):
-            a, own = factor[i, k], work[k]
-            for j in range(k + 1):
-                here[j] += a * own[j]
 
 
 @compiled
@@ -117,10 +101,10 @@ def restore(
         What is found: places, and what :meth:`bayesdip.patches.known_pixels.Sums.add` takes.
     """
     count, size = places.shape[1], len(offsets)
-    rows, mean = np.empty((count, size), np.float32), np.empty(size, np.float32)
-    covariance, factor = np.empty((size, size), np.float32), np.empty((size, size), np.float32)
-    work, precision = np.empty((size, size), np.float32), np.empty((size, size), np.float32)
-    system, right = np.empty((size, size), np.float32), np.empty(size, np.float32)
+    rows, mean = whole_matrix(count, size, np.float32), np.empty(size, np.float32)
+    covariance, factor = whole_matrix(size, size, np.float32), whole_matrix(size, size, np.float32)
+    work, precision = whole_matrix(size, size, np.float32), whole_matrix(size, size, np.float32)
+    system, right = whole_matrix(size, size, np.float32), np.empty(size, np.float32)
     known, spread = np.empty(size, np.float32), np.empty(size, np.float32)
     gone, there = np.empty(size, np.int64), np.empty(size, np.int64)
     scale, done = ONE / np.float32(max(count - 1, 1)), 0
@@ -149,8 +133,8 @@ def restore(
                     precision[i, j] = covariance[i, j]
             cholesky(precision, size, ZERO)
             inverse_factor(precision, size, factor)
-            gram_of_factor(factor, size, work, precision)
-            mirror_lower(precision, size)
+            square_of_factor(factor, size, work, precision)
+            mirror(precision, size)
         for k in range(lacks.shape[1]):
             lack = lacks[g, k]
             if lack == 0:
@@ -260,11 +244,3 @@ def by_covariance(
         for q in range(lack):
             own[q] *= scale
             spread[q] -= own[q] * own[q]
-
-
-@compiled
-def mirror_lower(matrix: Array, size: int) -> None:
-    """Copy the lower triangle to the upper one."""
-    for i in range(size):
-        for j in range(i):
-            matrix[j, i] = matrix[i, j]

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
-from bayesdip.patches.small_matrices import ONE, ZERO, compiled
+from bayesdip.patches.machine_code import LANES, compare_row, compare_rows, compiled
+from bayesdip.patches.small_matrices import ONE, ZERO
 
 Array = NDArray[Any]
+# Distances whose quantiles stand for those of all.
+SAMPLE = 64
+LARGEST = np.float32(3e38)
 
 
 @compiled
@@ -27,36 +32,42 @@ def distances_in_rows(
 
     They are written behind the first `count`, places as ``row * W + column``. Returns how many there are then.
     """
-    channels, width = guide.shape[0], guide.shape[2]
-    first = columns[0]
+    width, first = guide.shape[2], columns[0]
     n = columns[1] - first + 1
-    for row in range(rows[0], rows[1] + 1):
-        here = found[count : count + n]
-        for q in range(n):
-            here[q] = ZERO
-        for c in range(channels):
-            for u in range(side):
-                own = guide[c, top + u, left : left + side]
-                other = guide[c, row + u, first : first + n + side]
-                v = 0
-                while v + 4 <= side:
-                    a0, b0, c0, d0 = own[v], own[v + 1], own[v + 2], own[v + 3]
-                    a, b = other[v : v + n], other[v + 1 : v + 1 + n]
-                    e, f = other[v + 2 : v + 2 + n], other[v + 3 : v + 3 + n]
-                    for q in range(n):
-                        p0, p1, p2, p3 = a[q] - a0, b[q] - b0, e[q] - c0, f[q] - d0
-                        here[q] += p0 * p0 + p1 * p1 + p2 * p2 + p3 * p3
-                    v += 4
-                while v < side:
-                    a0, a = own[v], other[v : v + n]
-                    for q in range(n):
-                        p0 = a[q] - a0
-                        here[q] += p0 * p0
-                    v += 1
-        for q in range(n):
-            places[count + q] = row * width + first + q
-        count += n
+    own, row = top * width + left, rows[0]
+    while row <= rows[1]:
+        together = min(2, rows[1] - row + 1) if n >= LANES else 0
+        if together == 0:
+            one_by_one(guide, top, left, side, row, first, n, found[count:])
+        at, sides = 0, (guide.shape[0], guide.shape[1], width, side)
+        while together > 0:
+            other = row * width + first + at
+            if together == 2:
+                compare_rows(found, count + at, n, guide, own, other, *sides)
+            else:
+                compare_row(found, count + at, 0, guide, own, other, *sides)
+            if at + LANES >= n:
+                break
+            at = min(at + LANES, n - LANES)  # the last vector ends where the row does
+        for _ in range(max(1, together)):
+            for q in range(n):
+                places[count + q] = row * width + first + q
+            count, row = count + n, row + 1
     return count
+
+
+@compiled
+def one_by_one(
+    guide: Array, top: int, left: int, side: int, row: int, first: int, count: int, found: Array
+) -> None:
+    """Squared distances of the `count` patches that begin in a row, from a first column on, to the one at (top, left)."""
+    for q in range(count):
+        found[q] = ZERO
+        for c in range(guide.shape[0]):
+            for u in range(side):
+                for v in range(side):
+                    difference = guide[c, row + u, first + q + v] - guide[c, top + u, left + v]
+                    found[q] += difference * difference
 
 
 @compiled
@@ -151,11 +162,45 @@ def select(found: Array, places: Array, count: int, wanted: int) -> None:
 
 
 @compiled
+def bounded(found: Array, places: Array, count: int, wanted: int) -> int:
+    """Bring distances that are at most a bound, and their places, to the front: about twice as many as are wanted; how many.
+
+    The bound is a quantile of a sample of the distances. Where it turns out too low, all stay as they are.
+    """
+    every = count // SAMPLE
+    rank = min(2 * SAMPLE * wanted // count + 3, SAMPLE)
+    if every < 2 or rank > SAMPLE // 2:
+        return count
+    least = np.empty(rank, found.dtype)  # of those seen so far, in order
+    for k in range(rank):
+        least[k] = LARGEST
+    for q in range(0, every * SAMPLE, every):
+        value = found[q]
+        if value < least[rank - 1]:
+            k = rank - 1
+            while k > 0 and least[k - 1] > value:
+                least[k] = least[k - 1]
+                k -= 1
+            least[k] = value
+    bound, below = least[rank - 1], 0
+    for q in range(count):
+        below += found[q] <= bound
+    if below < wanted:
+        return count
+    below = 0
+    for q in range(count):
+        value, place = found[q], places[q]
+        found[below], places[below] = value, place
+        below += value <= bound
+    return below
+
+
+@compiled
 def most_similar(
     picture: Array, top: int, left: int, side: int, search: Any, most: int, found: Array, places: Array
 ) -> Any:
     """Bring the places of the most similar patches to the front of `places`, at most `most` of them; how many they are."""
     available = squared_distances(picture, top, left, side, search, found, places)
     count = min(most, available)
-    select(found, places, available, count)
+    select(found, places, bounded(found, places, available, count), count)
     return count
