@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import pairwise, product
 from math import prod
 from typing import Any
@@ -12,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bayesdip.errors import BayesDipError
-from bayesdip.io.stored import Description
+from bayesdip.io.stored import Axis, Description
 
 Array = NDArray[Any]
 Region = tuple[slice, ...]
@@ -23,6 +24,9 @@ MARGINS = {1: 512, 2: 48, 3: 16}
 # Networks keep some 8 kB for a value of the picture, eight times what patches and processes do.
 NETWORK_SIDES = {1: 2**14, 2: 512, 3: 64}
 LEAST_SIDE = 32
+# Tiles that meet are blended over this share of the margin on each side of their border. The outermost pixels of what a tile
+# sees are restored least well.
+BLENDED = 2 / 3
 # A rest of the picture that is smaller than this share of a tile joins the tile before it.
 SMALL_REST = 0.25
 
@@ -178,9 +182,36 @@ class Plan:
             cuts.append([slice(a, b) for a, b in pairwise(edges)])
         return list(product(*cuts))
 
-    def borders(self, name: str) -> list[int]:
-        """Where a core ends and the next one begins, along an axis."""
-        return [part.start for part in self._edges()[self.position(name)][1:]]
+    @cached_property
+    def overlap(self) -> int:
+        """How far on each side of a border the tiles that meet there are blended; their outermost values are not used."""
+        across = [axis for axis in self.description.axes if axis.name in self.roles.across]
+        last = [axis.length - (self._cores(axis) - 1) * self.side for axis in across]
+        return overlap_of(self.margin, min(self.side, *last))
+
+    def reach(self, core: Region) -> Region:
+        """The core with the strips beyond it in which its tile is blended with others."""
+        return self.grown(core, self.overlap)
+
+    def inside(self, core: Region) -> Region:
+        """The part of a core in which its tile stands alone."""
+        reach = self.reach(core)
+        return tuple(
+            slice(2 * c.start - r.start, 2 * c.stop - r.stop) for c, r in zip(core, reach, strict=True)
+        )
+
+    def neighbours(self, core: Region) -> list[Region]:
+        """The cores that meet this one, at a corner too, in the array's order."""
+        near = []
+        for s, axis in zip(core, self.description.axes, strict=True):
+            if axis.name in self.roles.across:
+                index = s.start // self.side
+                near.append(
+                    [self._core(axis, n) for n in range(max(0, index - 1), min(self._cores(axis), index + 2))]
+                )
+            else:
+                near.append([s])
+        return [found for found in product(*near) if found != core]
 
     def _edges(self) -> list[list[slice]]:
         found = []
@@ -188,13 +219,20 @@ class Plan:
             if axis.name in self.roles.channels:
                 found.append([slice(0, axis.length)])
             elif axis.name in self.roles.across:
-                starts = list(range(0, axis.length, self.side))
-                if len(starts) > 1 and axis.length - starts[-1] < SMALL_REST * self.side:
-                    starts.pop()
-                found.append([slice(a, b) for a, b in pairwise([*starts, axis.length])])
+                found.append([self._core(axis, n) for n in range(self._cores(axis))])
             else:
                 found.append([slice(n, n + 1) for n in range(axis.length)])
         return found
+
+    def _cores(self, axis: Axis) -> int:
+        """How many there are along an axis that is searched across."""
+        count = max(1, -(-axis.length // self.side))
+        rest = axis.length - (count - 1) * self.side
+        return count - 1 if count > 1 and rest < SMALL_REST * self.side else count
+
+    def _core(self, axis: Axis, index: int) -> slice:
+        start = index * self.side
+        return slice(start, axis.length if index == self._cores(axis) - 1 else start + self.side)
 
     def cells(self, side: int, group: int, count: int, generator: np.random.Generator) -> Iterator[Region]:
         """Regions of that side along the axes that are searched across, drawn at random, no two of them alike."""
@@ -225,6 +263,11 @@ class Plan:
 def _distinct(generator: np.random.Generator, total: int, count: int) -> Array:
     """Numbers below `total`, each once, in the order in which they were drawn."""
     return np.asarray(list(dict.fromkeys(generator.integers(0, total, 4 * count).tolist())))
+
+
+def overlap_of(margin: int, shortest: int) -> int:
+    """How far tiles of that margin are blended, where the shortest core is so long that only two meet on a line."""
+    return min(round(BLENDED * margin), shortest // 2)
 
 
 def to_picture(values: Array, names: str, roles: Roles) -> Array:

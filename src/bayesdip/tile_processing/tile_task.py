@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-import hashlib
 import sys
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from itertools import product
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from bayesdip.errors import BayesDipError
 from bayesdip.io.stored import Canvas, StoredArray
 from bayesdip.result import Restoration
-from bayesdip.tile_processing.plan import Plan, Region, Tile, from_picture, seed_of
+from bayesdip.tile_processing.blending import Piece, as_type, blended, cut, joined
+from bayesdip.tile_processing.kept_tile import KeptTiles
+from bayesdip.tile_processing.plan import Plan, Region, Tile, from_picture, overlap_of, seed_of
 from bayesdip.tile_processing.survey import TILE, read_picture_region
 from bayesdip.tile_processing.tile_restoration import Known, Request, restored
 
@@ -48,17 +48,13 @@ class Part:
 
     Attributes
     ----------
-    core : Region
-        What it is of.
-    values : dict
-        The core's values, by ``"output"`` and ``"std"``.
+    piece : Piece
     found : Restoration or None
     missing, left : int
         Values that were missing; all of them, where nothing is known.
     """
 
-    core: Region
-    values: dict[str, Array]
+    piece: Piece
     found: Restoration | None
     missing: int
     left: int
@@ -76,8 +72,8 @@ class TileTask:
     request : Request
     known : Known
         Of the tile's group.
-    canvases : dict
-        What is written, by ``"output"`` and ``"std"``.
+    kept : KeptTiles
+        What is written.
     parts : int
         Into how many parts a side it is cut, each restored by itself, for want of memory.
     """
@@ -88,7 +84,7 @@ class TileTask:
     tile: Tile
     request: Request
     known: Known
-    canvases: dict[str, Canvas]
+    kept: KeptTiles
     parts: int = 1
 
     def __getstate__(self) -> dict[str, Any]:
@@ -103,18 +99,17 @@ class TileTask:
         return state
 
     def __call__(self, tell: Callable[[float], None]) -> dict[str, Any]:
-        """Restore it and write its core; gives the facts for the journal."""
-        clock, tile = Clock(), self.tile
-        done = [self._restored(core, number, clock) for number, core in enumerate(self._cores())]
-        names, digest = self.plan.description.names, hashlib.sha256()
-        for role, canvas in self.canvases.items():
-            values = joined([(part.core, part.values[role]) for part in done], tile.core)
-            digest.update(written(canvas, names, tile.core, values))
+        """Restore it and write it; gives the facts for the journal."""
+        clock = Clock()
+        done = [
+            self._restored(cell, reach, number, clock) for number, (cell, reach) in enumerate(self._cells())
+        ]
+        sha256 = self.kept.keep(one_piece([part.piece for part in done], self.tile.core))
         clock.told("writing")
         runs = [part.found for part in done if part.found is not None]
         gone = sum(part.missing for part in done)
         return {
-            "sha256": digest.hexdigest(),
+            "sha256": sha256,
             "seconds": clock.seconds,
             "cpu_seconds": clock.cpu_seconds,
             "missing": gone,
@@ -126,13 +121,19 @@ class TileTask:
             "memory": peak_memory(),
         }
 
-    def _cores(self) -> list[Region]:
-        return self.plan.parts(self.tile.core, self.parts)
+    def _cells(self) -> list[tuple[Region, Region]]:
+        """The parts of the tile's reach, and how far the values of each reach beyond, to be blended with those of others."""
+        reach = self.plan.reach(self.tile.core)
+        cells = self.plan.parts(reach, self.parts)
+        places = [self.plan.position(name) for name in self.plan.roles.across]
+        shortest = min(cell[place].stop - cell[place].start for cell in cells for place in places)
+        overlap = overlap_of(self.plan.margin, shortest)
+        return [(cell, within(self.plan.grown(cell, overlap), reach)) for cell in cells]
 
-    def _restored(self, core: Region, number: int, clock: Clock) -> Part:
+    def _restored(self, cell: Region, reach: Region, number: int, clock: Clock) -> Part:
         """One part of the tile: all of it, where it is not cut."""
         plan, names = self.plan, self.plan.description.names
-        pixels, gone, window = self._seen(core)
+        pixels, gone, window = self._seen(cell)
         clock.told("reading")
         numbers = (self.tile.number,) if self.parts == 1 else (self.tile.number, self.parts, number)
         seed = seed_of(self.request.seed, TILE, *numbers)
@@ -142,34 +143,42 @@ class TileTask:
 
             end_this_worker()
         clock.told("computing")
-        own = tuple(slice(c.start - w.start, c.stop - w.start) for c, w in zip(core, window, strict=True))
         pictures = {"output": found.mean, "std": found.std}
-        values = {role: from_picture(pictures[role], names, plan.roles)[own] for role in self.canvases}
-        return Part(core, values, found.found, int(gone.sum()), int(gone.size if gone.all() else 0))
+        values = {
+            role: cut(from_picture(pictures[role], names, plan.roles), window, reach)
+            for role in self.kept.canvases
+        }
+        nothing = bool(gone.all())
+        empty = np.ones([s.stop - s.start for s in reach], dtype=bool) if nothing else None
+        piece = Piece(cell, reach, values, empty)
+        return Part(piece, found.found, int(gone.sum()), int(gone.size if nothing else 0))
 
     def _farthest(self) -> int:
         return self.plan.margin * (FARTHEST if self.request.task == "inpaint" else 1)
 
-    def _seen(self, core: Region) -> tuple[Array, NDArray[np.bool_], Region]:
-        """A core's window: its picture, what is missing in it, and where it is: larger where holes reach out of the usual one."""
-        window = self.plan.grown(core, self.plan.margin)
-        if self.request.task == "inpaint" and len(self.plan.roles.across) == 2:
-            far = self.plan.grown(core, self._farthest())
-            _, gone = read_picture_region(self.source, self.mask, self.plan, self.request, far)
-            window = self._around_holes(np.asarray(gone.any(-1)) if gone.ndim == 3 else gone, core, far)
-        pixels, gone = read_picture_region(self.source, self.mask, self.plan, self.request, window)
+    def _seen(self, cell: Region) -> tuple[Array, NDArray[np.bool_], Region]:
+        """A part's window: its picture, what is missing in it, and where it is: larger where holes reach out of the usual one."""
+        plan, core = self.plan, self.tile.core
+        window = within(plan.grown(cell, plan.margin), plan.grown(core, plan.margin))
+        if self.request.task == "inpaint" and len(plan.roles.across) == 2:
+            far = within(plan.grown(cell, self._farthest()), plan.grown(core, self._farthest()))
+            _, gone = read_picture_region(self.source, self.mask, plan, self.request, far)
+            window = self._around_holes(
+                np.asarray(gone.any(-1)) if gone.ndim == 3 else gone, cell, window, far
+            )
+        pixels, gone = read_picture_region(self.source, self.mask, plan, self.request, window)
         return pixels, gone, window
 
-    def _around_holes(self, gone: NDArray[np.bool_], core: Region, far: Region) -> Region:
-        """The core's window, grown so that holes in the core are seen whole with the margin around them, within `far`."""
+    def _around_holes(self, gone: NDArray[np.bool_], cell: Region, usual: Region, far: Region) -> Region:
+        """The usual window, grown so that holes in the cell are seen whole with the margin around them, within `far`."""
         from scipy.ndimage import distance_transform_edt, find_objects, label, maximum
 
         names = self.plan.description.names
         places = [names.index(name) for name in self.plan.roles.across]
-        window = list(self.plan.grown(core, self.plan.margin))
+        window = list(usual)
         if not gone.any() or gone.all():
-            return tuple(window)
-        inner = tuple(slice(core[p].start - far[p].start, core[p].stop - far[p].start) for p in places)
+            return usual
+        inner = tuple(slice(cell[p].start - far[p].start, cell[p].stop - far[p].start) for p in places)
         number, count = label(gone, np.ones((3, 3), dtype=int))
         depth = np.asarray(maximum(distance_transform_edt(gone), number, np.arange(1, count + 1)))
         holes = [n for n in np.unique(number[inner]) if n and depth[n - 1] > HOLE]
@@ -186,6 +195,18 @@ class TileTask:
             )
             window[p] = slice(max(far[p].start, low), min(far[p].stop, high))
         return tuple(window)
+
+
+@dataclass(frozen=True, eq=False)
+class BlendTask:
+    """A tile whose strips are blended with those of the tiles around, when all of them are there."""
+
+    kept: KeptTiles
+    tile: Tile
+
+    def __call__(self, tell: Callable[[float], None]) -> None:
+        """Read the strips, blend, write."""
+        self.kept.blend(self.tile.core)
 
 
 @dataclass(frozen=True, eq=False)
@@ -211,15 +232,28 @@ class LevelTask:
         self.canvas.write(self.level, self.region, as_type(means, values.dtype))
 
 
-def joined(parts: Sequence[tuple[Region, Array]], region: Region) -> Array:
-    """Parts of a region in their places."""
-    if len(parts) == 1:
-        return parts[0][1]
-    whole = np.empty([s.stop - s.start for s in region], np.result_type(*(values for _, values in parts)))
-    for core, values in parts:
-        place = tuple(slice(c.start - s.start, c.stop - s.start) for c, s in zip(core, region, strict=True))
-        whole[place] = values
-    return whole
+def one_piece(pieces: Sequence[Piece], core: Region) -> Piece:
+    """A tile of its parts, which are blended."""
+    if len(pieces) == 1:
+        return replace(pieces[0], core=core)
+    cells = [piece.core for piece in pieces]
+    reach = tuple(slice(a.start, b.stop) for a, b in zip(cells[0], cells[-1], strict=True))
+    whole = [blended([one, *(other for other in pieces if other is not one)]) for one in pieces]
+    values = {
+        role: joined([(cell, found[role]) for cell, found in zip(cells, whole, strict=True)], reach)
+        for role in whole[0]
+    }
+    if all(piece.empty is None for piece in pieces):
+        return Piece(core, reach, values)
+    empty = [np.full([s.stop - s.start for s in p.core], p.empty is not None) for p in pieces]
+    return Piece(core, reach, values, joined(list(zip(cells, empty, strict=True)), reach))
+
+
+def within(region: Region, bounds: Region) -> Region:
+    """The part of a region that lies in another."""
+    return tuple(
+        slice(max(s.start, b.start), min(s.stop, b.stop)) for s, b in zip(region, bounds, strict=True)
+    )
 
 
 def together(errors: Sequence[tuple[float, int]]) -> list[float] | None:
@@ -235,42 +269,6 @@ def halved(values: Array, axis: int) -> Array:
         values = np.concatenate([values, last], axis=axis)
     first, second = (np.take(values, range(k, values.shape[axis], 2), axis=axis) for k in (0, 1))
     return np.asarray((first + second) / 2)
-
-
-def as_type(values: Array, dtype: np.dtype[Any]) -> Array:
-    """Rounded and clipped where the type is one of whole numbers."""
-    if dtype.kind in "ui" and values.dtype != dtype:
-        info = np.iinfo(dtype)
-        whole = np.clip(np.rint(np.nan_to_num(values)), info.min, info.max)
-        return np.asarray(whole.astype(dtype))
-    return np.asarray(values.astype(dtype, copy=False))
-
-
-def in_canvas(canvas: Canvas, names: str, region: Region) -> tuple[Region, list[int]]:
-    """A region of the array in the canvas' order of axes, and that order."""
-    own = [name if name in names else "s" for name in canvas.levels[0].names]
-    order = [names.index(name) for name in own]
-    return tuple(region[place] for place in order), order
-
-
-def written(canvas: Canvas, names: str, region: Region, values: Array) -> bytes:
-    """Write a region, whose values have the array's order of axes; gives the bytes that were written."""
-    place, order = in_canvas(canvas, names, region)
-    kept = np.ascontiguousarray(as_type(values, canvas.levels[0].dtype).transpose(order))
-    canvas.write(0, place, kept)
-    return kept.tobytes()
-
-
-def is_whole(canvases: dict[str, Canvas], names: str, tile: Tile, sha256: str) -> bool:
-    """Whether what lies on the disk of a tile is what its worker wrote."""
-    digest = hashlib.sha256()
-    for canvas in canvases.values():
-        place, _ = in_canvas(canvas, names, tile.core)
-        try:
-            digest.update(np.ascontiguousarray(canvas.read(0, place)).tobytes())
-        except (BayesDipError, OSError, ValueError):
-            return False
-    return digest.hexdigest() == sha256
 
 
 def level_tasks(canvas: Canvas, level: int) -> list[LevelTask]:

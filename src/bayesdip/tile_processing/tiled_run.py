@@ -13,19 +13,20 @@ from typing import Any
 
 from bayesdip.batch_processing.folder_run import Pool
 from bayesdip.batch_processing.journal import JOURNAL, Journal, Record, open_journal
-from bayesdip.batch_processing.worker_pool import Failure
+from bayesdip.batch_processing.worker_pool import Failure, Task
 from bayesdip.errors import BayesDipError, FileError, one_line
 from bayesdip.findings import Finding
 from bayesdip.io.stored import Canvas, StoredArray
 from bayesdip.processes import interrupts_deferred
 from bayesdip.tile_processing import survey
+from bayesdip.tile_processing.kept_tile import STRIPS, KeptTiles
 from bayesdip.tile_processing.plan import LEAST_SIDE, Plan, Tile
 from bayesdip.tile_processing.tile_restoration import Known, Request
-from bayesdip.tile_processing.tile_task import TileTask, is_whole, level_tasks
+from bayesdip.tile_processing.tile_task import BlendTask, TileTask, level_tasks
 
 REQUEST, SURVEY = "request", "survey"
-# So many blocks of a resolution level are averaged here: starting workers takes seconds, a block a tenth of one.
-FEW_BLOCKS = 64
+# So many tasks are carried out here that take a tenth of a second: starting workers takes seconds.
+FEW = 64
 
 
 @dataclass
@@ -124,12 +125,15 @@ def run(work: Work, force: bool) -> Outcome:
                     "real": [k.real for k in outcome.known],
                 }
             )
-        tiles = list(_to_do(work, journal, canvases, outcome))
+        kept = KeptTiles(work.plan, canvases, folder / STRIPS)
+        tiles = list(_to_do(work, journal, kept, outcome))
         outcome.done_before = len(outcome.records)
         work.begins(work.plan.count(), outcome.done_before, outcome.findings)
-        _restore(work, tiles, journal, canvases, outcome)
+        _restore(work, tiles, journal, kept, outcome)
         if outcome.failures:
             return outcome
+        blending = [BlendTask(kept, tile) for tile in work.plan.tiles() if work.plan.neighbours(tile.core)]
+        _carry_out(blending, work.pool, "the borders of tiles")
         for canvas in canvases.values():
             _write_levels(canvas, work.pool)
         whole = {role: canvas.finish() for role, canvas in canvases.items()}
@@ -242,20 +246,17 @@ def _calibrations(outcome: Outcome) -> list[dict[str, Any] | None]:
     return [None if k.calibration is None else survey.to_json(k.calibration) for k in outcome.known]
 
 
-def _to_do(work: Work, journal: Journal, canvases: dict[str, Canvas], outcome: Outcome) -> Iterator[Tile]:
+def _to_do(work: Work, journal: Journal, kept: KeptTiles, outcome: Outcome) -> Iterator[Tile]:
     """The tiles that are not done; `outcome` gets the records of the others."""
-    names = work.plan.description.names
     for tile in work.plan.tiles():
         record = journal.latest.get(tile.name)
-        if record is not None and is_whole(canvases, names, tile, record["sha256"]):
+        if record is not None and kept.is_whole(tile.core, record["sha256"]):
             outcome.records[tile.name] = record
         else:
             yield tile
 
 
-def _restore(
-    work: Work, tiles: list[Tile], journal: Journal, canvases: dict[str, Canvas], outcome: Outcome
-) -> None:
+def _restore(work: Work, tiles: list[Tile], journal: Journal, kept: KeptTiles, outcome: Outcome) -> None:
     """Restore the tiles; those for which the memory is too small once more, in ever smaller parts."""
     parts = 1
     while tiles:
@@ -267,7 +268,7 @@ def _restore(
                 tile,
                 work.request,
                 outcome.known[tile.group],
-                canvases,
+                kept,
                 parts,
             )
             for tile in tiles
@@ -293,15 +294,25 @@ def _restore(
 def _write_levels(canvas: Canvas, pool: Pool) -> None:
     """The coarser resolution levels, each from the one before."""
     for level in range(1, len(canvas.levels)):
-        tasks = level_tasks(canvas, level)
-        if len(tasks) <= FEW_BLOCKS:
-            for task in tasks:
-                task(lambda seconds: None)
-            continue
-        with closing(pool(tasks, lambda place, seconds: None)) as coming:
-            for _, found in coming:
-                if isinstance(found, Failure):
-                    raise BayesDipError(f"resolution level {level} could not be written: {found.text}")
+        _carry_out(level_tasks(canvas, level), pool, f"resolution level {level}")
+
+
+def _carry_out(tasks: Sequence[Task], pool: Pool, what: str) -> None:
+    """Short tasks, which may be done again: here, where they are few.
+
+    Raises
+    ------
+    BayesDipError
+        One failed.
+    """
+    if len(tasks) <= FEW:
+        for task in tasks:
+            task(lambda seconds: None)
+        return
+    with closing(pool(tasks, lambda place, seconds: None)) as coming:
+        for _, found in coming:
+            if isinstance(found, Failure):
+                raise BayesDipError(f"{what} could not be written: {found.text}")
 
 
 def moved(path: Path, target: Path) -> None:
