@@ -21,6 +21,7 @@ import torch._dynamo
 import bayesdip as bd
 from bayesdip import api, arch
 from bayesdip.batch_processing import worker_pool
+from bayesdip.errors import FileError
 from bayesdip.lab.results import Row
 from bayesdip.methods import patches, sgld  # noqa: F401
 from bayesdip.patches import filter_chain, hbe, multiscale, nl_bayes, pilot  # noqa: F401
@@ -33,8 +34,8 @@ BATCH = 2
 INTERVAL, LOOK = 0.05, 0.01
 # Seconds that no run of such a picture takes, on a machine that is shared.
 LONGEST = 600.0
-# What a killed run leaves that the next one goes on from: checkpoints, and pictures of a batch.
-KEPT = ("stage-*.safetensors", "*.npy")
+# What a killed run leaves that the next one goes on from: checkpoints, pictures of a batch, and tiles.
+KEPT = ("stage-*.safetensors", "*.npy", "strips/*.safetensors")
 NETWORK = arch.skip(scales=2, width=8, skip=2)
 
 
@@ -78,11 +79,24 @@ def by_batch(seed: int, folder: Path) -> list[np.ndarray]:
     return [np.load(folder / f"{n}.npy") for n in range(BATCH)]
 
 
+def by_tiles(seed: int, folder: Path) -> list[np.ndarray]:
+    """A picture in nine tiles, by processes, which are blended; with its standard deviation."""
+    shown = np.tile(picture(seed), (4, 4))
+    out, std = folder / "out.tif", folder / "std.tif"
+    folder.mkdir(exist_ok=True)
+    with suppress(FileError):  # it was whole, and was killed before it could say so
+        bd.tiled(
+            shown, output=out, std=std, sigma=10, method="gp", effort="fast", tile=48, seed=seed, workers=1
+        )
+    return [bd.io.read_picture(path).pixels for path in (out, std)]
+
+
 RUNS: dict[str, Callable[[int, Path], list[np.ndarray]]] = {
     "map": by_map,
     "sgld": by_sgld,
     "patches": by_patches,
     "batch": by_batch,
+    "tiled": by_tiles,
 }
 
 

@@ -210,7 +210,7 @@ def test_a_second_run_on_one_folder_is_refused_and_a_killed_one_leaves_no_lock(h
         [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     )
     assert other.stdout.readline() == "locked\n"
-    with pytest.raises(FileError, match="another run of bayesdip batch is writing there"):
+    with pytest.raises(FileError, match="another run of bayesdip is writing there"):
         run(jobs("a"))
     other.kill()
     other.wait()

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import bayesdip as bd
-from bayesdip.errors import BayesDipError
+from bayesdip.errors import BayesDipError, FileError
 from bayesdip.io.stored import Axis, Description, open_stored
 from bayesdip.tile_processing import seams, survey, tile_task, tiled_function, tiled_run
 from bayesdip.tile_processing.blending import Piece, blended, smooth_step
@@ -258,4 +258,30 @@ def test_a_tile_whose_strips_are_lost_is_done_again(monkeypatch, tmp_path, pictu
     monkeypatch.setattr(KeptTiles, "blend", blend)
     found = restore(picture, tmp_path)
     assert found.done_before == found.tiles - 1
+    assert not [path for path in tmp_path.iterdir() if path.name.startswith(".")]
+
+
+def test_a_run_that_ends_between_the_names_of_its_outputs_goes_on(monkeypatch, tmp_path, picture):
+    monkeypatch.setattr(tiled_function, "_pool", lambda *args: in_process())
+    moved, names = tiled_run.moved, []
+
+    def only_once(path, target):
+        if names:
+            raise KeyboardInterrupt  # as one that is killed: nothing after it is done
+        moved(path, target)
+        names.append(target.name)
+
+    monkeypatch.setattr(tiled_run, "moved", only_once)
+    with pytest.raises(KeyboardInterrupt):
+        restore(picture[:80, :80], tmp_path)
+    monkeypatch.setattr(tiled_run, "moved", moved)
+    first, second = ("out.zarr", "std.ome.tif") if names == ["out.zarr"] else ("std.ome.tif", "out.zarr")
+    assert (tmp_path / first).exists() and not (tmp_path / second).exists()
+    (tmp_path / second).write_bytes(b"of another program")
+    with pytest.raises(FileError, match="exists already"):
+        restore(picture[:80, :80], tmp_path)
+    assert (tmp_path / second).read_bytes() == b"of another program"
+    (tmp_path / second).unlink()
+    found = restore(picture[:80, :80], tmp_path)
+    assert found.done_before == found.tiles and whole(tmp_path / second).shape == (80, 80)
     assert not [path for path in tmp_path.iterdir() if path.name.startswith(".")]

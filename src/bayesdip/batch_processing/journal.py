@@ -124,6 +124,6 @@ def _locked(descriptor: int, folder: Path) -> bool:
         return lock(descriptor)
     except Taken:
         raise FileError(
-            f"{one_line(folder)}: another run of bayesdip batch is writing there; a folder of its own is expected for each "
+            f"{one_line(folder)}: another run of bayesdip is writing there; a folder of its own is expected for each "
             "run: wait for it to end, or choose another one"
         ) from None

@@ -63,8 +63,8 @@ def tiled(
     """Restore a picture or stack tile by tile, from and to the disk, in memory that goes with the tiles and not with it.
 
     Noise and calibration are found once, from a sample of regions all over the array, for each channel that is restored by
-    itself. A tile sees more than it restores: every pixel of the result comes from the tile whose core holds it. The result is the
-    same to the bit on any number of workers and in any order. Run again after it was ended, it goes on from the tiles that
+    itself. A tile sees more than it restores, and is blended with those around it where they meet. The result is the same to the
+    bit on any number of workers and in any order. Run again after it was ended, it goes on from the tiles that
     are done. Workers are processes that import the calling script: call this under ``if __name__ == "__main__":`` there.
 
     Parameters

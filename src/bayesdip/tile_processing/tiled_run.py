@@ -24,7 +24,7 @@ from bayesdip.tile_processing.plan import LEAST_SIDE, Plan, Tile
 from bayesdip.tile_processing.tile_restoration import Known, Request
 from bayesdip.tile_processing.tile_task import BlendTask, TileTask, level_tasks
 
-REQUEST, SURVEY = "request", "survey"
+REQUEST, SURVEY, WHOLE = "request", "survey", "whole"
 # So many tasks are carried out here that take a tenth of a second: starting workers takes seconds.
 FEW = 64
 
@@ -104,45 +104,80 @@ def run(work: Work, force: bool) -> Outcome:
     BayesDipError
         What was begun there was asked otherwise.
     """
-    check_targets(work.targets, force)
     folder = working_folder(work.targets["output"])
+    if not (folder / JOURNAL).exists():
+        check_targets(work.targets, force)
     with open_journal(folder) as journal:
-        begun = _is_same(journal, work.asked, folder, force)
-        if not begun:
-            _clear(work.targets, journal)
-            journal.latest.clear()
-            journal.add({"output": REQUEST, "files": {}, "asked": work.asked})
-        outcome = surveyed(work, journal)
-        canvases = work.canvases(any(known.real for known in outcome.known))
-        if not begun or SURVEY not in journal.latest:
-            for canvas in canvases.values():
-                canvas.create()
-            journal.add(
-                {
-                    "output": SURVEY,
-                    "files": {},
-                    "calibrations": _calibrations(outcome),
-                    "real": [k.real for k in outcome.known],
-                }
-            )
-        kept = KeptTiles(work.plan, canvases, folder / STRIPS)
-        tiles = list(_to_do(work, journal, kept, outcome))
-        outcome.done_before = len(outcome.records)
-        work.begins(work.plan.count(), outcome.done_before, outcome.findings)
-        _restore(work, tiles, journal, kept, outcome)
-        if outcome.failures:
-            return outcome
-        blending = [BlendTask(kept, tile) for tile in work.plan.tiles() if work.plan.neighbours(tile.core)]
-        _carry_out(blending, work.pool, "the borders of tiles")
-        for canvas in canvases.values():
-            _write_levels(canvas, work.pool)
-        whole = {role: canvas.finish() for role, canvas in canvases.items()}
-        with interrupts_deferred():
-            for role, path in whole.items():
-                moved(path, work.targets[role])
-    for target in work.targets.values():
-        shutil.rmtree(working_folder(target), ignore_errors=True)
+        outcome = _done(work, journal, folder, force)
+    if not outcome.failures:
+        for role in sorted(
+            work.targets, reverse=True
+        ):  # the journal lies in the output's folder, which goes last
+            shutil.rmtree(_home(work, role), ignore_errors=True)
     return outcome
+
+
+def _done(work: Work, journal: Journal, folder: Path, force: bool) -> Outcome:
+    begun = _is_same(journal, work.asked, folder, force)
+    if begun and WHOLE in journal.latest:
+        outcome = surveyed(work, journal)
+        outcome.records = {tile.name: journal.latest[tile.name] for tile in work.plan.tiles()}
+        outcome.done_before = len(outcome.records)
+        _give_names(work, journal.latest[WHOLE]["paths"], force)
+        return outcome
+    check_targets(work.targets, force)
+    if not begun:
+        _clear(work.targets, journal)
+        journal.latest.clear()
+        journal.add({"output": REQUEST, "files": {}, "asked": work.asked})
+    outcome = surveyed(work, journal)
+    canvases = work.canvases(any(known.real for known in outcome.known))
+    if not begun or SURVEY not in journal.latest:
+        for canvas in canvases.values():
+            canvas.create()
+        journal.add(
+            {
+                "output": SURVEY,
+                "files": {},
+                "calibrations": _calibrations(outcome),
+                "real": [k.real for k in outcome.known],
+            }
+        )
+    kept = KeptTiles(work.plan, canvases, folder / STRIPS)
+    tiles = list(_to_do(work, journal, kept, outcome))
+    outcome.done_before = len(outcome.records)
+    work.begins(work.plan.count(), outcome.done_before, outcome.findings)
+    _restore(work, tiles, journal, kept, outcome)
+    if outcome.failures:
+        return outcome
+    blending = [BlendTask(kept, tile) for tile in work.plan.tiles() if work.plan.neighbours(tile.core)]
+    _carry_out(blending, work.pool, "the borders of tiles")
+    for canvas in canvases.values():
+        _write_levels(canvas, work.pool)
+    paths = {role: str(canvas.finish().relative_to(_home(work, role))) for role, canvas in canvases.items()}
+    journal.add({"output": WHOLE, "files": {}, "paths": paths})
+    _give_names(work, paths, force)
+    return outcome
+
+
+def _home(work: Work, role: str) -> Path:
+    return working_folder(work.targets[role])
+
+
+def _give_names(work: Work, paths: dict[str, str], force: bool) -> None:
+    """Move the outputs that are whole to their names; a run that is killed meanwhile is gone on with here.
+
+    Raises
+    ------
+    FileError
+        Another program has made one of them meanwhile.
+    """
+    left = {role: _home(work, role) / path for role, path in paths.items()}
+    left = {role: path for role, path in left.items() if path.exists()}
+    check_targets({role: work.targets[role] for role in left}, force)
+    with interrupts_deferred():
+        for role, path in left.items():
+            moved(path, work.targets[role])
 
 
 def check_targets(targets: dict[str, Path], force: bool) -> None:
