@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from dataclasses import replace
 from itertools import product
 from pathlib import Path
@@ -10,9 +12,10 @@ import numpy as np
 import pytest
 
 import bayesdip as bd
+from bayesdip.batch_processing.journal import open_journal
 from bayesdip.errors import BayesDipError, FileError
 from bayesdip.io.stored import Axis, Description, open_stored
-from bayesdip.tile_processing import seams, survey, tile_task, tiled_function, tiled_run
+from bayesdip.tile_processing import kept_tile, seams, survey, tile_task, tiled_function, tiled_run
 from bayesdip.tile_processing.blending import Piece, blended, smooth_step
 from bayesdip.tile_processing.kept_tile import KeptTiles
 from bayesdip.tile_processing.plan import Plan, roles_of
@@ -285,3 +288,31 @@ def test_a_run_that_ends_between_the_names_of_its_outputs_goes_on(monkeypatch, t
     found = restore(picture[:80, :80], tmp_path)
     assert found.done_before == found.tiles and whole(tmp_path / second).shape == (80, 80)
     assert not [path for path in tmp_path.iterdir() if path.name.startswith(".")]
+
+
+def test_a_full_disk_is_one_line_and_the_next_run_goes_on(by_number, monkeypatch, tmp_path, picture):
+    write, written = kept_tile.write_whole, []
+
+    def full_after_two(path, part, content):
+        if len(written) >= 2:
+            part.write_bytes(content[: len(content) // 2])
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
+        written.append(path)
+        write(path, part, content)
+
+    monkeypatch.setattr(kept_tile, "write_whole", full_after_two)
+    with pytest.raises(BayesDipError, match=r"2 of 4 tiles could not be restored.*No space left"):
+        restore(picture, tmp_path)
+    assert not (tmp_path / "out.zarr").exists()
+    monkeypatch.setattr(kept_tile, "write_whole", write)
+    found = restore(picture, tmp_path)
+    assert found.done_before == 2 and np.array_equal(whole(tmp_path / "out.zarr"), picture)
+
+
+def test_a_second_run_on_one_output_is_refused(by_number, tmp_path, picture):
+    with (
+        open_journal(tiled_run.working_folder(tmp_path / "out.zarr")),
+        pytest.raises(FileError, match="another run of bayesdip is writing there"),
+    ):
+        restore(picture, tmp_path)
+    restore(picture, tmp_path)
