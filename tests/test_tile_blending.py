@@ -123,6 +123,8 @@ def whole(path: Path) -> np.ndarray:
         ((9000,), "x", "x", 2000, 512, ".zarr"),
         ((200, 230), "yx", None, 100, 48, ".ome.tif"),
         ((2, 150, 130), "cyx", None, 64, 48, ".ome.zarr"),
+        ((90, 100, 3), "yxs", None, 48, 48, ".ome.zarr"),
+        ((90, 100, 3), "yxs", None, 48, 48, ".ome.tif"),
         ((40, 70, 64), "zyx", "zyx", 32, 16, ".ome.zarr"),
     ],
 )
@@ -133,9 +135,11 @@ def test_the_standard_deviation_is_that_of_the_tiles_by_smooth_ramps(
     out, std = tmp_path / f"out{ending}", tmp_path / f"std{ending}"
     options = {"axes": axes, "across": across, "tile": tile, "sigma": 9, "method": "patches"}
     found = bd.tiled(picture, output=out, std=std, effort="fast", **options)
-    assert np.array_equal(whole(out), picture)  # on which all tiles agree
+    first = 2 if ending == ".ome.zarr" and axes == "yxs" else 0  # there colours stand before rows
+    mean, deviation = (np.moveaxis(whole(path), 0, first) for path in (out, std))
+    assert np.array_equal(mean, picture)  # on which all tiles agree
     plan = plan_of(across or "yx", tile, margin, **dict(zip(axes, shape, strict=True)))
-    assert found.tiles == plan.count() > plan.description.shape[0] % 5
+    assert found.tiles == plan.count() > 3
     expected, weights = np.zeros(shape), np.zeros(shape)
     for tile_ in plan.tiles():
         level = 1 + tile_task.seed_of(0, tile_task.TILE, tile_.number) % 97 / 97
@@ -152,7 +156,7 @@ def test_the_standard_deviation_is_that_of_the_tiles_by_smooth_ramps(
             inside = np.multiply.outer(inside, line)
         expected, weights = expected + inside * level, weights + inside
     assert np.allclose(weights, 1)
-    assert np.allclose(whole(std), expected, rtol=1e-6)
+    assert np.allclose(deviation, expected, rtol=1e-6)
 
 
 def test_no_seam_is_left_where_the_standard_deviation_steps_from_tile_to_tile(by_number, tmp_path):
