@@ -9,9 +9,11 @@ import numpy as np
 import pytest
 
 import bayesdip as bd
+from bayesdip import arch
 from bayesdip.batch_processing.worker_pool import Failure
 from bayesdip.errors import BayesDipError, FileError, ShapeError
 from bayesdip.io.stored import open_stored
+from bayesdip.resuming import stages
 from bayesdip.tile_processing import seams, tiled_function
 from bayesdip.tile_processing.tiled_run import working_folder
 from tiled_arrays import CountingArray, in_process, noisy, smooth_picture
@@ -149,6 +151,41 @@ def test_an_interrupted_run_goes_on_from_the_tiles_that_are_done(monkeypatch, tm
     found = tiled_here(monkeypatch, part, output=out, tile=48, callback=lambda r: done.append(r["output"]))
     assert found.done_before == 2 and len(done) == found.tiles - 2
     assert np.array_equal(whole(out), whole(tmp_path / "whole.ome.zarr"))
+    assert not working_folder(out).exists()
+
+
+class KilledError(BaseException):
+    """Nothing catches it."""
+
+
+def test_a_tile_of_a_network_that_was_killed_goes_on_from_its_checkpoints(monkeypatch, tmp_path, picture):
+    for name in ("INTERVAL", "TIMES_ITS_COST", "WORTH"):
+        monkeypatch.setattr(stages, name, 0.0)
+    network = bd.SGLD(arch=arch.skip(scales=1, width=6, skip=2), steps=30, samples=3, device="cpu", seed=3)
+    shared = {"method": network, "tile": 32, "sigma": SIGMA, "effort": None}
+    part, out = picture[:32, :48], tmp_path / "out.zarr"
+    tiled_here(monkeypatch, part, output=tmp_path / "whole.zarr", **shared)
+    write, read, written, resumed = stages.write_whole, stages.Stages.read, [], []
+
+    def killed(path, part, content):
+        write(path, part, content)
+        written.append(path.name)
+        if written.count(path.name) == 9:
+            raise KilledError
+
+    def noting(self, key, label, classes, device):
+        found = read(self, key, label, classes, device)
+        resumed.extend([] if found is None else [label])
+        return found
+
+    monkeypatch.setattr(stages, "write_whole", killed)
+    with pytest.raises(KilledError):
+        tiled_here(monkeypatch, part, output=out, **shared)
+    monkeypatch.setattr(stages, "write_whole", write)
+    monkeypatch.setattr(stages.Stages, "read", noting)
+    assert list(working_folder(out).rglob("stage-*.safetensors"))
+    tiled_here(monkeypatch, part, output=out, **shared)
+    assert resumed and np.array_equal(whole(out), whole(tmp_path / "whole.zarr"))
     assert not working_folder(out).exists()
 
 

@@ -23,6 +23,10 @@ class OtherRequestError(BayesDipError):
     """The folder has the checkpoints of a run of another input, other settings or another version."""
 
 
+class InUseError(FileError):
+    """Another run keeps its checkpoints in the folder."""
+
+
 @contextmanager
 def run_folder(folder: Path, request: dict[str, Any], clock: Clock) -> Iterator[Stages]:
     """Keep the stages of a run in a folder, and take from there what an earlier run of the same request has kept.
@@ -57,7 +61,7 @@ def run_folder(folder: Path, request: dict[str, Any], clock: Clock) -> Iterator[
         try:
             lock(descriptor)
         except Taken:
-            raise FileError(
+            raise InUseError(
                 f"{one_line(folder)}: another run keeps its checkpoints there; a folder of its own is expected for each run: "
                 "wait for it to end, or choose another one"
             ) from None

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shutil
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -24,7 +25,7 @@ from bayesdip.tile_processing.blending import Piece, as_type, blended, cut
 from bayesdip.tile_processing.plan import Plan, Region
 
 Array = NDArray[Any]
-STRIPS = "strips"
+STRIPS, CHECKPOINTS = "strips", "checkpoints"
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,7 +38,7 @@ class KeptTiles:
     canvases : dict
         By ``"output"`` and ``"std"``.
     folder : Path
-        Of the strips.
+        Of the strips, and of the checkpoints of tiles at work.
     """
 
     plan: Plan
@@ -58,9 +59,10 @@ class KeptTiles:
             if tile.empty is not None:
                 parts["empty"] = tile.empty[strips]
             content, path = encoded(parts), self._path(tile.core)
-            path.parent.mkdir(exist_ok=True)
+            path.parent.mkdir(parents=True, exist_ok=True)
             write_whole(path, path.with_name(f"{path.name}.{os.getpid()}.part"), content)
             digest.update(content)
+        shutil.rmtree(self.checkpoints(tile.core, 0).parent, ignore_errors=True)
         return digest.hexdigest()
 
     def is_whole(self, core: Region, sha256: str) -> bool:
@@ -120,7 +122,15 @@ class KeptTiles:
         return found
 
     def _path(self, core: Region) -> Path:
-        return self.folder / ("-".join(str(s.start) for s in core) + ".safetensors")
+        return self.folder / STRIPS / f"{_name(core)}.safetensors"
+
+    def checkpoints(self, core: Region, part: int) -> Path:
+        """Where a part of a tile keeps its checkpoints until the tile is done."""
+        return self.folder / CHECKPOINTS / _name(core) / str(part)
+
+
+def _name(core: Region) -> str:
+    return "-".join(str(s.start) for s in core)
 
 
 def written(canvas: Canvas, names: str, region: Region, values: Array) -> Array:

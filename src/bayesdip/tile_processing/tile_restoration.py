@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,7 @@ from bayesdip.no_data import Mark
 from bayesdip.noise import Noise
 from bayesdip.noise.impulses import find_impulses
 from bayesdip.result import Restoration
+from bayesdip.resuming import InUseError, going_on
 from bayesdip.rim import grown
 
 Array = NDArray[Any]
@@ -155,7 +157,13 @@ def _impulses(pixels: Array, gone: Bools, channels: bool) -> Bools:
 
 
 def restored(
-    pixels: Array, gone: Bools, request: Request, known: Known, channels: bool, seed: int
+    pixels: Array,
+    gone: Bools,
+    request: Request,
+    known: Known,
+    channels: bool,
+    seed: int,
+    checkpoints: Path | None = None,
 ) -> Restored:
     """Restore a region.
 
@@ -168,6 +176,8 @@ def restored(
     channels : bool
         Whether the last axis holds channels.
     seed : int
+    checkpoints : Path, optional
+        A folder for them: after it was killed, the run goes on from there.
 
     Returns
     -------
@@ -184,7 +194,15 @@ def restored(
         pixels = pixels.astype(np.float32)
     options: dict[str, Any] = {**request.options, "seed": seed, "method": known.method}
     make: Callable[[], Inputs] = lambda: inputs_of(pixels, gone, request, known, channels)  # noqa: E731
-    found = api.restored(make, options, known.calibration)  # type: ignore[arg-type]
+
+    def run(folder: Path | None) -> Restoration:
+        more: Any = {**options, "resume": folder}
+        return api.restored(make, more, known.calibration)
+
+    try:
+        found = run(None) if checkpoints is None else going_on(checkpoints, run, replace=True)
+    except InUseError:  # by a worker that a cluster has given up
+        found = run(None)
     std = found.std if found.std is not None else np.full(pixels.shape, np.nan, np.float32)
     return Restored(found.mean, std, found)
 

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from bayesdip.batch_processing.machine import NETWORKS
 from bayesdip.io.stored import Canvas, StoredArray
 from bayesdip.result import Restoration
 from bayesdip.tile_processing.blending import Piece, as_type, blended, cut, joined
@@ -137,7 +138,10 @@ class TileTask:
         clock.told("reading")
         numbers = (self.tile.number,) if self.parts == 1 else (self.tile.number, self.parts, number)
         seed = seed_of(self.request.seed, TILE, *numbers)
-        found = restored(pixels, gone, self.request, self.known, bool(plan.roles.channels), seed)
+        # By other methods a tile takes less than a minute, and its checkpoints would be much to write.
+        is_long = self.known.method.name in NETWORKS
+        checkpoints = self.kept.checkpoints(self.tile.core, number) if is_long else None
+        found = restored(pixels, gone, self.request, self.known, bool(plan.roles.channels), seed, checkpoints)
         if found.found is not None and found.found.stopped == "interrupted":
             from bayesdip.batch_processing.worker_pool import end_this_worker
 

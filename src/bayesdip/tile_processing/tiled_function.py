@@ -20,7 +20,7 @@ from bayesdip.batch_processing import cluster, worker_pool
 from bayesdip.batch_processing.calls import described
 from bayesdip.batch_processing.folder_run import Pool
 from bayesdip.batch_processing.journal import Record
-from bayesdip.batch_processing.machine import crew, threads_of_a_worker
+from bayesdip.batch_processing.machine import NETWORKS, crew, threads_of_a_worker
 from bayesdip.errors import BayesDipError, FileError, one_line
 from bayesdip.findings import Finding
 from bayesdip.io.stored import Canvas, Description, GivenArray, StoredArray, canvas_for, open_stored
@@ -36,7 +36,6 @@ from bayesdip.tile_processing.tiled_run import Work, run, working_folder
 
 FilePath = str | os.PathLike[str]
 OPTIONS = ("sigma", "noise", "missing", "grow_mask", "method", "effort", "seed", "device")
-NETWORKS = ("sgld", "map", "stack")
 # A terapixel is a million tiles; of more than this, which a few bytes of metadata can claim, not even a list fits into memory.
 MOST_TILES = 10**7
 

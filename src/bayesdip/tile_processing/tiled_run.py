@@ -19,7 +19,7 @@ from bayesdip.findings import Finding
 from bayesdip.io.stored import Canvas, StoredArray
 from bayesdip.processes import interrupts_deferred
 from bayesdip.tile_processing import survey
-from bayesdip.tile_processing.kept_tile import STRIPS, KeptTiles
+from bayesdip.tile_processing.kept_tile import KeptTiles
 from bayesdip.tile_processing.plan import LEAST_SIDE, Plan, Tile
 from bayesdip.tile_processing.tile_restoration import Known, Request
 from bayesdip.tile_processing.tile_task import BlendTask, TileTask, level_tasks
@@ -143,7 +143,7 @@ def _done(work: Work, journal: Journal, folder: Path, force: bool) -> Outcome:
                 "real": [k.real for k in outcome.known],
             }
         )
-    kept = KeptTiles(work.plan, canvases, folder / STRIPS)
+    kept = KeptTiles(work.plan, canvases, folder)
     tiles = list(_to_do(work, journal, kept, outcome))
     outcome.done_before = len(outcome.records)
     work.begins(work.plan.count(), outcome.done_before, outcome.findings)
