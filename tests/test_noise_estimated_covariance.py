@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 import torch
 from scipy.ndimage import gaussian_filter
+from skimage.data import chelsea
+from skimage.transform import resize
 
 import bayesdip as bd
 from bayesdip.noise import Correlated, inspect
@@ -84,6 +86,13 @@ def test_the_covariance_of_a_cameras_noise_is_found_beside_texture():
     assert differences @ middle @ differences == pytest.approx(differences @ true @ differences, rel=0.35)
 
 
+def test_noise_that_is_strongest_in_one_channel_is_no_noise_that_channels_share():
+    noise = camera_noise((144, 144), 5.0) * np.array([2.0, 0.5, 0.6])
+    found = estimated_autocovariance(tensor(scene() + noise), everywhere(tensor(noise)))[..., 7, 7]
+    true = np.einsum("ija,ijb->ab", noise, noise) / 144**2
+    assert np.sqrt(np.diagonal(found)) == pytest.approx(np.sqrt(np.diagonal(true)), rel=0.25)
+
+
 def test_five_channels_are_taken_one_by_one():
     rng = np.random.default_rng(0)
     picture = torch.from_numpy(
@@ -103,6 +112,30 @@ def test_weak_noise_of_a_camera_is_recognised_and_removed():
     assert [finding.kind for finding in found.findings] == ["correlated noise"]
     restored = bd.denoise(y, channel_axis=-1, effort="fast", method="patches").mean
     assert np.square(restored - clean).mean() < 0.5 * np.square(y - clean).mean()
+
+
+def coloured_texture(side=144):
+    """A scene that is textured nearly all over, with some colours of the texture's own."""
+    rng = np.random.default_rng(3)
+    shared = gaussian_filter(rng.standard_normal((side, side)), 1.0)[..., None] * np.array([1.0, 0.9, 0.7])
+    own = gaussian_filter(rng.standard_normal((side, side, 3)), (1.0, 1.0, 0))
+    strength = np.clip(1.3 - np.arange(side) / (0.8 * side), 0, 1)[:, None]
+    row, column = np.mgrid[:side, :side]
+    disc = 60.0 * (np.hypot(row - side / 2, column - side / 3) < side / 4)
+    return 110 + disc[..., None] + (80 * shared + 20 * own) * strength
+
+
+@pytest.mark.parametrize(("sigma", "noisy"), [(0.0, False), (6.0, True), (9.0, True)])
+def test_noise_of_a_camera_is_recognised_where_few_places_are_calm(sigma, noisy):
+    y = tensor(coloured_texture() + camera_noise((144, 144), sigma or 1.0) * (sigma > 0))
+    assert has_correlated_colours(y, everywhere(y), 200.0) == noisy
+
+
+@pytest.mark.parametrize("factor", [0.5, 1.0, 2.0])
+def test_a_clean_photograph_of_any_size_shows_no_noise_of_a_camera(factor):
+    picture = resize(chelsea()[:256, 100:356], (round(256 * factor),) * 2, order=3, preserve_range=True)
+    y = tensor(picture[:256, :256])
+    assert not has_correlated_colours(y, everywhere(y), 200.0)
 
 
 @pytest.mark.parametrize("noise", ["none", "white", "white and weak", "gray"])
