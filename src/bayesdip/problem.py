@@ -30,6 +30,8 @@ HEADROOM = 1.2
 # An estimate that goes below zero by more than the first share of its brightest values, or stays above the second, is not
 # that of a picture from black to white: its range is mapped to 0..1, else only its brightest value.
 BELOW_ZERO, ABOVE_ZERO = 0.25, 0.5
+# Noise below this, as that of a picture whose range is one, is little: data that are no averages of the picture then show most of its detail.
+PRECISE = 10 / 255
 # Least gain of a constant picture, over that of a random one, for the data to say anything of the picture's level.
 SEES_CONSTANTS = 1e-6
 
@@ -168,6 +170,11 @@ class Problem:
             return self
         return replace(self, operator=self._whole_operator, _whole_operator=None)
 
+    @property
+    def is_precise(self) -> bool:
+        """Whether the data have little noise, beside what the picture adds to them."""
+        return noise_in_picture(self.y, self.operator, self.noise) < PRECISE
+
     def to(self, device: str | torch.device, dtype: torch.dtype | None = None) -> Problem:
         """The same with the data on another device, or in another precision.
 
@@ -181,6 +188,29 @@ class Problem:
         Problem
         """
         return replace(self, y=self.y.to(device, dtype))
+
+
+def noise_in_picture(y: Tensor, operator: Operator, noise: Noise) -> float:
+    """Standard deviation of the noise of data as that of a picture: over what each of its pixels adds to them, root mean square.
+
+    Parameters
+    ----------
+    y : Tensor, shape (C, *operator.output_shape)
+    operator : Operator
+        Linear.
+    noise : Noise
+
+    Returns
+    -------
+    float
+        In units of the picture; infinite for data that no picture changes.
+    """
+    seen = operator.observed.to(y.device).expand(y.shape)
+    shape = (operator.input_channels or len(y), *operator.input_shape)
+    random = torch.randn(shape, generator=torch.Generator().manual_seed(0)).to(y)
+    answer = float(operator.forward(random)[seen].double().square().sum()) / random.numel()
+    variance = float(noise.variance(y, seen).expand(y.shape)[seen].double().mean())
+    return (variance / answer) ** 0.5 if answer > 0 else float("inf")
 
 
 def working_units(data: Tensor, operator: Operator, *, may_shift: bool = True) -> Units:

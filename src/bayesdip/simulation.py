@@ -67,6 +67,10 @@ RATIO_ERROR, OF_A_FREQUENCY = 0.4, 8.0
 # A simulated picture is not the true one: so much of the weights goes by the sizes of the errors alone; nothing for operators that
 # cannot be cut, where this cost 2.2 dB on Fourier columns and 1.1 dB on sums along rays, and gained nothing on six small pictures.
 PRIOR_SHARE = 0.4
+# The truth is the average of the method and the process, of which the process finds again its own half, what it took for the picture too.
+# Where data have little noise and the operator cannot be cut it is the method's alone: two parts of ellipses and of a photograph, a quarter
+# of whose Fourier columns were seen, came to 31.9, 40.6 and 32.6 dB for 29.6, 37.9 and 32.4. By projections with 5% noise ellipses gained
+# 0.7 and a photograph lost 0.5, whose intervals of 90% held 74% for 87%.
 # Of that logarithm, at which the coverage to be expected is averaged.
 QUANTILES = (np.arange(20) + 0.5) / 20
 # Errors of pixels of one block of this side are alike: they stay together where halves judge each other.
@@ -128,8 +132,10 @@ def judged_by_simulation(
     if isinstance(problem.operator, Identity | Mask) and not isinstance(problem.noise, Correlated):
         return posterior, None
     beside = estimates_beside(posterior, problem)
+    cuttable = smaller(problem.operator, problem.grid) is not None
     middle = averaged(posterior, beside, share * usual_weights(posterior, len(beside)))
-    simulation = simulated(middle.mean, problem, method.seed)
+    own = not cuttable and problem.operator.is_linear and problem.is_precise
+    simulation = simulated(posterior.mean if own else middle.mean, problem, method.seed)
     left = progress.time_left
     if simulation is None or progress.should_stop():
         return posterior, None
@@ -148,7 +154,7 @@ def judged_by_simulation(
     if beside and len(others) == len(beside):
         usual = usual_weights(found, len(others), error_ratio(others[0], found, simulation.truth))
         weights = weights_by_errors(found, others, simulation.truth, _blocks(simulation.truth.shape[1:]))
-        prior = 0.0 if smaller(problem.operator, problem.grid) is None else PRIOR_SHARE
+        prior = PRIOR_SHARE if cuttable else 0.0
         weights = share * ((1 - prior) * weights + prior * usual)
         found, posterior = averaged(found, others, weights), averaged(posterior, beside, weights)
         posterior.info["weights"] = weights.tolist()

@@ -25,6 +25,7 @@ from bayesdip.interruption import Stopped
 from bayesdip.noise import Noise
 from bayesdip.operators import Operator
 from bayesdip.patches.back_projection import STATIONARY, denoised_by_patches, turns_of
+from bayesdip.problem import noise_in_picture
 from bayesdip.result import Posterior
 
 # s in the first turn and in the last, over the range of the picture; it falls by equal ratios. On parts of 64 x 64 pixels
@@ -32,6 +33,11 @@ from bayesdip.result import Posterior
 # from 50 to 1.5 came to 28.1, 41.2 and 38.1 dB, from 50 to 5 to 28.1, 40.8 and 37.8; total variation, its weight the best
 # of six for the truth, to 26.2, 39.3 and 30.2.
 FIRST_SIGMA, LAST_SIGMA = 50 / 255, 1.5 / 255
+# Data of little noise say so much that twice as many turns pay, also from a good start; they end where s is this share of that noise, as
+# that of a picture. On 64x64 pixels of ellipses and of two photographs of the Berkeley data set, a quarter of whose Fourier columns are seen with 1%
+# noise through one coil or four, 32 turns came 2.2 dB higher than 16 turns to 1.5 in the mean of five cases, of -0.7 to 6.4; with 5% noise,
+# by projections, as high within 0.6 dB either way.
+LAST_SHARE = 0.4
 # Most iterations, and relative residual, of least squares. A picture of random numbers that comes back from its noisy data
 # to at most this error, over its range, says that the data leave nothing open: then least squares is the start.
 LEAST_SQUARES, CONVERGED, DETERMINED = 300, 1e-8, FIRST_SIGMA
@@ -51,6 +57,8 @@ def plug_and_play(
     turns: int,
     start: Tensor | None = None,
     stop: Callable[[int, Tensor], bool] = lambda turn, picture: False,
+    precise: bool = False,
+    compiled: bool = False,
 ) -> Posterior:
     """Restore a picture from linear measurements by its patches.
 
@@ -64,19 +72,23 @@ def plug_and_play(
     turns : int
         Of denoising and fitting the data.
     start : Tensor, shape (C, *grid), optional
-        A good estimate: the last quarter of the turns is then enough. By default the posterior mean of the
+        A good estimate: the last quarter of the turns is then enough, unless data are precise. By default the posterior mean of the
         stationary process.
     stop : callable
         Called before each turn with its number and the picture so far; True ends with that.
+    precise : bool
+        Whether the data have little noise (:attr:`bayesdip.problem.Problem.is_precise`).
+    compiled : bool
+        Whether pictures of one to three channels are denoised by the compiled Wiener filter of groups, the same model as NL-Bayes: the
+        same within 0.05 dB, in 0.6 to 0.8 of the time.
 
     Returns
     -------
     Posterior
         Its mean alone; ``info`` has ``turns``, those that were finished.
     """
-    left = turns_of(turns, good_start=start is not None)
-    channels = operator.input_channels or len(y)
-    data = _Data.of(y, operator, noise, (channels, *operator.input_shape))
+    data = _Data.of(y, operator, noise)
+    left = turns_of(turns, good_start=start is not None and not precise)
     try:
         picture, error = data.least_squares_and_error()
     except Stopped:
@@ -90,13 +102,16 @@ def plug_and_play(
     value_range = float(picture.max() - picture.min())
     if not value_range > 0 or error < NOTHING_LEFT:
         return Posterior(picture, info={"turns": 0})
+    last = LAST_SIGMA
+    if precise and error == FIRST_SIGMA:
+        last = max(last, LAST_SHARE * noise_in_picture(y, operator, noise) / value_range)
     dual = torch.zeros_like(picture)
     for turn, share in enumerate(shares):
         if stop(turn, picture):
             return Posterior(picture, info={"turns": turn})
-        sigma = value_range * error * (LAST_SIGMA / FIRST_SIGMA) ** share
+        sigma = value_range * error * (last / FIRST_SIGMA) ** share
         try:
-            cleaned = denoised_by_patches(picture + dual, sigma)
+            cleaned = denoised_by_patches(picture + dual, sigma, compiled=compiled)
             dual = dual + picture - cleaned
             picture = data.fitted(cleaned - dual, sigma)
         except Stopped:
@@ -113,7 +128,8 @@ class _Data:
         self.gain = float(self.answer.square().sum() / seen.sum())
 
     @classmethod
-    def of(cls, y: Tensor, operator: Operator, noise: Noise, shape: tuple[int, ...]) -> _Data:
+    def of(cls, y: Tensor, operator: Operator, noise: Noise) -> _Data:
+        shape = (operator.input_channels or len(y), *operator.input_shape)
         seen = operator.observed.to(y.device).expand(y.shape)
         variance = noise.variance(y, seen).to(y).expand(y.shape)
         noisy = torch.randn(shape, generator=torch.Generator().manual_seed(0)).to(y)
