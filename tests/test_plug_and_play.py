@@ -4,11 +4,13 @@ import numpy as np
 import pytest
 import torch
 
+import bayesdip as bd
 from bayesdip.gp.inference import posterior
 from bayesdip.noise import Gaussian
-from bayesdip.operators import Tomography, from_function, from_matrix
+from bayesdip.operators import MaskedFourier, Tomography, as_pairs, from_function, from_matrix
 from bayesdip.patches.back_projection import STATIONARY
 from bayesdip.patches.plug_and_play import plug_and_play
+from bayesdip.problem import noise_in_picture
 
 
 def blocks() -> torch.Tensor:
@@ -81,3 +83,40 @@ def test_a_flat_picture_stays_flat() -> None:
     torch.testing.assert_close(
         found.mean, torch.full((1, 24, 24), 0.25, dtype=torch.float64), atol=1e-3, rtol=0
     )
+
+
+@pytest.mark.parametrize(("precise", "turns"), [(False, 2), (True, 8)])
+def test_a_good_start_saves_turns_unless_data_have_little_noise(precise: bool, turns: int) -> None:
+    operator = from_matrix(np.random.default_rng(0).normal(size=(240, 576)) / 240**0.5, (24, 24))
+    y = with_noise(operator.forward(blocks()), 0.02)
+    found = plug_and_play(y, operator, Gaussian(0.02), turns=8, start=blocks(), precise=precise)
+    assert found.info["turns"] == turns
+
+
+def test_noise_counts_as_that_of_a_picture_by_what_its_pixels_add_to_the_data() -> None:
+    y = torch.zeros(1, 16, 16, dtype=torch.float64)
+    thrice = from_function(lambda x: 3 * x, (16, 16))
+    assert noise_in_picture(y, thrice, Gaussian(0.6)) == pytest.approx(0.2, rel=0.1)
+    twice_seen = from_function(lambda x: torch.cat([x, x], -1), (16, 16))
+    assert noise_in_picture(torch.cat([y, y], -1), twice_seen, Gaussian(0.6)) == pytest.approx(
+        0.6 / 2**0.5, rel=0.1
+    )
+    assert noise_in_picture(y, from_function(lambda x: 0 * x, (16, 16)), Gaussian(0.6)) == float("inf")
+
+
+@pytest.mark.slow
+def test_half_of_the_fourier_columns_show_a_picture_of_flat_parts() -> None:
+    side = 32
+    kept = np.zeros(side, bool)
+    kept[side // 2 - 3 : side // 2 + 3] = True
+    kept[np.random.default_rng(3).permutation(side)[:8]] = True
+    operator = MaskedFourier(np.broadcast_to(kept, (side, side)))
+    clean = as_pairs(torch.nn.functional.pad(blocks()[0], (4, 4, 4, 4)) + 0j)
+    y = torch.where(operator.observed, with_noise(operator.forward(clean), 0.01), 0.0)
+    found = bd.restore(
+        y.numpy(), operator, bd.Gaussian(0.01), channel_axis=0, method="patches", effort="fast"
+    )
+    assert found.channel_axis == -1
+    mean = torch.from_numpy(np.moveaxis(found.mean, -1, 0))
+    assert error(mean, clean) < 0.2 * error(operator.adjoint(y), clean)
+    assert found.info["weights"][0] < 0.15
