@@ -128,7 +128,7 @@ def ours(effort: str) -> Peer:
         elif task.name in ("missing", "hole"):
             found = bd.inpaint(task.data, task.mask, **options)
         elif task.name == "blur":
-            found = bd.deblur(task.data, task.psf, BLUR_SIGMA, **options)
+            found = bd.deblur(task.data, task.psf, sigma=BLUR_SIGMA, **options)
         else:
             found = bd.upscale(task.data, FACTOR, kind="area", **options)
         return found.mean, found.std
