@@ -81,3 +81,17 @@ def test_results_do_not_depend_on_what_was_compiled_or_loaded_before(tmp_path, m
         for code in (DENOISES, DENOISES, LOADS_ALL + DENOISES)
     )
     assert compiling == loading == loading_all and len(compiling) > 1000
+
+
+def test_the_time_that_compiling_takes_is_no_part_of_the_estimate(monkeypatch):
+    calls = []
+
+    def ready(function):
+        calls.append(function)
+        return len(calls) > 8  # compiled in the course of the run
+
+    monkeypatch.setattr(compilation, "_is_ready", ready)
+    seen = phases()[1]
+    begun = seen.index("patches")
+    assert "compiling" in seen[:begun] and "compiling" not in seen[begun:]
+    assert "estimate" not in seen[:begun]

@@ -113,6 +113,8 @@ class LiveDisplay:
 
 def line(snapshot: Snapshot, unit: str) -> str:
     """One plain line: ``burn-in 350/1000, fit 1.02 x noise level, 2 min left``."""
+    if snapshot.phase == "compiling":
+        return "compiling, once after an installation"
     fit = f"fit {snapshot.fit:.2f} x {unit}" if math.isfinite(snapshot.fit) else ""
     return ", ".join(part for part in (f"{snapshot.phase} {count(snapshot)}", fit, left(snapshot)) if part)
 

@@ -7,7 +7,7 @@ denoising and back-projection in turns (IDBP). Data of other operators: plug-and
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import ClassVar, Self
 
@@ -133,7 +133,9 @@ class Patches(Method):
         run = _Run.of(self, problem, whole=True)
         if not run.leave_out or run.chain is None:
             return False
-        return len(problem.grid) > 2 or _is_in_time(run.chain, progress)
+        from bayesdip.patches.compilation import is_in_time  # loads numba
+
+        return len(problem.grid) > 2 or is_in_time(run.chain, progress.time_left)
 
     def update(self, problem: Problem, posterior: Posterior, progress: Progress) -> Posterior | None:
         """Once more with all pixels: filling in goes on from the first fit, denoising begins anew.
@@ -247,6 +249,8 @@ class _Run:
         Whether the data have so little noise that a good start saves no turns.
     compiled : bool
         Whether turns of back-projection, and HBE, have their compiled loops.
+    unready : callable or None
+        The picture to show while filters are being compiled, which is no part of the work's pace.
     before, after : float
         The work of the other run, before and after this one.
     """
@@ -268,6 +272,7 @@ class _Run:
     learnt: list[Process | None] = field(default_factory=list)
     precise: bool = False
     compiled: bool = False
+    unready: Callable[[], Tensor] | None = None
 
     @classmethod
     def of(cls, method: Patches, problem: Problem, *, whole: bool) -> _Run:
@@ -356,6 +361,13 @@ class _Run:
         done = self.before + sum(self.work[:number]) + share * self.work[number]
         total = self.before + sum(self.work) + self.after
         mean = None if picture is None else lambda: picture
+        if self.unready is not None:
+            from bayesdip.patches.compilation import is_ready
+
+            if not is_ready(self.chain, turns=bool(self.turns), fills=self.fills or bool(self.holes)):
+                progress.show("compiling", mean or self.unready)
+                return progress.should_stop()
+            self.unready = None
         step = len(self.trace["step"])
         progress.advance(
             done / total, "patches", step=step, steps=step + len(self.work) - number - 1, mean=mean
@@ -368,13 +380,13 @@ def _able_to_begin(run: _Run, problem: Problem, progress: Progress) -> _Run:
     if run.chain is None:
         filters = run.turns or run.fills or run.holes
         return _with_compiled_loops(run, problem, progress) if filters else run
-    from bayesdip.patches.compilation import is_compiled  # loads numba
+    from bayesdip.patches.compilation import is_compiled, is_in_time  # loads numba
 
     if not is_compiled(run.chain):
         other_filters = len(run.shape) < 4 and not run.chain.is_of_correlated
-        if other_filters and not _is_in_time(run.chain, progress):
+        if other_filters and not is_in_time(run.chain, progress.time_left):
             return run.by_nl_bayes()
-        progress.show("compiling", lambda: quick_picture(problem))
+        _say_compiling(run, problem, progress)
     return _with_compiled_loops(run, problem, progress) if run.holes else run
 
 
@@ -385,12 +397,10 @@ def _with_compiled_loops(run: _Run, problem: Problem, progress: Progress) -> _Ru
     if not (is_wiener_compiled() if run.turns else is_filling_compiled()):
         if progress.time_left is not None and progress.time_left < COMPILING:
             return run
-        progress.show("compiling", lambda: quick_picture(problem))
+        _say_compiling(run, problem, progress)
     return replace(run, compiled=True)
 
 
-def _is_in_time(chain: Chain, progress: Progress) -> bool:
-    """Whether the filters are compiled, or there is time to compile them."""
-    from bayesdip.patches.compilation import COMPILING, is_compiled
-
-    return is_compiled(chain) or progress.time_left is None or progress.time_left >= COMPILING
+def _say_compiling(run: _Run, problem: Problem, progress: Progress) -> None:
+    run.unready = lambda: quick_picture(problem)
+    progress.show("compiling", run.unready)

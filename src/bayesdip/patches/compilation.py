@@ -29,6 +29,22 @@ def is_compiled(chain: Chain) -> bool:
     return all(map(_is_ready, needed))
 
 
+def is_in_time(chain: Chain, time_left: float | None) -> bool:
+    """Whether a chain is compiled, or there is time to compile it.
+
+    Parameters
+    ----------
+    chain : Chain
+    time_left : float or None
+        Seconds; None without a time budget.
+
+    Returns
+    -------
+    bool
+    """
+    return is_compiled(chain) or time_left is None or time_left >= COMPILING
+
+
 def is_wiener_compiled() -> bool:
     """Whether the Wiener filter of groups can begin at once."""
     return _is_ready(wiener)
@@ -37,6 +53,24 @@ def is_wiener_compiled() -> bool:
 def is_filling_compiled() -> bool:
     """Whether groups of patches that lack few values can be restored at once."""
     return _is_ready(restore)
+
+
+def is_ready(chain: Chain | None, *, turns: bool, fills: bool) -> bool:
+    """Whether all that a run needs is compiled.
+
+    Parameters
+    ----------
+    chain : Chain or None
+        Filters of groups that it has.
+    turns, fills : bool
+        Whether it has turns of back-projection, or restores groups of patches that lack values.
+
+    Returns
+    -------
+    bool
+    """
+    ready = chain is None or is_compiled(chain)
+    return ready and (not turns or is_wiener_compiled()) and (not fills or is_filling_compiled())
 
 
 def _is_ready(function: Any) -> bool:
