@@ -5,6 +5,7 @@ from __future__ import annotations
 import struct
 from pathlib import Path
 
+import imagecodecs
 import numpy as np
 import pytest
 import tifffile
@@ -94,9 +95,11 @@ def test_tiff_palette_white_is_zero_and_12_bits_show_alike(tmp_path: Path) -> No
     np.testing.assert_array_equal(io.read_picture(tmp_path / "p.tif").pixels, expected)
     tiff_file(tmp_path / "w.tif", ramp, photometric="miniswhite")
     np.testing.assert_array_equal(io.read_picture(tmp_path / "w.tif").pixels, 255 - ramp)
-    pytest.importorskip("imagecodecs")
     twelve = np.array([[0, 4095, 2048]], np.uint16)
-    tiff_file(tmp_path / "t.tif", twelve, bitspersample=12)
+    try:
+        tiff_file(tmp_path / "t.tif", twelve, bitspersample=12)
+    except NotImplementedError:
+        pytest.skip("this imagecodecs does not write 12 bits")
     np.testing.assert_array_equal(io.read_picture(tmp_path / "t.tif").pixels, [[0, 65535, 32776]])
 
 
@@ -155,7 +158,11 @@ def test_subsampled_and_fax_tiffs_are_read(tmp_path: Path) -> None:
     assert picture.colour == "rgb" and np.abs(picture.pixels.astype(int) - colour).max() <= 2
     picture = io.read_picture(saved(tmp_path / "lzw.tif", colour, "YCbCr", compression="tiff_lzw"))
     assert picture.colour == "rgb" and np.abs(picture.pixels.astype(int) - colour).max() <= 2
-    picture = io.read_picture(saved(tmp_path / "fax.tif", black_white, "1", compression="group4"))
+    fax = saved(tmp_path / "fax.tif", black_white, "1", compression="group4")
+    if not hasattr(imagecodecs, "CCITTFAX4"):  # before 2025, one line says so
+        assert "ccitt" in str(the_error(FileError, io.read_picture, fax))
+        return
+    picture = io.read_picture(fax)
     np.testing.assert_array_equal(picture.pixels, black_white)
 
 

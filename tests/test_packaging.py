@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import tomllib
 from itertools import chain
 from pathlib import Path
@@ -30,11 +31,19 @@ def pins(name: str) -> dict[str, Version]:
 
 def test_the_lowest_versions_that_are_tested_are_the_lower_bounds():
     lowest = pins("constraints-lowest.txt")
-    for requirement in map(Requirement, PROJECT["dependencies"]):
-        (bound,) = requirement.specifier
-        assert bound.operator == ">="
-        if requirement.name != "torch":  # its lowest version is too large a download for a test
+    extras = PROJECT["optional-dependencies"]
+    optional = [text for name in extras if name not in doctor.NOT_FEATURES for text in extras[name]]
+    for requirement in map(Requirement, [*PROJECT["dependencies"], *optional]):
+        (bound,) = (part for part in requirement.specifier if part.operator == ">=")
+        if requirement.name not in ("torch", "deepinv", "napari"):  # too large a download for a test
             assert lowest[canonicalize_name(requirement.name)] == Version(bound.version), requirement
+
+
+def test_the_lowest_versions_are_tested_with_every_extra_that_they_name():
+    asked = re.search(r"\.\[([a-z,]+)\]", (ROOT / ".ci" / "lowest").read_text())
+    whole = {"formats": ["dicom", "exr", "fits", "nifti", "raw"]}
+    named = [one for name in asked[1].split(",") for one in whole.get(name, [name])]
+    assert {*named} == {*PROJECT["optional-dependencies"]} - {*doctor.NOT_FEATURES, "deepinv", "napari"}
 
 
 def test_what_is_pinned_is_within_the_ranges_of_every_extra():

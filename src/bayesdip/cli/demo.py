@@ -42,7 +42,7 @@ SCRATCH_WIDTH = 5
 HOLE_WIDTH, SAMPLES = 36, 8
 # Seconds for everything, so that it ends within three minutes; and how many of them patches may take for each picture. The
 # sampled network has the rest.
-TOTAL, PATCHES = 155.0, 25.0
+TOTAL, PATCHES = 155.0, 38.0
 # Of intervals whose coverage is counted.
 LEVEL = 0.9
 

@@ -60,6 +60,7 @@ def _method(options: MethodOptions) -> Method:
                 f"--preset paper was given with --method {name}: expected sgld, which has it; use --method sgld"
             )
         return with_options(SGLD.paper(), **given)
+    one_of("method", name, (AUTO, *methods.NAMES))
     return methods.create(name, **given)
 
 
