@@ -25,7 +25,7 @@ FACTOR = 2
 Z = 1.645  # of a 90% interval
 WARM_SIDE = 32
 BORDER = 16  # mirrored pixels around a picture whose deconvolution sees darkness beyond it
-# deepinv's deep image prior as its documents build it, with fewer channels and steps: 256 and 2500 take hours on one thread.
+# deepinv's deep image prior as its documents build it, with fewer channels and steps: 256 and 2500 would take an hour or more on one thread.
 DIP_CHANNELS, DIP_STEPS = 64, 600
 # Noise2Void on one small picture: 800 steps at 128x128, a minute of one thread. More or fewer move PSNR up and down by a decibel.
 N2V_PATCH, N2V_BATCH, N2V_EPOCHS = 32, 4, 200
