@@ -350,8 +350,7 @@ class _Run:
         """Upper bound of the bytes that the run needs."""
         values = max([*self.sizes, PATCH_VALUES, self.larger[0] if self.larger else 0])
         far = 0 if self.fills or self.chain is not None else far
-        is_picture = not self.turns and len(self.shape) == 3
-        return bytes_needed(self.shape, values, far, is_picture=is_picture)
+        return bytes_needed(self.shape, values, far, is_picture=not self.turns and len(self.shape) == 3)
 
     def told(self, progress: Progress, number: int, share: float, picture: Tensor | None = None) -> bool:
         """Note that so much of a pass is done; whether to stop."""
@@ -359,7 +358,7 @@ class _Run:
             self.trace["step"].append(len(self.trace["step"]) + 1)
             self.trace["seconds"].append(progress.elapsed)
         done = self.before + sum(self.work[:number]) + share * self.work[number]
-        total = self.before + sum(self.work) + self.after
+        done /= self.before + sum(self.work) + self.after
         mean = None if picture is None else lambda: picture
         if self.unready is not None:
             from bayesdip.patches.compilation import is_ready
@@ -369,24 +368,23 @@ class _Run:
                 return progress.should_stop()
             self.unready = None
         step = len(self.trace["step"])
-        progress.advance(
-            done / total, "patches", step=step, steps=step + len(self.work) - number - 1, mean=mean
-        )
+        steps = step + len(self.work) - number - 1
+        progress.advance(done, "patches", step=step, steps=steps, mean=mean)
         return progress.should_stop()
 
 
 def _able_to_begin(run: _Run, problem: Problem, progress: Progress) -> _Run:
     """The run as it is where its filters are compiled or there is time to compile them; else one that needs none."""
     if run.chain is None:
-        filters = run.turns or run.fills or run.holes
-        return _with_compiled_loops(run, problem, progress) if filters else run
+        return _with_compiled_loops(run, problem, progress) if run.turns or run.fills or run.holes else run
     from bayesdip.patches.compilation import is_compiled, is_in_time  # loads numba
 
     if not is_compiled(run.chain):
         other_filters = len(run.shape) < 4 and not run.chain.is_of_correlated
         if other_filters and not is_in_time(run.chain, progress.time_left):
             return run.by_nl_bayes()
-        _say_compiling(run, problem, progress)
+        run.unready = lambda: quick_picture(problem)
+        progress.show("compiling", run.unready)
     return _with_compiled_loops(run, problem, progress) if run.holes else run
 
 
@@ -397,10 +395,6 @@ def _with_compiled_loops(run: _Run, problem: Problem, progress: Progress) -> _Ru
     if not (is_wiener_compiled() if run.turns else is_filling_compiled()):
         if progress.time_left is not None and progress.time_left < COMPILING:
             return run
-        _say_compiling(run, problem, progress)
+        run.unready = lambda: quick_picture(problem)
+        progress.show("compiling", run.unready)
     return replace(run, compiled=True)
-
-
-def _say_compiling(run: _Run, problem: Problem, progress: Progress) -> None:
-    run.unready = lambda: quick_picture(problem)
-    progress.show("compiling", run.unready)
