@@ -241,8 +241,8 @@ def deblur(
         Noise on the blurred picture; found out as in :func:`denoise` when None or ``"auto"``.
     noise : Noise, optional
         Instead of ``sigma``: another noise model.
-    boundary : {"reflect", "periodic"}
-        What the blur saw beyond the border.
+    boundary : {"reflect", "periodic", "unknown"}
+        What the blur saw beyond the border: the picture reflected, the picture again, or more of a scene, restored and cut off.
     image, missing, channel_axis, **options
         As in :func:`denoise`.
 

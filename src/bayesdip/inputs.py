@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
+from torch.nn.functional import pad
 
 from bayesdip import no_data
 from bayesdip.arrays import as_array
@@ -18,7 +19,7 @@ from bayesdip.findings import Finding
 from bayesdip.layout import Layout
 from bayesdip.mask_argument import missing_pixels
 from bayesdip.no_data import Mark
-from bayesdip.noise import Inspection, Noise
+from bayesdip.noise import Correlated, Gaussian, Inspection, Noise
 from bayesdip.noise_argument import (
     Sigma,
     levels_of,
@@ -43,6 +44,10 @@ INPAINTING = (
     "taken into account where pixels are filled in; known pixels come back as they are: sigma='auto' (--sigma auto) "
     "denoises them too, sigma=0 takes them for exact"
 )
+
+# What a blur saw beyond the border; the last of them, where nothing is known of it.
+BOUNDARIES = ("reflect", "periodic", "unknown")
+UNKNOWN = BOUNDARIES[-1]
 
 
 @dataclass(frozen=True)
@@ -186,9 +191,33 @@ class Inputs:
         picture = _finite(picture)
         spread, mended = mend_psf(psf, picture.shape[1:])
         found = noise_of(noise, sigma, picture, ~gone, blurred=True)
-        blur = _masked(Blur(tuple(picture.shape[1:]), spread, boundary), gone)
         findings = (*findings, *mended, *found.findings)
+        if boundary not in BOUNDARIES:
+            raise BayesDipError(
+                f"boundary is {boundary!r}: expected {', '.join(BOUNDARIES[:-1])} or {BOUNDARIES[-1]}; choose one of these"
+            )
+        if boundary == UNKNOWN:
+            return cls._beyond_border(picture, gone, spread, found, layout, findings)
+        blur = _masked(Blur(tuple(picture.shape[1:]), spread, boundary), gone)
         return cls.of(picture, without_impulses(blur, found), found.noise, layout, findings)
+
+    @classmethod
+    def _beyond_border(
+        cls,
+        picture: Tensor,
+        gone: Tensor,
+        psf: Array,
+        found: Inspection,
+        layout: Layout,
+        findings: tuple[Finding, ...],
+    ) -> Self:
+        """Of a blur that saw more of a scene than the picture: what lies there is restored too, as far as the blur reaches, and cut off."""
+        beyond = tuple((n // 2, n // 2) for n in psf.shape)
+        around = [width for pair in reversed(beyond) for width in pair]
+        lacking = pad(gone if found.impulses is None else gone | found.impulses, around, value=True)
+        picture, noise = pad(picture, around), _padded_noise(found.noise, picture.shape, around)
+        blur = _masked(Blur(tuple(picture.shape[1:]), psf), lacking)
+        return cls.of(picture, blur, noise, replace(layout, beyond=beyond), findings)
 
     @classmethod
     def restoring(cls, y: ArrayLike, operator: Operator, noise: Noise, channel_axis: int | None) -> Self:
@@ -297,6 +326,15 @@ def _masked(operator: Operator, gone: Tensor) -> Operator:
         return operator
     alike = bool((gone == gone[:1]).all())
     return operator.with_held_out(gone[0] if alike else gone)
+
+
+def _padded_noise(noise: Noise, shape: torch.Size, around: list[int]) -> Noise:
+    """The noise of a picture with so much around it: a level of each value goes on as at the border."""
+    if isinstance(noise, Correlated) and noise.levels is not None:
+        return replace(noise, levels=_padded_noise(noise.levels, shape, around))
+    if isinstance(noise, Gaussian) and isinstance(noise.sigma, Tensor):
+        return replace(noise, sigma=pad(noise.sigma.expand(shape)[None], around, mode="replicate")[0])
+    return noise
 
 
 def _finite(picture: Tensor) -> Tensor:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -20,11 +20,13 @@ Array = NDArray[np.generic]
 class Layout:
     """Where an array keeps its channels, and its type.
 
-    ``(M,)``, ``(M, N)`` and volumes have no channel axis; ``(M, N, C)`` has ``channel_axis=-1``.
+    ``(M,)``, ``(M, N)`` and volumes have no channel axis; ``(M, N, C)`` has ``channel_axis=-1``. `beyond` says how many values of each
+    axis of the grid, before and behind, are none of the user's.
     """
 
     channel_axis: int | None
     dtype: np.dtype[np.generic]
+    beyond: tuple[tuple[int, int], ...] = field(default=(), kw_only=True)
 
     @classmethod
     def of(cls, image: Array, channel_axis: int | None, *, known: bool = False) -> Layout:
@@ -80,6 +82,9 @@ class Layout:
     def to_array(self, picture: Tensor, lead: int = 0) -> NDArray[Any]:
         """Tensor (*lead, C, *grid) to an array of real numbers in the user's layout, leading axes kept."""
         array = picture.detach().cpu().numpy()
+        if self.beyond:
+            own = (slice(before, -behind or None) for before, behind in self.beyond)
+            array = array[(..., *own)]
         if self.channel_axis is None:
             return array.squeeze(lead)
         axis = self.channel_axis if self.channel_axis < 0 else self.channel_axis + lead

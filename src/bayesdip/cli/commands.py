@@ -181,7 +181,11 @@ def deblur(
         str, option(metavar="auto|S", help="Noise on the blurred picture, in its own scale.")
     ] = "auto",
     boundary: Annotated[
-        str, option(metavar="reflect|periodic", help="What the blur saw beyond the border.")
+        str,
+        option(
+            metavar="reflect|periodic|unknown",
+            help="What the blur saw beyond the border: unknown for a photograph.",
+        ),
     ] = "reflect",
 ) -> Prepare:
     """Undo a known blur."""
