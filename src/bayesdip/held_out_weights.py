@@ -165,11 +165,14 @@ def _ridge(
         return prior
     left = errors.wanted - np.tensordot(prior, steps, 1)
     together = float(np.square(np.bincount(region, share)).sum()) / total
+    weighted = (share * steps).reshape(len(chosen), -1)
+    curvature = weighted @ steps.reshape(len(chosen), -1).T
     variance = float((share * np.square(left)).sum()) / (total * len(left)) * together
+    # Beside errors as small as rounding the prior would vanish, and steps that are alike have no solution without it.
+    variance = max(variance, 1e-12 * float(np.trace(curvature)))
     if variance == 0:
         return prior
-    weighted = (share * steps).reshape(len(chosen), -1)
-    precision = weighted @ steps.reshape(len(chosen), -1).T / variance + np.eye(len(chosen)) / SPREAD**2
+    precision = curvature / variance + np.eye(len(chosen)) / SPREAD**2
     found: Array = prior + np.linalg.solve(precision, weighted @ left.ravel() / variance)
     return found
 
