@@ -241,25 +241,13 @@ def huge(results: Results, folder: Path, side: int, options: Options) -> list[Ta
     )
     return [
         Target("memory of a worker, GiB", found.memory / 2**30, most=MEMORY / 2**30),
-        Target(
-            "jump across borders of tiles, over that of 95% of other lines",
-            shown["restored"].jump / shown["restored"].jump_by_chance,
-            most=BY_CHANCE,
-        ),
-        Target(
-            "step along borders of tiles, over that of 95% of other lines",
-            shown["restored"].step / shown["restored"].step_by_chance,
-            most=BY_CHANCE,
-        ),
-        Target(
-            "jump of the standard deviation across borders of tiles, over that of 95% of other lines",
-            shown["std"].jump / shown["std"].jump_by_chance,
-            most=BY_CHANCE,
-        ),
-        Target(
-            "step of the standard deviation along borders of tiles, over that of 95% of other lines",
-            shown["std"].step / shown["std"].step_by_chance,
-            most=BY_CHANCE,
+        *(
+            Target(f"{text}, over that of 95% of other lines", here / by_chance, most=BY_CHANCE)
+            for of_what, found in (("", shown["restored"]), (" of the standard deviation", shown["std"]))
+            for text, here, by_chance in (
+                (f"jump{of_what} across borders of tiles", found.jump, found.jump_by_chance),
+                (f"step{of_what} along borders of tiles", found.step, found.step_by_chance),
+            )
         ),
         Target(
             "processor's time of a megapixel in tiles, all told, over that of the small whole",

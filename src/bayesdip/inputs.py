@@ -19,7 +19,8 @@ from bayesdip.findings import Finding
 from bayesdip.layout import Layout
 from bayesdip.mask_argument import missing_pixels
 from bayesdip.no_data import Mark
-from bayesdip.noise import Correlated, Gaussian, Inspection, Noise
+from bayesdip.noise import Inspection, Noise
+from bayesdip.noise.levels import with_levels
 from bayesdip.noise_argument import (
     Sigma,
     levels_of,
@@ -29,6 +30,7 @@ from bayesdip.noise_argument import (
     noise_to_enlarge,
 )
 from bayesdip.operators import Blur, Downsample, Identity, Operator, as_pairs, mend_psf
+from bayesdip.operators.sparse_matrix import EXTENSIONS
 from bayesdip.problem import Problem
 from bayesdip.rim import finding as narrow_mask
 from bayesdip.rim import grown, too_narrow_by
@@ -46,8 +48,8 @@ INPAINTING = (
 )
 
 # What a blur saw beyond the border; the last of them, where nothing is known of it.
-BOUNDARIES = ("reflect", "periodic", "unknown")
-UNKNOWN = BOUNDARIES[-1]
+UNKNOWN = "unknown"
+BOUNDARIES = (*EXTENSIONS, UNKNOWN)
 
 
 @dataclass(frozen=True)
@@ -186,16 +188,16 @@ class Inputs:
         missing: Mark = "auto",
     ) -> Self:
         """Of :func:`bayesdip.deblur`."""
+        if boundary not in BOUNDARIES:
+            raise BayesDipError(
+                f"boundary is {boundary!r}: expected {', '.join(BOUNDARIES[:-1])} or {BOUNDARIES[-1]}; choose one of these"
+            )
         picture, layout = _picture(image, channel_axis)
         picture, gone, findings = _without_no_data(image, picture, layout, missing)
         picture = _finite(picture)
         spread, mended = mend_psf(psf, picture.shape[1:])
         found = noise_of(noise, sigma, picture, ~gone, blurred=True)
         findings = (*findings, *mended, *found.findings)
-        if boundary not in BOUNDARIES:
-            raise BayesDipError(
-                f"boundary is {boundary!r}: expected {', '.join(BOUNDARIES[:-1])} or {BOUNDARIES[-1]}; choose one of these"
-            )
         if boundary == UNKNOWN:
             return cls._beyond_border(picture, gone, spread, found, layout, findings)
         blur = _masked(Blur(tuple(picture.shape[1:]), spread, boundary), gone)
@@ -215,7 +217,11 @@ class Inputs:
         beyond = tuple((n // 2, n // 2) for n in psf.shape)
         around = [width for pair in reversed(beyond) for width in pair]
         lacking = pad(gone if found.impulses is None else gone | found.impulses, around, value=True)
-        picture, noise = pad(picture, around), _padded_noise(found.noise, picture.shape, around)
+        # A level of each value goes on as at the border.
+        noise = with_levels(
+            found.noise, picture.shape, lambda levels: pad(levels[None], around, mode="replicate")[0]
+        )
+        picture = pad(picture, around)
         blur = _masked(Blur(tuple(picture.shape[1:]), psf), lacking)
         return cls.of(picture, blur, noise, replace(layout, beyond=beyond), findings)
 
@@ -326,15 +332,6 @@ def _masked(operator: Operator, gone: Tensor) -> Operator:
         return operator
     alike = bool((gone == gone[:1]).all())
     return operator.with_held_out(gone[0] if alike else gone)
-
-
-def _padded_noise(noise: Noise, shape: torch.Size, around: list[int]) -> Noise:
-    """The noise of a picture with so much around it: a level of each value goes on as at the border."""
-    if isinstance(noise, Correlated) and noise.levels is not None:
-        return replace(noise, levels=_padded_noise(noise.levels, shape, around))
-    if isinstance(noise, Gaussian) and isinstance(noise.sigma, Tensor):
-        return replace(noise, sigma=pad(noise.sigma.expand(shape)[None], around, mode="replicate")[0])
-    return noise
 
 
 def _finite(picture: Tensor) -> Tensor:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -24,7 +24,8 @@ from bayesdip.gp.grid_covariance import embed
 from bayesdip.gp.inference import posterior
 from bayesdip.interruption import look
 from bayesdip.kernels.kernel import Kernel, Sum
-from bayesdip.noise import Gaussian, Noise
+from bayesdip.noise import Noise
+from bayesdip.noise.levels import with_levels
 from bayesdip.operators import Operator
 from bayesdip.operators.part import smaller
 from bayesdip.result import Posterior
@@ -171,9 +172,7 @@ def _part(y: Tensor, operator: Operator, noise: Noise) -> tuple[Tensor, Operator
     if part is None or not part.observed.any():
         return y, operator, noise
     here = (slice(None), *(slice(n) for n in part.output_shape))
-    if isinstance(noise, Gaussian) and isinstance(noise.sigma, Tensor):
-        noise = replace(noise, sigma=noise.sigma.expand(y.shape)[here])
-    return y[here], part, noise
+    return y[here], part, with_levels(noise, y.shape, lambda levels: levels[here])
 
 
 def _by_blocks(y: Tensor, operator: Operator, noise: Noise) -> Process:

@@ -13,6 +13,7 @@ from bayesdip.patches.small_matrices import ONE, ZERO
 Array = NDArray[Any]
 # Distances whose quantiles stand for those of all.
 SAMPLE = 64
+# More than any distance of values in units of their noise.
 LARGEST = np.float32(3e38)
 
 
@@ -33,27 +34,30 @@ def distances_in_rows(
     They are written behind the first `count`, places as ``row * W + column``. Returns how many there are then.
     """
     width, first = guide.shape[2], columns[0]
-    n = columns[1] - first + 1
-    own, row = top * width + left, rows[0]
-    while row <= rows[1]:
-        together = min(2, rows[1] - row + 1) if n >= LANES else 0
-        if together == 0:
-            one_by_one(guide, top, left, side, row, first, n, found[count:])
-        at, sides = 0, (guide.shape[0], guide.shape[1], width, side)
-        while together > 0:
-            other = row * width + first + at
-            if together == 2:
-                compare_rows(found, count + at, n, guide, own, other, *sides)
+    n, number = columns[1] - first + 1, rows[1] - rows[0] + 1
+    for row in range(number):
+        for q in range(n):
+            places[count + row * n + q] = (rows[0] + row) * width + first + q
+    if n >= LANES:
+        by_vectors(guide, top * width + left, rows[0] * width + first, side, number, n, found[count:])
+    else:
+        for row in range(number):
+            one_by_one(guide, top, left, side, rows[0] + row, first, n, found[count + row * n :])
+    return count + number * n
+
+
+@compiled
+def by_vectors(guide: Array, own: int, other: int, side: int, rows: int, columns: int, found: Array) -> None:
+    """Squared distances of the patches in some rows and columns, the first of them at the place `other`, to the one at `own`."""
+    channels, height, width = guide.shape
+    for row in range(0, rows, 2):
+        for block in range(0, columns, LANES):
+            at = min(block, columns - LANES)  # the last vector ends where the row does
+            here, there = row * columns + at, other + row * width + at
+            if row + 1 < rows:
+                compare_rows(found, here, columns, guide, own, there, channels, height, width, side)
             else:
-                compare_row(found, count + at, 0, guide, own, other, *sides)
-            if at + LANES >= n:
-                break
-            at = min(at + LANES, n - LANES)  # the last vector ends where the row does
-        for _ in range(max(1, together)):
-            for q in range(n):
-                places[count + q] = row * width + first + q
-            count, row = count + n, row + 1
-    return count
+                compare_row(found, here, 0, guide, own, there, channels, height, width, side)
 
 
 @compiled
