@@ -70,5 +70,5 @@ def test_the_result_has_the_size_of_the_data_and_misses_less_than_with_a_reflect
 
 
 def test_another_boundary_is_refused_in_one_line():
-    with pytest.raises(bd.BayesDipError, match="expected reflect, periodic or unknown"):
+    with pytest.raises(bd.BayesDipError, match="expected unknown, reflect or periodic"):
         bd.deblur(blurred(1.0)[1], MOTION, sigma=1.0, boundary="zero")

@@ -97,6 +97,7 @@ def test_deblurring_and_enlarging_are_compared():
         blurred(CLEAN, 1.5)[0].numpy(), psf=np.ones((3, 3)), methods=["wiener", "tv"], sigma=0.01
     )
     assert sharp.setup.task == "deblur" and len(sharp.applied) == 2
+    assert sharp.best.restored.shape == CLEAN.shape[1:]
 
 
 def test_counts_of_photons_are_compared_under_their_own_noise_on_held_out_pixels():

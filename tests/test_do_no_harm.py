@@ -98,7 +98,7 @@ def test_a_deblurred_picture_that_does_not_fit_the_data_is_replaced():
     truth = smooth_picture((64, 64))
     blurred = uniform_filter(truth, 3, mode="reflect")
     wild = truth + 3 * np.random.default_rng(0).standard_normal(truth.shape)
-    found = bd.deblur(blurred, np.ones((3, 3)), sigma=0.01, method=Says(picture=wild))
+    found = bd.deblur(blurred, np.ones((3, 3)), sigma=0.01, boundary="reflect", method=Says(picture=wild))
     assert rms(found.mean - truth) < 0.2 and "the data as they are" in found.findings[-1].text
 
 

@@ -18,6 +18,7 @@ from bayesdip.progress import Progress
 from bayesdip.report.facts import coverage_of
 from bayesdip.result import Posterior, Restoration
 from bayesdip.simple_comparison import Average
+from bayesdip.simulated_average import only_at
 from conftest import smooth_picture
 
 
@@ -127,7 +128,8 @@ def test_errors_are_as_much_smaller_than_the_process_says_of_its_own_as_those_si
     operator = Blur((48, 48), blur_psf(1.0))
     problem = Problem(operator.forward(truth), operator, Gaussian(0.1))
     known = simulation.Simulation(truth, problem, 0.5)
-    found = simulation._calibrated(posterior(0.2, lost, 3.0), known, posterior(0.05, 0.0, 0.2), 0)
+    both = (only_at(p, known.places) for p in (posterior(0.2, lost, 3.0), posterior(0.05, 0.0, 0.2)))
+    found = simulation._calibrated(next(both), known, next(both), 0)
     # 0.1 for the two standard deviations of the true picture together, and half of it.
     assert float(found.std(np.full(1, 0.05))[0]) == pytest.approx(0.05, rel=0.1)
 

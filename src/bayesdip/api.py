@@ -223,7 +223,7 @@ def deblur(
     *,
     sigma: Sigma = None,
     noise: Noise | None = None,
-    boundary: str = "reflect",
+    boundary: str = "unknown",
     missing: Mark = "auto",
     channel_axis: int | None = None,
     **options: Unpack[Options],
@@ -241,8 +241,9 @@ def deblur(
         Noise on the blurred picture; found out as in :func:`denoise` when None or ``"auto"``.
     noise : Noise, optional
         Instead of ``sigma``: another noise model.
-    boundary : {"reflect", "periodic", "unknown"}
-        What the blur saw beyond the border: the picture reflected, the picture again, or more of a scene, restored and cut off.
+    boundary : {"unknown", "reflect", "periodic"}
+        What the blur saw beyond the border: more of a scene, as in any photograph, which is restored as far as the blur
+        reaches and cut off; the picture reflected; or the picture again.
     image, missing, channel_axis, **options
         As in :func:`denoise`.
 

@@ -47,9 +47,9 @@ INPAINTING = (
     "denoises them too, sigma=0 takes them for exact"
 )
 
-# What a blur saw beyond the border; the last of them, where nothing is known of it.
+# What a blur saw beyond the border; the first of them, where nothing is known of it.
 UNKNOWN = "unknown"
-BOUNDARIES = (*EXTENSIONS, UNKNOWN)
+BOUNDARIES = (UNKNOWN, *EXTENSIONS)
 
 
 @dataclass(frozen=True)

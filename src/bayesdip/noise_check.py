@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from bayesdip.findings import Finding
 from bayesdip.noise import Gaussian, Poisson, PoissonGaussian
-from bayesdip.operators import Blur, Identity, Mask
+from bayesdip.operators import Identity, Mask
+from bayesdip.operators.part import blur_of
 from bayesdip.problem import Problem
 from bayesdip.result import Posterior
 
@@ -72,7 +73,7 @@ def far_beyond_data(posterior: Posterior, problem: Problem) -> tuple[Finding, ..
     data go from 0 to 1.
     """
     low, high = float(posterior.mean.min()), float(posterior.mean.max())
-    if not isinstance(problem.whole.operator, Blur) or low > -BEYOND or high < 1 + BEYOND:
+    if blur_of(problem.whole.operator) is None or low > -BEYOND or high < 1 + BEYOND:
         return ()
     text = (
         f"the restored picture has {high - low:.3g} times the range of the data and goes far below and above them: the point "

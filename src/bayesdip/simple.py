@@ -17,7 +17,8 @@ from bayesdip import simple_process
 from bayesdip.gp import kriging
 from bayesdip.gp.kriging_deviation import deviation, nugget
 from bayesdip.interruption import look
-from bayesdip.operators import Blur, Downsample, Identity, Mask
+from bayesdip.operators import Downsample, Identity, Mask
+from bayesdip.operators.part import blur_of
 from bayesdip.problem import Problem
 from bayesdip.simple_process import is_small_stack, is_strong
 
@@ -102,7 +103,7 @@ def simple_estimates(problem: Problem) -> tuple[Simple, ...]:
         return ()
     if isinstance(operator, Downsample):
         return (Simple("bicubic interpolation", bicubic),)
-    if isinstance(operator, Blur):
+    if blur_of(operator) is not None:
         return (Simple("the data as they are", data_as_they_are),)
     if isinstance(operator, Identity):
         return () if problem.noise.is_exact else (_stationary_process(problem),)

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from bayesdip.held_out_weights import HeldOutErrors, fitted_weights
-from bayesdip.operators.part import is_small_picture
+from bayesdip.operators.part import blur_of, is_small_picture
 from bayesdip.problem import Problem
 from bayesdip.result import Posterior
 from bayesdip.simple import simple_estimates
@@ -34,6 +34,10 @@ class Estimate:
 
     mean: Tensor
     std: Tensor | None = None
+
+    def only_at(self, places: Tensor) -> Estimate:
+        """At n places, bool (*grid): (C, n)."""
+        return Estimate(self.mean[:, places], None if self.std is None else self.std[:, places])
 
 
 def estimates_beside(posterior: Posterior, problem: Problem) -> tuple[Estimate, ...]:
@@ -53,6 +57,23 @@ def estimates_beside(posterior: Posterior, problem: Problem) -> tuple[Estimate, 
     beside = () if process is None else (Estimate(process.mean.double().cpu(), _double(process.std)),)
     simple = (other.estimate(problem) for other in simple_estimates(problem))
     return (*beside, *(Estimate(picture.double().cpu()) for picture in simple if picture is not None))
+
+
+def judged_places(problem: Problem) -> Tensor:
+    """The pixels, bool (*grid), whose errors count: of a blurred picture those where there are data.
+
+    The others, as the scene beyond the border, are hardly known, and their large errors say nothing about the picture.
+    """
+    if blur_of(problem.whole.operator) is None:
+        return torch.ones(problem.grid, dtype=torch.bool)
+    return problem.observed.any(0).cpu()
+
+
+def only_at(posterior: Posterior, places: Tensor) -> Posterior:
+    """Mean and standard deviation, (C, n), of a posterior and its process at n places, bool (*grid)."""
+    mean, std = posterior.mean.cpu()[:, places], posterior.std
+    process = None if posterior.process is None else only_at(posterior.process, places)
+    return Posterior(mean, None if std is None else std.cpu()[:, places], process=process)
 
 
 def usual_weights(posterior: Posterior, count: int, ratio: float = 1.0) -> Array:
@@ -132,7 +153,7 @@ def weights_by_errors(
     posterior : Posterior
     beside : sequence of Estimate
     truth : Tensor, shape (C, *grid)
-    blocks : ndarray of int, shape (pixels,)
+    blocks : ndarray of int, shape (number of pixels,)
         Pixels of one block err alike, and count together.
 
     Returns

@@ -36,6 +36,8 @@ from bayesdip.simulated_average import (
     averaged,
     error_ratio,
     estimates_beside,
+    judged_places,
+    only_at,
     usual_weights,
     weights_by_errors,
 )
@@ -84,11 +86,32 @@ class Simulation:
     ----------
     truth : Tensor, float64, shape (C, *grid)
     problem : Problem
+    resolved : float
+        See :func:`resolved_share`.
     """
 
     truth: Tensor
     problem: Problem
     resolved: float
+
+    @property
+    def places(self) -> Tensor:
+        """The n pixels whose errors count."""
+        return judged_places(self.problem)
+
+    @property
+    def judged_truth(self) -> Tensor:
+        """The truth there, (C, n)."""
+        return self.truth[:, self.places]
+
+    @property
+    def blocks(self) -> NDArray[np.int64]:
+        """The number of the block of each of these pixels, (n,): those of one block err alike."""
+        numbers = np.zeros(self.problem.grid, dtype=np.int64)
+        for at, n in zip(np.indices(numbers.shape) // BLOCK, numbers.shape, strict=True):
+            numbers = numbers * (n // BLOCK + 1) + at
+        judged: NDArray[np.int64] = numbers[self.places.numpy()]
+        return judged
 
 
 def judged_by_simulation(
@@ -152,16 +175,18 @@ def judged_by_simulation(
         return posterior, None
     if progress.should_stop() or silent.should_stop():
         return posterior, None
+    found = only_at(found, simulation.places)
+    others = tuple(other.only_at(simulation.places) for other in others)
     if beside and len(others) == len(beside):
-        usual = usual_weights(found, len(others), error_ratio(others[0], found, simulation.truth))
-        weights = weights_by_errors(found, others, simulation.truth, _blocks(simulation.truth.shape[1:]))
+        usual = usual_weights(found, len(others), error_ratio(others[0], found, simulation.judged_truth))
+        weights = weights_by_errors(found, others, simulation.judged_truth, simulation.blocks)
         prior = PRIOR_SHARE if cuttable else 0.0
         weights = share * ((1 - prior) * weights + prior * usual)
         found, posterior = averaged(found, others, weights), averaged(posterior, beside, weights)
         posterior.info["weights"] = weights.tolist()
     if found.std is None or posterior.std is None:
         return posterior, None
-    return posterior, _calibrated(found, simulation, posterior, method.seed)
+    return posterior, _calibrated(found, simulation, only_at(posterior, judged_places(problem)), method.seed)
 
 
 def simulated(picture: Tensor, problem: Problem, seed: int) -> Simulation | None:
@@ -306,17 +331,16 @@ def _radius(shape: Sequence[int]) -> Tensor:
 def _calibrated(
     found: Posterior, simulation: Simulation, posterior: Posterior, seed: int
 ) -> Calibration | None:
-    """From what the method found of the simulated picture, for the posterior of the true one."""
+    """From what the method found of the simulated picture, for the posterior of the true one, each where its errors count."""
     assert found.std is not None and posterior.std is not None
-    grid = simulation.truth.shape[1:]
-    mean, std = (part.double().cpu().flatten(1).numpy() for part in (found.mean, found.std))
-    error = simulation.truth.flatten(1).numpy() - mean
+    mean, std = (part.double().numpy() for part in (found.mean, found.std))
+    error = simulation.judged_truth.numpy() - mean
     if not (error.any() and std.any()):
         return None  # standard deviations of nothing, as of a picture without detail, cannot be scaled
     # The law is fitted to a standard deviation of about the right size: from far away it is not found.
     about = float(np.sqrt(np.mean(error**2) / np.mean(std**2)))
     values = Values(mean, about * std, error, error**2, np.zeros_like(error))
-    law = calibrate(values, np.arange(error.shape[1]), seed, _blocks(grid))
+    law = calibrate(values, np.arange(error.shape[1]), seed, simulation.blocks)
     if law is None:
         return None
     uncalibrated, _ = covered(values, std**2, z_of(LEVEL) * std)
@@ -326,11 +350,13 @@ def _calibrated(
     if not min(own, law.ratio) > 0:
         return None
     if found.process is not None and beside > 0:
-        ratio = 1 / error_ratio(Estimate(found.process.mean.double().cpu()), found, simulation.truth)
+        ratio = 1 / error_ratio(Estimate(found.process.mean.double()), found, simulation.judged_truth)
         expected = math.sqrt(own * beside) * min(max(ratio, 1 / MOST_RATIO), MOST_RATIO)
         factor, ratio_error = expected / (law.ratio * own), SIZE_ERROR
     else:
-        log_ratio, ratio_error = _drawn_to_none(math.log(law.ratio), grid, simulation.resolved)
+        log_ratio, ratio_error = _drawn_to_none(
+            math.log(law.ratio), simulation.problem.grid, simulation.resolved
+        )
         factor = math.exp(log_ratio) / law.ratio
     law = replace(law.widened(factor), ratio_error=ratio_error)
     # What is expected of the true picture, whose errors are larger or smaller than those here by a factor that is not known.
@@ -347,14 +373,6 @@ def _calibrated(
         held_out=nothing,
         simulated=True,
     )
-
-
-def _blocks(grid: Sequence[int]) -> NDArray[np.int64]:
-    """The number of the block of every pixel, flat."""
-    found = np.zeros(grid, dtype=np.int64)
-    for at, n in zip(np.indices(grid) // BLOCK, grid, strict=True):
-        found = found * (n // BLOCK + 1) + at
-    return found.ravel()
 
 
 def _size(posterior: Posterior | None) -> float:

@@ -183,10 +183,10 @@ def deblur(
     boundary: Annotated[
         str,
         option(
-            metavar="reflect|periodic|unknown",
-            help="What the blur saw beyond the border: unknown for a photograph.",
+            metavar="unknown|reflect|periodic",
+            help="What the blur saw beyond the border: more of the scene, or the picture reflected or repeated.",
         ),
-    ] = "reflect",
+    ] = "unknown",
 ) -> Prepare:
     """Undo a known blur."""
     from bayesdip.cli import noise_choice, verbs

@@ -27,7 +27,7 @@ from bayesdip.networks.schedule import PAPER, Schedule, schedule_of
 from bayesdip.networks.setup import PRECISIONS, SetUp, seconds_to_load, set_up
 from bayesdip.networks.training_loop import TrainingLoop, picture_or_raise
 from bayesdip.noise import Gaussian
-from bayesdip.operators import Blur
+from bayesdip.operators.part import blur_of
 from bayesdip.problem import Problem
 from bayesdip.progress import Progress
 from bayesdip.result import Posterior
@@ -248,7 +248,7 @@ class SGLD(Method):
 
     def _first(self, patches: Patches, problem: Problem, progress: Progress) -> Tensor | None:
         """What patches make of a blurred picture, from which the network begins."""
-        blurred = isinstance(problem.whole.operator, Blur) and len(problem.grid) < 3
+        blurred = blur_of(problem.whole.operator) is not None and len(problem.grid) < 3
         if self.sampler == ADAM_NOISE or not blurred:
             return None
         found = beside_networks(patches, problem, progress.part(time_share=FIRST_SHARE))

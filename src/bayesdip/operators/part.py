@@ -48,6 +48,13 @@ def on_grid(operator: Operator, grid: Sequence[int]) -> Operator | None:
     return None
 
 
+def blur_of(operator: Operator) -> Blur | None:
+    """The blur, where the data are the picture blurred, all of it or a part; None for any other operator."""
+    if isinstance(operator, Compose):
+        return blur_of(operator.inner) if isinstance(operator.outer, Identity | Mask) else None
+    return operator if isinstance(operator, Blur) else None
+
+
 def is_small_picture(operator: Operator) -> bool:
     """Whether the data are the picture made smaller, all of it or a part."""
     if isinstance(operator, Compose):
