@@ -5,8 +5,13 @@ import pytest
 import torch
 
 import bayesdip as bd
+from bayesdip import blur_border
+from bayesdip.blur_border import likeliest_border
+from bayesdip.gp.block_evidence import lags
 from bayesdip.inputs import Inputs
+from bayesdip.kernels import Matern32
 from bayesdip.noise import Gaussian
+from bayesdip.operators import Blur
 
 MOTION = np.full((1, 7), 1 / 7)
 SIDE = 24
@@ -70,5 +75,73 @@ def test_the_result_has_the_size_of_the_data_and_misses_less_than_with_a_reflect
 
 
 def test_another_boundary_is_refused_in_one_line():
-    with pytest.raises(bd.BayesDipError, match="expected unknown, reflect or periodic"):
+    with pytest.raises(bd.BayesDipError, match="expected auto, unknown, reflect or periodic"):
         bd.deblur(blurred(1.0)[1], MOTION, sigma=1.0, boundary="zero")
+
+
+def reflecting_scene(side=48):
+    """A rough picture, blurred as simulations do it, by a border; and a part of a larger picture that was blurred."""
+    from scipy.ndimage import convolve
+
+    rng = np.random.default_rng(5)
+    coarse = torch.from_numpy(rng.uniform(40, 200, (1, 1, 30, 30)))
+    whole = torch.nn.functional.interpolate(coarse, size=(side + 24, side + 24), mode="bicubic")[0, 0].numpy()
+    psf = blur(1.6)
+    inner = (slice(12, -12), slice(12, -12))
+    by_border = {
+        name: convolve(whole[inner], psf, mode=mode)
+        for name, mode in (("reflect", "reflect"), ("periodic", "wrap"))
+    }
+    return psf, {**by_border, "unknown": convolve(whole, psf)[inner]}
+
+
+def blur(width):
+    y, x = np.mgrid[-5:6, -5:6]
+    psf = np.exp(-(x**2 + y**2) / (2 * width**2))
+    return psf / psf.sum()
+
+
+@pytest.mark.parametrize("border", ["reflect", "periodic", "unknown"])
+def test_what_lies_beyond_the_border_is_told_by_the_data_and_said(border):
+    psf, data = reflecting_scene()
+    y = data[border] + np.random.default_rng(0).normal(0, 0.5, data[border].shape)
+    inputs = of(y, Gaussian(0.5), "auto", psf)
+    said = [finding.facts["boundary"] for finding in inputs.findings if finding.kind == "border"]
+    assert said == ([] if border == "unknown" else [border])
+    assert (inputs.problem.grid == y.shape) == (border != "unknown")
+
+
+def test_what_was_asked_for_is_not_looked_for():
+    psf, data = reflecting_scene()
+    inputs = of(data["reflect"], Gaussian(0.5), "unknown", psf)
+    assert inputs.problem.grid == (58, 58) and not inputs.findings
+
+
+def test_nothing_is_said_of_few_or_missing_data():
+    psf, data = reflecting_scene()
+    few = data["reflect"][:5, :5]
+    assert (
+        likeliest_border(torch.from_numpy(few)[None], torch.zeros(1, 5, 5) > 0, psf, Gaussian(0.5))
+        == "unknown"
+    )
+    y = torch.from_numpy(data["reflect"])[None]
+    rim = torch.ones(y.shape, dtype=torch.bool)
+    rim[:, 6:-6, 6:-6] = False
+    assert likeliest_border(y, rim, psf, Gaussian(0.5)) == "unknown"
+    assert likeliest_border(torch.full_like(y, 7.0), ~rim & rim, psf, Gaussian(0.5)) == "unknown"
+
+
+@pytest.mark.parametrize("border", ["reflect", "periodic"])
+def test_the_covariance_along_a_border_is_that_of_the_operator(border):
+    shape, psf = (16, 18), np.random.default_rng(0).uniform(0, 1, (4, 5))
+    y = torch.zeros(1, *shape, dtype=torch.float64)
+    sides = list(blur_border._sides(y, y > 0, psf, Gaussian(1.0)))
+    each = torch.eye(16 * 18, dtype=torch.float64).reshape(-1, 1, *shape)
+    operator, kernel = Blur(shape, psf, border), Matern32(3.0)
+    matrix = torch.stack([operator.forward(one)[0].flatten() for one in each], 1)
+    prior = kernel.quadrant(shape).double().flatten()[lags(shape)]
+    exact = matrix @ prior @ matrix.T
+    assert len(sides) == 2
+    for side in sides:
+        at = torch.from_numpy(np.ravel_multi_index(tuple(side.places.T), shape))
+        torch.testing.assert_close(side.covariance(kernel, border), exact[at][:, at])

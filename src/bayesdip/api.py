@@ -223,7 +223,7 @@ def deblur(
     *,
     sigma: Sigma = None,
     noise: Noise | None = None,
-    boundary: str = "unknown",
+    boundary: str = "auto",
     missing: Mark = "auto",
     channel_axis: int | None = None,
     **options: Unpack[Options],
@@ -241,9 +241,10 @@ def deblur(
         Noise on the blurred picture; found out as in :func:`denoise` when None or ``"auto"``.
     noise : Noise, optional
         Instead of ``sigma``: another noise model.
-    boundary : {"unknown", "reflect", "periodic"}
-        What the blur saw beyond the border: more of a scene, as in any photograph, which is restored as far as the blur
-        reaches and cut off; the picture reflected; or the picture again.
+    boundary : {"auto", "unknown", "reflect", "periodic"}
+        What the blur saw beyond the border: more of a scene (``"unknown"``), as in any photograph, which is restored as far as
+        the blur reaches and cut off; the picture reflected; or the picture again. By default one of the last two only where
+        the data along the border clearly say so, as after a simulation; ``findings`` says it.
     image, missing, channel_axis, **options
         As in :func:`denoise`.
 

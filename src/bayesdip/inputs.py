@@ -14,6 +14,7 @@ from torch.nn.functional import pad
 
 from bayesdip import no_data
 from bayesdip.arrays import as_array
+from bayesdip.blur_border import UNKNOWN, border_finding, likeliest_border
 from bayesdip.errors import BayesDipError, NonFiniteError, ShapeError
 from bayesdip.findings import Finding
 from bayesdip.layout import Layout
@@ -47,9 +48,9 @@ INPAINTING = (
     "denoises them too, sigma=0 takes them for exact"
 )
 
-# What a blur saw beyond the border; the first of them, where nothing is known of it.
-UNKNOWN = "unknown"
-BOUNDARIES = (UNKNOWN, *EXTENSIONS)
+# What a blur saw beyond the border: by default what the data say.
+AUTO = "auto"
+BOUNDARIES = (AUTO, UNKNOWN, *EXTENSIONS)
 
 
 @dataclass(frozen=True)
@@ -198,6 +199,9 @@ class Inputs:
         spread, mended = mend_psf(psf, picture.shape[1:])
         found = noise_of(noise, sigma, picture, ~gone, blurred=True)
         findings = (*findings, *mended, *found.findings)
+        if boundary == AUTO:
+            boundary = likeliest_border(picture, gone, spread, found.noise)
+            findings = findings if boundary == UNKNOWN else (*findings, border_finding(boundary))
         if boundary == UNKNOWN:
             return cls._beyond_border(picture, gone, spread, found, layout, findings)
         blur = _masked(Blur(tuple(picture.shape[1:]), spread, boundary), gone)

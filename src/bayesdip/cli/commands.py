@@ -183,10 +183,10 @@ def deblur(
     boundary: Annotated[
         str,
         option(
-            metavar="unknown|reflect|periodic",
-            help="What the blur saw beyond the border: more of the scene, or the picture reflected or repeated.",
+            metavar="auto|unknown|reflect|periodic",
+            help="What the blur saw beyond the border: more of the scene, or the picture reflected or repeated (auto: by the data).",
         ),
-    ] = "unknown",
+    ] = "auto",
 ) -> Prepare:
     """Undo a known blur."""
     from bayesdip.cli import noise_choice, verbs

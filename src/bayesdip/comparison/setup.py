@@ -11,7 +11,7 @@ from torch import Tensor
 
 from bayesdip.errors import BayesDipError, NonFiniteError, ShapeError
 from bayesdip.holdout import put_back_known
-from bayesdip.inputs import UNKNOWN, Inputs
+from bayesdip.inputs import AUTO, Inputs
 from bayesdip.io.picture import full_scale
 from bayesdip.noise import Noise
 from bayesdip.noise_argument import Sigma, given_level
@@ -118,7 +118,7 @@ def set_up(
         inputs = Inputs.upscaling(image, factor, kind, exact_or_given, noise, channel_axis, None)
     elif psf is not None:
         task = "deblur"
-        inputs = Inputs.deblurring(image, psf, sigma, noise, UNKNOWN, channel_axis, None)
+        inputs = Inputs.deblurring(image, psf, sigma, noise, AUTO, channel_axis, None)
     else:
         inputs = Inputs.denoising(image, sigma, noise, channel_axis)
         task = "denoise" if isinstance(inputs.problem.operator, Identity) else "inpaint"  # of no-data values
