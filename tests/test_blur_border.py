@@ -144,4 +144,4 @@ def test_the_covariance_along_a_border_is_that_of_the_operator(border):
     assert len(sides) == 2
     for side in sides:
         at = torch.from_numpy(np.ravel_multi_index(tuple(side.places.T), shape))
-        torch.testing.assert_close(side.covariance(kernel, border), exact[at][:, at])
+        torch.testing.assert_close(side.seen(border).covariance(kernel), exact[at][:, at])

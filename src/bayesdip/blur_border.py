@@ -80,9 +80,12 @@ def likeliest_border(y: Tensor, missing: Tensor, psf: NDArray[np.float64], noise
     if not sides:
         return UNKNOWN
     kernels = [families.named(name).build(psf.ndim, lengthscale=lengthscale) for name, lengthscale in KERNELS]
-    found = [_evidence(sides, kernel, UNKNOWN) for kernel in kernels]
+    photograph = [side.seen(UNKNOWN) for side in sides]
+    found = [_evidence(sides, photograph, kernel) for kernel in kernels]
     best = int(np.argmax(found))
-    others = {name: _evidence(sides, kernels[best], name) for name in EXTENSIONS}
+    others = {
+        name: _evidence(sides, [side.seen(name) for side in sides], kernels[best]) for name in EXTENSIONS
+    }
     likeliest = max(others, key=others.__getitem__)
     return likeliest if others[likeliest] > found[best] + CLEAR else UNKNOWN
 
@@ -123,25 +126,39 @@ class _Side:
     shape: tuple[int, ...]
     psf: NDArray[np.float64]
 
-    def covariance(self, kernel: Kernel, border: str) -> Tensor:
-        """Of the values of a set at unit amplitude, (m, m)."""
+    def seen(self, border: str) -> _Seen:
+        """What the pixels of a set see of the scene."""
         folds: list[Callable[[Indices, int], Indices]] = [_as_they_are] * len(self.shape)
         if border != UNKNOWN:
             folds = [EXTENSIONS[border]] * len(self.shape)
-        seen = [
+        axes = [
             fold(at[:, None] + s // 2 - np.arange(s), n)
             for fold, at, s, n in zip(folds, self.places.T, self.psf.shape, self.shape, strict=True)
         ]
-        origin = [int(axis.min()) for axis in seen]
-        extent = [int(axis.max()) - low + 1 for axis, low in zip(seen, origin, strict=True)]
-        pixels, column = np.unique(_combined(seen, origin, extent), return_inverse=True)
+        origin = [int(axis.min()) for axis in axes]
+        extent = [int(axis.max()) - low + 1 for axis, low in zip(axes, origin, strict=True)]
+        pixels, column = np.unique(_combined(axes, origin, extent), return_inverse=True)
         blur = np.zeros((len(self.places), len(pixels)))
         rows = np.repeat(np.arange(len(self.places)), self.psf.size)
         np.add.at(blur, (rows, column.ravel()), np.tile(self.psf.ravel(), len(self.places)))
-        table = (kernel.quadrant(extent) - kernel.limit).double().numpy()
-        at = np.unravel_index(pixels, extent)
-        prior = table[tuple(np.abs(axis[:, None] - axis) for axis in at)]
-        return torch.from_numpy(blur @ prior @ blur.T)
+        lags = np.zeros((len(pixels), len(pixels)), dtype=np.int64)
+        for at, length in zip(np.unravel_index(pixels, extent), extent, strict=True):
+            lags = lags * length + np.abs(at[:, None] - at)
+        return _Seen(blur, lags, extent)
+
+
+@dataclass(frozen=True)
+class _Seen:
+    """Weights of the scene's pixels in m values, (m, pixels); and where the lag of each pair of pixels stands in a table of `extent`."""
+
+    blur: NDArray[np.float64]
+    lags: Indices
+    extent: list[int]
+
+    def covariance(self, kernel: Kernel) -> Tensor:
+        """Of the m values at unit amplitude, (m, m)."""
+        table = (kernel.quadrant(self.extent) - kernel.limit).double().numpy()
+        return torch.from_numpy(self.blur @ table.ravel()[self.lags] @ self.blur.T)
 
 
 def _sides(y: Tensor, missing: Tensor, psf: NDArray[np.float64], noise: Noise) -> Iterator[_Side]:
@@ -180,10 +197,10 @@ def _windows(n: int, reach: int) -> list[Indices]:
     return [np.arange(begin, begin + length) for begin in range(reach, n - reach - length + 1, length)]
 
 
-def _evidence(sides: Sequence[_Side], kernel: Kernel, border: str) -> float:
+def _evidence(sides: Sequence[_Side], seen: Sequence[_Seen], kernel: Kernel) -> float:
     """Log evidence of all sets in nats, each channel at its likeliest amplitude."""
-    covariances = [side.covariance(kernel, border) for side in sides]
-    prior = torch.stack([c.diagonal().mean() for c in covariances if c is not None]).mean()
+    covariances = [each.covariance(kernel) for each in seen]
+    prior = torch.stack([c.diagonal().mean() for c in covariances]).mean()
     values = torch.cat([side.values.flatten(1) for side in sides], 1)
     amplitudes = (values.var(1, correction=0) / prior).clamp_min(TINY)[:, None] * LOG_AMPLITUDES.exp()
     total = torch.zeros_like(amplitudes)
