@@ -92,6 +92,17 @@ def test_known_pixels_come_back_unchanged_and_certain():
     assert psnr(r.mean, image, 255) > 30
 
 
+@pytest.mark.parametrize("channel_axis", [None, 0])
+def test_known_pixels_of_double_precision_come_back_to_the_last_bit(channel_axis):
+    image = np.random.default_rng(1).normal(1e3, 0.1, (24, 24)) / 3  # no binary fractions
+    image = image if channel_axis is None else np.stack([image, image.T])
+    mask = np.zeros((24, 24), dtype=bool)
+    mask[5:9, 4:12] = True
+    r = bd.inpaint(image, mask, sigma=0, channel_axis=channel_axis, method="gp", samples=2)
+    for picture in (r.mean, *r.samples):
+        assert picture.dtype == np.float64 and np.array_equal(picture[..., ~mask], image[..., ~mask])
+
+
 def test_nan_pixels_are_filled_when_asked_for_and_an_error_otherwise():
     image = smooth_picture((24, 24))
     holed = image.copy()

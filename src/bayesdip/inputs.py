@@ -30,7 +30,7 @@ from bayesdip.noise_argument import (
     noise_of,
     noise_to_enlarge,
 )
-from bayesdip.operators import Blur, Downsample, Identity, Operator, as_pairs, mend_psf
+from bayesdip.operators import Blur, Downsample, Identity, Mask, Operator, as_pairs, mend_psf
 from bayesdip.operators.sparse_matrix import EXTENSIONS
 from bayesdip.problem import Problem
 from bayesdip.rim import finding as narrow_mask
@@ -69,12 +69,15 @@ class Inputs:
         That of the result.
     findings : tuple of Finding
         What was found in the data, and what was done about it.
+    given : Tensor or None
+        Pixels of double precision in their own scale, which rounding on the way to working units and back would change.
     """
 
     problem: Problem
     noise: Noise
     layout: Layout
     findings: tuple[Finding, ...] = ()
+    given: Tensor | None = None
 
     @classmethod
     def of(
@@ -86,7 +89,9 @@ class Inputs:
         findings: tuple[Finding, ...] = (),
     ) -> Self:
         """From data in their own scale, float64 (C, *operator.output_shape), finite where they were observed."""
-        return cls(Problem.from_data(data, operator, noise), noise, layout, findings)
+        double = layout.dtype == np.float64 and isinstance(operator, Identity | Mask)
+        given = data if double else None
+        return cls(Problem.from_data(data, operator, noise), noise, layout, findings, given)
 
     @classmethod
     def denoising(
@@ -297,7 +302,11 @@ class Inputs:
 
     def to_user(self, pictures: Tensor, lead: int = 0) -> Array:
         """Pictures in working units, (*lead, C, *grid), in the type, layout and scale of the picture that came in."""
-        return self.layout.cast(self.layout.to_array(self.problem.units.to_own(pictures), lead))
+        own = self.problem.units.to_own(pictures)
+        if self.given is not None:
+            unchanged = pictures.cpu() == self.problem.y
+            own = torch.where(unchanged, self.given, own.cpu())
+        return self.layout.cast(self.layout.to_array(own, lead))
 
 
 def _picture(image: ArrayLike, channel_axis: int | None) -> tuple[Tensor, Layout]:
