@@ -45,6 +45,39 @@ def coverage_of(calibration, values, truth, level=0.9):
     return inside(values.mean - half, values.mean + half, truth)
 
 
+def uneven_values(count, seed, uneven):
+    """Smooth places of std 2, whose errors are Laplace's, and places of detail of std 6, whose errors are uniform; noise of 10."""
+    rng = np.random.default_rng(seed)
+    smooth = np.arange(count)[None] % 2 == 0
+    std = np.where(smooth, 2.0, 6.0)
+    of_size_one = np.where(
+        smooth, rng.laplace(0, 0.5**0.5, (1, count)), rng.uniform(-(3**0.5), 3**0.5, (1, count))
+    )
+    mean = np.zeros((1, count))
+    truth = std * of_size_one
+    residual = truth + 10 * rng.standard_normal((1, count))
+    values = Values(mean, std, residual, residual**2, np.full_like(std, 100.0), uneven=uneven)
+    return values, truth, smooth
+
+
+def test_intervals_of_smooth_places_are_narrower_and_those_of_detail_wider_where_their_tails_differ():
+    apart = {}
+    for uneven in (False, True):
+        values, truth, smooth = uneven_values(40_000, 0, uneven)
+        found = calibrate(values, np.arange(40_000), seed=0)
+        std = found.std(values.std)
+        held = np.abs(truth) <= found.reach(0.9) * std
+        apart[uneven] = abs(held[smooth].mean() - held[~smooth].mean())
+        assert (found.middle > 0) == uneven
+        if uneven:
+            plain = replace(found, middle=0.0).std(values.std)
+            np.testing.assert_allclose(std / std.max(), (plain / plain.max()) ** 1.3, rtol=1e-5)
+            moved = found.rescaled(7.0, 3.0)
+            np.testing.assert_allclose(moved.std(3 * values.std), 3 * std, rtol=1e-6)
+            np.testing.assert_allclose(found.widened(2.0).std(values.std), 2 * std, rtol=1e-6)
+    assert apart[True] < apart[False]
+
+
 @pytest.mark.parametrize("tails", ["normal", "laplace"])
 @pytest.mark.parametrize("factor", [0.4, 1.0, 2.5])
 def test_exact_data_calibrate_a_wrong_std_at_every_level(factor, tails):

@@ -6,8 +6,8 @@ import torch
 from scipy.ndimage import gaussian_filter
 
 import bayesdip as bd
-from bayesdip.calibration import Calibration, calibrate, few_errors_factor
-from bayesdip.error_law import Values
+from bayesdip.calibration import Calibration, calibrate
+from bayesdip.error_law import Values, few_errors_factor
 from bayesdip.held_out_regions import (
     FEWEST,
     SHARE,

@@ -30,6 +30,10 @@ PRIOR_SPREAD = 0.35
 # 1.93 for 50, 75, 90, 95% (this law 0.56, 1.01, 1.56, 1.99; the normal one 0.67, 1.15, 1.64, 1.96).
 FREEDOM = 5
 UNIT_SCALE = math.sqrt((FREEDOM - 2) / FREEDOM)
+# Independent errors of a held-out region. With two, 90% intervals held 84% of the missing pixels on average over 12 crops of 128x128 pixels with
+# holes of 8 to 48. With the second number where many replicas of the holes say how typical the regions are: on 36 crops of tuning pictures with
+# four holes of 8 to 32 pixels they then held 91%, and 92% with the first.
+ERRORS_OF_A_REGION, OF_A_TYPICAL_ONE = 2, 8
 
 
 @dataclass(frozen=True)
@@ -50,6 +54,8 @@ class Values:
         Of the prior of the logarithm of the size of errors over what `std` says of it.
     doubt : float
         Standard deviation of that logarithm as the squares have it, besides chance.
+    uneven : bool
+        Whether errors of smooth places have longer tails than those of detail (`bayesdip.calibration.TAIL_POWER`).
     """
 
     mean: Array
@@ -59,6 +65,7 @@ class Values:
     noise: Array
     spread: float = field(default=PRIOR_SPREAD, kw_only=True)
     doubt: float = field(default=0.0, kw_only=True)
+    uneven: bool = field(default=False, kw_only=True)
 
     def of(self, chosen: NDArray[Any]) -> Values:
         """Those at some of the n pixels."""
@@ -209,3 +216,28 @@ def _cumulative(value: float) -> float:
 
 def z_of(level: float) -> float:
     return NORMAL.inv_cdf(0.5 + level / 2)
+
+
+def few_regions_factor(regions: int, typical: float | None = None) -> float:
+    """By how much intervals in holes are wider than regions tell, for these are few.
+
+    Parameters
+    ----------
+    regions : int
+        How many there were.
+    typical : float, optional
+        By how much errors in holes are to be expected larger than on these regions, where that is known.
+
+    Returns
+    -------
+    float
+    """
+    independent = regions * (ERRORS_OF_A_REGION if typical is None else OF_A_TYPICAL_ONE)
+    return few_errors_factor(independent) * (1.0 if typical is None else typical)
+
+
+def few_errors_factor(independent: int) -> float:
+    """By how much a standard deviation is to be wider that so few independent errors have told: Student's law for the normal one."""
+    from scipy.special import stdtrit
+
+    return float(stdtrit(independent, 0.5 + LEVEL / 2)) / z_of(LEVEL)

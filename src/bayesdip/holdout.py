@@ -11,9 +11,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from bayesdip.calibration import Calibration, calibrate, few_regions_factor
+from bayesdip.calibration import Calibration, calibrate
 from bayesdip.control_variate import reduced_squares
-from bayesdip.error_law import PRIOR_SPREAD, Values
+from bayesdip.error_law import PRIOR_SPREAD, Values, few_regions_factor
 from bayesdip.errors import BayesDipError, NoResultError, one_line
 from bayesdip.findings import Finding
 from bayesdip.held_out_regions import numbered, share_beyond
@@ -284,7 +284,8 @@ def calibrated_on(
         parts = tuple(part[seen][None] for part in parts)
         at = seen.nonzero()[:, 1].numpy()
         places, region, hole = places[at], region[at], hole[seen.numpy()][None]
-    values = Values(*(part.numpy() for part in parts), spread=spread, doubt=DOUBT if alone else 0.0)
+    doubt, uneven = (DOUBT, bool(noise.all())) if alone else (0.0, False)
+    values = Values(*(part.numpy() for part in parts), spread=spread, doubt=doubt, uneven=uneven)
     near, deep = np.flatnonzero(hole[0] == 0), np.flatnonzero(hole[0] > 0)
     law = calibrate(values.of(near), places[near], seed)
     far = calibrate(values.of(deep), places[deep], seed, region[deep])
