@@ -46,13 +46,12 @@ def coverage_of(calibration, values, truth, level=0.9):
 
 
 def uneven_values(count, seed, uneven):
-    """Smooth places of std 2, whose errors are Laplace's, and places of detail of std 6, whose errors are uniform; noise of 10."""
+    """Smooth places of std 2, few of whose errors are large, and places of detail of std 6, whose errors are uniform; noise of 10."""
     rng = np.random.default_rng(seed)
     smooth = np.arange(count)[None] % 2 == 0
     std = np.where(smooth, 2.0, 6.0)
-    of_size_one = np.where(
-        smooth, rng.laplace(0, 0.5**0.5, (1, count)), rng.uniform(-(3**0.5), 3**0.5, (1, count))
-    )
+    rarely = np.where(rng.random((1, count)) < 0.04, 4.0, 0.6) * rng.standard_normal((1, count))
+    of_size_one = np.where(smooth, rarely, rng.uniform(-(3**0.5), 3**0.5, (1, count)))
     mean = np.zeros((1, count))
     truth = std * of_size_one
     residual = truth + 10 * rng.standard_normal((1, count))
