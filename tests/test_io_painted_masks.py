@@ -179,3 +179,13 @@ def test_damage_that_the_picture_shows_tells_how_a_mask_lies(tmp_path) -> None:
     found = mask(tmp_path, Image.fromarray((255 * missing).astype(np.uint8)))
     np.testing.assert_array_equal(found.missing, missing)
     assert "shows the damage" in found.findings[-1].text
+
+
+@pytest.mark.parametrize("mode", ["RGB", "L"])
+def test_another_photograph_is_refused(tmp_path, photo, mode) -> None:
+    other = Image.fromarray(skimage.data.coffee()[100:180, 200:296]).convert(mode)
+    with pytest.raises(FileError, match="looks like a photograph") as refused:
+        mask(tmp_path, other)
+    assert "\n" not in str(refused.value)
+    with pytest.raises(FileError, match="looks like a photograph"):
+        mask(tmp_path, photo.convert(mode))  # the picture itself, with nothing painted on it

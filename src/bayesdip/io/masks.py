@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from bayesdip.findings import Finding
 from bayesdip.io.encoding import to_rgb
 from bayesdip.io.guards import FilePath, file_error
-from bayesdip.io.painted import STROKES, clustering, painted
+from bayesdip.io.painted import STROKES, clustering, is_photograph, painted
 from bayesdip.io.picture import Array, Picture, as_stored, full_scale, upright
 from bayesdip.io.reading import read_picture
 
@@ -171,6 +171,9 @@ def _read(path: FilePath, shape: tuple[int, ...], orientation: int, picture: Pic
         text = "the mask's edges are soft, so it was taken with its edges and one pixel more"
         findings.append(Finding("soft mask", text))
     missing, turned = _turned(found, drawn_on, shape, orientation, picture, path)
+    if not how and source.format != "NPY" and is_photograph(level.mean(-1) if level.ndim == 3 else level):
+        given, expected = "the mask looks like a photograph", "paint on black, white or the picture is"
+        raise file_error(path, given, expected, "choose the mask's file, or paint one")
     return Mask(missing, (*findings, *turned))
 
 

@@ -27,6 +27,8 @@ BETWEEN, HARD = (0.25, 0.75), 0.1
 EMPTY = 0.95  # the least share of the rest of a coloured drawing that is white or black
 COLOURED = 0.3  # the difference of a colour's largest and smallest channel
 STROKES = 0.3  # of `clustering`
+# Levels are counted in so many steps to tell a photograph from a mask, in which two of them have at least this share of the pixels.
+BINS, GROUND_AND_PAINT = 32, 0.7
 # A photograph that was painted on: the share of its pixels that are as in the picture, and how exactly.
 UNTOUCHED, SAME = 0.5, 0.04
 PAINTED_SHARE = 5e-4  # the least share of the one pure colour on a photograph
@@ -99,6 +101,17 @@ def clustering(flags: Flags) -> float:
     ]
     both = [float((a & b).sum() / a.sum()) for a, b in pairs if a.any()]
     return max(((p - share) / (1 - share) for p in both), default=0.0)
+
+
+def is_photograph(gray: Levels) -> bool:
+    """Whether many pixels, 0 to 1, have none of two levels, about, while those of a mask have that of the ground or of the paint."""
+    counts = np.bincount(np.rint(BINS * gray.ravel()).astype(np.int64), minlength=BINS + 1)
+    near = np.convolve(counts, np.ones(3), "same")
+    ground = int(near.argmax())
+    others = counts.copy()
+    others[max(0, ground - 1) : ground + 2] = 0
+    paint = np.convolve(others, np.ones(3), "same").max()
+    return bool(near[ground] + paint < GROUND_AND_PAINT * gray.size)
 
 
 def grown(flags: Flags) -> Flags:
