@@ -15,8 +15,9 @@ rng = np.random.default_rng(0)
 y, x = np.mgrid[-6:7, -6:7]
 true_psf = np.exp(-((x + 0.6 * y) ** 2 / 5 + y**2 / 2))  # an oblique blur
 point = 40 + 2000 * np.roll(true_psf, (1, -1), (0, 1)) + rng.normal(0, 4, true_psf.shape)
-clean = data.coins()[184:248, 84:148].astype(float)
-blurred = convolve(clean, true_psf / true_psf.sum(), mode="reflect") + rng.normal(0, 1.5, clean.shape)
+coins, part = data.coins().astype(float), np.s_[184:248, 84:148]
+clean = coins[part]
+blurred = convolve(coins, true_psf / true_psf.sum())[part] + rng.normal(0, 1.5, clean.shape)
 
 # %%
 import bayesdip as bd

@@ -86,9 +86,9 @@ print(f"mean brightness of the region: {region.mean():.1f} +- {region.std():.1f}
 # - Coverage holds on average over the picture, not in every corner of it.
 # - The noise level is taken as true. At sigma 25 and an error of 8, a sigma that is 1% too small makes the
 #   calibrated standard deviation 9% too large.
-# - In a hole, pixels are farther from any known pixel than the held-out ones were. `r.calibration.beyond` is the
-#   share of such pixels.
-# - Enlarged and deblurred pictures are not calibrated: held-out data say nothing about detail that the data do
-#   not have.
+# - In a hole, intervals go by held-out regions of its shape. Where the picture has no room for such regions, missing pixels are
+#   farther from any known one than the held-out ones were: `r.calibration.beyond` is their share.
+# - Held-out data say nothing about detail that a blur or a small picture does not show. Enlarged and deblurred pictures are
+#   calibrated on a simulated picture that looks like the restored one (`r.calibration.simulated`).
 #
 # The mathematics: [Held-out pixels and calibration](../explanation/held-out.md).
