@@ -1,7 +1,9 @@
 """Filters that are not compiled yet: compiling is told, or left out where there is no time for it."""
 
+import re
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -81,6 +83,32 @@ def test_results_do_not_depend_on_what_was_compiled_or_loaded_before(tmp_path, m
         for code in (DENOISES, DENOISES, LOADS_ALL + DENOISES)
     )
     assert compiling == loading == loading_all and len(compiling) > 1000
+
+
+ROOT = Path(__file__).parents[1]
+TELLS_OF_COMPILING = """
+import sys, numpy as np, bayesdip as bd
+x = 100 * np.random.default_rng(1).random((40, 40))
+hidden = np.random.default_rng(2).random(x.shape) < 0.6
+colour = np.stack([x] * 3, -1)
+def told(snapshot):
+    if snapshot.phase == "compiling":
+        sys.exit("compiling")
+for effort in ("fast", "balanced"):
+    bd.denoise(x, 5, callback=told, effort=effort)
+    bd.denoise(colour, 5, channel_axis=-1, callback=told, effort=effort)
+    bd.inpaint(x, hidden, callback=told, effort=effort)
+bd.upscale(x, 2, callback=told, effort="fast")
+bd.deblur(x, np.ones((3, 3)) / 9, sigma=2, callback=told, effort="fast")
+"""
+
+
+@pytest.mark.slow
+def test_the_image_has_compiled_what_a_first_run_in_a_container_needs(tmp_path, monkeypatch):
+    monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path))
+    (code,) = re.findall(r'RUN python -c "(.+)" ', (ROOT / "Dockerfile").read_text())
+    for text in (code, TELLS_OF_COMPILING):
+        subprocess.run([sys.executable, "-c", text], check=True)
 
 
 def test_the_time_that_compiling_takes_is_no_part_of_the_estimate(monkeypatch):
