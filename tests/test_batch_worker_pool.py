@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 import sys
 import time
 from contextlib import closing
 from functools import partial
-from multiprocessing import active_children
+from multiprocessing import active_children, get_context
 from pathlib import Path
 
 import pytest
@@ -30,6 +31,15 @@ def where(tell):
 
     tell(7.0)
     return os.getpid(), torch.get_num_threads(), os.environ["OMP_NUM_THREADS"]
+
+
+HELD = []
+
+
+def hold_a_lock(tell):
+    """As numcodecs does, which reads and writes Zarr."""
+    HELD.append(get_context().Lock())
+    return "held"
 
 
 def fail(error, tell):
@@ -148,6 +158,23 @@ def test_a_caller_that_stops_early_leaves_no_worker():
         assert next(coming) == (0, 1)
         assert active_children()
     assert not active_children()
+
+
+HOLDS = """
+from test_batch_worker_pool import carried_out, hold_a_lock
+if __name__ == "__main__":
+    print(*carried_out([hold_a_lock], 1, 1))
+"""
+
+
+def test_locks_of_a_library_in_a_worker_are_no_warning_in_the_end(tmp_path):
+    script = tmp_path / "holds.py"
+    script.write_text(HOLDS)
+    path = os.pathsep.join([str(Path(__file__).parent), *filter(None, [os.environ.get("PYTHONPATH")])])
+    ran = subprocess.run(
+        [sys.executable, str(script)], env={**os.environ, "PYTHONPATH": path}, capture_output=True, text=True
+    )
+    assert (ran.stdout, ran.stderr) == ("(0, 'held')\n", "")
 
 
 def test_workers_that_cannot_start_are_one_line(monkeypatch):

@@ -15,7 +15,7 @@ from collections import Counter, deque
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from multiprocessing import get_context
+from multiprocessing import get_all_start_methods, get_context, set_start_method
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from typing import Any
@@ -281,6 +281,9 @@ def _serve(connection: Connection, threads: int) -> None:
     """A worker's life."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    if "fork" in get_all_start_methods():
+        # Locks of libraries, as of numcodecs, then have no name. A named one is left behind by a worker that is killed, and Python warns of it.
+        set_start_method("fork", force=True)
     begin_worker(threads)
     connection.send((READY, None))
     while True:
