@@ -36,7 +36,6 @@ LAYERS = (
         "no_data",
         "noise_argument",
         "problem",
-        "inputs",
         "rim",
         "result",
         "noise_check",
@@ -46,6 +45,7 @@ LAYERS = (
         "control_variate",
     },
     {"gp", "patches", "networks", "tiling", "damage_parts", "quick_picture"},
+    {"blur_border", "inputs"},
     {"methods"},
     {
         "simple",

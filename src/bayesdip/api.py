@@ -233,18 +233,16 @@ def deblur(
     Parameters
     ----------
     psf : array_like
-        The point spread function, with as many axes as the picture has grid axes, in any scale. Its centre is brought
-        to the middle pixel, a background is subtracted, and black on white turned over
-        (:func:`bayesdip.operators.mend_psf`); ``findings`` says what was done. ``restore(y, Blur(shape, psf), noise)``
-        takes one as it is.
+        The point spread function, with as many axes as the picture has grid axes, in any scale. It is centred, freed of a
+        background, and turned over if it is black on white (:func:`bayesdip.operators.mend_psf`); ``findings`` says what
+        was done. ``restore(y, Blur(shape, psf), noise)`` takes one as it is.
     sigma : float, tuple of float, "auto" or None
         Noise on the blurred picture; found out as in :func:`denoise` when None or ``"auto"``.
     noise : Noise, optional
-        Instead of ``sigma``: another noise model.
+        Instead of ``sigma``.
     boundary : {"auto", "unknown", "reflect", "periodic"}
-        What the blur saw beyond the border: more of a scene (``"unknown"``), as in any photograph, which is restored as far as
-        the blur reaches and cut off; the picture reflected; or the picture again. By default one of the last two only where
-        the data along the border clearly say so, as after a simulation; ``findings`` says it.
+        What the blur saw beyond the border: more of a scene (``"unknown"``), which is restored as far as the blur reaches and
+        cut off; the picture reflected; or the picture again. ``"auto"`` takes the last two only where the data clearly say so.
     image, missing, channel_axis, **options
         As in :func:`denoise`.
 
