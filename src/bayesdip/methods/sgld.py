@@ -98,8 +98,8 @@ class SGLD(Method):
     precision : {"auto", "single"}
         Of the convolutions: the fastest that the device has and that fits as well, or single.
     refit : bool
-        Let the held-out pixels of exact data join the training set for the last quarter of the steps. Holes have a second fit in
-        any case.
+        Let the held-out pixels of exact data join the training set for the last quarter of the steps. Not in holes: large ones
+        are fitted a second time in any case.
     effort, seed, device
         As for :class:`~bayesdip.methods.Method`.
 

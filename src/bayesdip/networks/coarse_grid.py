@@ -46,7 +46,7 @@ STEPS = (0.45, 0.3)
 # On grids of more pixels networks have more to fit: in trunk-like strips that miss in six whole tuning pictures, 30 to 34 pixels deep,
 # networks on 80x120 pixels had 18.6, 24.5, 20.1, 15.1, 16.8 and 16.7 dB with 1/30 after 240 steps; with 0.1 the first five had 18.1, 22.7,
 # 19.7, 15.6 and 15.0.
-INPUT_NOISE, DRIFTS, DRIFTS_COARSE, DRIFTS_PIXELS = 0.1, 24.0, 6.0, 2**12
+INPUT_NOISE, DRIFTS, DRIFTS_COARSE, LARGE_GRID = 0.1, 24.0, 6.0, 2**12
 # Decay of the average of a fit's pictures: a run has some hundred steps, and begins far from where it ends.
 DECAY = 0.97
 
@@ -311,7 +311,7 @@ def hole_schedule(schedule: Schedule, depth: float, coarser: int, pixels: int) -
     -------
     Schedule
     """
-    drifts = depth >= max(DRIFTS, DRIFTS_COARSE * coarser) and pixels <= DRIFTS_PIXELS
+    drifts = depth >= max(DRIFTS, DRIFTS_COARSE * coarser) and pixels <= LARGE_GRID
     return replace(
         schedule,
         steps=max(1, round(STEPS[drifts] * schedule.steps)),
