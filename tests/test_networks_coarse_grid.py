@@ -132,13 +132,13 @@ def test_the_last_networks_see_the_held_out_regions_and_take_as_many_steps_as_we
         return found
 
     monkeypatch.setattr(bd.SGLD, "update", noted)
-    filled(steps=40, samples=4)
+    filled(steps=20, samples=4)
     assert again == [None]  # its grid is small
     monkeypatch.setattr(hole_filling, "LARGE_GRID", 2000)
-    filled(steps=160, samples=4)
+    filled(steps=80, samples=4)
     (problem, before), after = first[1], again[1]
     regions = problem.held_out_entries
-    assert after.info["refit_steps"] == before.state.steps <= 0.75 * 160
+    assert after.info["refit_steps"] == before.state.steps <= 0.75 * 80
     assert (before.mean - problem.y)[regions].abs().max() > 0.01
     assert (after.mean - problem.y)[problem.observed].abs().max() < 1e-12
     assert (
@@ -147,7 +147,7 @@ def test_the_last_networks_see_the_held_out_regions_and_take_as_many_steps_as_we
     missing = ~problem.observed
     assert not torch.equal(after.mean[missing], before.mean[missing])
     assert torch.equal(after.std[missing], before.std[missing])
-    assert (after.beside.mean - problem.y)[regions].abs().max() < 1e-12
+    assert (after.beside.mean - problem.y)[regions].abs().max() < 1e-6
 
 
 def test_networks_whose_input_is_perturbed_do_not_put_blobs_into_a_hole():
