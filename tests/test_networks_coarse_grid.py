@@ -9,7 +9,7 @@ from skimage import data
 
 import bayesdip as bd
 from bayesdip import arch, damage, holdout
-from bayesdip.methods import choose
+from bayesdip.methods import choose, hole_filling
 from bayesdip.methods.hole_filling import beside_networks
 from bayesdip.networks import coarse_grid
 from bayesdip.networks.coarse_grid import BestInHoles, coarsened, coarseness, hole_schedule, refined
@@ -121,6 +121,35 @@ def test_samples_of_a_hole_agree_where_pixels_are_known_and_differ_in_it():
     assert found.calibration.far is not None and (found.std[missing] > 0).all()
 
 
+def test_the_last_networks_see_the_held_out_regions_and_take_as_many_steps_as_were_best(monkeypatch):
+    first, again = [], []
+    update = bd.SGLD.update
+
+    def noted(method, problem, posterior, progress):
+        found = update(method, problem, posterior, progress)
+        first.append((problem, posterior))
+        again.append(found)
+        return found
+
+    monkeypatch.setattr(bd.SGLD, "update", noted)
+    filled(steps=20, samples=4)
+    assert again == [None]  # its grid is small
+    monkeypatch.setattr(hole_filling, "LARGE_GRID", 2000)
+    filled(steps=80, samples=4)
+    (problem, before), after = first[1], again[1]
+    regions = problem.held_out_entries
+    assert after.info["refit_steps"] == before.state.steps <= 0.75 * 80
+    assert (before.mean - problem.y)[regions].abs().max() > 0.01
+    assert (after.mean - problem.y)[problem.observed].abs().max() < 1e-12
+    assert (
+        after.std[problem.observed].max() == 0 and (after.samples - problem.y)[:, regions].abs().max() < 1e-6
+    )
+    missing = ~problem.observed
+    assert not torch.equal(after.mean[missing], before.mean[missing])
+    assert torch.equal(after.std[missing], before.std[missing])
+    assert (after.beside.mean - problem.y)[regions].abs().max() < 1e-6
+
+
 def test_networks_whose_input_is_perturbed_do_not_put_blobs_into_a_hole():
     """With little noise on the input they go on to change what no known pixel has a say in."""
     clean = torch.from_numpy(data.astronaut()[100:164:2, 300:364:2] / 255).permute(2, 0, 1)
@@ -128,10 +157,10 @@ def test_networks_whose_input_is_perturbed_do_not_put_blobs_into_a_hole():
     problem = Problem(torch.where(missing, 0.0, clean), Mask(missing, (32, 32)), Gaussian(0.0))
     errors = []
     usual = SCHEDULES["balanced"].of_exact()
-    depths = ((12.0, 2), (24.0, 8), (24.0, 4))
-    noises = [hole_schedule(usual, *depth).sampled_input_noise for depth in depths]
-    assert noises[0] == noises[1] == usual.sampled_input_noise
-    for noise in noises[1:]:
+    cases = ((12.0, 2, 1000), (24.0, 8, 1000), (24.0, 4, 10_000), (24.0, 4, 1000))
+    noises = [hole_schedule(usual, *case).sampled_input_noise for case in cases]
+    assert set(noises[:3]) == {usual.sampled_input_noise}
+    for noise in noises[2:]:
         made = set_up(problem, arch.skip(scales=3, width=16), seed=0, device="cpu")
         muon = MuonStepper(made.target, made.generator, input_noise=noise)
         for _ in range(75):

@@ -94,7 +94,9 @@ class Average:
         std = None if posterior.std is None else posterior.std.double().cpu()
         before = None if std is None else std[here]
         mean, within, squares = own.clone(), torch.zeros_like(own), torch.zeros_like(own)
+        beside = {other.name: other for other in _beside(posterior)}
         for j, other, weight in taking_part:
+            other = beside.get(other.name, other)
             picture = other.estimate(problem) if pictures is None else pictures[j]
             if picture is None:
                 continue

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from math import prod
 from typing import Any, ClassVar, Self
@@ -13,10 +12,10 @@ from bayesdip import arch
 from bayesdip.arch.architecture import Architecture
 from bayesdip.arch.networks import Shuffle, Skip
 from bayesdip.errors import BayesDipError
-from bayesdip.methods.hole_filling import beside_networks, fill_holes
+from bayesdip.methods.hole_filling import HoleFit, beside_networks, fill_again, fill_holes
 from bayesdip.methods.method import Method, at_least, one_of
 from bayesdip.methods.patches import Patches
-from bayesdip.networks.coarse_grid import DECAY, coarseness
+from bayesdip.networks.coarse_grid import DECAY, BestInHoles, coarseness
 from bayesdip.networks.initial_estimate import InitialEstimate
 from bayesdip.networks.prefit import prefit
 from bayesdip.networks.refit import refit, with_mean
@@ -99,7 +98,8 @@ class SGLD(Method):
     precision : {"auto", "single"}
         Of the convolutions: the fastest that the device has and that fits as well, or single.
     refit : bool
-        Let the held-out pixels of exact data join the training set for the last quarter of the steps.
+        Let the held-out pixels of exact data join the training set for the last quarter of the steps. Not in holes: large ones
+        are fitted a second time in any case.
     effort, seed, device
         As for :class:`~bayesdip.methods.Method`.
 
@@ -241,17 +241,19 @@ class SGLD(Method):
 
     def fit(self, problem: Problem, progress: Progress) -> Posterior:
         coarser, schedule = self._coarseness(problem), self.schedule(problem)
-        patches = Patches(effort=self.effort, seed=self.seed, device=self.device)
         if not coarser:
-            return self.fit_by(problem, progress, schedule, first=self._first(patches, problem, progress))
-        return fill_holes(problem, progress, coarser, schedule, patches, self.fit_by)
+            return self.fit_by(problem, progress, schedule, first=self._first(problem, progress))
+        return fill_holes(problem, progress, coarser, schedule, self._patches(), self.fit_by)
 
-    def _first(self, patches: Patches, problem: Problem, progress: Progress) -> Tensor | None:
+    def _patches(self) -> Patches:
+        return Patches(effort=self.effort, seed=self.seed, device=self.device)
+
+    def _first(self, problem: Problem, progress: Progress) -> Tensor | None:
         """What patches make of a blurred picture, from which the network begins."""
         blurred = blur_of(problem.whole.operator) is not None and len(problem.grid) < 3
         if self.sampler == ADAM_NOISE or not blurred:
             return None
-        found = beside_networks(patches, problem, progress.part(time_share=FIRST_SHARE))
+        found = beside_networks(self._patches(), problem, progress.part(time_share=FIRST_SHARE))
         return None if found is None else found.mean
 
     def fit_by(
@@ -261,7 +263,7 @@ class SGLD(Method):
         schedule: Schedule,
         *,
         initial: bool = True,
-        judge: Callable[[Tensor], object] | None = None,
+        judge: BestInHoles | None = None,
         first: Tensor | None = None,
     ) -> Posterior:
         """Sample by a schedule.
@@ -276,8 +278,8 @@ class SGLD(Method):
         schedule : Schedule
         initial : bool
             False where the caller has a better picture to begin with. The paper's recipe never has one.
-        judge : callable, optional
-            Is given the average of the pictures before sampling, at even distances.
+        judge : BestInHoles, optional
+            Is offered the average of the pictures before sampling, at even distances.
         first : Tensor, optional
             A picture, (C, *grid), that the networks are fitted to before the data.
 
@@ -290,9 +292,9 @@ class SGLD(Method):
         progress.memory = max(progress.memory, made.memory)
         shape = (problem.channels, *problem.grid)
         each = -(-self.samples // self.networks)
-        summary = Summary(shape, Thinned(each), PAPER.count_every if paper else COUNT_EVERY, judge=judge)
+        summary = Summary(shape, Thinned(each), PAPER.count_every if paper else COUNT_EVERY)
         if judge is not None:
-            summary.average.decay = DECAY
+            summary.average.decay, summary.judge = DECAY, judge.offer
         begun = InitialEstimate(made.energy, None, problem)
         if initial and not paper:
             begun = InitialEstimate.of(made.energy, problem, progress, schedule.steps, first)
@@ -313,7 +315,7 @@ class SGLD(Method):
             schedule.steps,
             best,
             span=(0.0, schedule.sampled),
-            listeners=(summary,),
+            listeners=(summary,) if judge is None else (summary, judge),
             spread=summary.std,
         )
         if first is not None:
@@ -359,6 +361,8 @@ class SGLD(Method):
     def update(self, problem: Problem, posterior: Posterior, progress: Progress) -> Posterior | None:
         if posterior.state is None or progress.should_stop():
             return None
+        if isinstance(posterior.state, HoleFit):
+            return fill_again(problem, posterior, progress, self._patches(), self.fit_by)
         loop, schedule, generator, fitted = posterior.state
         if not fitted:
             return None  # stopped before there was a fit
