@@ -48,6 +48,10 @@ def test_a_closed_tab_ends_its_runs_unless_they_shall_go_on(monkeypatch, detache
             time.sleep(0.1)
         assert going.is_over != detached
         assert client.get(run).status_code == (200 if detached else 404)
+        # Its files go a moment later, beside what the server does otherwise.
+        until = time.monotonic() + 30
+        while going.folder.exists() and not detached and time.monotonic() < until:
+            time.sleep(0.1)
         assert going.folder.exists() == detached
 
 

@@ -31,6 +31,7 @@ from bayesdip.noise_argument import (
     noise_to_enlarge,
 )
 from bayesdip.operators import Blur, Downsample, Identity, Mask, Operator, as_pairs, mend_psf
+from bayesdip.operators.mosaic import as_missing_pixels
 from bayesdip.operators.sparse_matrix import EXTENSIONS
 from bayesdip.problem import Problem
 from bayesdip.rim import finding as narrow_mask
@@ -89,6 +90,7 @@ class Inputs:
         findings: tuple[Finding, ...] = (),
     ) -> Self:
         """From data in their own scale, float64 (C, *operator.output_shape), finite where they were observed."""
+        data, operator = as_missing_pixels(data, operator)
         double = layout.dtype == np.float64 and isinstance(operator, Identity | Mask)
         given = data if double else None
         return cls(Problem.from_data(data, operator, noise), noise, layout, findings, given)
