@@ -14,6 +14,7 @@ from bayesdip.patches.back_projection import (
     STATIONARY,
     STD_SHARE,
     denoised_by_patches,
+    local_mean,
     project,
     rule_of_thumb_std,
 )
@@ -114,3 +115,12 @@ def test_the_same_equations_serve_other_data_without_noise():
         found, posterior(other, operator, kernel, Gaussian(0.0)).mean, atol=2e-3, rtol=0
     )
     assert not condition(y, operator, kernel, Gaussian(0.1)).takes_other_data
+
+
+def test_what_is_not_seen_is_averaged_by_itself():
+    values = torch.ones(1, 12, 12, dtype=torch.float64)
+    seen = torch.zeros(12, 12, dtype=torch.bool)
+    seen[3:-3, 3:-3] = True
+    values[:, ~seen] = 100.0
+    found = local_mean(values, seen)
+    assert torch.equal(found, values) and not torch.allclose(local_mean(values), values)

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from bayesdip.held_out_weights import HeldOutErrors, fitted_weights
-from bayesdip.operators.part import blur_of, is_small_picture
+from bayesdip.operators.part import is_small_picture, seen_pixels
 from bayesdip.problem import Problem
 from bayesdip.result import Posterior
 from bayesdip.simple import simple_estimates
@@ -64,9 +64,8 @@ def judged_places(problem: Problem) -> Tensor:
 
     The others, as the scene beyond the border, are hardly known, and their large errors say nothing about the picture.
     """
-    if blur_of(problem.whole.operator) is None:
-        return torch.ones(problem.grid, dtype=torch.bool)
-    return problem.observed.any(0).cpu()
+    seen = seen_pixels(problem.whole.operator)
+    return torch.ones(problem.grid, dtype=torch.bool) if seen is None else seen.cpu()
 
 
 def only_at(posterior: Posterior, places: Tensor) -> Posterior:

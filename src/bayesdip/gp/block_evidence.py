@@ -75,9 +75,14 @@ class Blocks:
         )
         rows = model.data[:, 0]
         common, rounding = seen.all(0), rounding_step(y[seen]) ** 2 / 12
-        sides = _sides(y.shape[1:])
+        box = _box(common)  # beside it nothing is seen, as of a scene beyond a picture's border
+        sides = _sides([end - begin for begin, end in box])
+        corners = [
+            [begin + at for at in _corners(end - begin, side)]
+            for (begin, end), side in zip(box, sides, strict=True)
+        ]
         by_mask: dict[bytes, list[tuple[slice, ...]]] = {}
-        for corner in product(*(_corners(n, side) for n, side in zip(y.shape[1:], sides, strict=True))):
+        for corner in product(*corners):
             here = tuple(slice(at, at + side) for at, side in zip(corner, sides, strict=True))
             by_mask.setdefault(common[here].numpy().tobytes(), []).append(here)
         chosen = sorted(by_mask.values(), key=lambda places: -int(common[places[0]].sum()))[:MOST_MASKS]
@@ -183,6 +188,16 @@ def lags(grid: Sequence[int]) -> Tensor:
     for axis, n in enumerate(grid):
         flat = flat * n + lag[..., axis]
     return flat
+
+
+def _box(seen: Tensor) -> list[tuple[int, int]]:
+    """Begin and end on each axis of the box around all that is seen; of everything where nothing is."""
+    found = seen.nonzero()
+    if len(found) == 0:
+        return [(0, n) for n in seen.shape]
+    return [
+        (int(low), int(high) + 1) for low, high in zip(found.min(0).values, found.max(0).values, strict=True)
+    ]
 
 
 def _sides(shape: Sequence[int]) -> tuple[int, ...]:

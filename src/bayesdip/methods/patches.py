@@ -23,7 +23,7 @@ from bayesdip.methods.method import Method, at_least
 from bayesdip.methods.process_std import process_posterior
 from bayesdip.noise import Correlated, Gaussian
 from bayesdip.operators import Identity, Mask
-from bayesdip.operators.part import is_small_picture
+from bayesdip.operators.part import is_small_picture, seen_pixels
 from bayesdip.patches import hbe, nl_bayes
 from bayesdip.patches.back_projection import (
     denoised_data,
@@ -189,8 +189,8 @@ class Patches(Method):
         self, problem: Problem, run: _Run, progress: Progress, start: Tensor | None
     ) -> Posterior:
         """Of blurred, downsampled or otherwise indirect data."""
-        y_given, operator, noise = problem.y.to(self.device), problem.operator, problem.noise
-        y = y_given
+        y = y_given = problem.y.to(self.device)
+        operator, noise = problem.operator, problem.noise
 
         def told(turn: int, picture: Tensor) -> bool:
             return run.told(progress, turn, 0.0, picture)
@@ -210,12 +210,12 @@ class Patches(Method):
         filters = {} if restore is deconvolve_counts else {"compiled": run.compiled}
         filters |= {"precise": run.precise} if restore is plug_and_play else {}
         found = restore(y, operator, noise, turns=run.turns, start=start, stop=told, **filters)
-        process = None
+        process = std = None
         if not progress.should_stop():
             process = process_posterior(problem, y_given, left, run.learnt, DRAWS[self.effort], self.seed)
-        std = None
         if process is not None and process.std is not None:
-            std = rule_of_thumb_std(found.mean, process.mean, process.std)
+            seen = seen_pixels(problem.whole.operator)
+            std = rule_of_thumb_std(found.mean, process.mean, process.std, seen)
         return replace(found, std=std, process=process)
 
 

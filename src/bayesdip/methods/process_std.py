@@ -11,6 +11,7 @@ from bayesdip.gp.inference import posterior as gp_posterior
 from bayesdip.gp.likeliest import Process, likeliest_process
 from bayesdip.interruption import Stopped
 from bayesdip.noise import Noise, Poisson, PoissonGaussian
+from bayesdip.operators.part import seen_pixels
 from bayesdip.patches.back_projection import STATIONARY, local_mean
 from bayesdip.problem import Problem
 from bayesdip.result import Posterior
@@ -53,4 +54,6 @@ def process_posterior(
         return None  # the picture alone
     if isinstance(problem.noise, Poisson | PoissonGaussian):  # no rate is negative
         found = replace(found, mean=found.mean.clamp_min(problem.noise.offset))
-    return found if found.std is None else replace(found, std=local_mean(found.std.square()).sqrt())
+    if found.std is None:
+        return found
+    return replace(found, std=local_mean(found.std.square(), seen_pixels(problem.whole.operator)).sqrt())

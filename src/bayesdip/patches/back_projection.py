@@ -172,7 +172,9 @@ def _process_means(operator: Operator, kernel: Kernel, noise: Noise) -> Callable
     return mean
 
 
-def rule_of_thumb_std(mean: Tensor, stationary_mean: Tensor, stationary_std: Tensor) -> Tensor:
+def rule_of_thumb_std(
+    mean: Tensor, stationary_mean: Tensor, stationary_std: Tensor, places: Tensor | None = None
+) -> Tensor:
     """Standard deviation of every pixel, (C, *grid): a rule of thumb, for back-projection has no posterior of its own.
 
     The sum of two variances, averaged locally. The squared change of the stationary process's mean by the patches: where
@@ -184,17 +186,27 @@ def rule_of_thumb_std(mean: Tensor, stationary_mean: Tensor, stationary_std: Ten
     ----------
     mean, stationary_mean, stationary_std : Tensor, shape (C, *grid)
         The picture, and the stationary process's posterior.
+    places : Tensor of bool, shape (*grid), optional
+        Where there are data: the others, as beyond the border of a picture, are by far less certain.
 
     Returns
     -------
     Tensor, shape (C, *grid)
     """
-    return local_mean((mean - stationary_mean).square() + (STD_SHARE * stationary_std).square()).sqrt()
+    squared = (mean - stationary_mean).square() + (STD_SHARE * stationary_std).square()
+    return local_mean(squared, places).sqrt()
 
 
-def local_mean(values: Tensor) -> Tensor:
-    """Of values that are not negative, (C, *grid)."""
-    return (local_sum(values) / local_sum(torch.ones_like(values))).clamp_min(0.0)
+def local_mean(values: Tensor, places: Tensor | None = None) -> Tensor:
+    """Of values that are not negative, (C, *grid); those at some places, bool (*grid), and those at others each by themselves."""
+    if places is None:
+        return (local_sum(values) / local_sum(torch.ones_like(values))).clamp_min(0.0)
+    here = places.to(values.device).expand(values.shape)
+    found = torch.zeros_like(values)
+    for chosen in (here, ~here):
+        count = local_sum(chosen.to(values)).clamp_min(1.0)
+        found = torch.where(chosen, local_sum(torch.where(chosen, values, 0.0)) / count, found)
+    return found.clamp_min(0.0)
 
 
 def denoised_by_patches(picture: Tensor, sigma: float, *, compiled: bool = False) -> Tensor:
