@@ -160,7 +160,7 @@ class Calibration:
         variance = self._unseen(unseen, hole)
         found: NDArray[np.float32] = np.where(own > 0, np.sqrt(variance / (1 + variance / noise)), 0.0)
         if self.middle > 0:
-            found = found * (found / self.middle) ** TAIL_POWER
+            found = found * _tail_by_place(found, self.middle)
         tail: NDArray[Any] | float = self._tail(LEVEL)
         if self.far is not None:
             tail = (1 - hole) * tail + hole * float(np.interp(LEVEL, LEVELS, self.far.tails))
@@ -288,7 +288,7 @@ def calibrate(
         reach[:, mine] = z_of(LEVEL) * np.interp(LEVEL, LEVELS, law.tails)
         if values.uneven:
             std = np.sqrt(variance[:, mine])
-            reach[:, mine] *= (std / (_geometric_mean(std) or 1.0)) ** TAIL_POWER
+            reach[:, mine] *= _tail_by_place(std, _geometric_mean(std) or 1.0)
     half = reach * np.sqrt(variance)
     coverage, error = covered(values, variance, half)
     own = values.std**2
@@ -362,6 +362,11 @@ def _averaged_law(laws: Sequence[tuple[float, Law]]) -> Law | None:
         for name in ("scale", "floor", "ratio", "ratio_error")
     }
     return Law(**numbers, tails=np.asarray(weights @ [law.tails for _, law in laws]))
+
+
+def _tail_by_place(std: NDArray[Any], middle: float) -> NDArray[Any]:
+    """What multiplies intervals where the tails of errors differ from place to place: see `TAIL_POWER`."""
+    return np.asarray((std / middle) ** TAIL_POWER)
 
 
 def _geometric_mean(std: Array) -> float:

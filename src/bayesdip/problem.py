@@ -13,6 +13,7 @@ from bayesdip.noise import Gaussian, Noise
 from bayesdip.operators import Identity, InUnits, Mask, Operator
 from bayesdip.operators.least_squares import least_squares_steps
 from bayesdip.operators.mosaic import as_missing_pixels
+from bayesdip.operators.part import blur_of
 
 # How far the operator's answer to a constant picture of ones may be from ones for a shift of the picture
 # to pass through it.
@@ -143,6 +144,12 @@ class Problem:
     def observed(self) -> Tensor:
         """Which entries of `y` were seen: bool, the shape of `y`."""
         return self.operator.observed.expand(self.y.shape)
+
+    @property
+    def seen_pixels(self) -> Tensor | None:
+        """Of a blurred picture, the pixels where there are data, held-out ones among them: bool (*grid). None for any other operator."""
+        whole = self.whole
+        return None if blur_of(whole.operator) is None else whole.observed.any(0)
 
     @property
     def noise_variance(self) -> Tensor:

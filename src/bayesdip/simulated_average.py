@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from bayesdip.held_out_weights import HeldOutErrors, fitted_weights
-from bayesdip.operators.part import is_small_picture, seen_pixels
+from bayesdip.operators.part import is_small_picture
 from bayesdip.problem import Problem
 from bayesdip.result import Posterior
 from bayesdip.simple import simple_estimates
@@ -64,7 +64,7 @@ def judged_places(problem: Problem) -> Tensor:
 
     The others, as the scene beyond the border, are hardly known, and their large errors say nothing about the picture.
     """
-    seen = seen_pixels(problem.whole.operator)
+    seen = problem.seen_pixels
     return torch.ones(problem.grid, dtype=torch.bool) if seen is None else seen.cpu()
 
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -94,17 +95,17 @@ class Simulation:
     problem: Problem
     resolved: float
 
-    @property
+    @cached_property
     def places(self) -> Tensor:
         """The n pixels whose errors count."""
         return judged_places(self.problem)
 
-    @property
+    @cached_property
     def judged_truth(self) -> Tensor:
         """The truth there, (C, n)."""
         return self.truth[:, self.places]
 
-    @property
+    @cached_property
     def blocks(self) -> NDArray[np.int64]:
         """The number of the block of each of these pixels, (n,): those of one block err alike."""
         numbers = np.zeros(self.problem.grid, dtype=np.int64)

@@ -182,11 +182,14 @@ def dense_evidence(power: Tensor, vectors: Tensor, values: Tensor, ones: Tensor)
 
 def lags(grid: Sequence[int]) -> Tensor:
     """Of every pair of pixels, (P, P), where its lag stands in a flat table of the lags 0, 1, ... of each axis."""
-    places = torch.stack(torch.meshgrid(*(torch.arange(n) for n in grid), indexing="ij"), -1).flatten(0, -2)
-    lag = (places[:, None] - places[None]).abs()
-    flat = torch.zeros(lag.shape[:2], dtype=torch.long)
-    for axis, n in enumerate(grid):
-        flat = flat * n + lag[..., axis]
+    return lags_between(torch.meshgrid(*(torch.arange(n) for n in grid), indexing="ij"), grid)
+
+
+def lags_between(places: Sequence[Tensor], grid: Sequence[int]) -> Tensor:
+    """The same of some pixels alone, whose places on each axis of the grid are given."""
+    flat = torch.zeros((), dtype=torch.long)
+    for at, n in zip(places, grid, strict=True):
+        flat = flat * n + (at.flatten()[:, None] - at.flatten()).abs()
     return flat
 
 

@@ -152,8 +152,9 @@ def _read(path: FilePath, shape: tuple[int, ...], orientation: int, picture: Pic
     else:
         drawn_on = source
         level, opacity = _levels(source, path)
+        gray = level.mean(-1) if level.ndim == 3 else level
         if source.format == "NPY":
-            found, how, soft = (level.mean(-1) if level.ndim == 3 else level) >= 0.5, "", False
+            found, how, soft = gray >= 0.5, "", False
         else:
             before = None
             if picture is not None and picture.colour in ("gray", "rgb"):
@@ -171,7 +172,7 @@ def _read(path: FilePath, shape: tuple[int, ...], orientation: int, picture: Pic
         text = "the mask's edges are soft, so it was taken with its edges and one pixel more"
         findings.append(Finding("soft mask", text))
     missing, turned = _turned(found, drawn_on, shape, orientation, picture, path)
-    if not how and source.format != "NPY" and is_photograph(level.mean(-1) if level.ndim == 3 else level):
+    if not how and source.format != "NPY" and is_photograph(gray):
         given, expected = "the mask looks like a photograph", "paint on black, white or the picture is"
         raise file_error(path, given, expected, "choose the mask's file, or paint one")
     return Mask(missing, (*findings, *turned))

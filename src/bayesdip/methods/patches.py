@@ -23,7 +23,7 @@ from bayesdip.methods.method import Method, at_least
 from bayesdip.methods.process_std import process_posterior
 from bayesdip.noise import Correlated, Gaussian
 from bayesdip.operators import Identity, Mask
-from bayesdip.operators.part import is_small_picture, seen_pixels
+from bayesdip.operators.part import is_small_picture
 from bayesdip.patches import hbe, nl_bayes
 from bayesdip.patches.back_projection import (
     denoised_data,
@@ -214,8 +214,7 @@ class Patches(Method):
         if not progress.should_stop():
             process = process_posterior(problem, y_given, left, run.learnt, DRAWS[self.effort], self.seed)
         if process is not None and process.std is not None:
-            seen = seen_pixels(problem.whole.operator)
-            std = rule_of_thumb_std(found.mean, process.mean, process.std, seen)
+            std = rule_of_thumb_std(found.mean, process.mean, process.std, problem.seen_pixels)
         return replace(found, std=std, process=process)
 
 

@@ -11,7 +11,6 @@ from bayesdip.gp.inference import posterior as gp_posterior
 from bayesdip.gp.likeliest import Process, likeliest_process
 from bayesdip.interruption import Stopped
 from bayesdip.noise import Noise, Poisson, PoissonGaussian
-from bayesdip.operators.part import seen_pixels
 from bayesdip.patches.back_projection import STATIONARY, local_mean
 from bayesdip.problem import Problem
 from bayesdip.result import Posterior
@@ -56,4 +55,4 @@ def process_posterior(
         found = replace(found, mean=found.mean.clamp_min(problem.noise.offset))
     if found.std is None:
         return found
-    return replace(found, std=local_mean(found.std.square(), seen_pixels(problem.whole.operator)).sqrt())
+    return replace(found, std=local_mean(found.std.square(), problem.seen_pixels).sqrt())

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from torch import Tensor
-
 from bayesdip.operators.blur import Blur
 from bayesdip.operators.operator import Compose, Operator
 from bayesdip.operators.pixelwise import Identity, Mask
@@ -55,14 +53,6 @@ def blur_of(operator: Operator) -> Blur | None:
     if isinstance(operator, Compose):
         return blur_of(operator.inner) if isinstance(operator.outer, Identity | Mask) else None
     return operator if isinstance(operator, Blur) else None
-
-
-def seen_pixels(operator: Operator) -> Tensor | None:
-    """Of a picture that was blurred, the pixels where there are data, bool (*grid); None for any other operator."""
-    if blur_of(operator) is None:
-        return None
-    grid = operator.output_shape
-    return operator.observed.broadcast_to((-1 if operator.observed.ndim > len(grid) else 1, *grid)).any(0)
 
 
 def is_small_picture(operator: Operator) -> bool:
