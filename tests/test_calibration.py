@@ -64,17 +64,36 @@ def test_intervals_of_smooth_places_are_narrower_and_those_of_detail_wider_where
     for uneven in (False, True):
         values, truth, smooth = uneven_values(40_000, 0, uneven)
         found = calibrate(values, np.arange(40_000), seed=0)
-        std = found.std(values.std)
+        std = found.std(values.std, values.noise)
         held = np.abs(truth) <= found.reach(0.9) * std
         apart[uneven] = abs(held[smooth].mean() - held[~smooth].mean())
         assert (found.middle > 0) == uneven
         if uneven:
-            plain = replace(found, middle=0.0).std(values.std)
+            plain = replace(found, middle=0.0).std(values.std, values.noise)
             np.testing.assert_allclose(std / std.max(), (plain / plain.max()) ** 1.3, rtol=1e-5)
             moved = found.rescaled(7.0, 3.0)
-            np.testing.assert_allclose(moved.std(3 * values.std), 3 * std, rtol=1e-6)
-            np.testing.assert_allclose(found.widened(2.0).std(values.std), 2 * std, rtol=1e-6)
+            np.testing.assert_allclose(moved.std(3 * values.std, 9 * values.noise), 3 * std, rtol=1e-6)
     assert apart[True] < apart[False]
+
+
+def test_all_intervals_are_widened_alike_where_their_tails_differ():
+    values, _, _ = uneven_values(4000, 0, True)
+    found = calibrate(values, np.arange(4000), seed=0)
+    np.testing.assert_allclose(found.widened(2.0).std(values.std), 2 * found.std(values.std), rtol=1e-6)
+
+
+def test_a_channel_with_more_noise_has_no_longer_tails_for_that():
+    quiet, truth, _ = uneven_values(20_000, 0, True)
+    times = np.array([[1.0], [50.0]])
+    both = Values(
+        *(np.vstack([part, 50 * part]) for part in (quiet.mean, quiet.std, quiet.residual)),
+        np.vstack([quiet.squares, 2500 * quiet.squares]),
+        np.vstack([quiet.noise, 2500 * quiet.noise]),
+        uneven=True,
+    )
+    found = calibrate(both, np.arange(20_000), seed=0)
+    held = np.abs(times * truth) <= found.reach(0.9) * found.std(both.std, both.noise)
+    assert abs(held[0].mean() - held[1].mean()) < 0.02
 
 
 @pytest.mark.parametrize("tails", ["normal", "laplace"])

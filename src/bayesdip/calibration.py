@@ -30,7 +30,8 @@ FEWEST_OF_REGIONS = 8
 # is known; Monte-Carlo error brings it there. It counts as at most this share of the noise's.
 MOST_FROM_ITSELF = 0.95
 # Where noise was taken away, the few large errors of smooth places, at edges that were missed, make most of their mean square; of detail all
-# are about as large. So intervals go by this power of the standard deviation over its geometric mean besides. With 0, 0.3 and 0.5, 90%
+# are about as large. So intervals go besides by this power of the standard deviation over the noise's, over its geometric mean: where
+# there is more noise, as in one channel of two, errors are larger for no other reason. With 0, 0.3 and 0.5, 90%
 # intervals of the smooth and textured halves of 12 tuning pictures (256x256, sigma 15, 25, 50, `fast`) hold 93 and 87, 91 and 89, 90 and
 # 90%, of which 64, 72 and 74% hold 85 to 95%; 50, 61 and 65% of the halves of 12 others by `balanced`, 69, 75 and 78% of 8 in colour. The
 # coverage of whole pictures scatters by 3.7, 4.0 and 4.1%.
@@ -97,7 +98,7 @@ class Calibration:
         Whether the values were not held out but are those of a simulated restoration, whose truth is known
         (:mod:`bayesdip.simulation`); `held_out` is then empty.
     middle : float
-        Geometric mean of the calibrated standard deviations, where intervals go by `TAIL_POWER`; else 0.
+        Geometric mean of the calibrated standard deviations over the noise's, where intervals go by `TAIL_POWER`; else 0.
     """
 
     scale: float
@@ -160,7 +161,7 @@ class Calibration:
         variance = self._unseen(unseen, hole)
         found: NDArray[np.float32] = np.where(own > 0, np.sqrt(variance / (1 + variance / noise)), 0.0)
         if self.middle > 0:
-            found = found * _tail_by_place(found, self.middle)
+            found = found * _tail_by_place(found, noise, self.middle)
         tail: NDArray[Any] | float = self._tail(LEVEL)
         if self.far is not None:
             tail = (1 - hole) * tail + hole * float(np.interp(LEVEL, LEVELS, self.far.tails))
@@ -237,8 +238,7 @@ class Calibration:
     def rescaled(self, shift: float, scale: float) -> Calibration:
         """From working units to ``shift + scale * value``."""
         far = None if self.far is None else replace(self.far, floor=scale * self.far.floor)
-        own = {name: scale * getattr(self, name) for name in ("floor", "middle")}
-        return replace(self, **own, held_out=self.held_out.rescaled(shift, scale), far=far)
+        return replace(self, floor=scale * self.floor, far=far, held_out=self.held_out.rescaled(shift, scale))
 
     def to_arrays(self) -> dict[str, NDArray[Any]]:
         """What :meth:`summary` leaves out, by name."""
@@ -288,7 +288,8 @@ def calibrate(
         reach[:, mine] = z_of(LEVEL) * np.interp(LEVEL, LEVELS, law.tails)
         if values.uneven:
             std = np.sqrt(variance[:, mine])
-            reach[:, mine] *= _tail_by_place(std, _geometric_mean(std) or 1.0)
+            noise = values.noise[:, mine]
+            reach[:, mine] *= _tail_by_place(std, noise, _middle(std, noise) or 1.0)
     half = reach * np.sqrt(variance)
     coverage, error = covered(values, variance, half)
     own = values.std**2
@@ -307,7 +308,7 @@ def calibrate(
         coverage_uncalibrated=uncalibrated,
         count=values.mean.size,
         held_out=HeldOut(places, values.mean, values.std, values.mean - half, values.mean + half),
-        middle=0.0 if seen is None else _geometric_mean(seen),
+        middle=0.0 if seen is None else _middle(seen, values.noise),
     )
 
 
@@ -364,15 +365,16 @@ def _averaged_law(laws: Sequence[tuple[float, Law]]) -> Law | None:
     return Law(**numbers, tails=np.asarray(weights @ [law.tails for _, law in laws]))
 
 
-def _tail_by_place(std: NDArray[Any], middle: float) -> NDArray[Any]:
-    """What multiplies intervals where the tails of errors differ from place to place: see `TAIL_POWER`."""
-    return np.asarray((std / middle) ** TAIL_POWER)
+def _tail_by_place(std: NDArray[Any], noise: NDArray[Any] | float, middle: float) -> NDArray[Any]:
+    """What multiplies intervals where the tails of errors differ from place to place: see `TAIL_POWER`. 1 where no value was seen."""
+    known = np.isfinite(noise) & (std > 0)
+    return np.asarray(np.where(known, std / np.sqrt(noise) / middle, 1.0) ** TAIL_POWER)
 
 
-def _geometric_mean(std: Array) -> float:
-    """Of those that are not zero; 0 where all are."""
-    some = std[std > 0]
-    return float(np.exp(np.log(some).mean())) if some.size else 0.0
+def _middle(std: Array, noise: Array) -> float:
+    """Geometric mean of the standard deviations over the noise's, of those that are not zero; 0 where all are."""
+    some = std > 0
+    return float(np.exp((np.log(std[some]) - 0.5 * np.log(noise[some])).mean())) if some.any() else 0.0
 
 
 def _halves(regions: NDArray[np.int64], seed: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
