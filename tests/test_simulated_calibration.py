@@ -1,6 +1,6 @@
 """Intervals where data are no pixels of the picture: calibrated by a simulated picture, whose truth is known."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import numpy as np
@@ -8,7 +8,7 @@ import pytest
 import torch
 
 import bayesdip as bd
-from bayesdip import simulation
+from bayesdip import simulated_truth, simulation
 from bayesdip.calibration import LEVEL
 from bayesdip.methods.method import Method
 from bayesdip.noise import Gaussian
@@ -63,12 +63,14 @@ def inside(restoration, truth, calibrated=True):
 @pytest.mark.parametrize("hurst", [0.0, 0.5, 1.0])
 def test_the_fall_of_energy_from_octave_to_octave_is_found(hurst):
     picture = torch.from_numpy(self_similar(128, hurst)[None])
-    assert simulation.hurst_exponent(picture, 1.0) == pytest.approx(hurst, abs=0.12)
+    assert simulated_truth.hurst_exponent(picture, 1.0) == pytest.approx(hurst, abs=0.12)
 
 
 def test_a_rough_picture_is_made_smaller_by_as_much_as_it_lacks_and_a_smooth_one_hardly():
     for hurst, low, high in ((0.0, 2.4, 4.0), (1.0, 1.0, 1.8)):
-        assert low <= simulation.factor_of(torch.from_numpy(self_similar(64, hurst)[None]), 1 / 4) <= high
+        assert (
+            low <= simulated_truth.factor_of(torch.from_numpy(self_similar(64, hurst)[None]), 1 / 4) <= high
+        )
 
 
 def test_the_share_of_frequencies_that_data_resolve_falls_with_blur_and_noise():
@@ -76,7 +78,7 @@ def test_the_share_of_frequencies_that_data_resolve_falls_with_blur_and_noise():
 
     def share(width, sigma):
         operator = Blur((48, 48), blur_psf(width))
-        return simulation.resolved_share(
+        return simulated_truth.resolved_share(
             picture, Problem(operator.forward(picture), operator, Gaussian(sigma))
         )
 
@@ -91,12 +93,12 @@ def test_a_picture_of_one_value_is_no_trouble():
 
 def test_smaller_pictures_keep_their_mean_and_fill_the_grid_without_a_kink():
     picture = torch.from_numpy(self_similar(32, 0.3)[None])
-    small = simulation.scaled_down(picture, 2)
+    small = simulated_truth.scaled_down(picture, 2)
     assert small.shape == (1, 16, 16) and float(small.mean()) == pytest.approx(float(picture.mean()))
-    full = simulation.filling_grid(small, (20, 32))
+    full = simulated_truth.filling_grid(small, (20, 32))
     assert full.shape == (1, 20, 32)
     assert torch.allclose(full[..., 16:31] - full[..., 15:16], full[..., 15:16] - full[..., :15].flip(-1))
-    assert simulation.filling_grid(picture, (8, 8)).shape == (1, 8, 8)
+    assert simulated_truth.filling_grid(picture, (8, 8)).shape == (1, 8, 8)
 
 
 def test_operators_that_know_no_place_are_cut_and_others_are_not():
@@ -129,9 +131,23 @@ def test_errors_are_as_much_smaller_than_the_process_says_of_its_own_as_those_si
     problem = Problem(operator.forward(truth), operator, Gaussian(0.1))
     known = simulation.Simulation(truth, problem, 0.5)
     both = (only_at(p, known.places) for p in (posterior(0.2, lost, 3.0), posterior(0.05, 0.0, 0.2)))
-    found = simulation._calibrated(next(both), known, next(both), 0)
+    found = simulation._calibrated(next(both), known, next(both), 1.0, 0)
     # 0.1 for the two standard deviations of the true picture together, and half of it.
     assert float(found.std(np.full(1, 0.05))[0]) == pytest.approx(0.05, rel=0.1)
+
+
+def test_errors_of_a_simulated_picture_that_was_not_fitted_count_by_what_was_missed_of_the_data():
+    truth, noise = torch.randn(2, 1, 48, 48, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    operator = Blur((48, 48), blur_psf(1.0))
+    known = simulation.Simulation(truth, Problem(operator.forward(truth), operator, Gaussian(0.1)), 0.5)
+    own = only_at(Posterior(truth, std=torch.full_like(truth, 0.2)), known.places)
+    noise = noise[:, known.places]
+    fitted, failed = (
+        simulation._calibrated(replace(own, mean=own.mean + 0.1 * size * noise), known, own, 1 / size, 0)
+        for size in (1.0, 30.0)
+    )
+    at = np.full(1, 0.2)
+    assert float(failed.std(at)[0]) == pytest.approx(float(fitted.std(at)[0]), rel=0.01)
 
 
 @pytest.mark.parametrize("wrong", [0.2, 5.0])

@@ -58,7 +58,7 @@ LAYERS = (
         "simple_process",
         "leave_one_out",
     },
-    {"simulated_average"},
+    {"simulated_average", "simulated_truth"},
     {"simulation"},
     {"holdout"},
     {"damage", "run_request"},

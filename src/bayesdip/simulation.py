@@ -2,9 +2,7 @@
 
 Held-out data of a small or blurred picture tell nothing of the detail that was lost. A parametric bootstrap does (Efron and
 Tibshirani, *An Introduction to the Bootstrap*, 1993, ch. 6), if its truth has as much detail as the unknown one. The
-restored picture has not: it lacks what the data do not show. But pictures look alike on all scales (Field, J. Opt. Soc. Am. A
-1987; Glasner, Bagon, Irani, *Super-resolution from a single image*, ICCV 2009). So the truth is the restored picture made as
-many times smaller as it lacks detail, repeated to fill the grid. For a picture that is enlarged that is the small picture itself.
+restored picture has not: :mod:`bayesdip.simulated_truth` makes one of it. For a picture that is enlarged that is the small picture itself.
 """
 
 from __future__ import annotations
@@ -27,7 +25,7 @@ from bayesdip.interruption import Stopped, stoppable
 from bayesdip.noise import Correlated, Gaussian
 from bayesdip.noise.levels import with_levels
 from bayesdip.noise.rounding import rounding_step
-from bayesdip.operators import Blur, Compose, Downsample, Identity, Mask
+from bayesdip.operators import Identity, Mask
 from bayesdip.operators.part import smaller
 from bayesdip.problem import Problem
 from bayesdip.progress import Progress
@@ -42,6 +40,7 @@ from bayesdip.simulated_average import (
     usual_weights,
     weights_by_errors,
 )
+from bayesdip.simulated_truth import factor_of, filling_grid, resolved_share, scaled_down
 
 if TYPE_CHECKING:
     from bayesdip.methods import Method
@@ -49,15 +48,6 @@ if TYPE_CHECKING:
 
 # The simulated picture has about so many pixels where operator and picture can be cut, and at most so many where not.
 PIXELS, MOST_PIXELS = 64**2, 128**2
-# By how much the restored picture is made smaller, at least (it is never quite as sharp as the truth) and at most.
-LEAST_FACTOR, MOST_FACTOR = 2, 8
-# Up to this share of the resolved frequencies the restored picture has the truth's energy.
-TOP_OF_RESOLVED = 0.7
-# Prior of Hurst's exponent: 0 to 0.3 for photographs, 0.4 to 1 for smooth pictures. And the standard deviation of an estimate from
-# one frequency in each octave: that of half the binary logarithm of two squared normal variables.
-HURST, HURST_SPREAD, SCATTER = 0.2, 0.5, 1.0
-# A truth on the restored picture's own scale would come back as it is, where the data are exact.
-LEAST_CHANGE = 1.1
 # Where a process was learnt from the data, its standard deviation tells the size of its errors, and the simulated picture only how much
 # larger or smaller than those the result's are: by no more than this factor, for the process of a simulated picture may miss what it is
 # made of. So the logarithm of the errors' size over the one expected scattered by 0.32 on 60 random problems of small blurred, enlarged
@@ -75,8 +65,6 @@ PRIOR_SHARE = 0.4
 QUANTILES = (np.arange(20) + 0.5) / 20
 # Errors of pixels of one block of this side are alike: they stay together where halves judge each other.
 BLOCK = 8
-# Data without noise are blind where the transfer function is below this share of its largest value: 8-bit rounding.
-ROUNDING = 1 / 255 / math.sqrt(12)
 
 
 @dataclass(frozen=True)
@@ -176,6 +164,7 @@ def judged_by_simulation(
         return posterior, None
     if progress.should_stop() or silent.should_stop():
         return posterior, None
+    size = max(1.0, _misfit(posterior, problem)) / max(1.0, _misfit(found, simulation.problem))
     found = only_at(found, simulation.places)
     others = tuple(other.only_at(simulation.places) for other in others)
     if beside and len(others) == len(beside):
@@ -187,7 +176,8 @@ def judged_by_simulation(
         posterior.info["weights"] = weights.tolist()
     if found.std is None or posterior.std is None:
         return posterior, None
-    return posterior, _calibrated(found, simulation, only_at(posterior, judged_places(problem)), method.seed)
+    judged = only_at(posterior, judged_places(problem))
+    return posterior, _calibrated(found, simulation, judged, size, method.seed)
 
 
 def simulated(picture: Tensor, problem: Problem, seed: int) -> Simulation | None:
@@ -225,6 +215,14 @@ def simulated(picture: Tensor, problem: Problem, seed: int) -> Simulation | None
     return Simulation(truth, replace(part, y=torch.where(part.observed, y.double(), 0.0)), resolved)
 
 
+def _misfit(posterior: Posterior, problem: Problem) -> float:
+    """Root mean square of what a picture misses of its data, in standard deviations of their noise; 1 where they have none."""
+    if problem.noise.is_exact:
+        return 1.0
+    missed = (problem.y - problem.operator.forward(posterior.mean.double().cpu())).square()
+    return float((missed / problem.noise_variance)[problem.observed].mean().sqrt())
+
+
 def _rounded_alike(y: Tensor, problem: Problem) -> Tensor:
     """Values on the lattice on which the data are."""
     values = problem.y[problem.observed].double()
@@ -242,97 +240,14 @@ def cut(problem: Problem, grid: Sequence[int]) -> Problem | None:
     return replace(problem, y=problem.y[here], operator=operator, noise=noise, held_out=None)
 
 
-def factor_of(picture: Tensor, resolved: float) -> float:
-    """By how much a picture has to be made smaller to have all the detail that the truth has.
-
-    Where the data resolve frequencies up to ``1/F`` of all, that is F for a picture that looks alike on all scales, whose
-    energy is the same in every octave. It is 1 for a smooth one, which lacks nothing; in between ``F^(1 - H)``, when the
-    energy falls by ``2^(-2 H)`` from octave to octave (H is Hurst's exponent).
-    """
-    lacking = min(max(1 / resolved, LEAST_FACTOR), MOST_FACTOR)
-    return max(LEAST_CHANGE, float(lacking ** (1 - hurst_exponent(picture, 1 / lacking))))
-
-
-def resolved_share(picture: Tensor, problem: Problem) -> float:
-    """The share of the frequencies of an axis that the data resolve: 1/4 for a picture that is enlarged four times."""
-    operator = problem.operator
-    while isinstance(operator, Compose) and isinstance(operator.outer, Mask):
-        operator = operator.inner
-    if isinstance(operator, Downsample):
-        return float(1 / max(operator.factor))
-    if not isinstance(operator, Blur):
-        return 1.0
-    grid, dims = problem.grid, len(problem.grid)
-    transfer = torch.fft.fftn(operator.psf, [2 * n for n in grid]).abs().square()
-    frequency = _radius([2 * n for n in grid])
-    energy = frequency.clamp_min(0.5 / max(grid)) ** -dims  # the same in every octave
-    level = float(picture.var()) / float(energy.sum())
-    noise = float(problem.noise.variance(problem.y, problem.operator.observed).double().mean())
-    noise = max(noise, ROUNDING**2) / math.prod(2 * n for n in grid)
-    share = float((transfer * level * energy > noise).double().mean())
-    return float(max(share ** (1 / dims), 1 / MOST_FACTOR))
-
-
-def hurst_exponent(picture: Tensor, resolved: float) -> float:
-    """How the energy of a picture, (C, *grid), falls from octave to octave among resolved frequencies: 0 to 1.
-
-    The posterior mean of what two octaves say, under a normal prior: few frequencies tell little.
-    """
-    energy = (_cosine_transform(picture) ** 2).sum(0)
-    radius = np.sqrt(
-        sum(np.square(i / n) for i, n in zip(np.indices(energy.shape), energy.shape, strict=True))
-    )
-    top = TOP_OF_RESOLVED * resolved
-    low, high = ((radius > top / b) & (radius <= top / a) for a, b in ((2, 4), (1, 2)))
-    if not (energy[low].any() and energy[high].any()):
-        return HURST
-    found = 0.5 * math.log2(float(energy[low].sum() / energy[high].sum()))
-    spread = SCATTER * (1 / low.sum() + 1 / high.sum()) ** 0.5
-    weight = HURST_SPREAD**2 / (HURST_SPREAD**2 + spread**2)
-    return float(min(max(HURST + weight * (found - HURST), 0.0), 1.0))
-
-
-def scaled_down(picture: Tensor, factor: float) -> Tensor:
-    """A picture, (C, *grid), made smaller as a camera does it: averaged over the new pixels."""
-    from scipy.fft import idctn
-
-    shape = [max(1, round(n / factor)) for n in picture.shape[1:]]
-    lowest = _cosine_transform(picture)[(slice(None), *map(slice, shape))]
-    for axis, n in enumerate(shape, 1):
-        window = np.sinc(np.arange(n) / (2 * n))
-        lowest = lowest * window.reshape(-1, *[1] * (len(shape) - axis))
-    gain = math.sqrt(math.prod(shape) / math.prod(picture.shape[1:]))
-    return torch.from_numpy(gain * idctn(lowest, axes=tuple(range(1, picture.ndim)), norm="ortho"))
-
-
-def _cosine_transform(picture: Tensor) -> NDArray[np.float64]:
-    from scipy.fft import dctn
-
-    found: NDArray[np.float64] = dctn(picture.numpy(), axes=tuple(range(1, picture.ndim)), norm="ortho")
-    return found
-
-
-def filling_grid(picture: Tensor, grid: Sequence[int]) -> Tensor:
-    """The middle of a picture, (C, *shape); where it is smaller than the grid, it goes on turned by half a turn, without a kink."""
-    array = picture.numpy()
-    middle = [
-        slice(max(0, m - n) // 2, max(0, m - n) // 2 + n) for m, n in zip(array.shape[1:], grid, strict=True)
-    ]
-    array = array[(slice(None), *middle)]
-    missing = [(0, 0), *((0, n - m) for m, n in zip(array.shape[1:], grid, strict=True))]
-    return torch.from_numpy(np.pad(array, missing, mode="reflect", reflect_type="odd"))
-
-
-def _radius(shape: Sequence[int]) -> Tensor:
-    """Of every frequency of a Fourier transform, over Nyquist's."""
-    axes = [2 * torch.fft.fftfreq(n, dtype=torch.float64) for n in shape]
-    return torch.stack(torch.meshgrid(*axes, indexing="ij")).square().sum(0).sqrt()
-
-
 def _calibrated(
-    found: Posterior, simulation: Simulation, posterior: Posterior, seed: int
+    found: Posterior, simulation: Simulation, posterior: Posterior, size: float, seed: int
 ) -> Calibration | None:
-    """From what the method found of the simulated picture, for the posterior of the true one, each where its errors count."""
+    """From what the method found of the simulated picture, for the posterior of the true one, each where its errors count.
+
+    Where the method has not come down to the noise, as a network that did not find the phases of the simulated picture, its errors
+    are as much larger as what it misses of the data: those of the true picture by `size`, over the simulated one.
+    """
     assert found.std is not None and posterior.std is not None
     mean, std = (part.double().numpy() for part in (found.mean, found.std))
     error = simulation.judged_truth.numpy() - mean
@@ -356,7 +271,7 @@ def _calibrated(
         factor, ratio_error = expected / (law.ratio * own), SIZE_ERROR
     else:
         log_ratio, ratio_error = _drawn_to_none(
-            math.log(law.ratio), simulation.problem.grid, simulation.resolved
+            math.log(size * law.ratio), simulation.problem.grid, simulation.resolved
         )
         factor = math.exp(log_ratio) / law.ratio
     law = replace(law.widened(factor), ratio_error=ratio_error)
