@@ -57,7 +57,8 @@ class Posterior:
     without_own : Tensor or None, shape (C, *grid)
         Each pixel's posterior mean without its own value, where known (:meth:`~bayesdip.methods.Method.leaves_one_out`).
     process : Posterior or None
-        That of a stationary Gaussian process from the same data, where a method has it besides.
+        What stands beside a method, from the same data: for patches that of a stationary Gaussian process, for a network that of
+        patches, which has its own, where data are no pixels.
     beside : Posterior or None
         Patches' of the same missing pixels, to be averaged with by held-out regions.
     """

@@ -41,7 +41,7 @@ class Estimate:
 
 
 def estimates_beside(posterior: Posterior, problem: Problem) -> tuple[Estimate, ...]:
-    """What stands beside a method: the process, where there is one, and the simple estimates.
+    """What stands beside a method: patches beside a network, the process, where there is one, and the simple estimates.
 
     Parameters
     ----------
@@ -53,8 +53,10 @@ def estimates_beside(posterior: Posterior, problem: Problem) -> tuple[Estimate, 
     tuple of Estimate
         As many for all data of one kind.
     """
-    process = posterior.process
-    beside = () if process is None else (Estimate(process.mean.double().cpu(), _double(process.std)),)
+    beside, next_one = [], posterior.process
+    while next_one is not None:
+        beside.append(Estimate(next_one.mean.double().cpu(), _double(next_one.std)))
+        next_one = next_one.process
     simple = (other.estimate(problem) for other in simple_estimates(problem))
     return (*beside, *(Estimate(picture.double().cpu()) for picture in simple if picture is not None))
 

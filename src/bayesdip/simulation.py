@@ -268,6 +268,10 @@ def _calibrated(
     if found.process is not None and beside > 0:
         ratio = 1 / error_ratio(Estimate(found.process.mean.double()), found, simulation.judged_truth)
         expected = math.sqrt(own * beside) * min(max(ratio, 1 / MOST_RATIO), MOST_RATIO)
+        if (
+            found.process.process is not None
+        ):  # a network's samples do not tell what no network says of the data, and patches do
+            expected = beside
         factor, ratio_error = expected / (law.ratio * own), SIZE_ERROR
     else:
         log_ratio, ratio_error = _drawn_to_none(

@@ -12,7 +12,7 @@ from bayesdip import arch
 from bayesdip.arch.architecture import Architecture
 from bayesdip.arch.networks import Shuffle, Skip
 from bayesdip.errors import BayesDipError
-from bayesdip.methods.hole_filling import HoleFit, beside_networks, fill_again, fill_holes
+from bayesdip.methods.hole_filling import HoleFit, beside_networks, fill_again, fill_holes, plain
 from bayesdip.methods.method import Method, at_least, one_of
 from bayesdip.methods.patches import Patches
 from bayesdip.networks.coarse_grid import DECAY, BestInHoles, coarseness
@@ -26,7 +26,7 @@ from bayesdip.networks.schedule import PAPER, Schedule, schedule_of
 from bayesdip.networks.setup import PRECISIONS, SetUp, seconds_to_load, set_up
 from bayesdip.networks.training_loop import TrainingLoop, picture_or_raise
 from bayesdip.noise import Gaussian
-from bayesdip.operators.part import blur_of
+from bayesdip.operators import Identity, Mask
 from bayesdip.problem import Problem
 from bayesdip.progress import Progress
 from bayesdip.result import Posterior
@@ -47,7 +47,7 @@ HOLES = Skip(scales=4, width=32)
 # In a hole they differ more than their pictures do while sampled: on a tuning crop of 112x112 the mean of four had 21.6 dB, of two
 # 21.2 dB.
 CHAINS_OF_HOLES = 4
-# Share of a time budget that patches may take to give the first picture of a blurred one.
+# Share of a time budget that patches may take to give the first picture where data are no pixels.
 FIRST_SHARE = 0.3
 ADAM_NOISE = "adam-noise"
 SAMPLERS = ("psgld", ADAM_NOISE)
@@ -241,20 +241,23 @@ class SGLD(Method):
 
     def fit(self, problem: Problem, progress: Progress) -> Posterior:
         coarser, schedule = self._coarseness(problem), self.schedule(problem)
-        if not coarser:
-            return self.fit_by(problem, progress, schedule, first=self._first(problem, progress))
-        return fill_holes(problem, progress, coarser, schedule, self._patches(), self.fit_by)
+        if coarser:
+            return fill_holes(problem, progress, coarser, schedule, self._patches(), self.fit_by)
+        first = self._first(problem, progress)
+        if first is None:
+            return self.fit_by(problem, progress, schedule)
+        return replace(self.fit_by(problem, progress, schedule, first=first.mean), process=first)
 
     def _patches(self) -> Patches:
         return Patches(effort=self.effort, seed=self.seed, device=self.device)
 
-    def _first(self, problem: Problem, progress: Progress) -> Tensor | None:
-        """What patches make of a blurred picture, from which the network begins."""
-        blurred = blur_of(problem.whole.operator) is not None and len(problem.grid) < 3
-        if self.sampler == ADAM_NOISE or not blurred:
+    def _first(self, problem: Problem, progress: Progress) -> Posterior | None:
+        """What patches make of data that are no pixels: the network begins there, and is averaged with it by a simulated picture."""
+        pixels = isinstance(problem.whole.operator, Identity | Mask)
+        if self.sampler == ADAM_NOISE or pixels or len(problem.grid) > 2:
             return None
         found = beside_networks(self._patches(), problem, progress.part(time_share=FIRST_SHARE))
-        return None if found is None else found.mean
+        return None if found is None else plain(found)
 
     def fit_by(
         self,
