@@ -2,7 +2,7 @@
 
 The operators are those of the library's tests (``deepinv.tests.test_physics.OPERATORS``), as they are set up there but for
 the size of the picture. Data have Gaussian noise of 2% of their largest value. A row is the PSNR of the pseudo-inverse and of
-`DeepinvReconstructor`; operators that need a package which is not there are left out. Needs ``bayesdip[deepinv]``.
+`DeepinvReconstructor`; operators that need a package which is not there are left out, and said, as are those whose adjoint is not one. Needs ``bayesdip[deepinv]``.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from bayesdip.adapters import DeepinvReconstructor
+from bayesdip.errors import BayesDipError
 from benchmarks.options import Options
 from benchmarks.pictures import psnr
 from benchmarks.results import Results
@@ -40,7 +41,7 @@ def run(results: Results, options: Options) -> None:
                 continue
             try:
                 results.add(row(name, find_operator, options))
-            except pytest.skip.Exception as reason:
+            except (pytest.skip.Exception, BayesDipError) as reason:
                 results.log(f"{name} left out: {reason}")
     better = sum(row["ours"] > row["pseudo_inverse"] for row in results.rows)
     results.conclude(operators=len(results.rows), better=better)

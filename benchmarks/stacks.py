@@ -70,10 +70,17 @@ def cases(data: Path | None) -> dict[str, Callable[[int, int], Array]]:
 
 
 def scene(name: str, side: int, moved: tuple[float, float]) -> Array:
-    """A part of a picture of scikit-image, moved by so many pixels."""
+    """A part of a picture of scikit-image, moved by so many pixels; the picture goes on mirrored where it is too small."""
     picture = np.asarray(getattr(skimage.data, name)(), float) / 255
+    reach = max(40, int(np.ceil(np.abs(moved).max())) + 2)
     top, left = (picture.shape[0] - side) // 2 - 40, (picture.shape[1] - side) // 2
-    reach = 40
+    short = max(
+        0,
+        reach - min(top, left),
+        top + side + reach - picture.shape[0],
+        left + side + reach - picture.shape[1],
+    )
+    picture, top, left = np.pad(picture, short, mode="symmetric"), top + short, left + short
     part = picture[top - reach : top + side + reach, left - reach : left + side + reach]
     return shift(part, moved, order=3, mode="nearest")[reach:-reach, reach:-reach]
 

@@ -6,6 +6,8 @@ import torch
 
 import bayesdip as bd
 from bayesdip.networks.prefit import SHARE, prefit, with_picture
+from bayesdip.networks.running_averages import Thinned
+from bayesdip.networks.sampling import Summary, warm_up
 from bayesdip.networks.schedule import Schedule
 from bayesdip.networks.setup import set_up
 from bayesdip.networks.training_loop import TrainingLoop
@@ -36,6 +38,17 @@ def test_the_networks_learn_the_picture_and_the_data_come_back(tiny_arch, networ
     assert loop.target is made.target and loop.step == round(SHARE * schedule.steps)
     after = with_picture(made.target, clean).fit(made.target.picture().detach())
     assert after < before / 3
+
+
+def test_where_the_first_picture_took_all_of_the_warm_up_sampling_can_begin(tiny_arch):
+    clean, problem = blurred()
+    made = set_up(problem, tiny_arch, seed=0, device="cpu", networks=1)
+    schedule = Schedule(steps=10, warm_up=0.5)
+    loop = TrainingLoop(made.target, Progress(), schedule.steps, lambda: None)
+    loop.step = 5
+    summary = Summary(tuple(clean.shape), Thinned(1), 1)
+    curvature, bases = warm_up(loop, schedule, made.generator, summary)
+    assert loop.step == 5 and all(bool(each.isfinite().all()) for each in curvature)
 
 
 def by_matrix():

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
-from math import prod
 from typing import Any, ClassVar, Self
 
 from torch import Tensor
@@ -171,7 +171,7 @@ class SGLD(Method):
 
     def resolved(self, problem: Problem) -> Self:
         holes = bool(self._coarseness(problem))
-        large = prod(problem.grid) > LARGE and not holes
+        large = math.prod(problem.grid) > LARGE and not holes
         chains = self.chains or (CHAINS_OF_HOLES if holes else 1)
         network = HOLES if self.arch is None and holes else self._network(problem, large)
         return replace(super().resolved(problem), arch=network, chains=chains)
@@ -256,7 +256,7 @@ class SGLD(Method):
         pixels = isinstance(problem.whole.operator, Identity | Mask)
         if self.sampler == ADAM_NOISE or pixels or len(problem.grid) > 2:
             return None
-        found = beside_networks(self._patches(), problem, progress.part(time_share=FIRST_SHARE))
+        found = beside_networks(self._patches(), problem, progress.part(later=math.nan, time_share=FIRST_SHARE))
         return None if found is None else plain(found)
 
     def fit_by(

@@ -276,7 +276,11 @@ def warm_up(
             summary.keep_average_at_noise_level(loop.target, picture.shape)
 
     loop.advance(muon, schedule.warm_up, "warm-up", fit, lambda fits: fits[-1] <= schedule.fitted)
-    return None if loop.progress.should_stop() else muon.curvature()
+    if loop.progress.should_stop():
+        return None
+    if not muon.steps:  # a time budget may leave no step between the fit to a first picture and sampling
+        muon.step()
+    return muon.curvature()
 
 
 def step_factor(noise_level: float) -> float:
