@@ -56,7 +56,11 @@ ANSWERS = {
         "standard deviation and the samples.",
     ),
     "enlarging": Answer("enlarging", "no", "patches are better, in minutes."),
-    "blur": Answer("blur", "no", "patches or the Gaussian process are better, in seconds."),
+    "blur": Answer(
+        "blur",
+        "no",
+        "patches are as good, in seconds: a network averaged with them gains 0.15 dB in minutes.",
+    ),
     "indirect": Answer(
         "indirect data",
         "perhaps",

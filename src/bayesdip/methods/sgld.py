@@ -256,7 +256,9 @@ class SGLD(Method):
         pixels = isinstance(problem.whole.operator, Identity | Mask)
         if self.sampler == ADAM_NOISE or pixels or len(problem.grid) > 2:
             return None
-        found = beside_networks(self._patches(), problem, progress.part(later=math.nan, time_share=FIRST_SHARE))
+        found = beside_networks(
+            self._patches(), problem, progress.part(later=math.nan, time_share=FIRST_SHARE)
+        )
         return None if found is None else plain(found)
 
     def fit_by(
