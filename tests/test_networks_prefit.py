@@ -47,7 +47,7 @@ def test_where_the_first_picture_took_all_of_the_warm_up_sampling_can_begin(tiny
     loop = TrainingLoop(made.target, Progress(), schedule.steps, lambda: None)
     loop.step = 5
     summary = Summary(tuple(clean.shape), Thinned(1), 1)
-    curvature, bases = warm_up(loop, schedule, made.generator, summary)
+    curvature, _ = warm_up(loop, schedule, made.generator, summary)
     assert loop.step == 5 and all(bool(each.isfinite().all()) for each in curvature)
 
 

@@ -53,10 +53,10 @@ def estimates_beside(posterior: Posterior, problem: Problem) -> tuple[Estimate, 
     tuple of Estimate
         As many for all data of one kind.
     """
-    beside, next_one = [], posterior.process
-    while next_one is not None:
-        beside.append(Estimate(next_one.mean.double().cpu(), _double(next_one.std)))
-        next_one = next_one.process
+    beside, process = [], posterior.process
+    while process is not None:
+        beside.append(Estimate(process.mean.double().cpu(), _double(process.std)))
+        process = process.process
     simple = (other.estimate(problem) for other in simple_estimates(problem))
     return (*beside, *(Estimate(picture.double().cpu()) for picture in simple if picture is not None))
 

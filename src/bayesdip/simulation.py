@@ -265,19 +265,19 @@ def _calibrated(
     own, beside = _size(posterior), _size(posterior.process)
     if not min(own, law.ratio) > 0:
         return None
-    if found.process is not None and beside > 0:
-        ratio = 1 / error_ratio(Estimate(found.process.mean.double()), found, simulation.judged_truth)
-        expected = math.sqrt(own * beside) * min(max(ratio, 1 / MOST_RATIO), MOST_RATIO)
-        if (
-            found.process.process is not None
-        ):  # a network's samples do not tell what no network says of the data, and patches do
-            expected = beside
-        factor, ratio_error = expected / (law.ratio * own), SIZE_ERROR
-    else:
+    if found.process is None or not beside > 0:
         log_ratio, ratio_error = _drawn_to_none(
             math.log(size * law.ratio), simulation.problem.grid, simulation.resolved
         )
         factor = math.exp(log_ratio) / law.ratio
+    else:
+        expected = (
+            beside  # of a network: its samples do not tell what no network says of the data, and patches do
+        )
+        if found.process.process is None:
+            ratio = 1 / error_ratio(Estimate(found.process.mean.double()), found, simulation.judged_truth)
+            expected = math.sqrt(own * beside) * min(max(ratio, 1 / MOST_RATIO), MOST_RATIO)
+        factor, ratio_error = expected / (law.ratio * own), SIZE_ERROR
     law = replace(law.widened(factor), ratio_error=ratio_error)
     # What is expected of the true picture, whose errors are larger or smaller than those here by a factor that is not known.
     factors = np.exp(law.ratio_error * np.array([NORMAL.inv_cdf(q) for q in QUANTILES]))
