@@ -2,7 +2,8 @@
 
 The operators are those of the library's tests (``deepinv.tests.test_physics.OPERATORS``), as they are set up there but for
 the size of the picture. Data have Gaussian noise of 2% of their largest value. A row is the PSNR of the pseudo-inverse and of
-`DeepinvReconstructor`; operators that need a package which is not there are left out, and said, as are those whose adjoint is not one. Needs ``bayesdip[deepinv]``.
+`DeepinvReconstructor`; operators that need a package which is not there are left out, and said, as
+are those that are refused, whose ``A_adjoint`` is not the adjoint of their ``A``. Needs ``bayesdip[deepinv]``.
 """
 
 from __future__ import annotations

@@ -74,13 +74,8 @@ def scene(name: str, side: int, moved: tuple[float, float]) -> Array:
     picture = np.asarray(getattr(skimage.data, name)(), float) / 255
     reach = max(40, int(np.ceil(np.abs(moved).max())) + 2)
     top, left = (picture.shape[0] - side) // 2 - 40, (picture.shape[1] - side) // 2
-    short = max(
-        0,
-        reach - min(top, left),
-        top + side + reach - picture.shape[0],
-        left + side + reach - picture.shape[1],
-    )
-    picture, top, left = np.pad(picture, short, mode="symmetric"), top + short, left + short
+    margin = side + reach
+    picture, top, left = np.pad(picture, margin, mode="symmetric"), top + margin, left + margin
     part = picture[top - reach : top + side + reach, left - reach : left + side + reach]
     return shift(part, moved, order=3, mode="nearest")[reach:-reach, reach:-reach]
 

@@ -164,7 +164,9 @@ def judged_by_simulation(
         return posterior, None
     if progress.should_stop() or silent.should_stop():
         return posterior, None
-    size = max(1.0, _misfit(posterior, problem)) / max(1.0, _misfit(found, simulation.problem))
+    size = 1.0
+    if found.process is None:  # else what stands beside the method tells the size of its errors
+        size = max(1.0, _misfit(posterior, problem)) / max(1.0, _misfit(found, simulation.problem))
     found = only_at(found, simulation.places)
     others = tuple(other.only_at(simulation.places) for other in others)
     if beside and len(others) == len(beside):
@@ -271,9 +273,8 @@ def _calibrated(
         )
         factor = math.exp(log_ratio) / law.ratio
     else:
-        expected = (
-            beside  # of a network: its samples do not tell what no network says of the data, and patches do
-        )
+        # A network's samples do not tell what no network says of the data; the patches beside it do.
+        expected = beside
         if found.process.process is None:
             ratio = 1 / error_ratio(Estimate(found.process.mean.double()), found, simulation.judged_truth)
             expected = math.sqrt(own * beside) * min(max(ratio, 1 / MOST_RATIO), MOST_RATIO)
