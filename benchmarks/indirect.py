@@ -2,8 +2,9 @@
 
 Each row is the PSNR (the peak is the truth's range) of what a method makes of simulated data and of its rivals, which are
 tuned for the truth: filtered back-projection by the best of its windows, total variation by the best of its weights, Richardson
-and Lucy's method by the best number of steps. ``coverage`` is the share of the unknown pixels that 90% intervals hold.
-``--sides 256`` for pictures of 256x256 pixels; 64 by default.
+and Lucy's method by the best number of steps, DeepInverse's deep image prior at as much processor time as ours took, or at a half or
+a quarter of it. ``coverage`` is the share of the unknown pixels that 90% intervals hold.
+``--sides 256`` for pictures of 256x256 pixels; 64 by default, with slices of a real volume besides.
 """
 
 from __future__ import annotations
@@ -12,6 +13,8 @@ import time
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -33,6 +36,7 @@ from bayesdip.operators import Tomography as Parallel
 from benchmarks.options import Options
 from benchmarks.results import Results
 from benchmarks.total_variation import squared_norm, total_variation
+from benchmarks.untrained_decoder import deep_image_prior
 
 Array = NDArray[Any]
 
@@ -59,8 +63,8 @@ class Case:
         From the data, (C, *output), to pictures, the best of which counts.
     known : bool Tensor, the shape of `truth`, or None
         Pixels that were measured themselves, without noise.
-    tv : bool
-        Whether total variation is a rival.
+    tv, dip : bool
+        Whether total variation and DeepInverse's deep image prior are rivals.
     """
 
     operator: Operator
@@ -69,6 +73,7 @@ class Case:
     rivals: dict[str, Callable[[Tensor], list[Tensor]]] = field(default_factory=dict)
     known: Tensor | None = None
     tv: bool = True
+    dip: bool = False
 
     def data(self) -> Tensor:
         """With their noise, zero where nothing is observed."""
@@ -80,7 +85,7 @@ class Case:
 def run(results: Results, options: Options) -> None:
     """Each case at each size."""
     for side in options.sides or (SIDE,):
-        for name, make in CASES.items():
+        for name, make in (CASES | (REAL if side == SIDE else {})).items():
             wanted = not options.pictures or name in options.pictures
             if not wanted or results.has(case=name, side=side):
                 continue
@@ -118,6 +123,9 @@ def row(case: Case, options: Options) -> dict[str, Any]:
         seed=options.seed,
     )
     seconds = time.process_time() - began
+    if case.dip:
+        pictures = deep_image_prior(y, case.operator, tuple(case.truth.shape), seconds)
+        found["deep_image_prior"] = max(quality(x, case) for x in pictures)
     picture, low, high = (in_channels(x, r.channel_axis) for x in (r.mean, *r.interval(LEVEL)))
     held = ((case.truth >= low) & (case.truth <= high))[~case.known if case.known is not None else ...]
     return {
@@ -165,7 +173,7 @@ def projections(operator: Operator, side: int, angles: Array | None = None) -> C
     truth = phantom(side)
     sigma = 0.05 * float(operator.forward(truth).max())
     if angles is None:
-        return Case(operator, truth, sigma)
+        return Case(operator, truth, sigma, dip=True)
 
     def back_projected(y: Tensor) -> list[Tensor]:
         from skimage.transform import iradon
@@ -175,7 +183,7 @@ def projections(operator: Operator, side: int, angles: Array | None = None) -> C
             torch.from_numpy(iradon(y[0].numpy(), angles, filter_name=w, **options))[None] for w in WINDOWS
         ]
 
-    return Case(operator, truth, sigma, {"back_projection": back_projected})
+    return Case(operator, truth, sigma, {"back_projection": back_projected}, dip=True)
 
 
 def parallel(views: int, side: int, span: float = 180.0) -> Case:
@@ -189,22 +197,31 @@ def fan(side: int) -> Case:
     return projections(FanBeam((side, side), np.arange(60) * 6.0, side, side / 2), side)
 
 
-def resonance(side: int, acceleration: int, coils: int) -> Case:
-    """A phantom with smooth phases; columns of its frequencies, the lowest among them, with noise of 1% of its largest value."""
-    rows, columns = np.indices((side, side)) / side - 0.5
-    picture = phantom(side)[0].numpy() * np.exp(1j * (2 * rows + 1.5 * columns))
+def resonance(picture: Array, acceleration: int, coils: int) -> Case:
+    """A picture with smooth phases; columns of its frequencies, the lowest among them, with noise of 1% of its largest value."""
+    width = picture.shape[1]
+    rows, columns = np.indices(picture.shape) / np.reshape(picture.shape, (2, 1, 1)) - 0.5
     rng = np.random.default_rng(acceleration)
-    middle = max(4, side // 16)
-    kept = np.zeros(side, bool)
-    kept[(side - middle) // 2 : (side + middle) // 2] = True
-    kept[rng.permutation(np.flatnonzero(~kept))[: side // acceleration - middle]] = True
+    middle = max(4, width // 16)
+    kept = np.zeros(width, bool)
+    kept[(width - middle) // 2 : (width + middle) // 2] = True
+    kept[rng.permutation(np.flatnonzero(~kept))[: width // acceleration - middle]] = True
     turns = np.arange(coils) * 2 * np.pi / coils
     away = [(rows - 0.5 * np.sin(t)) ** 2 + (columns - 0.5 * np.cos(t)) ** 2 for t in turns]
     maps = np.stack([np.exp(-2 * d + 1j * t) for d, t in zip(away, turns, strict=True)])
     maps /= np.sqrt((np.abs(maps) ** 2).sum(0))
-    operator = MaskedFourier(np.broadcast_to(kept, (side, side)), maps if coils > 1 else None)
-    truth = bd.operators.as_pairs(torch.from_numpy(picture))
-    return Case(operator, truth, 0.01, {"zero_filled": lambda y: [operator.adjoint(y)]})
+    operator = MaskedFourier(np.broadcast_to(kept, picture.shape), maps if coils > 1 else None)
+    truth = bd.operators.as_pairs(torch.from_numpy(picture * np.exp(1j * (2 * rows + 1.5 * columns))))
+    return Case(operator, truth, 0.01, {"zero_filled": lambda y: [operator.adjoint(y)]}, dip=True)
+
+
+def brain(index: int) -> Array:
+    """A slice of the head that nibabel ships, of 24 of 96x128 pixels; 0..1."""
+    import nibabel
+
+    file = Path(nibabel.__file__).parent / "tests" / "data" / "example4d.nii.gz"
+    head = np.asarray(nibabel.load(file).dataobj)[..., 0].astype(float)  # type: ignore[attr-defined]
+    return np.clip(head[..., index].T / np.quantile(head, 0.999), 0, 1)
 
 
 def intensities(side: int) -> Case:
@@ -295,18 +312,30 @@ def volume(side: int) -> Case:
     )
 
 
+def _of_head(acceleration: int, coils: int, index: int, side: int) -> Case:
+    return resonance(brain(index), acceleration, coils)
+
+
 CASES: dict[str, Callable[[int], Case]] = {
     "CT 45 views": lambda side: parallel(45, side),
     "CT 90 views": lambda side: parallel(90, side),
     "CT 120 degrees": lambda side: parallel(60, side, 120.0),
     "CT fan of 60 views": fan,
-    "MRI 4x": lambda side: resonance(side, 4, 1),
-    "MRI 4x 4 coils": lambda side: resonance(side, 4, 4),
-    "MRI 8x 4 coils": lambda side: resonance(side, 8, 4),
+    "MRI 4x": lambda side: resonance(phantom(side)[0].numpy(), 4, 1),
+    "MRI 4x 4 coils": lambda side: resonance(phantom(side)[0].numpy(), 4, 4),
+    "MRI 8x 4 coils": lambda side: resonance(phantom(side)[0].numpy(), 8, 4),
     "phase retrieval": intensities,
     "mosaic": lambda side: mosaic(side, 0.0),
     "mosaic with noise": lambda side: mosaic(side, 0.03),
     "spectral mixing": mixed,
     "missing traces": traces,
     "blurred volume": volume,
+}
+# Of one size: slices of a real volume.
+REAL: dict[str, Callable[[int], Case]] = {
+    f"MRI {acceleration}x {coils} coils, slice {index} of a head": partial(
+        _of_head, acceleration, coils, index
+    )
+    for acceleration, coils in ((4, 1), (4, 4), (8, 4))
+    for index in (6, 11, 16)
 }

@@ -26,6 +26,8 @@ SIGMA = 25.0
 BLUR, BLUR_SIGMA = 1.6, 2.0
 # Axes of the elliptic holes over the picture's side, and their centres.
 HOLES = ((0.25, 0.19, 0.3, 0.28), (0.17, 0.33, 0.62, 0.7), (0.2, 0.14, 0.75, 0.25))
+# The phase in which a run shows a picture at the cost of a filter.
+FIRST_PHASE = "initial estimate"
 # A picture is scored when the clock has gone on by this share since the last time.
 SCORE_SHARE = 0.05
 
@@ -36,6 +38,8 @@ class Scored:
 
     Attributes
     ----------
+    paper : bool
+        Whether the run is the paper's recipe, which shows what its network makes and nothing before.
     score : callable
         From a picture to dB.
     limit : float
@@ -45,6 +49,7 @@ class Scored:
 
     score: Callable[[Array], float]
     limit: float
+    paper: bool
     seconds: list[float] = field(default_factory=list)
     psnr: list[float] = field(default_factory=list)
     spent: float = 0.0
@@ -58,7 +63,8 @@ class Scored:
     def __call__(self, snapshot: Any) -> bool:
         now, before = self.now, time.process_time()
         due = not self.seconds or now >= (1 + SCORE_SHARE) * self.seconds[-1]
-        if due and snapshot.mean is not None:
+        own = snapshot.phase != FIRST_PHASE or not self.paper
+        if due and own and snapshot.mean is not None:
             with suppress(BayesDipError):  # it would have given nothing back yet
                 self.add(now, snapshot.mean())
         self.spent += time.process_time() - before
@@ -75,7 +81,7 @@ def measure(
 ) -> Iterator[dict[str, Any]]:
     """The curve of a problem by ``SGLD()`` or the paper's recipe: ``curve``, ``psnr`` at the end and ``cpu_s``."""
     clean, where, restore = PROBLEMS[problem](side, seed, None if data is None else Path(data))
-    scored = Scored(lambda picture: psnr(picture[where], clean[where]), seconds)
+    scored = Scored(lambda picture: psnr(picture[where], clean[where]), seconds, paper)
     method = bd.SGLD.paper(seed=seed) if paper else bd.SGLD(seed=seed)
     found = restore(method=method, callback=scored)
     now = scored.now

@@ -367,3 +367,17 @@ def test_a_colour_picture_without_its_axis_is_said_to_be_a_volume():
         warnings.simplefilter("error", UserWarning)
         bd.denoise(image, 10, method="gp", channel_axis=-1)
         bd.denoise(image[..., 0], 10, method="gp")
+
+
+def test_pictures_on_the_way_have_the_known_pixels_as_they_came(tiny_arch):
+    image = (100 + 80 * smooth_picture((24, 24))).astype(np.uint8)
+    missing = np.random.default_rng(0).random(image.shape) < 0.3
+    seen = []
+    bd.inpaint(
+        image,
+        missing,
+        method=bd.SGLD(arch=tiny_arch, steps=40),
+        callback=lambda s: seen.append(s.mean()) if s.mean else None,
+    )
+    assert len(seen) > 1  # most are of the method, which does not see the held-out ones
+    assert all((picture[~missing] == image[~missing]).all() for picture in seen)

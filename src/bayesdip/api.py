@@ -6,11 +6,9 @@ import os
 from collections.abc import Callable
 from contextlib import nullcontext
 from pathlib import Path
-from typing import Any, TypedDict, Unpack
+from typing import TypedDict, Unpack
 
-import numpy as np
 from numpy.typing import ArrayLike
-from torch import Tensor
 
 from bayesdip import damage, holdout, methods
 from bayesdip.calibration import Calibration
@@ -319,11 +317,8 @@ def restored(
     with stoppable(progress.should_stop, lambda seconds: progress.has_time(seconds / PREPARING)):
         inputs = make()
     problem, layout, units = inputs.problem, inputs.layout, inputs.problem.units
-
-    def std(own: Tensor) -> np.ndarray[Any, np.dtype[np.float32]]:
-        return layout.to_array(own * units.scale).astype(np.float32)
-
-    progress.to_user, progress.std_to_user = inputs.to_user, std
+    progress.to_user = lambda picture: inputs.to_user(holdout.with_known(picture, problem))
+    progress.std_to_user = std = inputs.std_to_user
     method, why = _method(problem, options)
     method.check(problem)
     method = method.resolved(problem)

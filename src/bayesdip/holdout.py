@@ -382,3 +382,8 @@ def put_back_known(posterior: Posterior, problem: Problem) -> Posterior:
     std = None if posterior.std is None else torch.where(known, spread, posterior.std.double().cpu())
     samples = None if posterior.samples is None else fill(posterior.samples)
     return replace(posterior, mean=fill(posterior.mean), std=std, samples=samples)
+
+
+def with_known(picture: Tensor, problem: Problem) -> Tensor:
+    """A picture, (C, *grid), as a run would give it back: see :func:`put_back_known`."""
+    return put_back_known(Posterior(picture), problem).mean

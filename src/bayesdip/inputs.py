@@ -310,6 +310,11 @@ class Inputs:
             own = torch.where(unchanged, self.given, own.cpu())
         return self.layout.cast(self.layout.to_array(own, lead))
 
+    def std_to_user(self, std: Tensor) -> NDArray[np.float32]:
+        """A standard deviation in working units, (C, *grid), in the layout and scale of the picture that came in."""
+        found: NDArray[np.float32] = self.layout.to_array(std * self.problem.units.scale).astype(np.float32)
+        return found
+
 
 def _picture(image: ArrayLike, channel_axis: int | None) -> tuple[Tensor, Layout]:
     array = np.asarray(as_array("image", image))

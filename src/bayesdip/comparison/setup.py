@@ -10,14 +10,13 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
 from bayesdip.errors import BayesDipError, NonFiniteError, ShapeError
-from bayesdip.holdout import put_back_known
+from bayesdip.holdout import with_known
 from bayesdip.inputs import AUTO, Inputs
 from bayesdip.io.picture import full_scale
 from bayesdip.noise import Noise
 from bayesdip.noise_argument import Sigma, given_level
 from bayesdip.operators import Identity
 from bayesdip.problem import Problem
-from bayesdip.result import Posterior
 
 Array = NDArray[Any]
 
@@ -75,7 +74,7 @@ class Setup:
 
     def to_user(self, restored: Tensor) -> Array:
         """A restored picture, (C, M, N) in working units, in the type, layout and scale of the given one."""
-        return self.inputs.to_user(put_back_known(Posterior(restored), self.problem).mean)
+        return self.inputs.to_user(with_known(restored, self.problem))
 
 
 def set_up(
