@@ -12,7 +12,14 @@ from bayesdip import arch, damage, holdout
 from bayesdip.methods import choose, hole_filling
 from bayesdip.methods.hole_filling import beside_networks
 from bayesdip.networks import coarse_grid
-from bayesdip.networks.coarse_grid import BestInHoles, coarsened, coarseness, hole_schedule, refined
+from bayesdip.networks.coarse_grid import (
+    BestInHoles,
+    _distance,
+    coarsened,
+    coarseness,
+    hole_schedule,
+    refined,
+)
 from bayesdip.networks.muon import MuonStepper
 from bayesdip.networks.schedule import SCHEDULES
 from bayesdip.networks.setup import set_up
@@ -20,6 +27,7 @@ from bayesdip.noise import Gaussian
 from bayesdip.operators import Mask
 from bayesdip.problem import Problem
 from bayesdip.progress import Progress
+from bayesdip.simple_comparison import _beside
 
 GRID = (128, 160)
 TINY = arch.skip(scales=2, width=8, skip=2)
@@ -121,33 +129,43 @@ def test_samples_of_a_hole_agree_where_pixels_are_known_and_differ_in_it():
     assert found.calibration.far is not None and (found.std[missing] > 0).all()
 
 
-def test_the_last_networks_see_the_held_out_regions_and_take_as_many_steps_as_were_best(monkeypatch):
-    first, again = [], []
-    update = bd.SGLD.update
+def fits_of_large_holes(monkeypatch, **options):
+    """What `SGLD.fit` gives where the picture counts as large: of its problem, and posterior; and the result."""
+    fits, fit = [], bd.SGLD.fit
 
-    def noted(method, problem, posterior, progress):
-        found = update(method, problem, posterior, progress)
-        first.append((problem, posterior))
-        again.append(found)
-        return found
+    def noted(method, problem, progress):
+        fits.append((problem, fit(method, problem, progress)))
+        return fits[-1][1]
 
-    monkeypatch.setattr(bd.SGLD, "update", noted)
-    filled(steps=20, samples=4)
-    assert again == [None]  # its grid is small
+    monkeypatch.setattr(bd.SGLD, "fit", noted)
     monkeypatch.setattr(hole_filling, "LARGE_GRID", 2000)
-    filled(steps=80, samples=4)
-    (problem, before), after = first[1], again[1]
-    regions = problem.held_out_entries
-    assert after.info["refit_steps"] == before.state.steps <= 0.75 * 80
-    assert (before.mean - problem.y)[regions].abs().max() > 0.01
-    assert (after.mean - problem.y)[problem.observed].abs().max() < 1e-12
-    assert (
-        after.std[problem.observed].max() == 0 and (after.samples - problem.y)[:, regions].abs().max() < 1e-6
-    )
-    missing = ~problem.observed
-    assert not torch.equal(after.mean[missing], before.mean[missing])
-    assert torch.equal(after.std[missing], before.std[missing])
-    assert (after.beside.mean - problem.y)[regions].abs().max() < 1e-6
+    found, _, _ = filled(steps=80, samples=4, **options)
+    return fits[0], found
+
+
+def test_a_large_picture_has_a_network_on_its_own_grid_beside_the_coarser_ones(monkeypatch):
+    (problem, best), found = fits_of_large_holes(monkeypatch)
+    other, patches = best.beside, best.beside.beside
+    assert {best.info["coarser"], other.info["coarser"]} == {1, 2} and patches.beside is None
+    assert [each.name for each in _beside(best)][-1] == "patches" and len(_beside(best)) == 2
+    regions, y = problem.held_out_entries, problem.y
+    inside = regions & (torch.from_numpy(_distance(problem)) > 1)
+    errors = [float((each.mean - y)[inside].square().mean()) for each in (best, other)]
+    assert errors[0] < errors[1]
+    assert found.info["coarser"] == best.info["coarser"]
+
+
+def test_a_run_that_ends_before_the_fine_network_has_a_picture_gives_the_coarser_ones(monkeypatch):
+    fitted, fit_by = [], bd.SGLD.fit_by
+
+    def noted(method, problem, *args, **options):
+        fitted.append(problem.grid)
+        return fit_by(method, problem, *args, **options)
+
+    monkeypatch.setattr(bd.SGLD, "fit_by", noted)
+    (_, best), _ = fits_of_large_holes(monkeypatch, callback=lambda snapshot: len(fitted) > 1)
+    assert fitted == [(48, 48), (96, 96)]
+    assert best.info["coarser"] == 2 and best.beside is not None
 
 
 def test_networks_whose_input_is_perturbed_do_not_put_blobs_into_a_hole():

@@ -221,12 +221,15 @@ def _by_expected_errors(
 
 
 def _beside(posterior: Posterior) -> tuple[Simple, ...]:
-    """What a method had besides its own estimate, from the same data."""
+    """What a method had besides its own estimate, from the same data: networks on another grid, and patches."""
     beside = posterior.beside
     if beside is None:
         return ()
+    coarser = beside.info.get("coarser")
+    name = "patches" if coarser is None else "a network" if coarser == 1 else "networks on a coarser grid"
     mean, std = beside.mean.double().cpu(), None if beside.std is None else beside.std.double().cpu()
-    return (Simple("patches", lambda problem: mean, fills=True, std=lambda problem: std),)
+    own = Simple(name, lambda problem: mean, fills=True, std=lambda problem: std)
+    return (own, *_beside(beside))
 
 
 def _noise_on_exact_data(others: Sequence[Simple], problem: Problem, error: float) -> Tensor | None:

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-
-import torch
+from dataclasses import replace
 
 from bayesdip.errors import BayesDipError, NoResultError
 from bayesdip.interruption import Stopped
@@ -19,39 +17,17 @@ from bayesdip.networks.coarse_grid import (
     hole_schedule,
     refined,
 )
-from bayesdip.networks.refit import with_mean
 from bayesdip.networks.schedule import Schedule
 from bayesdip.networks.setup import seconds_to_load
-from bayesdip.networks.training_loop import EVALUATE_EVERY
 from bayesdip.problem import Problem
 from bayesdip.progress import Progress
 from bayesdip.result import Posterior
 
 # Share of a time budget that patches may take: in a short one they come farther than networks do.
 MOST_OF_THE_TIME = 0.7
-# Share of what is left of it for the first fit, where a second one follows: that ends at the best moment of the first at the latest.
-FIRST_FIT = 0.6
-
-
-@dataclass(frozen=True)
-class HoleFit:
-    """What the second fit goes by.
-
-    Attributes
-    ----------
-    schedule : Schedule
-        Of the first fit.
-    steps : int
-        From its start to the moment that predicted the held-out regions best.
-    coarser : int
-    beside : Posterior or None
-        Of the patches, with their state.
-    """
-
-    schedule: Schedule
-    steps: int
-    coarser: int
-    beside: Posterior | None
+# Of what is left, the share of the networks on the coarser grid where one on the picture's own follows; and the pixels that the picture
+# has at most for that: a step takes 0.5 s of one core for 315,000 of them.
+COARSE_SHARE, MOST_FINE_PIXELS = 0.3, 2**19
 
 
 def fill_holes(
@@ -61,6 +37,7 @@ def fill_holes(
     schedule: Schedule,
     patches: Patches,
     fit_by: Callable[..., Posterior],
+    fit_fine_by: Callable[..., Posterior],
 ) -> Posterior:
     """Samples of networks, around the picture of their fit that predicts held-out regions best.
 
@@ -75,13 +52,13 @@ def fill_holes(
     patches : Patches
         They err in holes in another way than networks do: the average of the two, by held-out regions, is better than either.
         Until there is a network's picture theirs stands.
-    fit_by : callable
-        :meth:`SGLD.fit_by`.
+    fit_by, fit_fine_by : callable
+        :meth:`SGLD.fit_by` of the networks on the coarser grid, and of one on the picture's own, which large pictures have besides.
 
     Returns
     -------
     Posterior
-        Of the networks; ``beside`` has the patches' one, and ``state`` what :func:`fill_again` needs, or None.
+        Of the networks; ``beside`` has the patches' one.
 
     Raises
     ------
@@ -95,75 +72,60 @@ def fill_holes(
         return best.as_posterior(progress.stop_reason)
     coarse = coarsened(problem, coarser)
     pixels = coarse.y[0].numel()
-    again = problem.held_out is not None and pixels > LARGE_GRID
-    share = FIRST_FIT if again else 1.0
+    finer = problem.held_out is not None and pixels > LARGE_GRID and problem.y[0].numel() <= MOST_FINE_PIXELS
+    share = COARSE_SHARE if finer else 1.0
     own = progress.part((0.0, share), time_share=share, to_whole=lambda picture: refined(picture, problem))
-    schedule = hole_schedule(schedule, deepest(problem), coarser, pixels)
+    of_holes = hole_schedule(schedule, deepest(problem), coarser, pixels)
     try:
-        networks = fit_by(coarse, own, schedule, initial=False, judge=best)
+        networks = fit_by(coarse, own, of_holes, initial=False, judge=best)
     except NoResultError:
         return best.as_posterior(progress.stop_reason)
-    state = None
-    if again:
-        steps = min(best.taken * EVALUATE_EVERY, round(schedule.warm_up * schedule.steps))
-        state = HoleFit(schedule, steps, coarser, found)
-    return replace(best.around(replace(networks, info=networks.info | {"coarser": coarser})), state=state)
+    around = best.around(replace(networks, info=networks.info | {"coarser": coarser}))
+    if not finer or progress.should_stop():
+        return around
+    left = progress.part((COARSE_SHARE, 1.0))
+    return with_fine_network(
+        problem, around, best.error, left, hole_schedule(schedule, 0.0, 1, 0), fit_fine_by
+    )
 
 
-def fill_again(
+def with_fine_network(
     problem: Problem,
-    first: Posterior,
+    coarse: Posterior,
+    error: float,
     progress: Progress,
-    patches: Patches,
+    schedule: Schedule,
     fit_by: Callable[..., Posterior],
-) -> Posterior | None:
-    """Fresh networks fitted to all known pixels, for as many steps as were best without the held-out regions.
-
-    Of grids of more than `LARGE_GRID` pixels alone. In trunk-like strips that miss in six whole tuning pictures two networks had 18.6, 24.5,
-    20.1, 15.1, 16.8 and 16.7 dB after 240 steps without the held-out regions, and 18.6, 24.5, 21.0, 15.1, 17.2 and 16.6 with them. Networks
-    that were fitted on with them instead, from their 200th step, had 20.4 on the third after 100 more. In one hole of 16 to 64
-    pixels in twelve tuning parts of 128x128 it gained nothing on average, at twice the time.
+) -> Posterior:
+    """A network on the picture's own grid, beside those on a coarser one: it carries on what that grid cannot show, such as lines.
 
     Parameters
     ----------
     problem : Problem
-        With all its entries.
-    first : Posterior
-        What :func:`fill_holes` gave.
+    coarse : Posterior
+    error : float
+        Its mean squared error on the held-out regions.
     progress : Progress
-    patches : Patches
+        Of what is left of the run.
+    schedule : Schedule
     fit_by : callable
-        :meth:`SGLD.fit_by`.
+        :meth:`SGLD.fit_by` of that network.
 
     Returns
     -------
-    Posterior or None
-        With the spread and the samples of the first, around the new picture. None where it was stopped.
+    Posterior
+        Of the one that predicts held-out regions better; the other stands beside it, and the patches beside that.
     """
-    fitted: HoleFit = first.state
-    whole = replace(problem.whole, held_out=None)
-    beside = fitted.beside
-    if beside is not None:
-        new = patches.resolved(problem).update(problem, beside, progress.part(later=math.nan))
-        beside = plain(new or beside)
-    # Stopped before its end it gives what the first fit found.
-    own = progress.part((FIRST_FIT, 1.0), to_whole=lambda picture: first.mean)
-    schedule = replace(fitted.schedule, steps=fitted.steps, warm_up=1.0, heated=1.0, burnt_in=1.0)
-    coarse = coarsened(whole, fitted.coarser)
+    best = BestInHoles(problem, coarse)
+    own = progress.part(to_whole=lambda picture: picture if best.error < error else coarse.mean)
     try:
-        networks = fit_by(coarse, own, schedule, initial=False, judge=BestInHoles(whole))
+        network = fit_by(problem, own, schedule, initial=False, judge=best)
     except NoResultError:
-        return None
-    if own.stop_reason:
-        return None
-    found = with_mean(replace(first, state=None, beside=beside), refined(networks.mean, whole))
-    seen, std, samples = whole.observed, found.std, found.samples
-    return replace(
-        found,
-        std=None if std is None else torch.where(seen, 0.0, std),
-        samples=None if samples is None else torch.where(seen, whole.y.to(samples), samples),
-        info=first.info | {"refit_steps": networks.info["steps"]},
-    )
+        return coarse
+    fine = best.around(replace(network, info=network.info | {"coarser": 1}))
+    if best.error < error:
+        return fine
+    return replace(coarse, stopped=fine.stopped, beside=replace(fine, beside=coarse.beside))
 
 
 def beside_networks(patches: Patches, problem: Problem, progress: Progress) -> Posterior | None:

@@ -12,7 +12,7 @@ from bayesdip import arch
 from bayesdip.arch.architecture import Architecture
 from bayesdip.arch.networks import Shuffle, Skip
 from bayesdip.errors import BayesDipError
-from bayesdip.methods.hole_filling import HoleFit, beside_networks, fill_again, fill_holes, plain
+from bayesdip.methods.hole_filling import beside_networks, fill_holes, plain
 from bayesdip.methods.method import Method, at_least, one_of
 from bayesdip.methods.patches import Patches
 from bayesdip.networks.coarse_grid import DECAY, BestInHoles, coarseness
@@ -98,8 +98,7 @@ class SGLD(Method):
     precision : {"auto", "single"}
         Of the convolutions: the fastest that the device has and that fits as well, or single.
     refit : bool
-        Let the held-out pixels of exact data join the training set for the last quarter of the steps. Not in holes: large ones
-        are fitted a second time in any case.
+        Let the held-out pixels of exact data join the training set for the last quarter of the steps. Not in holes.
     effort, seed, device
         As for :class:`~bayesdip.methods.Method`.
 
@@ -242,7 +241,8 @@ class SGLD(Method):
     def fit(self, problem: Problem, progress: Progress) -> Posterior:
         coarser, schedule = self._coarseness(problem), self.schedule(problem)
         if coarser:
-            return fill_holes(problem, progress, coarser, schedule, self._patches(), self.fit_by)
+            fine = replace(self, arch=Shuffle() if self.arch == HOLES else self.arch, chains=1)
+            return fill_holes(problem, progress, coarser, schedule, self._patches(), self.fit_by, fine.fit_by)
         first = self._first(problem, progress)
         if first is None:
             return self.fit_by(problem, progress, schedule)
@@ -366,8 +366,6 @@ class SGLD(Method):
     def update(self, problem: Problem, posterior: Posterior, progress: Progress) -> Posterior | None:
         if posterior.state is None or progress.should_stop():
             return None
-        if isinstance(posterior.state, HoleFit):
-            return fill_again(problem, posterior, progress, self._patches(), self.fit_by)
         loop, schedule, generator, fitted = posterior.state
         if not fitted:
             return None  # stopped before there was a fit
