@@ -15,7 +15,7 @@ from bayesdip.errors import BayesDipError
 from bayesdip.methods.hole_filling import beside_networks, fill_holes, plain
 from bayesdip.methods.method import Method, at_least, one_of
 from bayesdip.methods.patches import Patches
-from bayesdip.networks.coarse_grid import DECAY, BestInHoles, coarseness
+from bayesdip.networks.coarse_grid import BestInHoles, coarseness
 from bayesdip.networks.initial_estimate import InitialEstimate
 from bayesdip.networks.prefit import prefit
 from bayesdip.networks.refit import refit, with_mean
@@ -299,7 +299,7 @@ class SGLD(Method):
         each = -(-self.samples // self.networks)
         summary = Summary(shape, Thinned(each), PAPER.count_every if paper else COUNT_EVERY)
         if judge is not None:
-            summary.average.decay, summary.judge = DECAY, judge.offer
+            summary.average.decay, summary.judge = judge.decay, judge.offer
         begun = InitialEstimate(made.energy, None, problem)
         if initial and not paper:
             begun = InitialEstimate.of(made.energy, problem, progress, schedule.steps, first)
