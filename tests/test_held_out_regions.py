@@ -79,6 +79,19 @@ def test_lines_are_held_out_as_lines(wide, axis):
     assert set(np.unique(crossing[crossing > 0] % wide)) == {0}
 
 
+def test_a_hole_as_wide_as_a_window_is_one_to_its_middle():
+    """There a window has few known pixels, at its edges, and their neighbours beyond it."""
+    rows, columns = np.indices((200, 200))
+    for width in (44, 52, 60):
+        edge = np.random.default_rng(width).integers(-2, 3, (200, 1))
+        missing = (np.abs(columns - 100 - edge) < width / 2) & (abs(rows - 100) < 80)
+        outside = missing & ~in_holes(~missing)  # a few at its ends
+        assert outside.sum() <= 5 and not outside[45:155, 90:110].any()
+    for share in (0.98, 0.99, 0.995):
+        missing = np.random.default_rng(0).random((200, 200)) < share
+        assert in_holes(~missing).mean() < 0.02
+
+
 def test_what_is_missing_at_the_border_is_held_out_where_as_little_is_known():
     missing = with_hole((40, 40), slice(0, 3))
     chosen = chosen_of(missing)

@@ -21,6 +21,8 @@ Places = NDArray[np.int64]
 # the next (Moran, Biometrika 1950) in a window of so many pixels is above this, and above chance by so many standard deviations.
 # One line in six has 0.10, one in twelve 0.18; of 500 masks of scattered pixels none had 0.08.
 WINDOW, CORRELATED, DEVIATIONS = 1500, 0.06, 3.5
+# A window with fewer known pixels, as in the middle of a hole that is about as wide, tells nothing: one of so many times the pixels does.
+FEWEST_KNOWN, WIDER = 30, 4
 # The fewest pixels of a hole.
 SMALLEST = 3
 # Of the known pixels, at most this share is held out in regions (the second one where that are fewer than so many), in at
@@ -112,11 +114,11 @@ def channels_in_holes(observed: Bools) -> Bools:
     return np.stack([in_holes(plane) for plane in observed])
 
 
-def _hang_together(missing: Bools) -> Bools:
+def _hang_together(missing: Bools, pixels: int = WINDOW) -> Bools:
     """Where a window's missing pixels have more missing neighbours than if they were scattered, shape grid."""
     from scipy.ndimage import convolve, uniform_filter
 
-    sides = _window(missing.shape)
+    sides = _window(missing.shape, pixels)
     gone, every = missing.astype(np.float64), np.ones(missing.shape)
     beside = np.ones((3,) * missing.ndim)
     beside[(1,) * missing.ndim] = 0
@@ -132,14 +134,18 @@ def _hang_together(missing: Bools) -> Bools:
     correlation = (both / np.maximum(pairs, 1e-9) - share) / known
     # Each pixel is in half as many pairs as it has neighbours.
     chance = np.sqrt(2 / (inside * np.prod(sides) * beside.sum()))
-    none_known = share > 1 - 0.5 / np.prod(sides)
-    return np.asarray(none_known | (correlation > np.maximum(CORRELATED, DEVIATIONS * chance)))
+    count = (1 - share) * inside * np.prod(sides)
+    found = np.asarray((count < 0.5) | (correlation > np.maximum(CORRELATED, DEVIATIONS * chance)))
+    few = missing & (count > 0.5) & (count < FEWEST_KNOWN)
+    if pixels == WINDOW and few.any() and sides != missing.shape:
+        found = np.where(few, _hang_together(missing, WIDER * WINDOW), found)
+    return found
 
 
-def _window(shape: tuple[int, ...]) -> tuple[int, ...]:
-    """Sides of a window of `WINDOW` pixels: as long in every axis as the grid allows."""
+def _window(shape: tuple[int, ...], pixels: int) -> tuple[int, ...]:
+    """Sides of a window of so many pixels: as long in every axis as the grid allows."""
     side = 1
-    while prod(min(n, side) for n in shape) < min(WINDOW, prod(shape)):
+    while prod(min(n, side) for n in shape) < min(pixels, prod(shape)):
         side += 2
     return tuple(min(n, side) for n in shape)
 
