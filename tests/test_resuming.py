@@ -23,8 +23,8 @@ COLOUR = 255 * smooth_picture((20, 20), 3) + np.random.default_rng(0).normal(0, 
 HOLES = np.random.default_rng(1).random((20, 20)) < 0.4
 EXACT = 255 * smooth_picture((20, 20))
 # So large that a network on its own grid follows those on a coarser one.
-LARGE = 255 * smooth_picture((132, 132))
-GAP = (np.abs(np.indices(LARGE.shape) - 66) < 15).all(0)
+LARGE = 255 * smooth_picture((132, 144))
+GAPS = (np.abs(np.indices(LARGE.shape) % [[[66]], [[72]]] - [[[33]], [[30]]]) < [[[20]], [[12]]]).all(0)
 
 
 class Killed(BaseException):
@@ -82,7 +82,7 @@ CASES = {
         COLOUR, 10, channel_axis=-1, method=sgld(chains=2, sample_sigma=True), **k
     ),
     "sgld, refit": lambda **k: bd.inpaint(EXACT, HOLES, method=sgld(refit=True), **k),
-    "sgld, a hole": lambda **k: bd.inpaint(LARGE, GAP, method=sgld(steps=40), **k),
+    "sgld, a hole": lambda **k: bd.inpaint(LARGE, GAPS, method=sgld(steps=40), **k),
     "sgld, adam noise": lambda **k: bd.denoise(NOISY, 10, method=sgld(sampler="adam-noise"), **k),
     "sgld, counts": lambda **k: bd.denoise(
         np.random.default_rng(2).poisson(EXACT / 8), noise=bd.Poisson(), method=sgld(), **k
