@@ -187,8 +187,6 @@ class BestInHoles:
     picture : Tensor or None, float64, shape (C, *grid)
     error : float
         Its mean squared error.
-    taken : int
-        How many had been offered when it was, itself counted.
     offered : Moments
         Of all pictures that were offered: their spread stands for the samples' where a run is stopped before these.
     """
@@ -198,7 +196,6 @@ class BestInHoles:
     decay: float = DECAY
     picture: Tensor | None = None
     error: float = float("inf")
-    taken: int = 0
     offered: Moments = field(default_factory=Moments)
 
     def __post_init__(self) -> None:
@@ -225,7 +222,7 @@ class BestInHoles:
             error = float((fine - self.problem.y)[self._judges].square().mean())
             if error >= self.error:
                 return False
-        self.picture, self.error, self.taken = fine, error, self.offered.count
+        self.picture, self.error = fine, error
         return True
 
     def as_posterior(self, stopped: str) -> Posterior:
