@@ -7,12 +7,9 @@ from __future__ import annotations
 
 from functools import partial
 
-import numpy as np
-from PIL import Image
-
 import bayesdip as bd
 from benchmarks.options import Options
-from benchmarks.pictures import psnr_of_luma, small_pairs
+from benchmarks.pictures import larger, psnr_of_luma, small_pairs
 from benchmarks.results import Results
 from benchmarks.scoring import averages, restored, warm_up
 
@@ -27,8 +24,7 @@ def run(results: Results, options: Options) -> None:
             continue
         upscale = partial(bd.upscale, pair.given, FACTOR, channel_axis=-1)
         r, row = restored(upscale, options.restoring, pair.name, pair.clean)
-        size = (pair.clean.shape[1], pair.clean.shape[0])
-        bicubic = np.asarray(Image.fromarray(pair.given).resize(size, Image.Resampling.BICUBIC))
+        bicubic = larger(pair.given, pair.clean.shape)
         scores = {"psnr_y": psnr_of_luma(r.mean, pair.clean), "bicubic_y": psnr_of_luma(bicubic, pair.clean)}
         results.add(row | scores)
     small_by = "Pillow's Lanczos filter"

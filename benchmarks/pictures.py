@@ -65,6 +65,11 @@ def smaller(picture: Array, factor: int) -> Array:
     return np.asarray(Image.fromarray(picture).resize(size, Image.Resampling.LANCZOS))
 
 
+def larger(picture: Array, shape: tuple[int, ...]) -> Array:
+    """Made as large as `shape`, (M, N, ...), by Pillow's bicubic filter."""
+    return np.asarray(Image.fromarray(picture).resize(shape[1::-1], Image.Resampling.BICUBIC))
+
+
 def figure6(data: Path) -> Pair:
     """The 64x64 picture of the paper's figure 6, floats in 0..1."""
     path = data / "fig6" / "inpainting64.npz"

@@ -9,12 +9,12 @@ from __future__ import annotations
 from functools import partial
 
 import numpy as np
-from PIL import Image
 
 import bayesdip as bd
 from bayesdip.errors import FileError
+from bayesdip.io import read_picture
 from benchmarks.options import Options
-from benchmarks.pictures import Array, psnr_of_luma
+from benchmarks.pictures import Array, larger, psnr_of_luma
 from benchmarks.results import Results, Target
 from benchmarks.scoring import averages, restored, warm_up
 
@@ -34,20 +34,15 @@ def run(results: Results, options: Options) -> None:
         name = path.name.removesuffix(SMALL)
         if results.has(picture=name) or (options.pictures and name not in options.pictures):
             continue
-        small, clean = (_pixels(file) for file in (path, path.with_name(f"{name}{LARGE}")))
+        small, clean = (read_picture(file).pixels for file in (path, path.with_name(f"{name}{LARGE}")))
         axis = -1 if small.ndim == 3 else None
         upscale = partial(bd.upscale, small, FACTOR, kind="bicubic", channel_axis=axis)
         r, row = restored(upscale, options.restoring, name, clean)
-        bicubic = np.asarray(Image.fromarray(small).resize(clean.shape[1::-1], Image.Resampling.BICUBIC))
+        bicubic = larger(small, clean.shape)
         scores = [psnr_of_luma(_in_colour(picture), _in_colour(clean)) for picture in (r.mean, bicubic)]
         results.add(row | dict(zip(("psnr_y", "bicubic_y"), scores, strict=True)))
     mean = averages(results, "psnr_y", "bicubic_y")
     results.conclude([Target("PSNR of Y, dB", results.mean("psnr_y"), least=LEAST)], factor=FACTOR, **mean)
-
-
-def _pixels(path: object) -> Array:
-    with Image.open(str(path)) as picture:
-        return np.asarray(picture.convert("L" if picture.mode in ("L", "P") else "RGB"))
 
 
 def _in_colour(picture: Array) -> Array:

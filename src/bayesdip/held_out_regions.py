@@ -114,8 +114,16 @@ def channels_in_holes(observed: Bools) -> Bools:
     return np.stack([in_holes(plane) for plane in observed])
 
 
-def _hang_together(missing: Bools, pixels: int = WINDOW) -> Bools:
+def _hang_together(missing: Bools) -> Bools:
     """Where a window's missing pixels have more missing neighbours than if they were scattered, shape grid."""
+    found, few = _by_windows(missing, WINDOW)
+    if few.any() and _window(missing.shape, WINDOW) != missing.shape:
+        found = np.where(few, _by_windows(missing, WIDER * WINDOW)[0], found)
+    return found
+
+
+def _by_windows(missing: Bools, pixels: int) -> tuple[Bools, Bools]:
+    """The same by windows of so many pixels, and which missing pixels have few known ones in theirs."""
     from scipy.ndimage import convolve, uniform_filter
 
     sides = _window(missing.shape, pixels)
@@ -136,10 +144,7 @@ def _hang_together(missing: Bools, pixels: int = WINDOW) -> Bools:
     chance = np.sqrt(2 / (inside * np.prod(sides) * beside.sum()))
     count = (1 - share) * inside * np.prod(sides)
     found = np.asarray((count < 0.5) | (correlation > np.maximum(CORRELATED, DEVIATIONS * chance)))
-    few = missing & (count > 0.5) & (count < FEWEST_KNOWN)
-    if pixels == WINDOW and few.any() and sides != missing.shape:
-        found = np.where(few, _hang_together(missing, WIDER * WINDOW), found)
-    return found
+    return found, missing & (count > 0.5) & (count < FEWEST_KNOWN)
 
 
 def _window(shape: tuple[int, ...], pixels: int) -> tuple[int, ...]:
