@@ -148,7 +148,7 @@ def _one_by_one(
         if time_share == 1:
             progress.stop_reason = progress.stop_reason or own.stop_reason
         _put(mean, part, outcome.posterior.mean)
-        pieces.append(Piece(part, slim(outcome)))
+        pieces.append(Piece(part, slim(outcome, part)))
     return pieces
 
 
@@ -181,7 +181,7 @@ def _at_once(
     def restore(part: Part, own: Unheard) -> tuple[Tensor, Piece]:
         outcome = holdout.run(method, part.of(problem), own, wanted)
         own.done = 1.0
-        return outcome.posterior.mean, Piece(part, slim(outcome))
+        return outcome.posterior.mean, Piece(part, slim(outcome, part))
 
     told = [(0.0, "")]
 
@@ -209,12 +209,32 @@ def _put(picture: Tensor, part: Part, values: Tensor) -> None:
     picture[part.here] = torch.where(part.own, values.to(here), here)
 
 
-def slim(outcome: Outcome) -> Outcome:
-    """In single precision, without the mean, which is in the picture already: there may be hundreds."""
+def slim(outcome: Outcome, part: Part) -> Outcome:
+    """What is found of the part's own pixels alone, n of them, in single precision: there may be hundreds of parts.
+
+    Standard deviations are then (C, n), samples (S, C, n); the mean is in the picture already.
+    """
     posterior = outcome.posterior
-    std, samples = (None if t is None else t.float() for t in (posterior.std, posterior.samples))
-    kept = replace(posterior, mean=posterior.mean[..., :0], std=std, samples=samples, state=None)
-    return replace(outcome, posterior=kept, std=None if outcome.std is None else outcome.std.float())
+
+    def own(values: Tensor | None) -> Tensor | None:
+        return None if values is None else values[..., part.own.to(values.device)].float()
+
+    kept = replace(
+        posterior,
+        mean=posterior.mean.new_empty(0),
+        std=own(posterior.std),
+        samples=own(posterior.samples),
+        state=None,
+        without_own=None,
+        process=None,
+        beside=None,
+    )
+    return replace(outcome, posterior=kept, std=own(outcome.std))
+
+
+def _put_own(picture: Tensor, part: Part, values: Tensor) -> None:
+    """The same of a part's own pixels alone, (C, n)."""
+    picture[part.here][:, part.own] = values.to(picture)
 
 
 def joined_outcome(
@@ -270,7 +290,7 @@ def _joined_std(mean: Tensor, pieces: Sequence[Piece], stds: Sequence[Tensor | N
     for piece, std in zip(pieces, stds, strict=True):
         if std is None:
             return None
-        _put(full, piece.part, std)
+        _put_own(full, piece.part, std)
     return full
 
 
@@ -283,7 +303,7 @@ def _joined_samples(mean: Tensor, pieces: Sequence[Piece]) -> Tensor | None:
     full = mean.float().expand(count, *mean.shape).clone()
     for piece, samples in zip(pieces, found, strict=True):
         for picture, sample in zip(full, samples if samples is not None else (), strict=False):
-            _put(picture, piece.part, sample)
+            _put_own(picture, piece.part, sample)
     return full
 
 
