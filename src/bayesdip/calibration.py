@@ -145,27 +145,31 @@ class Calibration:
         Its normal 90% interval is the calibrated one: where the errors' tails are longer or shorter than a
         normal law's at that level, it is by as much larger or smaller than the root mean square error.
 
+        An estimate of posterior variance ``own^2`` gives the pixel's own value the weight ``w = own^2 / noise``, and the others'
+        estimate of it the rest. The one errs by the pixel's noise, the other as the calibration says of unseen pixels:
+        ``w^2 noise + (1 - w)^2 (floor^2 + scale^2 h)``, with ``1 / own^2 = 1 / h + 1 / noise``. The tails are those of unseen
+        pixels in the second part alone, for the noise is normal.
+
         Parameters
         ----------
         own : ndarray
         noise : ndarray, broadcastable to ``own``
             Variance of the noise on the pixel's value that the method saw; infinite where it saw none.
-            There the calibration, which comes from unseen pixels, holds as it is. For a seen pixel
-            it is applied to the variance h that the pixel would have unseen, ``1/own^2 = 1/h + 1/noise``,
-            and the pixel's own value is learnt again: both by Bayes' rule for one Gaussian variable.
+            There the calibration, which comes from unseen pixels, holds as it is.
         hole : ndarray, broadcastable to ``own``
             As :meth:`variance` takes it.
         """
         squared = own.astype(np.float64) ** 2
         unseen = squared / (1 - np.minimum(squared / noise, MOST_FROM_ITSELF))
         variance = self._unseen(unseen, hole)
-        found: NDArray[np.float32] = np.where(own > 0, np.sqrt(variance / (1 + variance / noise)), 0.0)
-        if self.middle > 0:
-            found = found * _tail_by_place(found, noise, self.middle)
+        size = np.sqrt(_seen(unseen, variance, noise))
         tail: NDArray[Any] | float = self._tail(LEVEL)
         if self.far is not None:
             tail = (1 - hole) * tail + hole * float(np.interp(LEVEL, LEVELS, self.far.tails))
-        return np.asarray(tail * found).astype(np.float32)
+        found = np.sqrt(_seen(unseen, np.square(tail) * variance, noise))
+        if self.middle > 0:
+            found = found * _tail_by_place(size, noise, self.middle)
+        return np.where(own > 0, found, 0.0).astype(np.float32)
 
     def widened(self, factor: float) -> Calibration:
         """With all intervals so many times as wide; the coverage that was counted stays."""
@@ -296,7 +300,7 @@ def calibrate(
     uncalibrated, _ = covered(values, own, z_of(LEVEL) * values.std)
     law = fit_law(values)
     variance = law.variance(values.std)
-    seen = np.sqrt(variance / (1 + variance / values.noise)) if values.uneven else None
+    seen = np.sqrt(_seen(values.std**2, variance, values.noise)) if values.uneven else None
     return Calibration(
         scale=law.scale,
         floor=law.floor,
@@ -369,6 +373,15 @@ def _tail_by_place(std: NDArray[Any], noise: NDArray[Any] | float, middle: float
     """What multiplies intervals where the tails of errors differ from place to place: see `TAIL_POWER`. 1 where no value was seen."""
     known = np.isfinite(noise) & (std > 0)
     return np.asarray(np.where(known, std / np.sqrt(noise) / middle, 1.0) ** TAIL_POWER)
+
+
+def _seen(own: Array, variance: NDArray[Any], noise: NDArray[Any] | float) -> Array:
+    """Mean squared error where a pixel's own value is seen, of an estimate that takes its error without it to have the variance `own`.
+
+    It has the variance `variance` in fact: see :meth:`Calibration.std`.
+    """
+    odds = own / noise
+    return np.asarray((own * odds + variance) / (1 + odds) ** 2)
 
 
 def _middle(std: Array, noise: Array) -> float:

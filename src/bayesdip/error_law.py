@@ -120,7 +120,7 @@ def fit_law(values: Values) -> Law:
         means, variances = _moments(softmax(likelihood, axis=1))
         doubted = prior - 0.5 * (LOG_RATIOS - means) ** 2 / (variances + values.doubt**2)
         density = density.sum(1, keepdims=True) * softmax(doubted, axis=1)
-    constant = float((density * SHARES[:, None]).sum())
+    constant = min(float((density * SHARES[:, None]).sum()), 1.0)
     middle, variance = (float(moment[0, 0]) for moment in _moments(density.sum(0, keepdims=True)))
     spread = math.sqrt(variance + STEP**2 / 12)
     ratio = math.exp(middle)

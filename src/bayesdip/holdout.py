@@ -305,8 +305,8 @@ def with_own_values(posterior: Posterior, problem: Problem, calibration: Calibra
     By Bayes' rule for one Gaussian variable of the calibrated variance v and noise of variance n:
     the mean moves by ``v / (v + n)`` towards the value, and samples likewise, each towards the
     value with noise of its own (Matheron's rule). The standard deviation stays the method's own,
-    uncalibrated: what it would be had the method seen the pixel. What the pixel would tell of its
-    neighbours is left out.
+    uncalibrated: what it would be had the method seen the pixel; calibrated, it is that of a method that gives the value its own
+    weight in place of the best one, and so a little too large. What the pixel would tell of its neighbours is left out.
     """
     held_out = problem.held_out
     assert posterior.std is not None and held_out is not None

@@ -215,7 +215,7 @@ def denoised_by_patches(picture: Tensor, sigma: float, *, compiled: bool = False
     variance = torch.full_like(picture, sigma**2)
     whitening = Whitening.of(picture, variance, whole)
     assert whitening is not None  # sigma is above zero
-    compiled = compiled and takes(picture, whitening.dtype)
+    compiled = compiled and takes(picture, whitening.largest)
     whitening = replace(whitening, dtype=torch.float32) if compiled else whitening
     data = whitening.apply(picture, variance, whole)
     pilot = pilot_estimate(data, PILOT)

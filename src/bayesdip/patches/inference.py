@@ -244,7 +244,7 @@ def chain_for(effort: str, y: Tensor, operator: Operator, noise: Noise) -> Chain
     missing = missing_pixels(y, operator)
     variance = noise.variance(y, ~missing).to(y).expand(y.shape)
     whitening = Whitening.of(torch.where(missing, 0.0, y), variance, missing)
-    if whitening is None or fills_in(y, operator, noise) or not filter_chain.takes(y, whitening.dtype):
+    if whitening is None or fills_in(y, operator, noise) or not filter_chain.takes(y, whitening.largest):
         return None
     return chain_of(effort, len(y))
 

@@ -91,12 +91,15 @@ class Whitening:
         The noise's standard deviation in each channel.
     basis : Tensor, shape (C, C)
         Orthonormal columns, the combinations: the noise stays white.
+    largest : float
+        The largest square of what differs from a channel's mean, over the variance of its noise.
     dtype : torch.dtype
         The precision in which to work: it resolves the noise.
     """
 
     scales: Tensor
     basis: Tensor
+    largest: float
     dtype: torch.dtype
 
     @classmethod
@@ -112,8 +115,9 @@ class Whitening:
         basis = torch.eye(len(y)).to(y)
         if len(y) > JOINT_CHANNELS:  # principal components: white noise does not change their axes
             basis = torch.linalg.eigh(unit @ unit.T).eigenvectors.flip(1)
-        resolved = float(unit.square().amax()) < SINGLE_PRECISION_RANGE
-        return cls(scales, basis, torch.float32 if resolved else torch.float64)
+        largest = float(unit.square().amax())
+        dtype = torch.float32 if largest < SINGLE_PRECISION_RANGE else torch.float64
+        return cls(scales, basis, largest, dtype)
 
     def apply(self, y: Tensor, variance: Tensor, missing: Tensor) -> WhitenedData:
         """Data (C, *grid) in the combinations; a signal becomes a picture of one column."""
