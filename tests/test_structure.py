@@ -41,6 +41,7 @@ LAYERS = (
         "noise_check",
         "calibration",
         "error_law",
+        "seen_pixels",
         "diagnostics",
         "control_variate",
     },

@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 
 from bayesdip.error_law import LEVEL, LEVELS, Array, Law, Values, covered, fit_law, z_of
 from bayesdip.errors import BayesDipError
+from bayesdip.seen_pixels import middle_of, seen_variance, tail_by_place
 
 FEWEST_PIXELS = 32
 # Pixels of regions: what single pixels tell is no help there, so that a few are better than none.
@@ -29,13 +30,6 @@ FEWEST_OF_REGIONS = 8
 # A posterior variance near or above the noise's would mean that nothing but the pixel's own value
 # is known; Monte-Carlo error brings it there. It counts as at most this share of the noise's.
 MOST_FROM_ITSELF = 0.95
-# Where noise was taken away, the few large errors of smooth places, at edges that were missed, make most of their mean square; of detail all
-# are about as large. So intervals go besides by this power of the standard deviation over the noise's, over its geometric mean: where
-# there is more noise, as in one channel of two, errors are larger for no other reason. With 0, 0.3 and 0.5, 90%
-# intervals of the smooth and textured halves of 12 tuning pictures (256x256, sigma 15, 25, 50, `fast`) hold 93 and 87, 91 and 89, 90 and
-# 90%, of which 64, 72 and 74% hold 85 to 95%; 50, 61 and 65% of the halves of 12 others by `balanced`, 69, 75 and 78% of 8 in colour. The
-# coverage of whole pictures scatters by 3.7, 4.0 and 4.1%.
-TAIL_POWER = 0.3
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,7 +92,7 @@ class Calibration:
         Whether the values were not held out but are those of a simulated restoration, whose truth is known
         (:mod:`bayesdip.simulation`); `held_out` is then empty.
     middle : float
-        Geometric mean of the calibrated standard deviations over the noise's, where intervals go by `TAIL_POWER`; else 0.
+        Geometric mean of the calibrated standard deviations over the noise's, where intervals go by `seen_pixels.TAIL_POWER`; else 0.
     """
 
     scale: float
@@ -162,13 +156,13 @@ class Calibration:
         squared = own.astype(np.float64) ** 2
         unseen = squared / (1 - np.minimum(squared / noise, MOST_FROM_ITSELF))
         variance = self._unseen(unseen, hole)
-        size = np.sqrt(_seen(unseen, variance, noise))
+        size = np.sqrt(seen_variance(unseen, variance, noise))
         tail: NDArray[Any] | float = self._tail(LEVEL)
         if self.far is not None:
             tail = (1 - hole) * tail + hole * float(np.interp(LEVEL, LEVELS, self.far.tails))
-        found = np.sqrt(_seen(unseen, np.square(tail) * variance, noise))
+        found = np.sqrt(seen_variance(unseen, np.square(tail) * variance, noise))
         if self.middle > 0:
-            found = found * _tail_by_place(size, noise, self.middle)
+            found = found * tail_by_place(size, noise, self.middle)
         return np.where(own > 0, found, 0.0).astype(np.float32)
 
     def widened(self, factor: float) -> Calibration:
@@ -293,14 +287,14 @@ def calibrate(
         if values.uneven:
             std = np.sqrt(variance[:, mine])
             noise = values.noise[:, mine]
-            reach[:, mine] *= _tail_by_place(std, noise, _middle(std, noise) or 1.0)
+            reach[:, mine] *= tail_by_place(std, noise, middle_of(std, noise) or 1.0)
     half = reach * np.sqrt(variance)
     coverage, error = covered(values, variance, half)
     own = values.std**2
     uncalibrated, _ = covered(values, own, z_of(LEVEL) * values.std)
     law = fit_law(values)
     variance = law.variance(values.std)
-    seen = np.sqrt(_seen(values.std**2, variance, values.noise)) if values.uneven else None
+    seen = np.sqrt(seen_variance(values.std**2, variance, values.noise)) if values.uneven else None
     return Calibration(
         scale=law.scale,
         floor=law.floor,
@@ -312,7 +306,7 @@ def calibrate(
         coverage_uncalibrated=uncalibrated,
         count=values.mean.size,
         held_out=HeldOut(places, values.mean, values.std, values.mean - half, values.mean + half),
-        middle=0.0 if seen is None else _middle(seen, values.noise),
+        middle=0.0 if seen is None else middle_of(seen, values.noise),
     )
 
 
@@ -367,27 +361,6 @@ def _averaged_law(laws: Sequence[tuple[float, Law]]) -> Law | None:
         for name in ("scale", "floor", "ratio", "ratio_error")
     }
     return Law(**numbers, tails=np.asarray(weights @ [law.tails for _, law in laws]))
-
-
-def _tail_by_place(std: NDArray[Any], noise: NDArray[Any] | float, middle: float) -> NDArray[Any]:
-    """What multiplies intervals where the tails of errors differ from place to place: see `TAIL_POWER`. 1 where no value was seen."""
-    known = np.isfinite(noise) & (std > 0)
-    return np.asarray(np.where(known, std / np.sqrt(noise) / middle, 1.0) ** TAIL_POWER)
-
-
-def _seen(own: Array, variance: NDArray[Any], noise: NDArray[Any] | float) -> Array:
-    """Mean squared error where a pixel's own value is seen, of an estimate that takes its error without it to have the variance `own`.
-
-    It has the variance `variance` in fact: see :meth:`Calibration.std`.
-    """
-    odds = own / noise
-    return np.asarray((own * odds + variance) / (1 + odds) ** 2)
-
-
-def _middle(std: Array, noise: Array) -> float:
-    """Geometric mean of the standard deviations over the noise's, of those that are not zero; 0 where all are."""
-    some = std > 0
-    return float(np.exp((np.log(std[some]) - 0.5 * np.log(noise[some])).mean())) if some.any() else 0.0
 
 
 def _halves(regions: NDArray[np.int64], seed: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

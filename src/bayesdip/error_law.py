@@ -55,7 +55,7 @@ class Values:
     doubt : float
         Standard deviation of that logarithm as the squares have it, besides chance.
     uneven : bool
-        Whether errors of smooth places have longer tails than those of detail (`bayesdip.calibration.TAIL_POWER`).
+        Whether errors of smooth places have longer tails than those of detail (`bayesdip.seen_pixels.TAIL_POWER`).
     """
 
     mean: Array
