@@ -23,6 +23,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -32,6 +33,7 @@ from bayesdip.interruption import look
 from bayesdip.patches.correlation import Array
 from bayesdip.patches.patch_grid import JOINT_CHANNELS, PATCH_VALUES, ReferenceGrid, side_of
 from bayesdip.patches.pilot import PatchKernel
+from bayesdip.patches.threads import in_order
 
 # Search radius in pixels. On 256x256 parts of `house`, `f16`, `kodak2`, `lena` and `kodak1`, sigma 25, it brought 0.09 dB
 # over 12.
@@ -260,11 +262,17 @@ def _posterior_of_groups(
 ) -> tuple[Tensor, Tensor]:
     """Sums over the groups, (G, n), of their patches' means and variances: two tables like `y`."""
     means, variances = torch.zeros_like(y), torch.zeros_like(y)
-    for start in range(0, len(groups), BATCH):
-        look()
-        members = groups[start : start + BATCH]
+    batches = [groups[start : start + BATCH] for start in range(0, len(groups), BATCH)]
+
+    def conditioned(members: Tensor) -> tuple[Tensor, Tensor]:
         of_members = None if missing is None else missing[members]
-        mean, variance = condition(y[members], estimate[members], noise[members].mean(1), of_members)
+        return condition(y[members], estimate[members], noise[members].mean(1), of_members)
+
+    # A thread for each batch on the processor: threads that share its small operations wait for each other, beside a busy core ten times as long.
+    tasks = [partial(conditioned, members) for members in batches]
+    results = in_order(tasks) if y.device.type == "cpu" else (task() for task in tasks)
+    for members, (mean, variance) in zip(batches, results, strict=True):
+        look()
         means.index_add_(0, members.flatten(), mean.flatten(0, 1))
         variances.index_add_(0, members.flatten(), variance.flatten(0, 1))
     return means, variances
