@@ -23,6 +23,7 @@ LAYERS = (
         "progress",
         "snapshot",
         "interruption",
+        "threads",
         "folder_lock",
         "resuming",
         "memory",

@@ -30,6 +30,7 @@ from bayesdip.result import Restoration
 from bayesdip.resuming import Stages, run_folder
 from bayesdip.run_request import request_of
 from bayesdip.snapshot import Callback
+from bayesdip.threads import one_for_each_operation
 from bayesdip.value_scale import ScaledLayout, on_likelier_scale
 
 AUTO = "auto"
@@ -314,7 +315,8 @@ def restored(
         In the picture's own scale: that of a larger picture, of which this is a part, in place of its own.
     """
     progress = Progress(options.get("callback"), options.get("time_budget"))
-    with stoppable(progress.should_stop, lambda seconds: progress.has_time(seconds / PREPARING)):
+    in_time = stoppable(progress.should_stop, lambda seconds: progress.has_time(seconds / PREPARING))
+    with in_time, one_for_each_operation():
         inputs = make()
     problem, layout, units = inputs.problem, inputs.layout, inputs.problem.units
     progress.to_user = lambda picture: inputs.to_user(holdout.with_known(picture, problem))
@@ -330,7 +332,8 @@ def restored(
         if folder is None
         else run_folder(Path(folder), request_of(inputs, method, budget), progress)
     )
-    with checkpoints as stages, progress.interruptible():
+    threads = nullcontext() if method.fits_networks else one_for_each_operation()
+    with checkpoints as stages, progress.interruptible(), threads:
         found = damage.run(method, problem, progress)
     if calibration is not None:
         found = holdout.recalibrated(

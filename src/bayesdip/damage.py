@@ -24,12 +24,12 @@ from bayesdip.findings import Finding
 from bayesdip.holdout import Outcome
 from bayesdip.interruption import Stopped, stoppable
 from bayesdip.operators import Mask
-from bayesdip.patches.threads import in_order
 from bayesdip.problem import Problem
 from bayesdip.progress import Progress
 from bayesdip.quick_picture import quick_picture
 from bayesdip.result import Posterior
 from bayesdip.resuming import keeps_stages
+from bayesdip.threads import in_order, workers
 from bayesdip.tiling import joined
 
 if TYPE_CHECKING:
@@ -115,7 +115,7 @@ def restored(method: Method, problem: Problem, parts: Sequence[Part], progress: 
     for part in parts:
         _put(mean, part, quick_picture(part.of(problem)))
     wanted = max(FEWEST, WANTED // len(parts))
-    at_once = len(parts) > 1 and torch.get_num_threads() > 1 and not method.fills_time and not keeps_stages()
+    at_once = len(parts) > 1 and workers() > 1 and not method.fills_time and not keeps_stages()
     work = _at_once if at_once else _one_by_one
     pieces = work(method, problem, parts, progress, mean, wanted)
     return joined_outcome(problem, mean, pieces, len(parts), progress.stop_reason)
@@ -190,7 +190,7 @@ def _at_once(
         now = share, next((own.phase for own in reversed(owns) if own.phase), "")
         if now != told[-1]:
             told[:] = [now]
-            progress.memory = max(own.memory for own in owns) * torch.get_num_threads()
+            progress.memory = max(own.memory for own in owns) * workers()
             progress.advance(*now, mean=mean.clone)
         return progress.should_stop()
 

@@ -22,6 +22,7 @@ from bayesdip.problem import Problem
 from bayesdip.result import Posterior
 from bayesdip.simple import Simple, simple_estimates
 from bayesdip.simple_process import is_strong
+from bayesdip.threads import one_for_each_operation
 
 Array = NDArray[np.float64]
 
@@ -121,6 +122,7 @@ class Average:
         return replace(posterior, mean=mean, std=std, samples=samples)
 
 
+@one_for_each_operation()
 def held_against_simple(
     without: Posterior, problem: Problem, name: str, seed: int, leaving_out: Posterior | None = None
 ) -> tuple[Average, Posterior]:

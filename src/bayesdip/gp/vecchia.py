@@ -12,6 +12,7 @@ import math
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import product
 
 import torch
@@ -20,6 +21,7 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 from bayesdip.interruption import look
+from bayesdip.threads import in_order, workers
 
 # Entries of the small covariances that are factorised at a time: about what a processor's cache holds, and for a
 # small picture not much more than it has pixels. They change the time and the memory alone.
@@ -108,9 +110,15 @@ def vecchia_factor(
     size, width = len(places) - 1, set_size + 1
     columns = torch.empty((size, width), dtype=torch.int32 if size * width < 2**31 else torch.int64)
     values = torch.empty((size, width), dtype=like.dtype)
-    for own, near in conditioning_sets(seen, set_size, None if last is None else last.cpu()):
+
+    def predicted(own: Tensor, near: Tensor) -> tuple[Tensor, ...]:
         at = places.index_select(0, near.flatten()).view(near.shape)
         weights, deviation = prediction(places.index_select(0, own), at, seen.shape, table, B, variances)
+        return own, near, weights, deviation
+
+    # Threads that share these small operations wait for each other, beside a busy core ten times as long.
+    sets = conditioning_sets(seen, set_size, None if last is None else last.cpu())
+    for own, near, weights, deviation in in_order(partial(predicted, own, near) for own, near in sets):
         row, to = own[:, None], own.long()
         columns.index_copy_(0, to, torch.cat((row, torch.where(near < size, near, row)), 1).to(columns))
         weights.div_(deviation).neg_()
@@ -209,7 +217,8 @@ def conditioning_sets(
     window = torch.tensor([o for o in product(*(range(-w, w + 1) for w in reach)) if any(o)]).reshape(
         -1, len(shape)
     )
-    chunk = max(1, min(MOST_ENTRIES, max(LEAST_ENTRIES, seen.numel() // 2)) // (count + 1) ** 2)
+    at_once = min(MOST_ENTRIES, max(LEAST_ENTRIES, seen.numel() // 2)) // workers()
+    chunk = max(1, at_once // (count + 1) ** 2)
     while levels:
         level = levels.pop()
         around = (window * torch.tensor(level.framed.stride())).sum(1).to(level.centres)

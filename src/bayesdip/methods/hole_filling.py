@@ -23,6 +23,7 @@ from bayesdip.networks.setup import seconds_to_load
 from bayesdip.problem import Problem
 from bayesdip.progress import Progress
 from bayesdip.result import Posterior
+from bayesdip.threads import one_for_each_operation
 
 # Share of a time budget that patches may take: in a short one they come farther than networks do.
 MOST_OF_THE_TIME = 0.7
@@ -134,7 +135,8 @@ def with_fine_network(
 def beside_networks(patches: Patches, problem: Problem, progress: Progress) -> Posterior | None:
     """What patches make of the data; None where they have no answer in time."""
     try:
-        return patches.resolved(problem).fit(problem, progress)
+        with one_for_each_operation():
+            return patches.resolved(problem).fit(problem, progress)
     except (BayesDipError, Stopped):
         return None
 

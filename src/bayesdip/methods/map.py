@@ -61,6 +61,7 @@ class MAP(Method):
     name: ClassVar[str] = "map"
     summary: ClassVar[str] = "one fit of one network, with a stopping rule"
     has_std: ClassVar[bool] = False
+    fits_networks: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         super().__post_init__()

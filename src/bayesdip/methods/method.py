@@ -46,6 +46,9 @@ class Method(ABC):
     fills_time : bool
         Whether it goes on as long as a time budget lets it, and its steps cost as a picture's pixels do, missing or not: then
         each part of a picture has its share of the budget.
+    fits_networks : bool
+        Whether its operations are those of networks, large enough to be shared by threads. Otherwise each has one thread, and
+        independent pieces of work run beside each other (:mod:`bayesdip.threads`).
 
     Raises
     ------
@@ -62,6 +65,7 @@ class Method(ABC):
     has_std: ClassVar[bool] = True
     is_local: ClassVar[bool] = False
     fills_time: ClassVar[bool] = False
+    fits_networks: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         one_of("effort", self.effort, EFFORTS)

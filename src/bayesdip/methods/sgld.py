@@ -120,6 +120,7 @@ class SGLD(Method):
 
     name: ClassVar[str] = "sgld"
     fills_time: ClassVar[bool] = True
+    fits_networks: ClassVar[bool] = True
     summary: ClassVar[str] = "a network's posterior, sampled by Langevin dynamics"
 
     @classmethod

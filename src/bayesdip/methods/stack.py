@@ -69,6 +69,7 @@ class Stack(Method):
     samples: int = 16
 
     name: ClassVar[str] = "stack"
+    fits_networks: ClassVar[bool] = True
     summary: ClassVar[str] = "patches and a sampled network, averaged by held-out error"
 
     @classmethod

@@ -25,7 +25,7 @@ from torch.nn.functional import pad
 
 from bayesdip.patches.known_pixels import KnownPixels, Sums
 from bayesdip.patches.patch_grid import JOINT_CHANNELS, ReferenceGrid
-from bayesdip.patches.threads import in_order
+from bayesdip.threads import in_order
 from bayesdip.window import box_sum
 
 # Reference patches that are compared, and whose groups are factorised, together lie in a block of this side, in pixels. It

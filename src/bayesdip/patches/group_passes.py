@@ -22,7 +22,7 @@ from bayesdip.interruption import look
 from bayesdip.patches import stack_passes
 from bayesdip.patches.correlation import of_components, of_differences, patch_covariances
 from bayesdip.patches.patch_grid import evenly_spaced
-from bayesdip.patches.threads import in_order
+from bayesdip.threads import in_order
 from bayesdip.window import box_sum
 
 Array = NDArray[Any]

@@ -33,7 +33,7 @@ from bayesdip.interruption import look
 from bayesdip.patches.correlation import Array
 from bayesdip.patches.patch_grid import JOINT_CHANNELS, PATCH_VALUES, ReferenceGrid, side_of
 from bayesdip.patches.pilot import PatchKernel
-from bayesdip.patches.threads import in_order
+from bayesdip.threads import in_order
 
 # Search radius in pixels. On 256x256 parts of `house`, `f16`, `kodak2`, `lena` and `kodak1`, sigma 25, it brought 0.09 dB
 # over 12.

@@ -19,7 +19,7 @@ from torch.nn.functional import pad
 
 from bayesdip.interruption import look
 from bayesdip.patches.patch_grid import evenly_spaced
-from bayesdip.patches.threads import in_order
+from bayesdip.threads import in_order
 from bayesdip.window import box_sum
 
 if TYPE_CHECKING:
