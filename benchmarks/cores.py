@@ -1,6 +1,6 @@
 """One noisy colour picture on one core, on two, and on two of which another program keeps one busy: seconds of the wall.
 
-A part of scikit-image's astronaut of 512x512 pixels (``--sides N``), unclipped noise of sigma 25, by `patches` at ``--effort``. Each
+A part of scikit-image's astronaut of 512x512 pixels (``--sides N``), unclipped noise of sigma 25, by ``--method`` (`patches` if none is given) at ``--effort``. Each
 run has a process of its own, on the cores that it is given and with as many threads, after a small picture that loads all it needs. The
 cases take turns, ``--seeds`` times (three); medians count. The machine must be quiet. For Linux, which lets a process choose its cores.
 """
@@ -59,7 +59,13 @@ def two_cores() -> list[int]:
 
 def measured(side: int, cores: list[int], busy: bool, options: Options) -> Row:
     """Seconds of one run on these cores, the last of them kept busy if asked for."""
-    asked = {"side": side, "cores": cores, "effort": options.effort, "seed": options.seed}
+    asked = {
+        "side": side,
+        "cores": cores,
+        "method": options.method,
+        "effort": options.effort,
+        "seed": options.seed,
+    }
     with kept_busy(cores[-1] if busy else None):
         return in_own_process("benchmarks.cores_worker", asked, LIMIT_SECONDS, threads=len(cores))
 
