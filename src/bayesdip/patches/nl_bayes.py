@@ -268,7 +268,7 @@ def _posterior_of_groups(
         of_members = None if missing is None else missing[members]
         return condition(y[members], estimate[members], noise[members].mean(1), of_members)
 
-    # A thread for each batch on the processor: threads that share its small operations wait for each other, beside a busy core ten times as long.
+    # A thread for each batch on the processor: threads that share its small operations wait for each other.
     tasks = [partial(conditioned, members) for members in batches]
     results = in_order(tasks) if y.device.type == "cpu" else (task() for task in tasks)
     for members, (mean, variance) in zip(batches, results, strict=True):
