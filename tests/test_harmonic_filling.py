@@ -46,6 +46,11 @@ def test_a_hole_at_the_border_is_filled_as_by_the_dense_equations():
     np.testing.assert_allclose(harmonic(y, missing), dense(y, missing), atol=1e-10)
 
 
+def test_a_picture_that_misses_nothing_stays_as_it_is():
+    y = np.random.default_rng(0).normal(size=(5, 6))
+    np.testing.assert_array_equal(harmonic(y, np.zeros(y.shape, dtype=bool)), y)
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="reads the memory in use from /proc")
 def test_no_memory_is_lost_where_many_threads_fill_masks_of_their_own():
     rng = np.random.default_rng(0)
