@@ -14,7 +14,8 @@ import bayesdip as bd
 from bayesdip.errors import BayesDipError, FileError
 from bayesdip.io import read_picture
 from bayesdip.lab.results import Row
-from benchmarks.measurement import one_thread, timed
+from bayesdip.threads import one_thread
+from benchmarks.measurement import timed
 from benchmarks.options import EFFORTS, Options
 from benchmarks.pictures import Array, centre
 from benchmarks.regions import is_textured

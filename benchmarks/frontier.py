@@ -32,7 +32,8 @@ from bayesdip.noise import Gaussian
 from bayesdip.operators import Identity, Mask
 from bayesdip.problem import Problem
 from bayesdip.progress import Progress
-from benchmarks.measurement import one_thread, timed
+from bayesdip.threads import one_thread
+from benchmarks.measurement import timed
 from benchmarks.options import Options
 from benchmarks.pictures import psnr
 from benchmarks.results import Results

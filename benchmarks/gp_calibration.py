@@ -21,8 +21,8 @@ from bayesdip.lab.results import Row
 from bayesdip.noise import Gaussian
 from bayesdip.operators import Mask
 from bayesdip.result import Posterior
+from bayesdip.threads import one_thread
 from benchmarks.gp_problems import kernel_named, missing_pixels
-from benchmarks.measurement import one_thread
 from benchmarks.options import Options
 from benchmarks.results import Results, Target
 

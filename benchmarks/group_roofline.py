@@ -21,7 +21,8 @@ from bayesdip.patches.group_filters import add_constant, add_patch, gather
 from bayesdip.patches.group_passes import Groups, combination, components, shrinkage, wiener_filter
 from bayesdip.patches.patch_grid import evenly_spaced
 from bayesdip.patches.patch_search import most_similar
-from benchmarks.measurement import one_thread, timed
+from bayesdip.threads import one_thread
+from benchmarks.measurement import timed
 from benchmarks.options import Options
 from benchmarks.results import Results
 

@@ -31,7 +31,7 @@ from bayesdip.result import Posterior
 from bayesdip.simple_comparison import Average
 from bayesdip.simulated_average import averaged, estimates_beside
 from bayesdip.simulation import judged_by_simulation, simulated
-from benchmarks.measurement import one_thread
+from bayesdip.threads import one_thread
 from benchmarks.options import Options
 from benchmarks.pictures import gaussian_psf
 from benchmarks.results import Results

@@ -49,17 +49,6 @@ def timed_on(device: str, work: Callable[[], Any]) -> float:
     return clock.seconds
 
 
-@contextmanager
-def one_thread() -> Iterator[None]:
-    """One thread for torch: with many small operations, threads only wait for each other."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)
-
-
 def peak_bytes() -> int:
     """The most memory that this process ever held."""
     status = Path("/proc/self/status")

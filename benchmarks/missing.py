@@ -12,7 +12,7 @@ import numpy as np
 
 import bayesdip as bd
 from bayesdip.lab.results import Row
-from benchmarks.measurement import one_thread
+from bayesdip.threads import one_thread
 from benchmarks.options import Options
 from benchmarks.pictures import masked_pairs
 from benchmarks.results import Results, Target

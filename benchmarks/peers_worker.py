@@ -13,7 +13,8 @@ import numpy as np
 from scipy.ndimage import gaussian_filter
 
 from bayesdip.lab.results import Row
-from benchmarks.measurement import answer, one_thread, peak_bytes, timed
+from bayesdip.threads import one_thread
+from benchmarks.measurement import answer, peak_bytes, timed
 from benchmarks.pictures import Array, gaussian_psf, psnr
 from benchmarks.torchvision_names import make_importable
 

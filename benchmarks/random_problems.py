@@ -12,7 +12,7 @@ import numpy as np
 
 from bayesdip.errors import BayesDipError
 from bayesdip.lab.results import Row
-from benchmarks.measurement import one_thread
+from bayesdip.threads import one_thread
 from benchmarks.options import Options
 from benchmarks.results import Results, Target
 from benchmarks.sweep import Seeded, random_problem

@@ -212,3 +212,16 @@ def test_what_has_no_pixel_far_from_known_ones_is_no_hole(width: int, is_hole: b
     missing[20 : 20 + width] = True
     parts = damaged_parts(missing)
     assert (len(parts) == 1) == is_hole
+
+
+def test_what_is_kept_of_a_part_goes_with_its_missing_pixels(small_cells):
+    problem = problem_of(specks())
+    part = damage.parts_of(problem)[0]
+    outcome = holdout.run(METHOD.resolved(problem), part.of(problem), Progress(), 128)
+    kept = damage.slim(outcome, part)
+    missing = int(part.own.sum())
+    assert missing < part.own.numel() / 20
+    for std in (kept.std, kept.posterior.std):
+        assert std.shape == (3, missing) and std.untyped_storage().nbytes() == 4 * std.numel()
+    assert kept.posterior.mean.untyped_storage().nbytes() == 0
+    assert torch.equal(kept.std, outcome.std[:, part.own].float())

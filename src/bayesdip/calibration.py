@@ -156,12 +156,12 @@ class Calibration:
         squared = own.astype(np.float64) ** 2
         unseen = squared / (1 - np.minimum(squared / noise, MOST_FROM_ITSELF))
         variance = self._unseen(unseen, hole)
-        size = np.sqrt(seen_variance(unseen, variance, noise))
         tail: NDArray[Any] | float = self._tail(LEVEL)
         if self.far is not None:
             tail = (1 - hole) * tail + hole * float(np.interp(LEVEL, LEVELS, self.far.tails))
         found = np.sqrt(seen_variance(unseen, np.square(tail) * variance, noise))
         if self.middle > 0:
+            size = np.sqrt(seen_variance(unseen, variance, noise))
             found = found * tail_by_place(size, noise, self.middle)
         return np.where(own > 0, found, 0.0).astype(np.float32)
 

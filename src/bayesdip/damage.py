@@ -113,7 +113,7 @@ def restored(method: Method, problem: Problem, parts: Sequence[Part], progress: 
     progress.keep_time(progress.elapsed)
     mean = problem.y.clone()
     for part in parts:
-        _put(mean, part, quick_picture(part.of(problem)))
+        _put(mean, part, quick_picture(part.of(problem))[:, part.own])
     wanted = max(FEWEST, WANTED // len(parts))
     at_once = len(parts) > 1 and workers() > 1 and not method.fills_time and not keeps_stages()
     work = _at_once if at_once else _one_by_one
@@ -139,7 +139,7 @@ def _one_by_one(
 
         def whole(picture: Tensor, part: Part = part) -> Tensor:
             shown = mean.clone()
-            _put(shown, part, picture)
+            _put(shown, part, picture[:, part.own])
             return shown
 
         time_share = sizes[number] / sum(sizes[number:]) if method.fills_time else 1.0
@@ -147,7 +147,7 @@ def _one_by_one(
         outcome = holdout.run(method, part.of(problem), own, wanted)
         if time_share == 1:
             progress.stop_reason = progress.stop_reason or own.stop_reason
-        _put(mean, part, outcome.posterior.mean)
+        _put(mean, part, outcome.posterior.mean[:, part.own])
         pieces.append(Piece(part, slim(outcome, part)))
     return pieces
 
@@ -181,7 +181,7 @@ def _at_once(
     def restore(part: Part, own: Unheard) -> tuple[Tensor, Piece]:
         outcome = holdout.run(method, part.of(problem), own, wanted)
         own.done = 1.0
-        return outcome.posterior.mean, Piece(part, slim(outcome, part))
+        return outcome.posterior.mean[:, part.own], Piece(part, slim(outcome, part))
 
     told = [(0.0, "")]
 
@@ -197,16 +197,15 @@ def _at_once(
     pieces: list[Piece] = []
     tasks = [partial(restore, part, own) for part, own in zip(parts, owns, strict=True)]
     with suppress(Stopped), stoppable(hear):
-        for picture, piece in in_order(tasks):
-            _put(mean, piece.part, picture)
+        for restored_pixels, piece in in_order(tasks):
+            _put(mean, piece.part, restored_pixels)
             pieces.append(piece)
     return pieces
 
 
-def _put(picture: Tensor, part: Part, values: Tensor) -> None:
-    """A part's own pixels into the picture, (C, *grid); known channels of these are what they were there."""
-    here = picture[part.here]
-    picture[part.here] = torch.where(part.own, values.to(here), here)
+def _put(picture: Tensor, part: Part, own: Tensor) -> None:
+    """A part's own pixels, (C, n), into the picture, (C, *grid); known channels of these are what they were there."""
+    picture[part.here][:, part.own] = own.to(picture)
 
 
 def slim(outcome: Outcome, part: Part) -> Outcome:
@@ -230,11 +229,6 @@ def slim(outcome: Outcome, part: Part) -> Outcome:
         beside=None,
     )
     return replace(outcome, posterior=kept, std=own(outcome.std))
-
-
-def _put_own(picture: Tensor, part: Part, values: Tensor) -> None:
-    """The same of a part's own pixels alone, (C, n)."""
-    picture[part.here][:, part.own] = values.to(picture)
 
 
 def joined_outcome(
@@ -290,7 +284,7 @@ def _joined_std(mean: Tensor, pieces: Sequence[Piece], stds: Sequence[Tensor | N
     for piece, std in zip(pieces, stds, strict=True):
         if std is None:
             return None
-        _put_own(full, piece.part, std)
+        _put(full, piece.part, std)
     return full
 
 
@@ -303,7 +297,7 @@ def _joined_samples(mean: Tensor, pieces: Sequence[Piece]) -> Tensor | None:
     full = mean.float().expand(count, *mean.shape).clone()
     for piece, samples in zip(pieces, found, strict=True):
         for picture, sample in zip(full, samples if samples is not None else (), strict=False):
-            _put_own(picture, piece.part, sample)
+            _put(picture, piece.part, sample)
     return full
 
 

@@ -25,8 +25,24 @@ _lock, _of_process, _under_way = threading.Lock(), 0, 0
 
 
 def workers() -> int:
-    """How many pieces of work run at a time: as many as torch had threads before :func:`one_for_each_operation`."""
+    """How many pieces of work run at a time: as many as torch had threads before :func:`one_for_each_operation`.
+
+    Returns
+    -------
+    int
+    """
     return _workers.get() or torch.get_num_threads()
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """One thread for torch and for pieces of work: of small pictures, the more threads only wait for each other."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
 
 
 @contextmanager

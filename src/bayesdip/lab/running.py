@@ -14,7 +14,8 @@ from bayesdip.lab import pictures
 from bayesdip.lab.claim import SIZES, Claim, Condition, Size, Trial
 from bayesdip.lab.results import Results, Row
 from bayesdip.lab.statistics import FEWEST_SEEDS, Criterion, verdict, where
-from bayesdip.lab.workers import measured, one_thread
+from bayesdip.lab.workers import measured
+from bayesdip.threads import one_thread
 
 FOLDER = Path("benchmarks/lab")
 

@@ -3,31 +3,18 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
 from multiprocessing import active_children, get_context
-
-import torch
 
 from bayesdip.errors import BayesDipError
 from bayesdip.lab.claim import Trial
 from bayesdip.lab.results import Row
 from bayesdip.processes import begin_worker, interrupts_ignored
+from bayesdip.threads import one_thread
 
 Job = tuple[Callable[[Trial], Row], Trial]
-
-
-@contextmanager
-def one_thread() -> Iterator[None]:
-    """One thread for torch inside: pictures of the lab are too small for more to be quicker."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)
 
 
 def measured(work: Sequence[Job], jobs: int) -> Generator[tuple[int, Row], None, None]:
