@@ -114,10 +114,8 @@ def test_operators_that_know_no_place_are_cut_and_others_are_not():
     assert simulation.cut(problem, (2, 2)) is problem
 
 
-@pytest.mark.parametrize("lost", [0.2, 20.0])
-def test_errors_are_as_much_smaller_than_the_process_says_of_its_own_as_those_simulated_but_not_by_more_than_half(
-    lost,
-):
+def simulated_and_true(lost, process_std):
+    """A problem of known truth; what a method (error 0.1) and a process (error `lost`) find of it; and of the picture itself."""
     generator = torch.Generator().manual_seed(0)
     truth, noise, other = torch.randn(3, 1, 48, 48, generator=generator, dtype=torch.float64)
 
@@ -130,10 +128,28 @@ def test_errors_are_as_much_smaller_than_the_process_says_of_its_own_as_those_si
     operator = Blur((48, 48), blur_psf(1.0))
     problem = Problem(operator.forward(truth), operator, Gaussian(0.1))
     known = simulation.Simulation(truth, problem, 0.5)
-    both = (only_at(p, known.places) for p in (posterior(0.2, lost, 3.0), posterior(0.05, 0.0, 0.2)))
-    found = simulation._calibrated(next(both), known, next(both), 1.0, 0)
+    both = (posterior(0.2, lost, process_std), posterior(0.05, 0.0, 0.2))
+    return known, *(only_at(p, known.places) for p in both)
+
+
+@pytest.mark.parametrize("lost", [0.2, 20.0])
+def test_errors_are_as_much_smaller_than_the_process_says_of_its_own_as_those_simulated_but_not_by_more_than_half(
+    lost,
+):
+    known, found, true = simulated_and_true(lost, 3.0)
+    law = simulation._calibrated(found, known, true, True, 1.0, 0)
     # 0.1 for the two standard deviations of the true picture together, and half of it.
-    assert float(found.std(np.full(1, 0.05))[0]) == pytest.approx(0.05, rel=0.1)
+    assert float(law.std(np.full(1, 0.05))[0]) == pytest.approx(0.05, rel=0.1)
+
+
+@pytest.mark.parametrize(("process_std", "truthful"), [(1.5, 0.67), (1.0, 1.0), (10.0, 0.5), (0.1, 2.0)])
+def test_of_an_operator_that_cannot_be_cut_the_process_counts_as_the_simulation_found_it(
+    process_std, truthful
+):
+    known, found, true = simulated_and_true(1.0, process_std)
+    law = simulation._calibrated(found, known, true, False, 1.0, 0)
+    # A process of 0.2, whose errors are `truthful` times what it says, and ten times the method's.
+    assert float(law.std(np.full(1, 0.05))[0]) == pytest.approx(0.2 * truthful / 10, rel=0.1)
 
 
 def test_errors_of_a_simulated_picture_that_was_not_fitted_count_by_what_was_missed_of_the_data():
@@ -143,7 +159,9 @@ def test_errors_of_a_simulated_picture_that_was_not_fitted_count_by_what_was_mis
     own = only_at(Posterior(truth, std=torch.full_like(truth, 0.2)), known.places)
     noise = noise[:, known.places]
     fitted, failed = (
-        simulation._calibrated(replace(own, mean=own.mean + 0.1 * size * noise), known, own, 1 / size, 0)
+        simulation._calibrated(
+            replace(own, mean=own.mean + 0.1 * size * noise), known, own, True, 1 / size, 0
+        )
         for size in (1.0, 30.0)
     )
     at = np.full(1, 0.2)

@@ -309,7 +309,7 @@ class SGLD(Method):
             return begun.as_posterior(progress.stop_reason)
 
         def best() -> Tensor | None:
-            own = summary.mean()
+            own = begun.nearest(summary.mean(), summary.fit.mean if judge is None else None)
             if own is None or not summary.moments.count:
                 return begun.or_better(own)
             too_short = progress.stop_reason and made.energy.fit(own) > UNFITTED
@@ -343,7 +343,7 @@ class SGLD(Method):
         has_spread = not (falls_back and progress.stop_reason)
         samples, index = summary.samples(mean, self.samples if has_spread else 0)
         std, own = summary.std() if has_spread else None, summary.mean()
-        if falls_back and std is not None and own is not None:
+        if std is not None and own is not None and bool((mean != own).any()):
             std, samples = (std.square() + (mean - own).square()).sqrt(), samples + (mean - own).to(samples)
         return Posterior(
             mean=mean,

@@ -99,6 +99,23 @@ class InitialEstimate:
             better = self.target.fit(own.to(self.picture)) <= GOOD_FIT
         return own if better else self.picture
 
+    def nearest(self, *pictures: Tensor | None) -> Tensor | None:
+        """Of pictures of the network, the one that predicts held-out pixels of exact data best; else the first.
+
+        Parameters
+        ----------
+        *pictures : Tensor or None, shape (C, *grid)
+
+        Returns
+        -------
+        Tensor or None, shape (C, *grid)
+            None where there is none.
+        """
+        there = [picture for picture in pictures if picture is not None]
+        if len(there) < 2 or not self._judged_by_held_out:
+            return pictures[0]
+        return min(there, key=self._error)
+
     def predicts_better(self, own: Tensor) -> bool:
         """Whether the initial estimate is nearer to the held-out pixels than a picture of the network, beyond chance.
 
