@@ -9,6 +9,7 @@ import torch
 
 import bayesdip as bd
 from bayesdip import arch
+from bayesdip.networks import sampling
 from bayesdip.networks.energy import SMALLEST_SIGMA, Energy
 from bayesdip.networks.samplers import Psgld
 from bayesdip.networks.sampling import ENOUGH_SAMPLES, LARGEST_STEP_FACTOR, step_factor
@@ -36,8 +37,9 @@ def fit(method, problem, progress=None):
     return method.resolved(problem).fit(problem, progress or Progress())
 
 
-def fit_by(schedule, problem, progress=None, **options):
-    return sgld(**options).resolved(problem).fit_by(problem, progress or Progress(), schedule)
+def fit_by(schedule, problem, progress=None, *, initial=True, **options):
+    method = sgld(**options).resolved(problem)
+    return method.fit_by(problem, progress or Progress(), schedule, initial=initial)
 
 
 def sampled(found):
@@ -216,6 +218,22 @@ def test_most_of_a_run_on_exact_data_is_the_fit():
     exact = Problem(problem.y, problem.operator, Gaussian(0.0))
     shares = [len(sampled(fit(sgld(60), m))) for m in (problem, exact)]
     assert shares[1] < 0.5 * shares[0]
+
+
+def test_the_mean_of_the_fit_to_exact_data_stands_where_it_predicts_held_out_pixels_better(monkeypatch):
+    problem, _ = noisy(sigma=1e-9)
+    held_out = torch.rand(GRID, generator=torch.Generator().manual_seed(1)) < 0.3
+    given = Problem(problem.y, problem.operator, Gaussian(0.0), held_out=held_out).training
+    schedule = Schedule(100).of_exact()
+    either = fit_by(schedule, given, initial=False, temperature=1000.0)
+    monkeypatch.setattr(sampling, "FIT_AVERAGED_FROM", 2.0)
+    samples = fit_by(schedule, given, initial=False, temperature=1000.0)
+    missed = [float((found.mean - given.y)[:, held_out].square().mean()) for found in (either, samples)]
+    assert missed[0] < missed[1]
+    # The samples lie around the mean that is given, and the standard deviation counts how far it is from theirs.
+    between = either.mean - samples.mean
+    assert torch.allclose(either.samples - samples.samples, between.to(samples.samples), atol=1e-6)
+    assert torch.allclose(either.std, (samples.std.square() + between.square()).sqrt(), atol=1e-6)
 
 
 @pytest.mark.parametrize(("noise", "factor"), [(25, 1.0), (25 / 4, 0.5), (1000, LARGEST_STEP_FACTOR)])

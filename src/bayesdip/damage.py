@@ -162,7 +162,7 @@ class Unheard(Progress):
     def advance(self, done: float, phase: str, **told: Any) -> None:
         self.done, self.phase = done, phase
 
-    def show(self, phase: str, picture: Callable[[], Tensor], steps: int = 0) -> None:
+    def show(self, phase: str, picture: Callable[[], Tensor], steps: int = 0, **told: Any) -> None:
         self.phase = phase
 
 

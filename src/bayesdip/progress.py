@@ -244,18 +244,28 @@ class Progress:
         told = Snapshot(phase, step, steps, self.elapsed, remaining, fit, None, mean, upper, sample)
         self._report(done, told)
 
-    def show(self, phase: str, picture: Callable[[], Tensor], steps: int = 0) -> None:
-        """Show a picture before the work whose pace counts has begun.
+    def show(
+        self,
+        phase: str,
+        picture: Callable[[], Tensor],
+        steps: int = 0,
+        *,
+        step: int = 0,
+        remaining: float = math.nan,
+    ) -> None:
+        """Show a picture before or after the work whose pace counts.
 
         Parameters
         ----------
         phase : str
         picture : callable
             Gives it, (C, *grid) in working units; called only by who looks at it.
-        steps : int
-            Steps planned.
+        steps, step : int
+            Steps planned and done.
+        remaining : float
+            Seconds left; not a number where nobody knows.
         """
-        self._report(None, Snapshot(phase, 0, steps, self.elapsed, math.nan, mean=picture))
+        self._report(None, Snapshot(phase, step, steps, self.elapsed, remaining, mean=picture))
 
     def _report(self, done: float | None, snapshot: Snapshot) -> None:
         """Pass on what a part says, told of the whole; at the top, to the callback. On its way `std` is `upper`."""

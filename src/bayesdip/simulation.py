@@ -41,6 +41,7 @@ from bayesdip.simulated_average import (
     weights_by_errors,
 )
 from bayesdip.simulated_truth import factor_of, filling_grid, resolved_share, scaled_down
+from bayesdip.snapshot import Snapshot
 
 if TYPE_CHECKING:
     from bayesdip.methods import Method
@@ -159,14 +160,22 @@ def judged_by_simulation(
     part = simulation.truth.numel() / posterior.mean.numel()
     if left is not None and left < 2 * seconds * part:
         return posterior, None
-    silent = Progress(lambda snapshot: progress.should_stop(), left)
+
+    def tell(snapshot: Snapshot) -> bool:
+        """How far the simulated restoration is, with the true picture so far."""
+        if snapshot.estimate is None:
+            steps, step, remaining = snapshot.steps, snapshot.step, snapshot.remaining
+            progress.show("simulation", lambda: posterior.mean, steps, step=step, remaining=remaining)
+        return progress.should_stop()
+
+    its = Progress(tell, left)
     try:
-        with stoppable(lambda: progress.should_stop() or silent.should_stop()):
-            found = average.of(method.fit(simulation.problem, silent), simulation.problem)
+        with stoppable(lambda: progress.should_stop() or its.should_stop()):
+            found = average.of(method.fit(simulation.problem, its), simulation.problem)
             others = estimates_beside(found, simulation.problem)
     except (Stopped, NoResultError):
         return posterior, None
-    if progress.should_stop() or silent.should_stop():
+    if progress.should_stop() or its.should_stop():
         return posterior, None
     size = 1.0
     if found.process is None:  # else what stands beside the method tells the size of its errors

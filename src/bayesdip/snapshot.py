@@ -38,7 +38,7 @@ class Snapshot:
     ----------
     phase : str
         ``"compiling"``, ``"initial estimate"``, ``"estimate"``, ``"solve"``, ``"patches"``, ``"warm-up"``, ``"burn-in"``, ``"sampling"``,
-        ``"fit"`` or ``"refit"``.
+        ``"fit"``, ``"refit"`` or ``"simulation"``.
     step, steps : int
         Steps done, and steps planned; 0 where they are not counted.
     elapsed, remaining : float

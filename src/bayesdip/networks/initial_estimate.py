@@ -102,6 +102,8 @@ class InitialEstimate:
     def nearest(self, *pictures: Tensor | None) -> Tensor | None:
         """Of pictures of the network, the one that predicts held-out pixels of exact data best; else the first.
 
+        The first stands where it is not there, too: the others come later in a run.
+
         Parameters
         ----------
         *pictures : Tensor or None, shape (C, *grid)
@@ -112,7 +114,7 @@ class InitialEstimate:
             None where there is none.
         """
         there = [picture for picture in pictures if picture is not None]
-        if len(there) < 2 or not self._judged_by_held_out:
+        if pictures[0] is None or not self._judged_by_held_out:
             return pictures[0]
         return min(there, key=self._error)
 
