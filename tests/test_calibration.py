@@ -45,61 +45,64 @@ def coverage_of(calibration, values, truth, level=0.9):
     return inside(values.mean - half, values.mean + half, truth)
 
 
-def uneven_values(count, seed, uneven):
-    """Smooth places of std 2, few of whose errors are large, and places of detail of std 6, whose errors are uniform; noise of 10."""
+def left_out_alone(count, seed, factor, own=0.3, noise=100.0, **options):
+    """Values that were left out alone, of a posterior standard deviation of `own` of the noise's, which is off by a factor."""
     rng = np.random.default_rng(seed)
-    smooth = np.arange(count)[None] % 2 == 0
-    std = np.where(smooth, 2.0, 6.0)
-    rarely = np.where(rng.random((1, count)) < 0.04, 4.0, 0.6) * rng.standard_normal((1, count))
-    of_size_one = np.where(smooth, rarely, rng.uniform(-(3**0.5), 3**0.5, (1, count)))
+    std = np.full((1, count), np.sqrt(noise) * own / np.sqrt(1 - own**2))
+    truth = factor * std * rng.standard_normal((1, count))
+    residual = truth + np.sqrt(noise) * rng.standard_normal((1, count))
     mean = np.zeros((1, count))
-    truth = std * of_size_one
-    residual = truth + 10 * rng.standard_normal((1, count))
-    values = Values(mean, std, residual, residual**2, np.full_like(std, 100.0), uneven=uneven)
-    return values, truth, smooth
+    values = Values(mean, std, residual, residual**2, np.full_like(std, noise), alone=True, **options)
+    return values, truth
 
 
-def test_intervals_of_smooth_places_are_narrower_and_those_of_detail_wider_where_their_tails_differ():
-    apart = {}
-    for uneven in (False, True):
-        values, truth, smooth = uneven_values(40_000, 0, uneven)
-        found = calibrate(values, np.arange(40_000), seed=0)
-        std = found.std(values.std, values.noise)
-        held = np.abs(truth) <= found.reach(0.9) * std
-        apart[uneven] = abs(held[smooth].mean() - held[~smooth].mean())
-        assert (found.middle > 0) == uneven
-        if uneven:
-            plain = replace(found, middle=0.0).std(values.std, values.noise)
-            size = replace(found, middle=0.0, tails=np.ones(99)).std(values.std, values.noise)
-            wider = std / plain
-            np.testing.assert_allclose(wider / wider.max(), (size / size.max()) ** 0.3, rtol=1e-5)
-            moved = found.rescaled(7.0, 3.0)
-            np.testing.assert_allclose(moved.std(3 * values.std, 9 * values.noise), 3 * std, rtol=1e-6)
-    assert apart[True] < apart[False]
+def side_by_side(*parts, **options):
+    names = ("mean", "std", "residual", "squares", "noise")
+    joined = {name: np.hstack([getattr(part, name) for part in parts]) for name in names}
+    return Values(**joined, alone=True, **options)
 
 
-def test_all_intervals_are_widened_alike_where_their_tails_differ():
-    values, _, _ = uneven_values(4000, 0, True)
-    found = calibrate(values, np.arange(4000), seed=0)
-    noise = np.full_like(
-        values.noise, 1e12
-    )  # the pixel's own value says nothing, so that all of the width is the interval's
-    once, twice = (each.std(values.std, noise) for each in (found, found.widened(2.0)))
-    np.testing.assert_allclose(twice, 2 * once, rtol=1e-6)
+@pytest.mark.parametrize("factor", [0.8, 1.0, 1.25])
+def test_values_left_out_alone_tell_the_size_of_errors_where_their_own_weight_is_neither_small_nor_large(
+    factor,
+):
+    telling, truth = left_out_alone(40_000, 0, factor)
+    calm, own = (left_out_alone(40_000, 1, factor, own=own)[0] for own in (0.1, 0.8))
+    calm = replace(calm, squares=0.94 * calm.squares)  # places that are calm by the noise they happen to have
+    own = replace(own, squares=2.0 * own.squares)
+    found = calibrate(side_by_side(telling, calm, own), np.arange(120_000), seed=0)
+    assert found.ratio == pytest.approx(factor, rel=0.03) and found.floor == 0 and found.scale == found.ratio
+    assert coverage_of(found, telling, truth) == pytest.approx(0.9, abs=0.015)
+    assert found.coverage == pytest.approx(0.9, abs=0.015)
 
 
-def test_a_channel_with_more_noise_has_no_longer_tails_for_that():
-    quiet, truth, _ = uneven_values(20_000, 0, True)
+def test_where_no_value_left_out_alone_tells_the_method_is_taken_at_its_word():
+    found = calibrate(left_out_alone(5000, 0, 2.0, own=0.8)[0], np.arange(5000), seed=0)
+    assert found.ratio == pytest.approx(1.0, abs=0.01) and found.ratio_error == pytest.approx(0.35, rel=0.1)
+
+
+def test_the_doubt_about_values_left_out_alone_draws_the_size_of_errors_to_what_the_method_says():
+    found = [
+        calibrate(left_out_alone(40_000, 0, 1.3, spread=0.15, doubt=doubt)[0], np.arange(40_000), seed=0)
+        for doubt in (0.0, 0.15)
+    ]
+    assert np.log(found[0].ratio) == pytest.approx(np.log(1.3), rel=0.1)
+    assert np.log(found[1].ratio) == pytest.approx(np.log(1.3) / 2, rel=0.1)
+    assert found[1].ratio_error > 0.1 > found[0].ratio_error
+
+
+def test_of_values_left_out_alone_a_channel_with_more_noise_is_like_the_others():
+    quiet, truth = left_out_alone(100_000, 0, 1.2)
     times = np.array([[1.0], [50.0]])
     both = Values(
         *(np.vstack([part, 50 * part]) for part in (quiet.mean, quiet.std, quiet.residual)),
         np.vstack([quiet.squares, 2500 * quiet.squares]),
         np.vstack([quiet.noise, 2500 * quiet.noise]),
-        uneven=True,
+        alone=True,
     )
-    found = calibrate(both, np.arange(20_000), seed=0)
-    held = np.abs(times * truth) <= found.reach(0.9) * found.std(both.std, both.noise)
-    assert abs(held[0].mean() - held[1].mean()) < 0.02
+    found = calibrate(both, np.arange(100_000), seed=0)
+    held = np.abs(times * truth) <= found.reach(0.9) * found.std(both.std)
+    assert held[0].mean() == held[1].mean() == pytest.approx(0.9, abs=0.015)
 
 
 @pytest.mark.parametrize("tails", ["normal", "laplace"])

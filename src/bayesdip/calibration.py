@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from bayesdip.error_law import LEVEL, LEVELS, Array, Law, Values, covered, fit_law, z_of
 from bayesdip.errors import BayesDipError
-from bayesdip.seen_pixels import middle_of, seen_variance, tail_by_place
+from bayesdip.seen_pixels import seen_variance
 
 FEWEST_PIXELS = 32
 # Pixels of regions: what single pixels tell is no help there, so that a few are better than none.
@@ -91,8 +91,6 @@ class Calibration:
     simulated : bool
         Whether the values were not held out but are those of a simulated restoration, whose truth is known
         (:mod:`bayesdip.simulation`); `held_out` is then empty.
-    middle : float
-        Geometric mean of the calibrated standard deviations over the noise's, where intervals go by `seen_pixels.TAIL_POWER`; else 0.
     """
 
     scale: float
@@ -108,7 +106,6 @@ class Calibration:
     beyond: float = 0.0
     far: Law | None = None
     simulated: bool = False
-    middle: float = 0.0
 
     def variance(self, own: NDArray[Any], hole: NDArray[Any] | float = 0.0) -> Array:
         """The calibrated variance of an unseen pixel, from the method's own standard deviation; 0 stays 0.
@@ -160,14 +157,11 @@ class Calibration:
         if self.far is not None:
             tail = (1 - hole) * tail + hole * float(np.interp(LEVEL, LEVELS, self.far.tails))
         found = np.sqrt(seen_variance(unseen, np.square(tail) * variance, noise))
-        if self.middle > 0:
-            size = np.sqrt(seen_variance(unseen, variance, noise))
-            found = found * tail_by_place(size, noise, self.middle)
         return np.where(own > 0, found, 0.0).astype(np.float32)
 
     def widened(self, factor: float) -> Calibration:
         """With all intervals so many times as wide; the coverage that was counted stays."""
-        parts = {name: factor * getattr(self, name) for name in ("scale", "floor", "ratio", "middle")}
+        parts = {name: factor * getattr(self, name) for name in ("scale", "floor", "ratio")}
         return replace(self, **parts)
 
     def with_far(self, far: Calibration, share: float) -> Calibration:
@@ -219,7 +213,7 @@ class Calibration:
 
     def summary(self) -> dict[str, Any]:
         """Plain JSON values, without the single pixels."""
-        names = ("scale", "floor", "ratio", "ratio_error", "coverage", "coverage_error", "middle")
+        names = ("scale", "floor", "ratio", "ratio_error", "coverage", "coverage_error")
         found: dict[str, Any] = {name: float(getattr(self, name)) for name in names}
         return (
             found
@@ -249,7 +243,8 @@ class Calibration:
     def of(cls, facts: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> Calibration:
         """From what :meth:`summary` and :meth:`to_arrays` gave."""
         held = {n.removeprefix("held_out_"): a for n, a in arrays.items() if n.startswith("held_out_")}
-        plain = {name: value for name, value in facts.items() if name not in ("level", "far")}
+        numbers = {f.name for f in fields(cls)} - {"far"}
+        plain = {name: value for name, value in facts.items() if name in numbers}
         far = Law(**facts["far"], tails=arrays["far_tails"]) if "far" in facts else None
         return cls(**plain, tails=arrays["tails"], held_out=HeldOut(**held), far=far)
 
@@ -284,17 +279,11 @@ def calibrate(
         law = fit_law(values.of(other))
         variance[:, mine] = law.variance(values.std[:, mine])
         reach[:, mine] = z_of(LEVEL) * np.interp(LEVEL, LEVELS, law.tails)
-        if values.uneven:
-            std = np.sqrt(variance[:, mine])
-            noise = values.noise[:, mine]
-            reach[:, mine] *= tail_by_place(std, noise, middle_of(std, noise) or 1.0)
     half = reach * np.sqrt(variance)
     coverage, error = covered(values, variance, half)
     own = values.std**2
     uncalibrated, _ = covered(values, own, z_of(LEVEL) * values.std)
     law = fit_law(values)
-    variance = law.variance(values.std)
-    seen = np.sqrt(seen_variance(values.std**2, variance, values.noise)) if values.uneven else None
     return Calibration(
         scale=law.scale,
         floor=law.floor,
@@ -306,7 +295,6 @@ def calibrate(
         coverage_uncalibrated=uncalibrated,
         count=values.mean.size,
         held_out=HeldOut(places, values.mean, values.std, values.mean - half, values.mean + half),
-        middle=0.0 if seen is None else middle_of(seen, values.noise),
     )
 
 
@@ -345,7 +333,6 @@ def averaged(weighted: Sequence[tuple[float, Calibration]], held_out: HeldOut) -
         count=sum(one.count for _, one in weighted),
         held_out=held_out,
         beyond=mean("beyond"),
-        middle=mean("middle"),
         far=_averaged_law([(weight, one.far) for weight, one in weighted if one.far is not None]),
     )
 

@@ -284,8 +284,10 @@ def calibrated_on(
         parts = tuple(part[seen][None] for part in parts)
         at = seen.nonzero()[:, 1].numpy()
         places, region, hole = places[at], region[at], hole[seen.numpy()][None]
-    doubt, uneven = (DOUBT, bool(noise.all())) if alone else (0.0, False)
-    values = Values(*(part.numpy() for part in parts), spread=spread, doubt=doubt, uneven=uneven)
+    doubt = DOUBT if alone else 0.0
+    values = Values(
+        *(part.numpy() for part in parts), spread=spread, doubt=doubt, alone=alone and bool(noise.all())
+    )
     near, deep = np.flatnonzero(hole[0] == 0), np.flatnonzero(hole[0] > 0)
     law = calibrate(values.of(near), places[near], seed)
     far = calibrate(values.of(deep), places[deep], seed, region[deep])
