@@ -67,6 +67,10 @@ RATIO_ERROR, OF_A_FREQUENCY = 0.4, 8.0
 # A simulated picture is not the true one: so much of the weights goes by the sizes of the errors alone; nothing for operators that
 # cannot be cut, where this cost 2.2 dB on Fourier columns and 1.1 dB on sums along rays, and gained nothing on six small pictures.
 PRIOR_SHARE = 0.4
+# Where the simulated picture is the average of the method and the process, and on the true one's scale, the process finds its own half again:
+# so much of the weights it gives is right. Of nine restorations of ellipses by projections with 5% noise, and nine of tuning pictures, the first
+# came 0.6 dB higher in the mean than with all of the weights and 0.0 than with none, the others 0.2 lower and 0.4 higher.
+SHARE_OF_MIDDLE = 0.5
 # Of that logarithm, at which the coverage to be expected is averaged.
 QUANTILES = (np.arange(20) + 0.5) / 20
 # Errors of pixels of one block of this side are alike: they stay together where halves judge each other.
@@ -188,6 +192,8 @@ def judged_by_simulation(
         weights = weights_by_errors(found, others, simulation.judged_truth, simulation.blocks)
         prior = PRIOR_SHARE if cuttable else 0.0
         weights = share * ((1 - prior) * weights + prior * usual)
+        if not (cuttable or own):
+            weights *= SHARE_OF_MIDDLE
         found, posterior = averaged(found, others, weights), averaged(posterior, beside, weights)
         posterior.info["weights"] = weights.tolist()
     if found.std is None or posterior.std is None:
@@ -326,8 +332,8 @@ def _by_the_process(found: Posterior, posterior: Posterior, simulation: Simulati
 
 
 def _innermost(posterior: Posterior) -> Posterior:
-    """The process behind a method, behind patches too."""
-    while posterior.process is not None:
+    """The process behind a method, behind patches too; the last that has a standard deviation."""
+    while posterior.process is not None and posterior.process.std is not None:
         posterior = posterior.process
     return posterior
 
