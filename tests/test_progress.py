@@ -179,3 +179,32 @@ def test_a_callback_sees_deviations_and_samples_in_the_picture_s_scale_while_a_n
     assert std.dtype == np.float32 and np.isfinite(std).all() and (std >= 0).all()
     assert 0.3 < np.median(std) / np.median(found.raw_std) < 3
     assert (sample != mean).any()
+
+
+def test_work_that_follows_the_method_is_counted_in_the_time_that_is_left(monkeypatch):
+    clock = [0.0]
+    monkeypatch.setattr("time.monotonic", lambda: clock[0])
+    told = []
+    for follows in (0.0, 0.5):
+        clock[0], progress = 0.0, Progress(lambda snapshot: told.append(snapshot.remaining))
+        progress.expect(follows)
+        progress.advance(0.0, "fit")
+        clock[0] = 10.0
+        progress.advance(0.25, "fit")
+    assert told[2] == 30.0 and told[-1] == 50.0  # a quarter of the work took ten seconds
+
+
+def test_a_simulation_is_expected_where_there_will_be_one():
+    from bayesdip.noise import Gaussian
+    from bayesdip.operators import Blur, Identity, from_matrix
+    from bayesdip.problem import Problem
+    from bayesdip.simulation import OF_ONE_FIT, expected_work
+
+    def work(operator):
+        y = torch.zeros(1, *operator.output_shape, dtype=torch.float64)
+        return expected_work(Problem(y, operator, Gaussian(0.1)))
+
+    psf = torch.full((3, 3), 1 / 9, dtype=torch.float64)
+    assert work(Identity((32, 32))) == 0
+    assert work(from_matrix(np.eye(16), (4, 4))) == OF_ONE_FIT
+    assert work(Blur((128, 128), psf)) == pytest.approx(OF_ONE_FIT / 4)

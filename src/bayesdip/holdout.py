@@ -30,7 +30,7 @@ from bayesdip.quick_picture import quick_picture
 from bayesdip.result import Posterior
 from bayesdip.simple_comparison import Average, held_against_simple, hole_pixels, undecided, untested_holes
 from bayesdip.simulated_average import share_by_held_out
-from bayesdip.simulation import judged_by_simulation
+from bayesdip.simulation import expected_work, judged_by_simulation
 
 if TYPE_CHECKING:
     from bayesdip.methods import Method
@@ -138,6 +138,7 @@ def no_picture_yet(method: Method, progress: Progress) -> Finding:
 
 def judged(method: Method, problem: Problem, progress: Progress, wanted: int = WANTED) -> Outcome:
     """What the method finds, with its error and calibration by the held-out entries."""
+    progress.expect(expected_work(problem))
     held_out = split(
         problem, method.seed, in_regions=problem.noise.is_exact or method.updates(problem), wanted=wanted
     )

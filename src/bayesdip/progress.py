@@ -71,6 +71,7 @@ class Progress:
     _to_whole: Callable[[Tensor], Tensor] = lambda picture: picture
     _work_began: tuple[float, float] | None = None
     _estimated: bool = False
+    _follows: float = 0.0
     _kept: float = 0.0
 
     def __post_init__(self) -> None:
@@ -120,6 +121,16 @@ class Progress:
         seconds : float
         """
         self._kept = 0.0 if self.time_budget is None else min(seconds, 0.25 * self.time_budget)
+
+    def expect(self, share: float) -> None:
+        """Count work that follows the method in the time that is told to be left.
+
+        Parameters
+        ----------
+        share : float
+            Of the method's own work.
+        """
+        self._follows = share
 
     def has_time(self, seconds: float) -> bool:
         """Whether work that takes so long would end in time.
@@ -240,7 +251,9 @@ class Progress:
         since, before = self._work_began
         remaining = math.nan
         if done - before >= MEASURED:
-            remaining = max(0.0, self.elapsed - since) / (done - before) * (1 - min(done, 1.0))
+            remaining = (
+                max(0.0, self.elapsed - since) / (done - before) * (1 - min(done, 1.0) + self._follows)
+            )
         told = Snapshot(phase, step, steps, self.elapsed, remaining, fit, None, mean, upper, sample)
         self._report(done, told)
 

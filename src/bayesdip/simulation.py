@@ -49,6 +49,8 @@ if TYPE_CHECKING:
 
 # The simulated picture has about so many pixels where operator and picture can be cut, and at most so many where not.
 PIXELS, MOST_PIXELS = 64**2, 256**2
+# The work of one fit over that of both, without the held-out data and with them.
+OF_ONE_FIT = 0.7
 # Where a process was learnt from the data, its standard deviation tells the size of its errors, and the simulated picture only how much
 # larger or smaller than those the result's are: by no more than this factor, for the process of a simulated picture may miss what it is
 # made of. So the logarithm of the errors' size over the one expected scattered by 0.32 on 60 random problems of small blurred, enlarged
@@ -250,6 +252,16 @@ def _rounded_alike(y: Tensor, problem: Problem) -> Tensor:
     values = problem.y[problem.observed].double()
     step, first = rounding_step(values), values[0]
     return first + step * ((y - first) / step).round() if step > 0 else y
+
+
+def expected_work(problem: Problem) -> float:
+    """Of a simulation, over the work of a method: 0 where there is none."""
+    if isinstance(problem.operator, Identity | Mask) and not isinstance(problem.noise, Correlated):
+        return 0.0
+    pixels = math.prod(problem.grid)
+    if smaller(problem.operator, problem.grid) is not None:
+        return OF_ONE_FIT * min(1.0, PIXELS / pixels)
+    return OF_ONE_FIT if pixels <= MOST_PIXELS else 0.0
 
 
 def cut(problem: Problem, grid: Sequence[int]) -> Problem | None:
