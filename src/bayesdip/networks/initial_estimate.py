@@ -99,24 +99,21 @@ class InitialEstimate:
             better = self.target.fit(own.to(self.picture)) <= GOOD_FIT
         return own if better else self.picture
 
-    def nearest(self, *pictures: Tensor | None) -> Tensor | None:
-        """Of pictures of the network, the one that predicts held-out pixels of exact data best; else the first.
-
-        The first stands where it is not there, too: the others come later in a run.
+    def mean_of_fit_or_samples(self, fit: Tensor | None, samples: Tensor | None) -> Tensor | None:
+        """Of exact pixels, the mean of a fit's pictures, unless held-out pixels say beyond chance that the samples' is better.
 
         Parameters
         ----------
-        *pictures : Tensor or None, shape (C, *grid)
+        fit, samples : Tensor or None, shape (C, *grid)
 
         Returns
         -------
         Tensor or None, shape (C, *grid)
-            None where there is none.
+            The samples' of other data, and where there is no other.
         """
-        there = [picture for picture in pictures if picture is not None]
-        if pictures[0] is None or not self._judged_by_held_out:
-            return pictures[0]
-        return min(there, key=self._error)
+        if fit is None or samples is None or not self._judged_by_held_out:
+            return samples
+        return samples if self._is_nearer(samples, fit) else fit
 
     def predicts_better(self, own: Tensor) -> bool:
         """Whether the initial estimate is nearer to the held-out pixels than a picture of the network, beyond chance.
@@ -130,12 +127,16 @@ class InitialEstimate:
         bool
             False where there are none.
         """
+        return self.picture is not None and self._is_nearer(self.picture, own)
+
+    def _is_nearer(self, picture: Tensor, other: Tensor) -> bool:
+        """To the held-out entries, beyond chance; False where there are too few to say so."""
         given = self.given
-        if self.picture is None or given.held_out is None:
+        if given.held_out is None:
             return False
         entries, y, operator = given.held_out_entries, given.y, given.whole.operator
-        mine, first = (operator.forward(x.to(y)) - y for x in (own, self.picture))
-        behind = (mine.square() - first.square())[entries]
+        its, mine = (operator.forward(x.to(y)) - y for x in (other, picture))
+        behind = (its.square() - mine.square())[entries]
         if len(behind) < FEWEST_TO_JUDGE:
             return False
         chance = float(behind.std()) / float(len(behind)) ** 0.5

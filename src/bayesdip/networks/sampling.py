@@ -23,9 +23,10 @@ COUNT_EVERY = 5
 # Counted pictures of a chain from which on their mean is better than the best average of the pictures before sampling: found on
 # pictures of 128x128 to 512x512.
 ENOUGH_SAMPLES = 20
-# Share of the fit's steps from which on its pictures are averaged where data are exact. Half of the pixels of three tuning crops of 128x128
-# missing, the average came to 32.4, 31.9 and 20.6 dB; from half of them on to 32.3, 31.9 and 20.5; the samples' mean to 32.2, 31.7 and 20.4.
-FIT_AVERAGED_FROM = 0.25
+# Share of the fit's steps from which on its pictures are averaged where data are exact, and how many are enough. Half of the pixels of three tuning
+# crops of 128x128 missing, the average came to 32.4, 31.9 and 20.6 dB; from half of the steps on to 32.3, 31.9 and 20.5; the samples' mean to
+# 32.2, 31.7 and 20.4. On two of 256x256 34.64 and 31.58, the samples' 34.59 and 31.61.
+FIT_AVERAGED_FROM, ENOUGH_OF_FIT = 0.25, 100
 # Standard deviation of the noise, in working units, at which `Schedule.step_size` was found; and the largest factor on it.
 USUAL_NOISE, LARGEST_STEP_FACTOR = 25 / 255, 1.3
 
@@ -116,6 +117,16 @@ class Summary:
         average = self.average.mean
         if average is not None and target.fit(average.expand(shape)) <= 1:
             self.average_at_noise_level = average
+
+    def mean_of_fit(self) -> Tensor | None:
+        """Mean of the fit's pictures where data are exact.
+
+        Returns
+        -------
+        Tensor or None, shape (C, *grid)
+            None with fewer than `ENOUGH_OF_FIT`.
+        """
+        return self.fit.mean if self.fit.count >= ENOUGH_OF_FIT else None
 
     def mean(self) -> Tensor | None:
         """Posterior mean; with fewer than `ENOUGH_SAMPLES`, the average before sampling.
