@@ -146,10 +146,18 @@ def test_errors_are_as_much_smaller_than_the_process_says_of_its_own_as_those_si
 def test_of_an_operator_that_cannot_be_cut_the_process_counts_as_the_simulation_found_it(
     process_std, truthful
 ):
-    known, found, true = simulated_and_true(1.0, process_std)
+    known, found, true = simulated_and_true(0.4, 0.4 * process_std)
     law = simulation._calibrated(found, known, true, False, 1.0, 0)
-    # A process of 0.2, whose errors are `truthful` times what it says, and ten times the method's.
-    assert float(law.std(np.full(1, 0.05))[0]) == pytest.approx(0.2 * truthful / 10, rel=0.1)
+    # A process of 0.2, whose errors are `truthful` times what it says, and four times the method's.
+    assert float(law.std(np.full(1, 0.05))[0]) == pytest.approx(0.2 * truthful / 4, rel=0.1)
+
+
+def test_of_an_operator_that_cannot_be_cut_a_picture_found_again_does_not_make_intervals_vanish():
+    known, found, true = simulated_and_true(20.0, 20.0)  # errors 200 times the method's
+    law = simulation._calibrated(found, known, true, False, 1.0, 0)
+    assert float(law.std(np.full(1, 0.05))[0]) == pytest.approx(
+        0.2 * simulation.LEAST_RELATIVE_ERROR, rel=0.1
+    )
 
 
 def test_errors_of_a_simulated_picture_that_was_not_fitted_count_by_what_was_missed_of_the_data():
