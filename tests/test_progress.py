@@ -12,7 +12,11 @@ import torch
 
 import bayesdip as bd
 from bayesdip.errors import BayesDipError
+from bayesdip.noise import Gaussian
+from bayesdip.operators import Blur, Identity, Operator, from_matrix
+from bayesdip.problem import Problem
 from bayesdip.progress import Progress
+from bayesdip.simulation import OF_ONE_FIT, expected_work
 from bayesdip.snapshot import Snapshot, clock
 
 
@@ -181,26 +185,17 @@ def test_a_callback_sees_deviations_and_samples_in_the_picture_s_scale_while_a_n
     assert (sample != mean).any()
 
 
-def test_work_that_follows_the_method_is_counted_in_the_time_that_is_left(monkeypatch):
-    clock = [0.0]
-    monkeypatch.setattr("time.monotonic", lambda: clock[0])
-    told = []
-    for follows in (0.0, 0.5):
-        clock[0], progress = 0.0, Progress(lambda snapshot: told.append(snapshot.remaining))
-        progress.expect(follows)
-        progress.advance(0.0, "fit")
-        clock[0] = 10.0
-        progress.advance(0.25, "fit")
-    assert told[2] == 30.0 and told[-1] == 50.0  # a quarter of the work took ten seconds
+def test_work_that_follows_the_method_is_counted_in_the_time_that_is_left(tick: Clock) -> None:
+    progress, found = heard()
+    progress.expect(0.5)
+    progress.advance(0.0, "fit")
+    tick.now = 10.0
+    progress.advance(0.25, "fit")
+    assert found[-1].remaining == 50.0  # a quarter of the work took ten seconds
 
 
-def test_a_simulation_is_expected_where_there_will_be_one():
-    from bayesdip.noise import Gaussian
-    from bayesdip.operators import Blur, Identity, from_matrix
-    from bayesdip.problem import Problem
-    from bayesdip.simulation import OF_ONE_FIT, expected_work
-
-    def work(operator):
+def test_a_simulation_is_expected_where_there_will_be_one() -> None:
+    def work(operator: Operator) -> float:
         y = torch.zeros(1, *operator.output_shape, dtype=torch.float64)
         return expected_work(Problem(y, operator, Gaussian(0.1)))
 

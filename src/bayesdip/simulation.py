@@ -74,7 +74,7 @@ PRIOR_SHARE = 0.4
 # Where the simulated picture is the average of the method and the process, and on the true one's scale, the process finds its own half again:
 # so much of the weights it gives is right. Of nine restorations of ellipses by projections with 5% noise, and nine of tuning pictures, the first
 # came 0.6 dB higher in the mean than with all of the weights and 0.0 than with none, the others 0.2 lower and 0.4 higher. A network needs the
-# patches beside it: by projections from 45 directions it lost 1.3 dB so.
+# patches beside it: a picture of ellipses and a tuning picture, 45 directions, came to 30.9 and 23.0 dB with all of the weights, 30.2 and 22.5 with half.
 SHARE_OF_MIDDLE = 0.5
 # Of that logarithm, at which the coverage to be expected is averaged.
 QUANTILES = (np.arange(20) + 0.5) / 20
@@ -153,7 +153,7 @@ def judged_by_simulation(
         Its `floor` goes with the standard deviation of that posterior. None where the data are pixels of the picture, where
         there is no standard deviation or no time, and where the noise cannot be drawn.
     """
-    if isinstance(problem.operator, Identity | Mask) and not isinstance(problem.noise, Correlated):
+    if _held_out_data_tell(problem):
         return posterior, None
     beside = estimates_beside(posterior, problem)
     cuttable = smaller(problem.operator, problem.grid) is not None
@@ -259,12 +259,17 @@ def _rounded_alike(y: Tensor, problem: Problem) -> Tensor:
 
 def expected_work(problem: Problem) -> float:
     """Of a simulation, over the work of a method: 0 where there is none."""
-    if isinstance(problem.operator, Identity | Mask) and not isinstance(problem.noise, Correlated):
+    if _held_out_data_tell(problem):
         return 0.0
     pixels = math.prod(problem.grid)
     if smaller(problem.operator, problem.grid) is not None:
         return OF_ONE_FIT * min(1.0, PIXELS / pixels)
     return OF_ONE_FIT if pixels <= MOST_PIXELS else 0.0
+
+
+def _held_out_data_tell(problem: Problem) -> bool:
+    """Whether data are pixels of the picture, whose noise their neighbours do not share."""
+    return isinstance(problem.operator, Identity | Mask) and not isinstance(problem.noise, Correlated)
 
 
 def cut(problem: Problem, grid: Sequence[int]) -> Problem | None:

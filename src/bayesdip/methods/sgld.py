@@ -309,9 +309,7 @@ class SGLD(Method):
             return begun.as_posterior(progress.stop_reason)
 
         def best() -> Tensor | None:
-            own = begun.mean_of_fit_or_samples(
-                summary.mean_of_fit() if judge is None else None, summary.mean()
-            )
+            own = begun.mean_of_fit_or_samples(summary.mean_of_fit(), summary.mean())
             if own is None or not summary.moments.count:
                 return begun.or_better(own)
             too_short = progress.stop_reason and made.energy.fit(own) > UNFITTED

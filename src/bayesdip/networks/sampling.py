@@ -48,7 +48,7 @@ class Summary:
     average : ExponentialAverage
         Of the pictures before sampling.
     fit : Moments
-        Of the pictures of Muon's phase from `FIT_AVERAGED_FROM` on, where data are exact.
+        Of the pictures of Muon's phase from `FIT_AVERAGED_FROM` on, where data are exact and no `judge` looks for the best of them.
     moments : Moments
         Of the counted pictures, for each chain.
     relative_sigma : Moments
@@ -290,7 +290,7 @@ def warm_up(
             muon.pace(loop.share / schedule.warm_up)
         summary.add_before_sampling(picture)
         if not fits_noise:
-            if loop.share >= FIT_AVERAGED_FROM * schedule.warm_up:
+            if summary.judge is None and loop.share >= FIT_AVERAGED_FROM * schedule.warm_up:
                 summary.fit.add(picture.reshape(-1, *summary.shape).mean(0))
         elif loop.step % EVALUATE_EVERY == 0:
             summary.keep_average_at_noise_level(loop.target, picture.shape)
