@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bayesdip.simple import harmonic
+from bayesdip.membrane import harmonic
 
 
 def dense(y, missing):

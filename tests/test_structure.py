@@ -29,6 +29,7 @@ LAYERS = (
         "memory",
         "processes",
         "dct_thresholding",
+        "membrane",
     },
     {"arch"},
     {

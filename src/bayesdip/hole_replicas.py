@@ -15,10 +15,10 @@ import torch
 from numpy.typing import NDArray
 
 from bayesdip.held_out_regions import in_holes, numbered
+from bayesdip.membrane import harmonic
 from bayesdip.operators import Mask
 from bayesdip.problem import Problem
 from bayesdip.quick_picture import filled
-from bayesdip.simple import harmonic
 
 Array = NDArray[np.float64]
 Bools = NDArray[np.bool_]

@@ -39,6 +39,9 @@ SURE = 6.0
 # curve (gamma) heaps values on the dark end too, but leaves others on the way there: on nine parts of tuning pictures in such
 # noise it was 0.1 to 0.65, with 0.4 to 30% of salt and pepper 0.83 to 1.
 GAP, LEAST_APART = 2.0, 0.75
+# Or, where the picture's own contrast hides that at one end and the other end has impulses: within this share of the range from the end there are at
+# most so many others, per entry at it.
+ON_THE_WAY, LEAST_GAP = 0.05, 0.25
 # Where half of the neighbours have the same value, it is the picture's.
 MOST_ALIKE = 0.5
 # Least share of the neighbours that are elsewhere than at the same end.
@@ -123,7 +126,7 @@ def _of_channel(values: Array, seen: Bools) -> tuple[Bools, Bools, Bools, Bools]
     spread = max(rounding_step(torch.from_numpy(squeezed[seen])), LEAST_SPREAD * float(high - low))
     if not spread > 0:
         return none, none, none, none
-    salt, pepper = (_at_end(squeezed, seen, spread, end) for end in (squeezed.max(), squeezed.min()))
+    salt, pepper = _at_both_ends(squeezed, seen, spread)
     rest = seen & ~salt & ~pepper
     clean = squeezed if rest.all() else _nearest_seen(squeezed, rest)
     hot, dead = (_outliers(sign * clean, rest, spread) for sign in (1.0, -1.0))
@@ -138,11 +141,22 @@ def _nearest_seen(values: Array, seen: Bools) -> Array:
     return filled
 
 
-def _at_end(values: Array, seen: Bools, least: float, end: float) -> Bools:
+def _at_both_ends(values: Array, seen: Bools, least: float) -> tuple[Bools, Bools]:
+    """Salt and pepper. Where one is clear, so is the other if there is a gap in the values next to it."""
+    high, low = float(values.max()), float(values.min())
+    salt, pepper = (_at_end(values, seen, least, end) for end in (high, low))
+    if salt.any() and not pepper.any():
+        pepper = _at_end(values, seen, least, low, by_values=True)
+    elif pepper.any() and not salt.any():
+        salt = _at_end(values, seen, least, high, by_values=True)
+    return salt, pepper
+
+
+def _at_end(values: Array, seen: Bools, least: float, end: float, *, by_values: bool = False) -> Bools:
     """Salt or pepper: impulses among the entries with the value `end`.
 
-    First those that stand apart for sure. If these fall like impulses, all that are more likely to be one than the
-    picture's own, by their share and by the spread of the neighbours.
+    First those that stand apart for sure: from their neighbours, or by the values of all entries. If these fall like impulses, all that are
+    more likely to be one than the picture's own, by their share and by the spread of the neighbours.
     """
     there: Bools = (values == end) & seen
     found: Bools = np.zeros_like(there)
@@ -154,7 +168,11 @@ def _at_end(values: Array, seen: Bools, least: float, end: float) -> Bools:
     distance = np.abs(end - median)
     found[there] = sure = distance > SURE * spread
     apart = sure & (distance > GAP * _farthest(around, around == end, median, end))
-    if not _fall_independently(found) or apart.sum() < LEAST_APART * sure.sum():
+    if by_values:
+        is_apart = _few_on_the_way(values, there, seen, end)
+    else:
+        is_apart = apart.sum() >= LEAST_APART * sure.sum()
+    if not is_apart or not _fall_independently(found):
         return np.zeros_like(there)
     share = found.sum() / seen.sum()
     extreme = (around == values.max()) | (around == values.min())
@@ -182,6 +200,13 @@ def _farthest(around: Array, left_out: Bools, median: Array, end: float) -> Arra
     towards = np.where(end >= median[:, None], 1.0, -1.0) * (around - median[:, None])
     reach: Array = np.where(left_out, 0.0, towards).max(1, initial=0.0)
     return reach
+
+
+def _few_on_the_way(values: Array, there: Bools, seen: Bools, end: float) -> bool:
+    """Whether far fewer entries have nearly the value `end` than have it."""
+    width = ON_THE_WAY * float(np.ptp(values[seen]))
+    near = seen & ~there & (np.abs(values - end) <= width)
+    return bool(near.sum() <= LEAST_GAP * there.sum())
 
 
 def _fall_independently(found: Bools) -> bool:

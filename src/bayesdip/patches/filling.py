@@ -6,12 +6,14 @@ from collections.abc import Mapping
 from dataclasses import replace
 from types import MappingProxyType
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from bayesdip.arch.networks import FIGURE6
 from bayesdip.gp.inference import posterior
 from bayesdip.interruption import Stopped
+from bayesdip.membrane import harmonic
 from bayesdip.noise import Noise
 from bayesdip.operators import Operator
 from bayesdip.patches.estimate import Stop, average_over_sizes
@@ -21,6 +23,7 @@ from bayesdip.patches.nl_bayes import column
 from bayesdip.patches.patch_grid import PATCH_VALUES
 from bayesdip.patches.thin_damage import biharmonic, is_thin
 from bayesdip.result import Posterior
+from bayesdip.window import window_sum
 
 # A picture whose standard deviation is at most so many rounding errors of its mean is flat.
 ROUNDING = 16
@@ -34,9 +37,13 @@ HOLE_PASSES = 4
 # of 15, beside scratches or a quarter of the pixels, that brought 0.7 dB in colour and 0.0 to 0.1 in gray over NL-Bayes; beside
 # half of the pixels it cost 0.6 and 0.2.
 FEW_BESIDE_NOISE = 0.25
-# Filling in begins with the posterior mean of the stationary process of this network; draws of it give the standard
+# Filling in begins with the posterior mean of the stationary process of this network near known pixels; draws of it give the standard
 # deviation where no patch has enough known pixels.
 STATIONARY, DRAWS = FIGURE6, 16
+# With no known pixel of its channel so near, along the axes, a value begins with harmonic functions: the process goes back to the picture's mean there, and patches
+# take that for the picture. Holes of 24x24 pixels in 24 tuning pictures came to 22.5 dB without it, and to 23.1, 23.5, 23.8, 24.0 and 24.0 from 6, 3, 2, 1 and 0
+# pixels on; 50, 70 and 90% scattered ones in twelve of them to 32.35, 28.82 and 23.93 without, 32.35, 28.82 and 23.97 from 1 on, 32.27, 28.87 and 24.00 from 0 on.
+NEAR = 1
 
 
 def passes_in_holes(missing: Tensor) -> int:
@@ -79,6 +86,20 @@ def with_holes_filled(
     return replace(restored, mean=mean, std=std, info=info)
 
 
+def _far_from_known(missing: Tensor) -> Tensor:
+    """Pixels with no known one of their channel within `NEAR`, the shape of `missing`."""
+    return window_sum((~missing).float(), [2 * NEAR + 1] * (missing.ndim - 1)) < 0.5
+
+
+def _over_the_middle(mean: Tensor, left: Tensor) -> Tensor:
+    """`mean` with what no patch reached by harmonic functions from what they did, channel by channel; a stationary process goes back to its mean there."""
+    if not bool(left.any()):
+        return mean
+    values, gone = mean.double().cpu().numpy(), left.cpu().numpy()
+    full = [x if whole.all() else harmonic(x, whole) for x, whole in zip(values, gone, strict=True)]
+    return torch.from_numpy(np.stack(full)).to(mean)
+
+
 def without_samples(mean: Tensor, std: Tensor | None, passes: int, left: float = 0.0) -> Posterior:
     """Without samples, which patches do not have."""
     return Posterior(mean, std, info={"passes": passes, "left_to_initial_estimate": left})
@@ -103,7 +124,7 @@ def filled_in(
     if thin:
         start = biharmonic(y, missing)
     if start is None:
-        start = posterior(y, operator, kernel, noise).mean
+        start = _over_the_middle(posterior(y, operator, kernel, noise).mean, _far_from_known(missing))
     observed = torch.where(missing, torch.nan, y).flatten(1)
     centre = observed.nanmean(1).nan_to_num(0.0)
     scale = (observed - centre[:, None]).square().nanmean(1).nan_to_num(0.0).sqrt()
@@ -139,7 +160,7 @@ def filled_in(
     mean = found.mean.reshape(y.shape).to(y) * scale + centre
     assert found.covered is not None
     left = ~found.covered.reshape(y.shape)
-    mean = torch.where(left, start.to(y), mean)
+    mean = _over_the_middle(mean, left)
     if found.std is None:
         return without_samples(mean, None, found.passes)
     std = found.std.reshape(y.shape).to(y) * scale
