@@ -75,7 +75,15 @@ def with_holes_filled(
     denoised_ones = torch.where(missing, 0.0, mean)
     data = KnownPixels(denoised_ones, missing, torch.zeros_like(mean))
     filled = filled_in(
-        data, operator, noise, passes, patches, mean, stop, missing_only=True, compiled=compiled
+        data,
+        operator,
+        noise,
+        passes,
+        patches,
+        _over_the_middle(mean, _far_from_known(missing)),
+        stop,
+        missing_only=True,
+        compiled=compiled,
     )
     if filled.std is None or std is None:
         return restored
