@@ -178,9 +178,7 @@ def _without_impulses(
     # few windows may be without a clipped value; the others show a little too little.
     looked_at = None if blurred or varying is not None else windows if inside is None else inside
     spectrum = None if blurred or varying is not None else NoiseSpectrum.of(picture, unclipped)
-    # Texture has the middle frequencies of correlated noise, and not its want of fine ones, which few windows tell, too: of 672 parts of 64x64
-    # and 96x96 pixels of tuning pictures 15 had white noise of 5 to 20 that passed for correlated, and none of 301 with smooth noise or
-    # streaks looks white.
+    # Texture has the middle frequencies of correlated noise, and not its want of fine ones, which few windows tell, too.
     white = spectrum is not None and spectrum.is_white
     if spectrum is not None and not spectrum.is_telling:
         spectrum = None

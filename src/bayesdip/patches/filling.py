@@ -87,7 +87,7 @@ def with_holes_filled(
     )
     if filled.std is None or std is None:
         return restored
-    info = {**info, "left_to_initial_estimate": filled.info["left_to_initial_estimate"]}
+    info = {**info, "left_to_harmonic_filling": filled.info["left_to_harmonic_filling"]}
     # NL-Bayes says what the denoised pixels leave open at least.
     mean = torch.where(missing, filled.mean, mean)
     std = torch.where(missing, torch.maximum(filled.std, std), std)
@@ -110,7 +110,7 @@ def _over_the_middle(mean: Tensor, left: Tensor) -> Tensor:
 
 def without_samples(mean: Tensor, std: Tensor | None, passes: int, left: float = 0.0) -> Posterior:
     """Without samples, which patches do not have."""
-    return Posterior(mean, std, info={"passes": passes, "left_to_initial_estimate": left})
+    return Posterior(mean, std, info={"passes": passes, "left_to_harmonic_filling": left})
 
 
 def filled_in(
@@ -125,7 +125,7 @@ def filled_in(
     missing_only: bool = False,
     compiled: bool = False,
 ) -> Posterior:
-    """By HBE, from the posterior mean of the stationary process, or of thin damage from biharmonic functions, or from `start`."""
+    """By HBE, from `start`; else of thin damage from biharmonic functions, and of the rest from the stationary process and harmonic ones."""
     y, missing = data.values, data.missing
     kernel, good_start = STATIONARY.kernel(dims=y.ndim - 1), start is not None
     thin = start is None and noise.is_exact and is_thin(missing, max(patches))

@@ -85,7 +85,7 @@ def patch_posterior(
         For noise: values in a patch, and weight in the average, of one more pass that begins with the average.
     start : Tensor, shape (C, *grid), optional
         For missing pixels: a better estimate to begin with than the posterior mean of the stationary
-        process of `STATIONARY`. Little is left of it after five passes; take one.
+        process of `STATIONARY`, and harmonic functions where no known pixel is beside. Little is left of it after five passes; take one.
     stop : callable, optional
         ``(pass, share of it done) -> bool``; True stops with the last finished estimate.
     fills : bool, optional
@@ -106,8 +106,8 @@ def patch_posterior(
     Posterior
         Its standard deviation leaves out that groups and covariances were learnt from the same data: on
         photographs it is a fifth too small. It is None where filling in was stopped before its last pass. ``info``
-        has ``passes`` (finished ones; 0 is the pilot alone) and ``left_to_initial_estimate``, the share of the values that
-        stayed as they were in the initial estimate, since they lie in holes where no patch has enough known pixels.
+        has ``passes`` (finished ones; 0 is the pilot alone) and ``left_to_harmonic_filling``, the share of the values that
+        lie in holes where no patch has enough known pixels: harmonic functions go on there from what patches reach.
 
     Raises
     ------
