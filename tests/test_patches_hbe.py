@@ -119,7 +119,7 @@ def test_the_middle_of_a_large_hole_does_not_go_back_to_the_mean_of_the_picture(
     missing[8:36, 2:30] = True
     found, middle = filled(clean, missing), torch.zeros_like(missing)
     middle[17:27, 11:21] = True
-    assert rms(found.mean - clean, middle) < 0.2 * rms(stationary(clean, missing) - clean, middle)
+    assert rms(found.mean - clean, middle) < 0.5 * rms(stationary(clean, missing) - clean, middle)
 
 
 def test_sizes_of_patches_that_reach_different_depths_of_a_hole_have_one_standard_deviation():
