@@ -100,3 +100,13 @@ def test_a_blank_margin_is_no_noise():
     y = np.pad(picture() + streaks((160, 160), 15.0), 60, constant_values=120.0)
     found = inspect(tensor(y), denoising=True)
     assert float(found.noise.variance(tensor(y)).min()) > 0
+
+
+def test_white_noise_beneath_texture_of_a_small_picture_is_white():
+    rng = np.random.default_rng(4)
+    texture = gaussian_filter(rng.standard_normal((96, 96)), 1.0)
+    y = 128 + 40 * texture / texture.std() + rng.normal(0, 10, (96, 96))
+    found = spectrum_of(y)
+    assert found.flatness < 0.8 and found.is_white
+    assert "correlated noise" not in [finding.kind for finding in bd.denoise(y, effort="fast").findings]
+    assert not spectrum_of(128 + streaks((96, 96), 15.0)).is_white

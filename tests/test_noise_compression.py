@@ -10,6 +10,7 @@ from skimage import data
 
 import bayesdip as bd
 from bayesdip.noise.compression import compression_level
+from bayesdip.noise.spectrum import Windows, compressed_levels
 
 
 def small(side=48, crop=(100, 150)):
@@ -60,3 +61,14 @@ def test_a_compressed_picture_is_enlarged_better_than_by_bicubic_interpolation_a
     assert error(found.mean) < error(rival)
     assert [f.kind for f in found.findings if f.kind == "compression"]
     assert "compression" not in [f.kind for f in bd.upscale(given, 2, effort="fast", sigma=0).findings]
+
+
+def test_the_noise_of_a_compressed_picture_is_at_most_what_its_calmest_places_allow():
+    # Fine texture of 25 all over, low frequencies weaker than those of a tenth of the windows, which have noise of 10 on slopes.
+    power = np.tile(np.array([30.0, 25.0, 12.0]) ** 2, (400, 1, 1))
+    power[-40:] = np.array([60.0, 10.0, 10.0]) ** 2
+    windows = Windows(np.zeros((400, 1)), power, np.zeros((400, 2)))
+    (level,) = compressed_levels(windows, (9.0,))
+    assert 10 <= level <= 1.3 * 10
+    (all_over,) = compressed_levels(Windows(windows.means, power[:-40], windows.places), (9.0,))
+    assert all_over == pytest.approx(25)

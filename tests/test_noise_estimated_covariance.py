@@ -156,3 +156,12 @@ def test_gray_and_small_pictures_have_no_colours():
     assert has_correlated_colours(y, everywhere(y), 200.0)
     assert not has_correlated_colours(y[:1], everywhere(y[:1]), 200.0)
     assert not has_correlated_colours(y[:, :48, :48], everywhere(y[:, :48, :48]), 200.0)
+
+
+def test_channels_of_different_things_are_no_colours():
+    rng = np.random.default_rng(2)
+    texture = [gaussian_filter(rng.standard_normal((144, 144)), 1.0) for _ in range(2)]
+    dyes = np.stack([16_000 + 30_000 * texture[0], 500 + 400 * texture[1]])
+    y = torch.from_numpy(dyes + np.array([1200.0, 25.0])[:, None, None] * rng.standard_normal(dyes.shape))
+    assert not has_correlated_colours(y, everywhere(y), 30_000.0)
+    assert not isinstance(inspect(y, denoising=True).noise, Correlated)
