@@ -16,11 +16,12 @@ from starlette.testclient import TestClient
 
 from bayesdip import io
 from bayesdip.arch import Flat
-from bayesdip.studio import limits, run_queue
+from bayesdip.errors import BayesDipError
+from bayesdip.studio import aside, limits, run_queue
 from bayesdip.studio.asked import Asked
 from bayesdip.studio.layer_list import architecture
 from bayesdip.studio.repeating import command_of
-from bayesdip.studio.server import PAGE, make_app
+from bayesdip.studio.server import PAGE, make_app, serve
 
 LOCAL = "http://localhost"
 LIMIT = 180
@@ -375,3 +376,14 @@ def test_every_example_is_a_picture_with_what_its_task_needs(client):
         )
         assert client.get(f"{here}/file/{found['picture']['file']}").headers["content-type"] == "image/png"
     assert client.post(f"{here}/example/none").status_code == 404
+
+
+def test_without_shared_memory_one_line_says_so(monkeypatch):
+    class Context:
+        def Lock(self):
+            raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(aside, "get_context", lambda how: Context())
+    with pytest.raises(BayesDipError, match="/dev/shm") as refused:
+        serve("127.0.0.1", 0, print)
+    assert "\n" not in str(refused.value)

@@ -10,6 +10,7 @@ from contextlib import suppress
 from multiprocessing import get_context
 from typing import Any, TypeVar
 
+from bayesdip.errors import BayesDipError
 from bayesdip.processes import begin_worker, interrupts_ignored
 from bayesdip.studio.limits import Refused
 from bayesdip.studio.looking import loaded
@@ -68,6 +69,17 @@ class Aside:
     @staticmethod
     def _new() -> ProcessPoolExecutor:
         return ProcessPoolExecutor(1, get_context("spawn"), _begin)
+
+
+def check_shared_memory() -> None:
+    """Raise BayesDipError where this machine has no semaphores for a process beside its own, as some containers have not."""
+    try:
+        get_context("spawn").Lock()
+    except OSError as error:
+        raise BayesDipError(
+            f"the page works in processes of its own, which need shared memory, and this machine refuses it ({error}): let /dev/shm "
+            "be written, or use the command line"
+        ) from error
 
 
 def _begin() -> None:

@@ -19,7 +19,7 @@ from starlette.staticfiles import StaticFiles
 from bayesdip.errors import BayesDipError
 from bayesdip.studio.access import Access, is_loopback
 from bayesdip.studio.answers import Answers
-from bayesdip.studio.aside import Aside
+from bayesdip.studio.aside import Aside, check_shared_memory
 from bayesdip.studio.planner import Planner
 from bayesdip.studio.run_queue import RunQueue
 from bayesdip.studio.visits import Visits
@@ -90,8 +90,9 @@ def serve(
     Raises
     ------
     BayesDipError
-        The address cannot be listened at.
+        The address cannot be listened at, or this machine has no shared memory.
     """
+    check_shared_memory()
     token = "" if is_loopback(host) else secrets.token_urlsafe(24)
     listening = _listening(host, port)
     shown = f"[{host}]" if ":" in host else host
