@@ -10,6 +10,7 @@ from skimage import data
 import bayesdip as bd
 from bayesdip.errors import ShapeError
 from bayesdip.gp import posterior
+from bayesdip.interruption import stoppable
 from bayesdip.noise import Gaussian
 from bayesdip.operators import Mask
 from bayesdip.patches.filling import STATIONARY
@@ -153,6 +154,25 @@ def test_stopping_leaves_the_last_finished_estimate_without_a_standard_deviation
     later = filled(clean, missing, stop=lambda number, share: number == 2)
     assert later.info["passes"] == 2
     assert rms(later.mean - clean, missing) < rms(at_once.mean - clean, missing)
+
+
+@pytest.mark.parametrize("sigma", [0.0, 0.05])
+@pytest.mark.parametrize("last", [1, 2, 4, 6])
+def test_work_in_a_large_hole_that_shall_end_keeps_what_was_found(last, sigma):
+    clean, missing, ended = photograph()[:1], torch.zeros(48, 48, dtype=torch.bool), []
+    missing[10:38, 10:38] = True
+    noise = sigma * torch.randn(clean.shape, generator=torch.Generator().manual_seed(0), dtype=clean.dtype)
+
+    def stop(number, share):
+        if number >= last:
+            ended.append(number)
+        return bool(ended)
+
+    y = torch.where(missing, torch.nan, clean + noise)
+    with stoppable(lambda: bool(ended)):
+        found = patch_posterior(y, Mask(missing, (48, 48)), Gaussian(sigma), stop=stop)
+    assert found.mean.isfinite().all()
+    assert rms(found.mean - clean, missing) < 1.5 * rms(stationary(clean, missing) - clean, missing)
 
 
 def test_shift_and_scale_pass_through_the_filling():

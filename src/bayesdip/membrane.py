@@ -8,7 +8,9 @@ from math import prod
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from bayesdip.interruption import look
 
@@ -32,6 +34,26 @@ def harmonic(y: Array, missing: Bools) -> Array:
     full = y.copy()
     full[missing] = solve(right, float(y[~missing].mean()))
     return full
+
+
+def filled_by(fill: Callable[[Array, Bools], Array], y: Tensor, missing: Tensor) -> Tensor:
+    """Channel by channel, each with its own missing entries; one that has no others stays as it is.
+
+    Parameters
+    ----------
+    fill : callable
+        As :func:`harmonic`, of one channel.
+    y : Tensor, shape (C, *grid)
+    missing : Tensor of bool, shape (C, *grid)
+
+    Returns
+    -------
+    Tensor
+        Like `y`.
+    """
+    channels = zip(y.double().cpu().numpy(), missing.cpu().numpy(), strict=True)
+    full = [fill(x, gone) if gone.any() and not gone.all() else x for x, gone in channels]
+    return torch.from_numpy(np.stack(full)).to(y)
 
 
 @lru_cache(maxsize=8)

@@ -14,7 +14,7 @@ from bayesdip import simple_process
 from bayesdip.gp import kriging
 from bayesdip.gp.kriging_deviation import deviation, nugget
 from bayesdip.interruption import look
-from bayesdip.membrane import harmonic
+from bayesdip.membrane import filled_by, harmonic
 from bayesdip.operators import Downsample, Identity, Mask
 from bayesdip.operators.part import blur_of
 from bayesdip.problem import Problem
@@ -150,9 +150,8 @@ def _filler(name: str, fill: Callable[[Array, Bools], Array]) -> Simple:
 
 def filled(problem: Problem, fill: Callable[[Array, Bools], Array]) -> Tensor:
     """The data filled in channel by channel, each with its own missing entries: (C, *operator.output_shape)."""
-    data, missing = _data_and_missing(problem)
-    full = [fill(x, gone) if gone.any() else x for x, gone in zip(data, missing, strict=True)]
-    return torch.from_numpy(np.stack(full))
+    data, missing = (torch.from_numpy(part) for part in _data_and_missing(problem))
+    return filled_by(fill, data, missing)
 
 
 def _data_and_missing(problem: Problem) -> tuple[Array, Bools]:

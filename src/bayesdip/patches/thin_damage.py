@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from math import prod
 
-import numpy as np
-import torch
 from torch import Tensor
 
+from bayesdip.membrane import filled_by
 from bayesdip.patches.hbe import FEW, LEAST_KNOWN
 from bayesdip.patches.patch_grid import side_of
 from bayesdip.window import box_sum
@@ -39,6 +38,4 @@ def biharmonic(y: Tensor, missing: Tensor) -> Tensor:
     """
     from skimage.restoration import inpaint_biharmonic
 
-    planes = zip(y.double().cpu().numpy(), missing.cpu().numpy(), strict=True)
-    full = [inpaint_biharmonic(plane, gone) if gone.any() else plane for plane, gone in planes]
-    return torch.from_numpy(np.stack(full)).to(y)
+    return filled_by(inpaint_biharmonic, y, missing)
