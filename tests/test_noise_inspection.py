@@ -14,7 +14,7 @@ from skimage import data
 import bayesdip as bd
 from bayesdip.findings import Finding
 from bayesdip.inputs import Inputs
-from bayesdip.noise import Gaussian, Inspection, Poisson, PoissonGaussian, inspect
+from bayesdip.noise import Correlated, Gaussian, Inspection, Poisson, PoissonGaussian, inspect
 from bayesdip.noise_check import coverage_is_testable, doubts
 
 Array = NDArray[np.float64]
@@ -61,6 +61,39 @@ def in_colour(noise: Callable[[tuple[int, ...]], Array]) -> list[tuple[str, list
 
 def test_noise_that_channels_do_not_share_is_seen_to_be_correlated_in_small_textured_pictures() -> None:
     assert all("correlated noise" in said for _, said in in_colour(blurred))
+
+
+def dark(picture: Array, blotches: float) -> Array:
+    """Noise of photons and of reading out, and blotches of colour, behind a tone curve: with 8 bits."""
+    light = (picture / 255) ** 2.2 / 4
+    noise = RNG(1).poisson(400 * light) / 400 - light + RNG(2).normal(0, 0.01, light.shape)
+    smooth = gaussian_filter(RNG(3).normal(0, blotches, light.shape), (1.5, 1.5, 0))
+    seen: Array = np.floor(255 * np.clip(4 * (light + noise + smooth), 0, 1) ** (1 / 2.2))
+    return seen
+
+
+@pytest.mark.parametrize("name", ["chelsea", "coffee"])
+def test_blotches_of_colour_beneath_photon_noise_are_correlated_and_its_level_may_vary(name: str) -> None:
+    picture = clean(name)[:96, :96]
+    given = dark(picture, blotches=0.03)
+    assert (given == 0).mean() > 0.005
+    found = inspect(torch.from_numpy(given).movedim(-1, 0), denoising=True)
+    assert isinstance(found.noise, Correlated)
+    without = inspect(torch.from_numpy(dark(picture, blotches=0)).movedim(-1, 0), denoising=True)
+    assert not isinstance(without.noise, Correlated)
+    results = [bd.denoise(given, channel_axis=-1, effort="fast", noise=n) for n in (None, without.noise)]
+    errors = [np.sqrt(np.mean((r.mean - picture) ** 2)) for r in results]
+    assert errors[0] < 0.9 * errors[1]
+
+
+@pytest.mark.parametrize("side", [64, 96])
+def test_the_covariance_of_smooth_noise_is_estimated_in_small_gray_pictures(side: int) -> None:
+    picture = data.camera()[100 : 100 + side, 150 : 150 + side].astype(float)
+    noise = gaussian_filter(RNG(0).normal(size=picture.shape), 1)
+    given = np.clip(np.rint(picture + 20 * noise / noise.std()), 0, 255)
+    found = inspect(torch.from_numpy(given)[None], denoising=True)
+    assert isinstance(found.noise, Correlated)
+    assert found.noise.variance(torch.from_numpy(given)[None]).sqrt().item() == pytest.approx(20, rel=0.4)
 
 
 def test_texture_that_channels_share_is_not_taken_for_correlated_noise() -> None:

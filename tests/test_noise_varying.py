@@ -69,6 +69,20 @@ def test_noise_that_varies_by_position_has_a_map(name: str, law: Callable[[tuple
     assert np.sqrt(np.mean(off**2)) < 0.3  # 0.55 for the best single level of the gradient
 
 
+@pytest.mark.parametrize("name", ["coffee", "camera", "chelsea"])
+def test_noise_that_varies_by_position_has_a_map_where_it_is_clipped_in_most_places(name: str) -> None:
+    picture = 0.4 * clean(name, 96)
+    level = gradient(picture.shape)
+    given = to_8_bits(picture + level * RNG(0).normal(size=picture.shape))
+    assert (given == 0).mean() > 0.1
+    found = inspected(given)
+    (finding,) = found.findings
+    assert finding.kind == "varying noise" and finding.facts["by"] == "position"
+    assert isinstance(found.noise, Gaussian) and isinstance(found.noise.sigma, torch.Tensor)
+    off = np.log(found.noise.sigma.numpy() / tensor(level).numpy())
+    assert np.sqrt(np.mean(off**2)) < 0.35
+
+
 def test_noise_that_falls_with_brightness_is_no_photon_noise_and_has_a_map() -> None:
     picture = np.clip(clean("camera"), 30, 220)
     level = 40 - 0.15 * picture

@@ -122,20 +122,16 @@ class NoiseSpectrum:
         return found
 
     @property
-    def is_telling(self) -> bool:
-        """Whether there are enough windows to tell noise from the picture."""
-        return self.windows >= TELLING
-
-    @property
     def is_white(self) -> bool:
         """Whether its fine frequencies have the same power, so that noise that is white explains them."""
         few = self.windows < FEW * len(self.autocovariance)
         return self.flatness >= (FLATNESS_OF_FEW if few else FLATNESS)
 
     def is_noise(self, value_range: float) -> bool:
-        """Whether that is noise, and not the picture."""
+        """Whether there are enough windows to tell that this is noise, and not the picture, and it is."""
         steady = all(growth < most for growth, most in zip(self.growth, STEADY, strict=True))
-        return steady and bool((self.levels > LEAST_LEVEL * value_range).all())
+        strong = bool((self.levels > LEAST_LEVEL * value_range).all())
+        return self.windows >= TELLING and steady and strong
 
 
 def _flatness(power: Array) -> float:

@@ -12,7 +12,7 @@ from torch import Tensor
 from bayesdip.findings import Finding
 from bayesdip.noise.autocovariance import NoiseSpectrum
 from bayesdip.noise.clipping import detect_clipping
-from bayesdip.noise.colour_noise import has_correlated_colours
+from bayesdip.noise.colour_noise import has_blotches, has_correlated_colours, telling
 from bayesdip.noise.compression import is_compressed
 from bayesdip.noise.correlated import Correlated
 from bayesdip.noise.estimate import estimate_sigma
@@ -166,32 +166,32 @@ def _without_impulses(
     unclipped = seen & (picture > low) & (picture < high)  # clipping takes noise away
     inside = Windows.of(picture, unclipped)
     value_range = _inner_range(picture[seen])
-    if denoising and not blurred and has_correlated_colours(picture, unclipped, value_range):
-        return _estimated(picture, unclipped)
+    varying = None if max(levels) <= step else varying_levels(picture, seen, step / 12**0.5, clipped)
+    if denoising and not blurred:
+        if has_correlated_colours(picture, unclipped, value_range):
+            return _estimated(picture, unclipped, varying)
+        if has_blotches(picture, dark := telling(unclipped, seen), value_range):
+            return _estimated(picture, dark, varying)
     if not blurred and is_compressed(picture):
         level = compressed_levels(inside, levels)
         if level is None:
             return Gaussian(plain.sigma, clipped), ()
         return Gaussian(_common(level), clipped), (_compressed_finding(_common(level)),)
-    varying = None if max(levels) <= step else varying_levels(picture, seen, step / 12**0.5, clipped)
     # Where the level varies, that of the whole picture is too low, and the middle frequencies exceed it anywhere. In a small picture
     # few windows may be without a clipped value; the others show a little too little.
     looked_at = None if blurred or varying is not None else windows if inside is None else inside
     spectrum = None if blurred or varying is not None else NoiseSpectrum.of(picture, unclipped)
     # Texture has the middle frequencies of correlated noise, and not its want of fine ones, which few windows tell, too.
     white = spectrum is not None and spectrum.is_white
-    if spectrum is not None and not spectrum.is_telling:
-        spectrum = None
     correlated = None if white else correlated_levels(looked_at, levels, value_range)
-    # Blank places, such as a margin, are calm, and show no noise.
-    if (
-        denoising
-        and spectrum is not None
-        and not white
-        and bool((spectrum.levels > BLANK * np.array(levels)).all())
-        and (correlated is not None or spectrum.is_noise(value_range))
-    ):
-        return _estimated(picture, unclipped)
+    if denoising and not white:
+        told = unclipped
+        if spectrum is None and correlated is not None:
+            spectrum, told = NoiseSpectrum.of(picture, seen), seen
+        found = correlated is not None or (spectrum is not None and spectrum.is_noise(value_range))
+        # Blank places, such as a margin, are calm, and show no noise.
+        if found and spectrum is not None and bool((spectrum.levels > BLANK * np.array(levels)).all()):
+            return _estimated(picture, told)
     if correlated is not None:
         stronger = _common(correlated)
         return Gaussian(stronger, clipped), (_correlated_finding(stronger, levels),)
@@ -212,10 +212,17 @@ def _without_impulses(
     return Gaussian(plain.sigma, clipped), ()
 
 
-def _estimated(picture: Tensor, seen: Tensor) -> tuple[Correlated, tuple[Finding, ...]]:
-    """Correlated noise with the covariance that the picture shows."""
-    noise = Correlated(estimated_autocovariance(picture, seen))
-    return noise, (_spectrum_finding(noise.variance(picture).sqrt().flatten().numpy()),)
+def _estimated(
+    picture: Tensor, seen: Tensor, varying: Variation | None = None
+) -> tuple[Correlated, tuple[Finding, ...]]:
+    """Correlated noise with the covariance that the picture shows, and a level at each pixel where it varies."""
+    relative = picture if varying is None else picture / varying.sigma
+    noise = Correlated(estimated_autocovariance(relative, seen))
+    if varying is not None:
+        own = noise.variance(picture).sqrt()
+        noise = Correlated(noise.autocovariance, Gaussian(own * varying.sigma))
+    sigma = noise.variance(picture).flatten(1).mean(1).sqrt()
+    return noise, (_spectrum_finding(sigma.numpy(), varying),)
 
 
 def photon_noise(law: BrightnessLaw, step: float | None = None) -> Poisson | PoissonGaussian:
@@ -315,12 +322,13 @@ def _correlated_finding(level: float | tuple[float, ...], white: tuple[float, ..
     return Finding("correlated noise", text, {"sigma": list(used), "white": list(white)})
 
 
-def _spectrum_finding(sigma: NDArray[np.float64]) -> Finding:
-    """What to say of correlated noise of that level in each channel, whose autocovariance was estimated."""
+def _spectrum_finding(sigma: NDArray[np.float64], varying: Variation | None) -> Finding:
+    """What to say of correlated noise of that mean level in each channel, whose autocovariance was estimated."""
+    level = f"sigma {', '.join(f'{s:.3g}' for s in sigma)}"
     text = (
         "the noise is correlated between pixels, as after demosaicing, resizing, or with stripes: its covariance was estimated from "
-        f"the picture, sigma {', '.join(f'{s:.3g}' for s in sigma)}, and is taken away as such; error bars go by a simulated "
-        "picture; noise= or sigma= sets another"
+        f"the picture, {level if varying is None else f'{level} in the mean, varying with {varying.by}'}, and is taken away as such; "
+        "error bars go by a simulated picture; noise= or sigma= sets another"
     )
     return Finding("correlated noise", text, {"sigma": sigma.tolist()})
 

@@ -46,10 +46,10 @@ class TaperedWindows:
         most : int
             Of more windows, some spread evenly over the picture are taken.
         """
-        cut, complete = picture, seen.all(0)
+        cut = picture
         for axis in range(2):
-            cut, complete = cut.unfold(axis + 1, side, step), complete.unfold(axis, side, step)
-        whole = complete.flatten(2).all(-1).nonzero()
+            cut = cut.unfold(axis + 1, side, step)
+        whole = _whole(seen, side, step).nonzero()
         whole = whole[:: max(1, -(-len(whole) // most))]
         windows = cut[:, whole[:, 0], whole[:, 1]].flatten(2).double().numpy()
         spread = np.ptp(windows, axis=2).min(0)
@@ -70,6 +70,19 @@ class TaperedWindows:
         spectrum = found.reshape(*rows.shape, channels, channels)
         spectrum[0, 0] = (spectrum[0, 1] + spectrum[1, 0] + spectrum[-1, 0]) / 3
         return np.moveaxis(spectrum, (2, 3), (0, 1))
+
+
+def whole_windows(seen: Tensor, side: int, step: int) -> int:
+    """How many windows have no entry that was not seen, of (C, H, W)."""
+    return int(_whole(seen, side, step).sum())
+
+
+def _whole(seen: Tensor, side: int, step: int) -> Tensor:
+    """Of each window of a side, whether all of it was seen."""
+    complete = seen.all(0)
+    for axis in range(2):
+        complete = complete.unfold(axis, side, step)
+    return complete.flatten(2).all(-1)
 
 
 def frequencies(side: int) -> tuple[Array, Array]:

@@ -99,13 +99,13 @@ def varying_levels(
     inside = seen & (picture > clipped[0]) & (picture < clipped[1])
     if not bool(inside.any()):
         return None
-    windows = _windows(picture, inside)
-    position = _Model.of(_gathered(_by_position(windows), least))
-    looks = [(inside, windows, UNCLIPPED)]
+    looks = [(inside, _windows(picture, inside), UNCLIPPED)]
     if (
         clipped != UNCLIPPED
     ):  # of a dark picture most windows were clipped; else those that were not tell better
         looks.append((seen, _windows(picture, seen), clipped))
+    by_position = (_Model.of(_gathered(_by_position(found, levels), least)) for _, found, levels in looks)
+    position = next((model for model in by_position if model is not None), None)
     by_brightness = []
     for known, found, levels in looks:
         span = (float(picture[known].min()), float(picture[known].max()))
@@ -159,8 +159,8 @@ def _from_span(values: Array, span: tuple[float, float]) -> Array:
     return found
 
 
-def _by_position(windows: list[Windows | None]) -> list[Group]:
-    """Cells side by side on the grid."""
+def _by_position(windows: list[Windows | None], clipped: tuple[float, float]) -> list[Group]:
+    """Cells side by side on the grid; their power without the clipping."""
     groups = []
     for channel, found in enumerate(windows):
         if found is None:
@@ -171,7 +171,8 @@ def _by_position(windows: list[Windows | None]) -> list[Group]:
         number = np.ravel_multi_index(tuple(index.T), (per_axis,) * dims)
         for cell in np.unique(number):
             chosen = np.flatnonzero(number == cell)
-            groups.append((channel, found.power[chosen, 0], 2 * found.places[chosen].mean(0) - 1))
+            power = _unclipped(found.power[chosen, 0], found.means[chosen, 0], clipped)
+            groups.append((channel, power, 2 * found.places[chosen].mean(0) - 1))
     return groups
 
 
@@ -187,10 +188,15 @@ def _by_brightness(
         for chosen in np.array_split(
             np.argsort(means, kind="stable"), max(1, min(BINS, len(means) // PER_CELL))
         ):
-            mean, power = means[chosen].mean(keepdims=True), found.power[chosen, 0]
-            power = power * _without_clipping(float(mean[0]), float(np.median(power[:, 2])) ** 0.5, clipped)
-            groups.append((channel, power, _from_span(mean, span)))
+            power = _unclipped(found.power[chosen, 0], means[chosen], clipped)
+            groups.append((channel, power, _from_span(means[chosen].mean(keepdims=True), span)))
     return groups
+
+
+def _unclipped(power: Array, means: Array, clipped: tuple[float, float]) -> Array:
+    """The power that windows of one cell, (n, 3), would have without the clipping."""
+    deviation = float(np.median(power[:, 2])) ** 0.5
+    return power * _without_clipping(float(means.mean()), deviation, clipped)
 
 
 def _without_clipping(mean: float, deviation: float, clipped: tuple[float, float]) -> float:
