@@ -91,6 +91,18 @@ def test_the_doubt_about_values_left_out_alone_draws_the_size_of_errors_to_what_
     assert found[1].ratio_error > 0.1 > found[0].ratio_error
 
 
+def test_a_wrong_variance_of_the_noise_is_not_taken_for_the_size_of_errors_where_it_is_in_doubt():
+    values, truth = left_out_alone(40_000, 0, 1.0, spread=0.15, doubt=0.1)
+    wrong = replace(
+        values, noise=1.07 * values.noise
+    )  # most of what the errors' squares are, too, is then taken for noise
+    held = []
+    for noise_doubt in (0.0, 0.1):
+        found = calibrate(replace(wrong, noise_doubt=noise_doubt), np.arange(40_000), seed=0)
+        held.append(coverage_of(found, values, truth))
+    assert held[0] < 0.8 and held[1] == pytest.approx(0.9, abs=0.03)
+
+
 def test_of_values_left_out_alone_a_channel_with_more_noise_is_like_the_others():
     quiet, truth = left_out_alone(100_000, 0, 1.2)
     times = np.array([[1.0], [50.0]])

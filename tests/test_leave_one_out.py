@@ -9,7 +9,7 @@ import torch
 
 import bayesdip as bd
 from bayesdip.holdout import root_mean_square_error, split
-from bayesdip.leave_one_out import each_left_out
+from bayesdip.leave_one_out import each_left_out, noise_doubt
 from bayesdip.methods.patches import Patches
 from bayesdip.noise import Gaussian
 from bayesdip.operators import Identity
@@ -112,3 +112,22 @@ def test_tiles_lie_in_the_picture_and_are_spread_over_its_weights():
     assert len(places) == int(0.05 * 400 * 500 / TILE**2)
     assert means[0] < 0.5 < means[-1]
     assert tiles(torch.ones(1, 20, 30)) == [(slice(0, 56), slice(0, 56))]
+
+
+def test_a_level_of_the_noise_that_varies_is_in_doubt_and_one_for_each_channel_is_not():
+    each = torch.tensor([[1.0], [50.0]]).expand(2, 8)
+    assert noise_doubt(each) == 0
+    assert noise_doubt(each * torch.linspace(1, 1.2, 8)) > 0
+
+
+@pytest.mark.parametrize("corner", [(60, 100), (100, 150)])
+def test_intervals_hold_where_the_level_of_the_noise_was_learnt_and_varies(corner):
+    rows, columns = (slice(at, at + 112) for at in corner)
+    truth = skimage.data.chelsea()[rows, columns].astype(float)
+    level = np.linspace(5, 40, 112)[None, :, None]
+    data = truth + level * np.random.default_rng(0).standard_normal(truth.shape)
+    found = bd.denoise(np.clip(np.rint(data), 0, 255), channel_axis=-1, effort="fast")
+    assert "varying noise" in [finding.kind for finding in found.findings]
+    assert (
+        0.8 < (np.abs(found.mean - truth) < 1.645 * found.std).mean() < 0.97
+    )  # 0.53 and 0.58 by a variance without doubt

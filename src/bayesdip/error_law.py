@@ -60,6 +60,8 @@ class Values:
         Of the prior of the logarithm of the size of errors over what `std` says of it.
     doubt : float
         Standard deviation of that logarithm as the squares have it, besides chance.
+    noise_doubt : float
+        Standard error of the noise's variance, as a share of it.
     alone : bool
         Whether each value, noisy, was left out of an estimate of all, by its weight there (:func:`bayesdip.leave_one_out.each_left_out`).
     """
@@ -71,6 +73,7 @@ class Values:
     noise: Array
     spread: float = field(default=PRIOR_SPREAD, kw_only=True)
     doubt: float = field(default=0.0, kw_only=True)
+    noise_doubt: float = field(default=0.0, kw_only=True)
     alone: bool = field(default=False, kw_only=True)
 
     def of(self, chosen: NDArray[Any]) -> Values:
@@ -167,7 +170,7 @@ def _telling_ratio(values: Values, variance: Array) -> tuple[float, float]:
     total = float((weight * claim).sum())
     found = float((weight * squares).sum()) / total
     scatter = weight * (squares - max(found, 0.0) * claim)
-    return found, float(np.sqrt((scatter**2).sum())) / total
+    return found, math.hypot(np.linalg.norm(scatter), values.noise_doubt * weight.sum()) / total
 
 
 def _telling(values: Values) -> NDArray[np.bool_]:

@@ -20,7 +20,7 @@ from bayesdip.held_out_regions import numbered, share_beyond
 from bayesdip.held_out_split import WANTED, split
 from bayesdip.hole_replicas import typical_ratio
 from bayesdip.interruption import Stopped, look, stoppable
-from bayesdip.leave_one_out import DOUBT, SPREAD, each_left_out, many_left_out
+from bayesdip.leave_one_out import DOUBT, SPREAD, each_left_out, many_left_out, noise_doubt
 from bayesdip.noise import Correlated
 from bayesdip.noise.rounding import rounding_step
 from bayesdip.noise_check import coverage_is_testable, doubts, error_ratio, far_beyond_data
@@ -285,9 +285,12 @@ def calibrated_on(
         parts = tuple(part[seen][None] for part in parts)
         at = seen.nonzero()[:, 1].numpy()
         places, region, hole = places[at], region[at], hole[seen.numpy()][None]
-    doubt = DOUBT if alone else 0.0
     values = Values(
-        *(part.numpy() for part in parts), spread=spread, doubt=doubt, alone=alone and bool(noise.all())
+        *(part.numpy() for part in parts),
+        spread=spread,
+        doubt=DOUBT if alone else 0.0,
+        noise_doubt=noise_doubt(noise),
+        alone=alone and bool(noise.all()),
     )
     near, deep = np.flatnonzero(hole[0] == 0), np.flatnonzero(hole[0] > 0)
     law = calibrate(values.of(near), places[near], seed)
