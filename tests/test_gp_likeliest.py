@@ -8,7 +8,7 @@ import torch
 
 from bayesdip.gp.grid_covariance import embed
 from bayesdip.gp.likeliest import Process, likeliest_process
-from bayesdip.kernels import RBF, Matern12, Matern32
+from bayesdip.kernels import RBF, Matern12, Matern32, Stretched
 from bayesdip.noise import Gaussian
 from bayesdip.operators import Blur, Downsample, Identity, Mask, from_matrix
 
@@ -109,3 +109,26 @@ def test_the_expected_error_under_white_noise_is_that_of_drawn_pictures(grid):
         errors.append((mean - picture).square().flatten(1).mean(1))
     found = process.expected_square(grid, sigma.square())
     np.testing.assert_allclose(found, torch.stack(errors).mean(0), rtol=0.15)
+
+
+@pytest.mark.parametrize("sigma", [3.0, 8.0])
+def test_a_picture_under_strong_noise_is_found_though_it_hardly_varies_within_a_block(sigma):
+    grid, kernel, noise = (6, 48, 48), Matern32(11.0), Gaussian(sigma)
+    picture = drawn(kernel, grid, seed=1)
+    y = observed(picture, Identity(grid), sigma, seed=2)
+    exact = Process("matern32", kernel, torch.eye(1, dtype=torch.float64))
+    errors = [
+        float((process.posterior(y, Identity(grid), noise).mean - picture).square().mean().sqrt())
+        for process in (likeliest_process(y, Identity(grid), noise), exact)
+    ]
+    assert errors[0] < 1.2 * errors[1]  # 1.5 times by blocks with levels of their own, of a part
+
+
+@pytest.mark.parametrize(("stretch", "alike"), [(16.0, True), (0.25, False)])
+def test_how_far_a_stack_is_alike_from_frame_to_frame_is_found(stretch, alike):
+    grid, noise = (8, 32, 32), Gaussian(0.5)
+    y = observed(drawn(Stretched(Matern32(4.0), stretch), grid), Identity(grid), 0.5)
+    found = likeliest_process(y, Identity(grid), noise)
+    table = found.kernel.quadrant((5, 5, 1))[..., 0]
+    along, across = (float(table[at] / table[0, 0]) for at in ((4, 0), (0, 4)))
+    assert (along > 1.5 * across) if alike else (along < 0.7 * across)

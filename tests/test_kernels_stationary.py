@@ -10,9 +10,25 @@ import torch
 
 from bayesdip import kernels
 from bayesdip.errors import BayesDipError
-from bayesdip.kernels import RBF, Matern12, Matern32, Matern52, RationalQuadratic, SpectralMixture, Tabulated
+from bayesdip.kernels import (
+    RBF,
+    Matern12,
+    Matern32,
+    Matern52,
+    RationalQuadratic,
+    SpectralMixture,
+    Stretched,
+    Tabulated,
+)
 
-ISOTROPIC = [RBF(1.7), Matern12(3.0), Matern32(2.0), Matern52(1.5), RationalQuadratic(2.0, 0.8)]
+ISOTROPIC = [
+    RBF(1.7),
+    Matern12(3.0),
+    Matern32(2.0),
+    Matern52(1.5),
+    RationalQuadratic(2.0, 0.8),
+    Stretched(RBF(1.5), 3.0),
+]
 
 
 def bessel_matern(nu: float, r: float, lengthscale: float) -> float:
@@ -84,3 +100,11 @@ def test_a_spectral_mixture_says_what_does_not_fit() -> None:
         SpectralMixture((1.0, 1.0), ((0.0,),), ((0.1,),))
     with pytest.raises(BayesDipError, match="axes"):
         SpectralMixture((1.0,), ((0.0,),), ((0.1,),)).quadrant((4, 4))
+
+
+def test_a_stretched_kernel_has_another_lengthscale_along_the_first_axis() -> None:
+    table = Stretched(Matern32(2.0), 4.0).quadrant((9, 3, 3))
+    torch.testing.assert_close(table[:, 0, 0], Matern32(8.0).quadrant((9,)))
+    torch.testing.assert_close(table[0], Matern32(2.0).quadrant((3, 3)))
+    with pytest.raises(BayesDipError, match="factor is 0"):
+        Stretched(Matern32(2.0), 0)

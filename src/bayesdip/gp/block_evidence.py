@@ -36,6 +36,8 @@ MOST_MASKS = 6
 LOG_AMPLITUDES = torch.linspace(-7.0, 7.0, 57, dtype=torch.float64)
 # Data without noise have this share of their mean square as noise, and that of rounding.
 LEAST_NOISE = 1e-8
+# In noise of so many times the picture's variance blocks have one level together: what they differ by is most of what shows of the picture.
+STRONG = 2.0
 # Of an operator that sees no constant: its largest share of the power.
 NO_LEVEL = 1e-10
 
@@ -55,6 +57,8 @@ class Blocks:
         For each mask of a block: where it sees, (m,) of int; the values there, (R, B, m); and the noise's variance, (R, B).
     count : float
         Entries of a row that are seen, over those of all blocks.
+    own_levels : bool
+        Whether each block has a level of its own, integrated out, and not that of all the data.
     """
 
     model: Model
@@ -62,6 +66,7 @@ class Blocks:
     sides: tuple[int, ...]
     groups: tuple[tuple[Tensor, Tensor, Tensor], ...]
     count: float
+    own_levels: bool
 
     @classmethod
     def of(cls, y: Tensor, operator: Operator, noise: Noise) -> Blocks:
@@ -74,6 +79,9 @@ class Blocks:
             y, seen, variance, operator, Matern32(2.0), constant=False, amplitude=None, colour=alike
         )
         rows = model.data[:, 0]
+        own_levels = not is_strong(rows, variance, seen)
+        if not own_levels:
+            rows = rows - _mean(rows, seen)
         common, rounding = seen.all(0), rounding_step(y[seen]) ** 2 / 12
         box = _box(common)  # beside it nothing is seen, as of a scene beyond a picture's border
         sides = _sides([end - begin for begin, end in box])
@@ -97,7 +105,7 @@ class Blocks:
                 least = LEAST_NOISE * rows.square().flatten(1).mean(1) + rounding
                 groups.append((index, values, torch.maximum(level.mean(2), least[:, None])))
         total = sum(values[0].numel() for _, values, _ in groups)
-        return cls(model, operator, sides, tuple(groups), float(common.sum()) / max(total, 1))
+        return cls(model, operator, sides, tuple(groups), float(common.sum()) / max(total, 1), own_levels)
 
     def evidence(self, kernel: Kernel) -> tuple[float, Tensor]:
         """Log evidence in nats, each row at its likeliest amplitude, and the covariance between channels that multiplies it.
@@ -116,7 +124,7 @@ class Blocks:
         amplitudes = guess[:, None] * LOG_AMPLITUDES.exp()
         for index, values, noise in self.groups:
             power, vectors = torch.linalg.eigh(table[lags(self.sides)[index][:, index]])
-            ones = torch.ones(len(index), dtype=torch.float64)
+            ones = torch.full((len(index),), float(self.own_levels), dtype=torch.float64)
             total = total + torch.stack(
                 [
                     log_evidence(power, vectors, *row, ones)
@@ -139,6 +147,27 @@ class Blocks:
         return output_table(
             replace(self.model.system, grid=grid, _low={}), kernel.quadrant(shape) - kernel.limit
         )
+
+
+def is_strong(rows: Tensor, variance: Tensor, seen: Tensor) -> bool:
+    """Whether the noise's variance is more than `STRONG` times that of what is below it.
+
+    Parameters
+    ----------
+    rows, variance, seen : Tensor, shape (R, *shape)
+        The data, the variance of their noise, and where they were seen.
+    """
+    of_data = torch.where(seen, (rows - _mean(rows, seen)).square(), 0.0).sum()
+    noise = torch.where(seen, variance, 0.0).sum()
+    return bool(noise > STRONG * (of_data - noise))
+
+
+def _mean(rows: Tensor, seen: Tensor) -> Tensor:
+    """Of each row where it was seen, with as many axes."""
+    axes = tuple(range(1, rows.ndim))
+    count = seen.sum(axes, keepdim=True)
+    found: Tensor = torch.where(seen, rows, 0.0).sum(axes, keepdim=True) / count
+    return found
 
 
 def log_evidence(

@@ -17,13 +17,13 @@ from torch import Tensor
 
 from bayesdip.errors import BayesDipError
 from bayesdip.gp import families
-from bayesdip.gp.block_evidence import LEAST_NOISE, Blocks, dense_evidence, lags
+from bayesdip.gp.block_evidence import LEAST_NOISE, Blocks, dense_evidence, is_strong, lags
 from bayesdip.gp.conditioned import DRAWS_TOLERANCE_FACTOR
 from bayesdip.gp.data_covariance import is_nearly_stationary, without_masks
 from bayesdip.gp.grid_covariance import embed
 from bayesdip.gp.inference import posterior
 from bayesdip.interruption import look
-from bayesdip.kernels.kernel import Kernel, Sum
+from bayesdip.kernels import Isotropic, Kernel, Stretched, Sum
 from bayesdip.noise import Noise
 from bayesdip.noise.levels import with_levels
 from bayesdip.operators import Operator
@@ -37,14 +37,16 @@ LENGTHSCALES = {
     "matern52": (1.5, 2.5, 4.0, 6.5, 11.0),
     "rbf": (1.0, 1.6, 2.4, 3.4, 4.8, 7.0, 10.0),
 }
+# Of data on STACK axes, lengthscales along the first one over those along the others, beside 1, tried with one family at first.
+STACK, STRETCHES, OF_STRETCHES = 3, (0.25, 0.5, 2.0, 4.0, 16.0), "matern32"
 # To which part the best lengthscale is found of many data.
 REFINED = 0.05
 # Kernels of less than this part of the largest probability are left out.
 LEAST_PROBABILITY = 0.15
 # Pixels of a picture whose data, not nearly stationary, are given their evidence by dense algebra.
 MOST_PIXELS = 1024
-# Pixels of the part from which a kernel is learnt otherwise.
-PART = 96**2
+# Pixels of the part from which a kernel is learnt otherwise; and where the noise is strong, so that few say little.
+PART, PART_IN_NOISE = 96**2, 256**2
 # Of solves: the usual tolerance and the least one, and which share of the noise the residual of draws may be. With 0.3, standard
 # deviations of smooth pictures under weak noise (1% of theirs) were within a tenth of the errors; six times as large at the usual one.
 TOLERANCE, LEAST_TOLERANCE, SHARE_OF_NOISE = 1e-3, 1e-4, 0.3
@@ -165,7 +167,9 @@ def likeliest_process(y: Tensor, operator: Operator, noise: Noise) -> Process | 
 
 def _part(y: Tensor, operator: Operator, noise: Noise) -> tuple[Tensor, Operator, Noise]:
     """Of a large picture a part at one corner."""
-    side = round(PART ** (1 / len(operator.input_shape)))
+    seen = operator.observed.expand(y.shape)
+    strong = is_strong(y, noise.variance(y, seen).to(y).expand(y.shape), seen)
+    side = round((PART_IN_NOISE if strong else PART) ** (1 / len(operator.input_shape)))
     if max(operator.input_shape) <= side:
         return y, operator, noise
     part = smaller(operator, [min(n, side) for n in operator.input_shape])
@@ -176,24 +180,37 @@ def _part(y: Tensor, operator: Operator, noise: Noise) -> tuple[Tensor, Operator
 
 
 def _by_blocks(y: Tensor, operator: Operator, noise: Noise) -> Process:
-    """By the evidence of blocks of the data, the best lengthscale refined."""
-    data = Blocks.of(y, operator, noise)
+    """By the evidence of blocks of the data: of three axes the best stretch along the first one, and the best lengthscale refined."""
+    data, axes = Blocks.of(y, operator, noise), len(operator.input_shape)
     tried: list[tuple[float, str, Kernel, Tensor]] = []
 
-    def asked(name: str, lengthscale: float) -> float:
+    def asked(name: str, lengthscale: float, stretch: float = 1.0) -> float:
         look()
-        kernel = families.named(name).build(len(operator.input_shape), lengthscale=lengthscale)
+        kernel = families.named(name).build(axes, lengthscale=lengthscale)
+        if stretch != 1:
+            assert isinstance(kernel, Isotropic)
+            kernel = Stretched(kernel, stretch)
         evidence, colour = data.evidence(kernel)
         tried.append((evidence, name, kernel, colour))
         return evidence
 
-    evidence, name, lengthscale = max(
-        (asked(name, lengthscale), name, lengthscale)
-        for name, lengthscales in LENGTHSCALES.items()
-        for lengthscale in lengthscales
-    )
+    def best_of(names: Sequence[str], stretches: Sequence[float]) -> tuple[float, str, float, float]:
+        return max(
+            (asked(name, lengthscale, stretch), name, lengthscale, stretch)
+            for name in names
+            for lengthscale in LENGTHSCALES[name]
+            for stretch in stretches
+        )
+
+    best = best_of(tuple(LENGTHSCALES), (1.0,))
+    if axes == STACK:
+        stretched = best_of((OF_STRETCHES,), STRETCHES)
+        if stretched > best:
+            others = tuple(name for name in LENGTHSCALES if name != OF_STRETCHES)
+            best = max(stretched, best_of(others, stretched[-1:]))
+    evidence, name, lengthscale, stretch = best
     table = list(tried)
-    _refine(lambda lengthscale: asked(name, lengthscale), name, lengthscale)
+    _refine(lambda lengthscale: asked(name, lengthscale, stretch), name, lengthscale)
     refined = max(tried, key=lambda one: one[0])
     # One more kernel of the best family: all that were tried would be most of the mixture.
     return _mixture([*table, refined] if refined[0] > evidence else table)

@@ -18,6 +18,7 @@ from bayesdip.kernels.kernel import (
 )
 from bayesdip.kernels.monte_carlo import MonteCarloKernel, autocovariance, monte_carlo_kernel
 from bayesdip.kernels.periodic import Periodic
+from bayesdip.kernels.stretched import Stretched
 
 __all__ = [
     "RBF",
@@ -32,6 +33,7 @@ __all__ = [
     "RationalQuadratic",
     "Scaled",
     "SpectralMixture",
+    "Stretched",
     "Sum",
     "Tabulated",
     "autocovariance",
