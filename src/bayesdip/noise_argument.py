@@ -13,14 +13,20 @@ from bayesdip.findings import Finding
 from bayesdip.noise import Correlated, Gaussian, Inspection, Noise, detect_clipping
 from bayesdip.noise.cells import Cells
 from bayesdip.noise.compression import compression_level
+from bayesdip.noise.estimate import estimate_sigma
 from bayesdip.noise.in_time import inspect_in_time
 from bayesdip.noise.presence import can_be_noisy, is_clearly_noisy
+from bayesdip.noise.rounding import rounding_step
 
 Level = float | tuple[float, ...]
 Sigma = Level | Literal["auto"] | None
 
 # What is done about noise that was found unasked in a small picture.
 UPSCALING = "taken away before the picture is enlarged: sigma=0 (--sigma 0) takes the picture for exact"
+
+# Of the level that a rough small picture may have, so much is taken for noise where it is not clearly noisy. Of tuning pictures enlarged 2 to 4 times clean ones
+# came to 0.15 dB less to 0.26 more than as exact ones (0.05 more in the mean of eight), with noise of 4 and 8 to 0.0 to 0.5 more (0.16 in the mean of thirteen).
+SHARE_OF_DOUBTFUL = 0.5
 
 
 def given_level(sigma: Sigma) -> Level | None:
@@ -111,11 +117,29 @@ def noise_to_enlarge(noise: Noise | None, sigma: Sigma, picture: Tensor, seen: T
         return replace(
             found, findings=(noise_finding(found.noise, picture, seen, UPSCALING), *found.findings)
         )
-    level = compression_level(picture) if noise is None and sigma is None else 0.0
-    if not level:
+    if noise is not None or sigma is not None:
         return found
-    text = f"the picture was compressed as JPEG, whose rounding is noise of about {level:.2g}, {UPSCALING}"
-    return replace(found, noise=Gaussian(level), findings=(Finding("compression", text, {"sigma": level}),))
+    level = compression_level(picture)
+    if level:
+        text = (
+            f"the picture was compressed as JPEG, whose rounding is noise of about {level:.2g}, {UPSCALING}"
+        )
+        return replace(
+            found, noise=Gaussian(level), findings=(Finding("compression", text, {"sigma": level}),)
+        )
+    level = SHARE_OF_DOUBTFUL * _least_level(picture, seen)
+    if level <= rounding_step(picture[seen]):
+        return found
+    text = f"noise and texture cannot be told apart: noise of {level:.2g}, half of what there may be, is {UPSCALING}"
+    return replace(
+        found, noise=Gaussian(level), findings=(Finding("doubtful noise", text, {"sigma": level}),)
+    )
+
+
+def _least_level(picture: Tensor, seen: Tensor) -> float:
+    """Of the noise that there may be, in the channel that has the least; 0 of few values."""
+    levels = estimate_sigma(picture, observed=seen, per_channel=True)
+    return float(min(levels)) if isinstance(levels, tuple) else float(levels)
 
 
 def _levels(noise: Noise, picture: Tensor, seen: Tensor) -> list[float]:
