@@ -47,28 +47,41 @@ CALMEST, CALM_TOO = 0.1, 0.3
 TEXTURED, LOW, TOGETHER, FAINTEST = 0.2, 0.1, 0.25, 0.1
 
 
-def has_correlated_colours(picture: Tensor, seen: Tensor, value_range: float) -> bool:
-    """Whether a picture clearly has correlated noise that channels do not share, by all signs that are nearly the same in many windows.
+def entries_with_correlated_noise(
+    picture: Tensor, unclipped: Tensor, seen: Tensor, value_range: float
+) -> Tensor | None:
+    """The entries that show correlated noise that channels do not share, where a picture clearly has it.
 
     Parameters
     ----------
     picture : Tensor, float64, shape (C, H, W)
-    seen : Tensor of bool, shape (C, H, W)
-        Windows with other entries are left out.
+    unclipped, seen : Tensor of bool, shape (C, H, W)
+        Clipping takes noise away. Windows with other entries are left out.
     value_range : float
         Of the data.
 
     Returns
     -------
-    bool
-        False for a single channel, for more than four, for channels of different things, and for small pictures.
+    Tensor of bool, shape (C, H, W), or None
+        `unclipped`, or `seen` for blotches where few windows are without a clipped value, as in a picture taken in the dark. None for a
+        single channel, for more than four, for channels of different things, and for small pictures.
     """
-    power = _of_brightness_and_colours(picture, seen)
-    if power is None or not value_range > 0:
-        return False
+    if picture.ndim != 3 or not 1 < len(picture) <= MOST_CHANNELS or min(picture.shape[1:]) < SIDE:
+        return None
+    power = _of_brightness_and_colours(picture, unclipped)
+    if power is not None and _is_smoothed(power, value_range):
+        return unclipped
+    entries = unclipped
+    if whole_windows(unclipped, SIDE, STEP) < FEWEST:
+        entries, power = seen, _of_brightness_and_colours(picture, seen)
+    return entries if power is not None and _has_blotches(power, value_range) else None
+
+
+def _is_smoothed(power: Array, value_range: float) -> bool:
+    """Whether windows, (C, F, n), show strong noise of the colours that lacks fine frequencies."""
     counts = counted(SIDE)
     brightness, colours, every = (_calmest(part) for part in (power[:1], power[1:], power))
-    if not all((noise > 0).all() for noise in (brightness, colours, every)):
+    if not value_range > 0 or not all((noise > 0).all() for noise in (brightness, colours, every)):
         return False
     if _flatness(colours / counts) >= FLATNESS:
         return False
@@ -79,22 +92,8 @@ def has_correlated_colours(picture: Tensor, seen: Tensor, value_range: float) ->
     return bool(CONSTANT + np.dot(WEIGHTS, signs) > CLEARLY)
 
 
-def has_blotches(picture: Tensor, seen: Tensor, value_range: float) -> bool:
-    """Whether colours have steadily more of coarse structure than of fine noise, each not much less than the brightness.
-
-    Parameters
-    ----------
-    picture, seen, value_range
-        As :func:`has_correlated_colours` takes them.
-
-    Returns
-    -------
-    bool
-        False where that says so, too.
-    """
-    power = _of_brightness_and_colours(picture, seen)
-    if power is None:
-        return False
+def _has_blotches(power: Array, value_range: float) -> bool:
+    """Whether colours have steadily more of coarse structure than of fine noise, each not much less than the brightness."""
     rows, columns = (axis.ravel()[1:] for axis in frequencies(SIDE))
     coarse, fine = np.hypot(rows, columns) < COARSE, np.maximum(rows, columns) >= FINE
     of_coarse, of_fine = (power[:, part].sum(1) / counted(SIDE)[part].sum() for part in (coarse, fine))
@@ -107,27 +106,8 @@ def has_blotches(picture: Tensor, seen: Tensor, value_range: float) -> bool:
     return bool(calmest > LEAST_EXCESS and calm_too < STEADY * calmest and own)
 
 
-def telling(unclipped: Tensor, seen: Tensor) -> Tensor:
-    """The entries that tell the colours' noise: the unclipped ones, as clipping takes noise away, or all seen ones.
-
-    Parameters
-    ----------
-    unclipped, seen : Tensor of bool, shape (C, *grid)
-
-    Returns
-    -------
-    Tensor of bool, shape (C, *grid)
-        All where too few windows are without a clipped value, as in a picture taken in the dark.
-    """
-    if seen.ndim != 3 or min(seen.shape[1:]) < SIDE:
-        return unclipped
-    return unclipped if whole_windows(unclipped, SIDE, STEP) >= FEWEST else seen
-
-
 def _of_brightness_and_colours(picture: Tensor, seen: Tensor) -> Array | None:
     """Power of windows, (C, F, n), the brightness first; None where they do not tell."""
-    if picture.ndim != 3 or not 1 < len(picture) <= MOST_CHANNELS or min(picture.shape[1:]) < SIDE:
-        return None
     windows = TaperedWindows.of(picture, seen, SIDE, STEP, MOST_WINDOWS)
     counts = counted(SIDE)
     if windows.modes.shape[2] < FEWEST or not _are_of_one_picture(windows.modes, counts):

@@ -12,7 +12,7 @@ from torch import Tensor
 from bayesdip.findings import Finding
 from bayesdip.noise.autocovariance import NoiseSpectrum
 from bayesdip.noise.clipping import detect_clipping
-from bayesdip.noise.colour_noise import has_blotches, has_correlated_colours, telling
+from bayesdip.noise.colour_noise import entries_with_correlated_noise
 from bayesdip.noise.compression import is_compressed
 from bayesdip.noise.correlated import Correlated
 from bayesdip.noise.estimate import estimate_sigma
@@ -168,10 +168,9 @@ def _without_impulses(
     value_range = _inner_range(picture[seen])
     varying = None if max(levels) <= step else varying_levels(picture, seen, step / 12**0.5, clipped)
     if denoising and not blurred:
-        if has_correlated_colours(picture, unclipped, value_range):
-            return _estimated(picture, unclipped, varying)
-        if has_blotches(picture, dark := telling(unclipped, seen), value_range):
-            return _estimated(picture, dark, varying)
+        telling = entries_with_correlated_noise(picture, unclipped, seen, value_range)
+        if telling is not None:
+            return _estimated(picture, telling, varying)
     if not blurred and is_compressed(picture):
         level = compressed_levels(inside, levels)
         if level is None:
