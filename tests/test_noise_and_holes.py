@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 from scipy.ndimage import zoom
-from skimage.data import astronaut, brick, camera
+from skimage.data import astronaut, brick, camera, grass
 
 import bayesdip as bd
 from bayesdip.inputs import Inputs
@@ -148,6 +148,16 @@ def test_clear_noise_in_a_small_picture_is_found_and_said() -> None:
     assert Inputs.upscaling(y, 2, "area", "auto", None, None).sigma == found.sigma
     assert Inputs.upscaling(y, 2, "area", 0, None, None).sigma == (0.0,)
     assert Inputs.upscaling(small_picture(), 2, "area", None, None, None).sigma == (0.0,)
+
+
+def test_half_of_the_noise_that_a_rough_small_picture_may_have_is_taken_and_said() -> None:
+    rough = grass()[:96, :96].astype(float).reshape(48, 2, 48, 2).mean((1, 3))
+    found = Inputs.upscaling(rough, 2, "area", None, None, None)
+    (finding,) = found.findings
+    assert finding.kind == "doubtful noise" and "sigma=0" in finding.text
+    assert found.sigma == (finding.facts["sigma"],)
+    assert found.sigma[0] == pytest.approx(bd.estimate_sigma(rough) / 2)
+    assert Inputs.upscaling(rough, 2, "area", 0, None, None).findings == ()
 
 
 @pytest.mark.slow
