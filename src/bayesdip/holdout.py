@@ -289,7 +289,7 @@ def calibrated_on(
         *(part.numpy() for part in parts),
         spread=spread,
         doubt=DOUBT if alone else 0.0,
-        noise_doubt=noise_doubt(noise),
+        noise_doubt=noise_doubt(noise) if alone else 0.0,
         alone=alone and bool(noise.all()),
     )
     near, deep = np.flatnonzero(hole[0] == 0), np.flatnonzero(hole[0] > 0)

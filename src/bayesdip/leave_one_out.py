@@ -23,7 +23,7 @@ SPREAD = 0.15
 DOUBT = 0.1
 # Where the noise's level varies, by position, with brightness, or as it is clipped, what is taken for it is off by about so much of its variance, and
 # squared errors are what is left of squares that are mostly noise. With nothing told, 90% intervals of 12 parts of 112x112 pixels of tuning pictures, in
-# colour, hold 87 to 94% in photon noise (57 to 96 without this) and 82 to 95% where the level grows from 5 to 40 across (50 to 98).
+# colour, hold 87 to 94% in photon noise (57 to 96 without this), and of nine where a level that grows from 5 to 40 across is recognised 82 to 95% (50 to 98).
 NOISE_DOUBT, ALIKE = 0.1, 1.01
 
 

@@ -119,27 +119,23 @@ def noise_to_enlarge(noise: Noise | None, sigma: Sigma, picture: Tensor, seen: T
         )
     if noise is not None or sigma is not None:
         return found
-    level = compression_level(picture)
-    if level:
-        text = (
-            f"the picture was compressed as JPEG, whose rounding is noise of about {level:.2g}, {UPSCALING}"
-        )
-        return replace(
-            found, noise=Gaussian(level), findings=(Finding("compression", text, {"sigma": level}),)
-        )
-    level = SHARE_OF_DOUBTFUL * _least_level(picture, seen)
-    if level <= LEAST_DOUBTFUL * float(np.ptp(picture[seen].numpy())):
-        return found
-    text = f"noise and texture cannot be told apart: noise of {level:.2g}, half of what there may be, is {UPSCALING}"
+    level, kind = compression_level(picture), "compression"
+    text = f"the picture was compressed as JPEG, whose rounding is noise of about {level:.2g},"
+    if not level:
+        level, kind = SHARE_OF_DOUBTFUL * _least_level(picture, seen), "doubtful noise"
+        text = f"noise and texture cannot be told apart: noise of {level:.2g}, half of what there may be, is"
+        if level <= LEAST_DOUBTFUL * float(np.ptp(picture[seen].numpy())):
+            return found
     return replace(
-        found, noise=Gaussian(level), findings=(Finding("doubtful noise", text, {"sigma": level}),)
+        found, noise=Gaussian(level), findings=(Finding(kind, f"{text} {UPSCALING}", {"sigma": level}),)
     )
 
 
 def _least_level(picture: Tensor, seen: Tensor) -> float:
-    """Of the noise that there may be, in the channel that has the least; 0 of few values."""
+    """Of the noise that there may be, in the channel that has the least."""
     levels = estimate_sigma(picture, observed=seen, per_channel=True)
-    return float(min(levels)) if isinstance(levels, tuple) else float(levels)
+    assert isinstance(levels, tuple)
+    return min(levels)
 
 
 def _levels(noise: Noise, picture: Tensor, seen: Tensor) -> list[float]:

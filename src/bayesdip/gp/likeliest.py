@@ -167,9 +167,12 @@ def likeliest_process(y: Tensor, operator: Operator, noise: Noise) -> Process | 
 
 def _part(y: Tensor, operator: Operator, noise: Noise) -> tuple[Tensor, Operator, Noise]:
     """Of a large picture a part at one corner."""
+    usual, in_noise = (round(pixels ** (1 / len(operator.input_shape))) for pixels in (PART, PART_IN_NOISE))
+    if max(operator.input_shape) <= usual:
+        return y, operator, noise
     seen = operator.observed.expand(y.shape)
     strong = is_strong(y, noise.variance(y, seen).to(y).expand(y.shape), seen)
-    side = round((PART_IN_NOISE if strong else PART) ** (1 / len(operator.input_shape)))
+    side = in_noise if strong else usual
     if max(operator.input_shape) <= side:
         return y, operator, noise
     part = smaller(operator, [min(n, side) for n in operator.input_shape])

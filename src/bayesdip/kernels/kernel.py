@@ -193,7 +193,7 @@ class Isotropic(Kernel):
     lengthscale: float
 
     def __post_init__(self) -> None:
-        _check_positive("lengthscale", self.lengthscale, "pixels")
+        check_positive("lengthscale", self.lengthscale, "pixels")
 
     @abstractmethod
     def profile(self, squared: Tensor) -> Tensor:
@@ -210,10 +210,7 @@ class Isotropic(Kernel):
         """
 
     def quadrant(self, shape: Sequence[int]) -> Tensor:
-        squared = torch.zeros((), dtype=torch.float64)
-        for n in shape:
-            squared = squared[..., None] + (torch.arange(n, dtype=torch.float64) / self.lengthscale).square()
-        return self.profile(squared)
+        return self.profile(squared_lags(shape, [self.lengthscale] * len(shape)))
 
 
 @dataclass(frozen=True)
@@ -266,7 +263,7 @@ class RationalQuadratic(Isotropic):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        _check_positive("alpha", self.alpha, "no unit")
+        check_positive("alpha", self.alpha, "no unit")
 
     def profile(self, squared: Tensor) -> Tensor:
         return (1 + squared / (2 * self.alpha)).pow(-self.alpha)
@@ -310,7 +307,7 @@ class SpectralMixture(Kernel):
                 "give each mean and each scale as many entries as the grid has axes"
             )
         for weight in self.weights:
-            _check_positive("weight", weight, "a variance")
+            check_positive("weight", weight, "a variance")
 
     def quadrant(self, shape: Sequence[int]) -> Tensor:
         if len(shape) != len(self.means[0]):
@@ -329,7 +326,15 @@ class SpectralMixture(Kernel):
         return total
 
 
-def _check_positive(name: str, value: float, unit: str) -> None:
+def squared_lags(shape: Sequence[int], lengthscales: Sequence[float]) -> Tensor:
+    """Squared Euclidean lags ``0 .. shape[i] - 1`` of each axis, each in its own lengthscale, of that shape."""
+    squared = torch.zeros((), dtype=torch.float64)
+    for n, lengthscale in zip(shape, lengthscales, strict=True):
+        squared = squared[..., None] + (torch.arange(n, dtype=torch.float64) / lengthscale).square()
+    return squared
+
+
+def check_positive(name: str, value: float, unit: str) -> None:
     if not (math.isfinite(value) and value > 0):
         raise BayesDipError(f"{name} is {value}: expected a positive number ({unit}); change it")
 

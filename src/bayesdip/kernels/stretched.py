@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor
 
-from bayesdip.errors import BayesDipError
-from bayesdip.kernels.kernel import Isotropic, Kernel
+from bayesdip.kernels.kernel import Isotropic, Kernel, check_positive, squared_lags
 
 
 @dataclass(frozen=True)
@@ -40,15 +38,11 @@ class Stretched(Kernel):
     factor: float
 
     def __post_init__(self) -> None:
-        if not 0 < self.factor < float("inf"):
-            raise BayesDipError(
-                f"factor is {self.factor}: expected a positive number, the lengthscale along the first axis over that along the "
-                "others; give one, such as 4"
-            )
+        check_positive("factor", self.factor, "lengthscale along the first axis over that along the others")
 
     def quadrant(self, shape: Sequence[int]) -> Tensor:
-        squared = torch.zeros((), dtype=torch.float64)
-        for axis, n in enumerate(shape):
-            scale = self.kernel.lengthscale * (self.factor if axis == 0 else 1.0)
-            squared = squared[..., None] + (torch.arange(n, dtype=torch.float64) / scale).square()
-        return self.kernel.profile(squared)
+        lengthscales = [self.kernel.lengthscale] * len(shape)
+        lengthscales[:1] = [
+            self.factor * lengthscale for lengthscale in lengthscales[:1]
+        ]  # none for a single value
+        return self.kernel.profile(squared_lags(shape, lengthscales))

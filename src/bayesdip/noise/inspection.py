@@ -166,16 +166,17 @@ def _without_impulses(
     unclipped = seen & (picture > low) & (picture < high)  # clipping takes noise away
     inside = Windows.of(picture, unclipped)
     value_range = _inner_range(picture[seen])
-    varying = None if max(levels) <= step else varying_levels(picture, seen, step / 12**0.5, clipped)
+    telling = None
     if denoising and not blurred:
         telling = entries_with_correlated_noise(picture, unclipped, seen, value_range)
-        if telling is not None:
-            return _estimated(picture, telling, varying)
-    if not blurred and is_compressed(picture):
+    if telling is None and not blurred and is_compressed(picture):
         level = compressed_levels(inside, levels)
         if level is None:
             return Gaussian(plain.sigma, clipped), ()
         return Gaussian(_common(level), clipped), (_compressed_finding(_common(level)),)
+    varying = None if max(levels) <= step else varying_levels(picture, seen, step / 12**0.5, clipped)
+    if telling is not None:
+        return _estimated(picture, telling, varying)
     # Where the level varies, that of the whole picture is too low, and the middle frequencies exceed it anywhere. In a small picture
     # few windows may be without a clipped value; the others show a little too little.
     looked_at = None if blurred or varying is not None else windows if inside is None else inside
