@@ -10,17 +10,20 @@ import tempfile
 import time
 import warnings
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import torch
 
 from benchmarks.field_cases import every
+from benchmarks.field_cases.source import Variant, take
 from benchmarks.measurement import answer
 
 
-def measure(case: str) -> Iterator[dict[str, Any]]:
-    """The row of a case, with ``cpu_s``, the seconds of the processor, those of its commands included."""
+def measure(case: str, folder: str | None = None, number: int = 0) -> Iterator[dict[str, Any]]:
+    """The row of a case, or of its variant of that number, with ``cpu_s``, the seconds of the processor, its commands' included."""
     _, make = every()[case]
+    take(None if folder is None else Variant(Path(folder), number))
     home = os.getcwd()
     with tempfile.TemporaryDirectory() as folder:
         os.chdir(folder)

@@ -10,7 +10,8 @@ from scipy.ndimage import convolve
 
 import bayesdip as bd
 from benchmarks.field_cases.case import Case, Check, psnr
-from benchmarks.field_cases.simple import Array, crop, gaussian_psf, richardson_lucy
+from benchmarks.field_cases.simple import Array, gaussian_psf, richardson_lucy
+from benchmarks.field_cases.source import crop, generator
 
 KIND = "real PSFs and counts"
 SIDE, WIDTH, SIGMA = 48, 1.8, 2.0
@@ -69,7 +70,7 @@ def _motion(rng: np.random.Generator) -> Array:
 
 def measured_psf(make: Callable[[np.random.Generator], Array]) -> Case:
     """A blurred photograph with noise of 2, and the PSF as it was measured; against Richardson-Lucy with the right one."""
-    rng = np.random.default_rng(17)
+    rng = generator(17)
     truth = crop("camera", 100, 150, SIDE).astype(np.float64)
     right = _motion(rng) / _motion(rng).sum() if make is _motion else _good(rng)
     given = convolve(truth, right, mode="reflect") + rng.normal(0, SIGMA, truth.shape)
@@ -87,7 +88,7 @@ def measured_psf(make: Callable[[np.random.Generator], Array]) -> Case:
 
 def counts(peak: float) -> Case:
     """Counts with zeros, blurred, 16 bits."""
-    rng, psf = np.random.default_rng(18), gaussian_psf(2.0, 7)
+    rng, psf = generator(18), gaussian_psf(2.0, 7)
     cell = crop("cell", 170, 200, SIDE).astype(np.float64)
     cell = np.clip(cell - np.quantile(cell, 0.3), 0, None)  # a third without light
     truth = cell / cell.max() * peak

@@ -11,7 +11,8 @@ import numpy as np
 import bayesdip as bd
 from benchmarks.field_cases.case import Check
 from benchmarks.field_cases.command import bayesdip
-from benchmarks.field_cases.simple import Array, crop, eight_bits, gaussian_psf
+from benchmarks.field_cases.simple import Array, eight_bits, gaussian_psf
+from benchmarks.field_cases.source import crop, generator
 
 KIND = "time budgets and large pictures"
 BUDGET, FACTOR = 1.0, 1.2
@@ -20,7 +21,7 @@ LARGER = 4.0
 
 
 def _noisy(side: int) -> Array:
-    rng = np.random.default_rng(26)
+    rng = generator(26)
     return eight_bits(crop("astronaut", 0, 0, side) + rng.normal(0, 20, (side, side, 3)))
 
 

@@ -10,14 +10,15 @@ from scipy.ndimage import convolve
 import bayesdip as bd
 from benchmarks.field_cases.case import RMS, Case
 from benchmarks.field_cases.far_holes import satellite_stripes
-from benchmarks.field_cases.simple import Array, biharmonic, crop, eight_bits, non_local_means
+from benchmarks.field_cases.simple import Array, biharmonic, eight_bits, non_local_means
+from benchmarks.field_cases.source import crop, generator
 
 KIND = "channels that differ"
 
 
 def two_channel_microscopy(scored: int) -> Case:
     """A bright channel with noise of 1200 and a dim one with 25, 16 bits."""
-    rng = np.random.default_rng(40)
+    rng = generator(40)
     cell = crop("cell", 150, 150, 96).astype(np.float64)
     cell = (cell - cell.min()) / np.ptp(cell)
     truth = np.stack([2000 + 30000 * cell, 300 + 400 * cell[::-1, ::-1]])
@@ -44,7 +45,7 @@ def noisy_blue() -> Case:
     """A photograph with noise of 6, 4 and 30."""
     truth = crop("astronaut", 60, 120, 80)
     sizes = np.array([6.0, 4.0, 30.0])
-    given = eight_bits(truth + sizes * np.random.default_rng(40).normal(size=truth.shape))
+    given = eight_bits(truth + sizes * generator(40).normal(size=truth.shape))
 
     def rival() -> Array:
         planes = [non_local_means(given[..., c], sizes[c]) for c in range(3)]

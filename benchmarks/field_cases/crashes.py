@@ -7,7 +7,8 @@ import numpy as np
 import bayesdip as bd
 from benchmarks.field_cases.case import RMS, Case, Check, psnr
 from benchmarks.field_cases.measurements import Matrix
-from benchmarks.field_cases.simple import crop, eight_bits, non_local_means
+from benchmarks.field_cases.simple import eight_bits, non_local_means
+from benchmarks.field_cases.source import crop, generator
 
 KIND = "crashes"
 
@@ -15,7 +16,7 @@ KIND = "crashes"
 def laplace() -> Case:
     """``noise=Laplace()`` on a picture of 64 pixels."""
     truth = crop("camera", 100, 150, 64)
-    given = eight_bits(truth + np.random.default_rng(0).laplace(0, 10, truth.shape))
+    given = eight_bits(truth + generator(0).laplace(0, 10, truth.shape))
     return Case(
         run=lambda: bd.denoise(given, noise=bd.Laplace(10.0), effort="fast", time_budget=60.0),
         truth=truth,
@@ -28,7 +29,7 @@ def laplace() -> Case:
 
 def complex_picture() -> list[str]:
     """A picture of complex numbers: restored, or refused in one line that says what to do."""
-    rng = np.random.default_rng(15)
+    rng = generator(15)
     picture = crop("camera", 0, 128, 32) / 255.0 * np.exp(0.3j)
     noisy = picture + 0.05 * (rng.normal(size=picture.shape) + 1j * rng.normal(size=picture.shape))
     try:
@@ -46,7 +47,7 @@ def differences() -> Case:
     t = np.linspace(0, 1, n)
     truth = 1 + np.sin(7 * t) * t
     matrix = np.diff(np.eye(n), axis=0)
-    given = matrix @ truth + np.random.default_rng(0).normal(0, 0.01, n - 1)
+    given = matrix @ truth + generator(0).normal(0, 0.01, n - 1)
     centred = truth - truth.mean()
 
     def summed() -> np.ndarray:

@@ -9,7 +9,8 @@ from scipy.ndimage import gaussian_filter
 
 import bayesdip as bd
 from benchmarks.field_cases.case import RELATIVE, RMS, Case, Measure
-from benchmarks.field_cases.simple import Array, biharmonic, crop
+from benchmarks.field_cases.simple import Array, biharmonic
+from benchmarks.field_cases.source import crop, generator
 
 KIND = "far from known pixels"
 # Where photographs have something to carry into a hole.
@@ -51,7 +52,7 @@ def detector() -> tuple[Array, Array, Array]:
     """Truth, counts of an X-ray detector over decades, and its gaps of 17 and 7 pixels and dead pixels."""
     n = 112
     y, x = np.mgrid[:n, :n]
-    r, rng = np.hypot(x - 60, y - 52), np.random.default_rng(31)
+    r, rng = np.hypot(x - 60, y - 52), generator(31)
     rings = ((21, 8e3), (33, 2e4), (44, 900), (57, 4e3), (67, 300))
     truth = 40 + 3e4 * np.exp(-r / 25) + sum(a * np.exp(-(((r - q) / 2.5) ** 2)) for q, a in rings)
     given = rng.poisson(truth).astype(np.float64)
@@ -84,7 +85,7 @@ def marked_gaps() -> Case:
 
 def sparse_grid() -> Case:
     """35 x 35 readings of a smooth field with one decimal, 15% known."""
-    rng = np.random.default_rng(3)
+    rng = generator(3)
     truth = 1.9 + 2.5 * gaussian_filter(rng.normal(size=(35, 35)), 4)
     missing = rng.random(truth.shape) > 0.15
     given = np.round(truth, 1)
@@ -94,7 +95,7 @@ def sparse_grid() -> Case:
 
 def sparse_volume() -> Case:
     """A smooth volume of 14 pixels a side, 8% known."""
-    rng = np.random.default_rng(2)
+    rng = generator(2)
     truth = gaussian_filter(rng.normal(size=(14,) * 3), 2.5)
     truth /= truth.std()
     missing = rng.random(truth.shape) > 0.08
@@ -106,7 +107,7 @@ def satellite_stripes() -> Case:
     from skimage.data import retina
     from skimage.transform import resize
 
-    rng, n = np.random.default_rng(9), 96
+    rng, n = generator(9), 96
     eye = resize(retina()[300:1100, 300:1100] / 255.0, (n, n, 3), anti_aliasing=True)
     mixed = np.stack(
         [eye @ w for w in ((0.8, 0.2, 0), (0.3, 0.7, 0), (0, 0.6, 0.4), (0.1, 0.1, 0.8))], axis=-1
@@ -129,7 +130,7 @@ def satellite_stripes() -> Case:
 
 def long_gap() -> Case:
     """Two months of an hourly series with daily and weekly rhythm, one gap of 120 hours and single ones."""
-    rng, n = np.random.default_rng(1), 1400
+    rng, n = generator(1), 1400
     t = np.arange(n)
     truth = 18 + 6 * np.sin(2 * np.pi * t / 24) + 3 * np.sin(2 * np.pi * t / 168) + 0.002 * t
     given = truth + rng.normal(0, 0.3, n)

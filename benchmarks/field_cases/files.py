@@ -16,14 +16,15 @@ import bayesdip as bd
 from bayesdip.io import read_picture
 from benchmarks.field_cases.case import Check
 from benchmarks.field_cases.command import PROGRAM, bayesdip
-from benchmarks.field_cases.simple import Array, crop, eight_bits
+from benchmarks.field_cases.simple import Array, eight_bits
+from benchmarks.field_cases.source import crop, generator
 
 KIND = "notebooks, pipes, files"
 QUICK = ("--effort", "fast", "--force")
 
 
 def _noisy(side: int = 48, sigma: float = 15.0) -> Array:
-    rng = np.random.default_rng(24)
+    rng = generator(24)
     return eight_bits(crop("astronaut", 60, 120, side) + rng.normal(0, sigma, (side, side, 3)))
 
 
@@ -159,7 +160,7 @@ def transparency(dtype: str) -> list[str]:
 
 def microscope_stack() -> list[str]:
     """An ImageJ hyperstack: axes, pixel size, spacing and unit are kept."""
-    rng, cell = np.random.default_rng(4), crop("cell", 200, 200, 48).astype(np.float64)
+    rng, cell = generator(4), crop("cell", 200, 200, 48).astype(np.float64)
     stack = np.stack([np.stack([400 + 8 * cell, 900 + 4 * cell[::-1]])] * 3)
     noisy = np.clip(stack + rng.normal(0, 40, stack.shape), 0, 65535).astype(np.uint16)
     tags = {"axes": "ZCYX", "spacing": 0.5, "unit": "um", "finterval": 1}
@@ -209,7 +210,7 @@ def dict_of(tags: list[tuple[int, str, int, tuple[float, ...], bool]]) -> dict[i
 
 def whole_counts() -> list[str]:
     """Counts of 0 to 3 in a TIFF of 8 bits come back as numbers between, not as zeros."""
-    given = np.random.default_rng(5).poisson(0.2, (64, 64)).astype(np.uint8)
+    given = generator(5).poisson(0.2, (64, 64)).astype(np.uint8)
     tifffile.imwrite("in.tif", given)
     if wrong := bayesdip("denoise", "in.tif", "-o", "out.tif", *QUICK).complaints():
         return wrong
@@ -224,7 +225,7 @@ def whole_counts() -> list[str]:
 def multi_band_nan() -> list[str]:
     """NaN in some channels of a .npy, on the command line."""
     truth = crop("astronaut", 60, 120, 48).astype(np.float32)
-    known = np.random.default_rng(0).random(truth.shape) < 0.5
+    known = generator(0).random(truth.shape) < 0.5
     np.save("in.npy", np.where(known, truth, np.nan))
     ended = bayesdip("inpaint", "in.npy", "--missing", "nan", "-o", "out.npy", *QUICK)
     return ended.complaints() or ([] if np.isfinite(np.load("out.npy")).all() else ["NaN are left"])

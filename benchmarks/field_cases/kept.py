@@ -8,14 +8,15 @@ from scipy.signal import savgol_filter
 
 import bayesdip as bd
 from benchmarks.field_cases.case import RMS, Case, Check
-from benchmarks.field_cases.simple import Array, crop, eight_bits, non_local_means
+from benchmarks.field_cases.simple import Array, eight_bits, non_local_means
+from benchmarks.field_cases.source import crop, generator
 
 KIND = "kept good"
 
 
 def heartbeat() -> Case:
     """A series of whole numbers like an ECG, noise of 12."""
-    rng, n = np.random.default_rng(0), 600
+    rng, n = generator(0), 600
     t = np.arange(n)
     truth = 20 * np.sin(t / 170)
     for beat in range(60, n, 170):
@@ -35,7 +36,7 @@ def heartbeat() -> Case:
 def scanned_page() -> Case:
     """Text with noise of 14, 8 bits."""
     truth = crop("page", 20, 60, 96)
-    given = eight_bits(truth + np.random.default_rng(28).normal(0, 14, truth.shape))
+    given = eight_bits(truth + generator(28).normal(0, 14, truth.shape))
     return Case(
         run=lambda: bd.denoise(given),
         truth=truth,
@@ -50,7 +51,7 @@ def volume() -> Case:
     """A stack of smooth slices of 16 bits with noise of 40."""
     cell = crop("cell", 200, 200, 48).astype(np.float64)
     truth = np.stack([400 + 8 * gaussian_filter(cell, abs(z - 2) + 0.3) for z in range(5)])
-    noisy = truth + np.random.default_rng(4).normal(0, 40, truth.shape)
+    noisy = truth + generator(4).normal(0, 40, truth.shape)
     given = np.clip(noisy, 0, 65535).astype(np.uint16)
     return Case(
         run=lambda: bd.denoise(given),
@@ -68,7 +69,7 @@ SHAPES = ((1, 1), (1, 7), (2, 2), (3, 5), (8, 8), (12, 12), (16, 120), (1, 300),
 
 def shapes() -> list[str]:
     """Very small and very narrow pictures: restored, or refused in one line."""
-    rng, inputs = np.random.default_rng(20), {}
+    rng, inputs = generator(20), {}
     for shape in SHAPES:
         y, x = np.mgrid[: shape[0], : shape[1]]
         noisy = 120 + 60 * np.sin(x / 9) + 10 * y + rng.normal(0, 10, shape)
@@ -78,7 +79,7 @@ def shapes() -> list[str]:
 
 def types() -> list[str]:
     """Constant pictures, extreme values, unusual types: restored, or refused in one line."""
-    rng, ramp = np.random.default_rng(20), np.mgrid[:40, :40][0].astype(float)
+    rng, ramp = generator(20), np.mgrid[:40, :40][0].astype(float)
     noise = rng.normal(size=ramp.shape)
     unit = ramp / 40 + 0.05 * noise
     inputs = {
@@ -132,7 +133,7 @@ def tried(inputs: dict[str, Array], truths: dict[str, Array]) -> list[str]:
 
 def read_only() -> list[str]:
     """An array that cannot be written to, and one with negative strides; neither is changed."""
-    given = eight_bits(crop("camera", 0, 0, 40) + np.random.default_rng(0).normal(0, 20, (40, 40)))[::-1]
+    given = eight_bits(crop("camera", 0, 0, 40) + generator(0).normal(0, 20, (40, 40)))[::-1]
     given.setflags(write=False)
     kept = given.copy()
     bd.denoise(given, effort="fast")

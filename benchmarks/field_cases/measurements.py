@@ -10,6 +10,7 @@ import bayesdip as bd
 from bayesdip.operators import Operator
 from benchmarks.field_cases.case import Case, psnr
 from benchmarks.field_cases.simple import Array
+from benchmarks.field_cases.source import generator
 
 KIND = "operators that are no averages"
 
@@ -82,7 +83,7 @@ def total_variation(operator: Operator, y: Array, weight: float, start: Array) -
 
 def mri() -> Case:
     """A third of the columns of the Fourier transform of a phantom, with noise."""
-    truth, rng = phantom(48), np.random.default_rng(15)
+    truth, rng = phantom(48), generator(15)
     kept = rng.random(48) < 0.35
     kept[:4] = kept[-4:] = True
     operator = Fourier(kept, truth.shape)
@@ -103,7 +104,7 @@ def mri() -> Case:
 def tomography() -> Case:
     """The Radon transform of a phantom from 24 directions: sums over pixels, with noise."""
     side, directions = 40, 24
-    truth, rng = phantom(side), np.random.default_rng(16)
+    truth, rng = phantom(side), generator(16)
     matrix = radon(side, directions)
     clean = matrix @ truth.ravel()
     sigma = 0.01 * clean.max()
@@ -143,7 +144,7 @@ def random_sums() -> Case:
     """Half as many random combinations as pixels of a smooth picture; their entries are not scaled to one."""
     y, x = np.mgrid[:24, :24] / 24.0
     truth = 100 + 60 * np.sin(5 * x) * np.cos(4 * y)
-    rng = np.random.default_rng(3)
+    rng = generator(3)
     matrix = rng.normal(size=(truth.size // 2, truth.size))
     given = matrix @ truth.ravel() + rng.normal(0, 1.0, truth.size // 2)
     return Case(

@@ -10,7 +10,8 @@ from scipy.ndimage import convolve, gaussian_filter
 
 import bayesdip as bd
 from benchmarks.field_cases.case import RMS, Case, psnr
-from benchmarks.field_cases.simple import Array, crop, eight_bits, median, non_local_means
+from benchmarks.field_cases.simple import Array, eight_bits, median, non_local_means
+from benchmarks.field_cases.source import crop, generator
 
 KIND = "noise that is not white and Gaussian"
 SIDE = 96
@@ -18,7 +19,7 @@ SIDE = 96
 
 def salt_and_pepper(share: float, channels: str) -> Case:
     """That share of the pixels is black or white: of a gray picture, of all channels at once, or of each by itself."""
-    rng = np.random.default_rng(13)
+    rng = generator(13)
     truth = crop("camera" if channels == "gray" else "astronaut", 100, 150, SIDE)
     hit = rng.random(truth.shape if channels == "each" else truth.shape[:2])
     given = truth.copy()
@@ -58,7 +59,7 @@ def jpeg(quality: int) -> Case:
     """White noise of 20, then JPEG."""
     from PIL import Image
 
-    noisy = eight_bits(_photo() + np.random.default_rng(14).normal(0, 20, (SIDE, SIDE, 3)))
+    noisy = eight_bits(_photo() + generator(14).normal(0, 20, (SIDE, SIDE, 3)))
     return _unwhite(_through_jpeg(Image.fromarray(noisy), quality))
 
 
@@ -72,7 +73,7 @@ def _through_jpeg(picture: object, quality: int) -> Array:
 
 def demosaiced() -> Case:
     """White noise of 20 on the pixels of a Bayer sensor; bilinear interpolation."""
-    rng, truth = np.random.default_rng(14), _photo()
+    rng, truth = generator(14), _photo()
     seen = np.zeros(truth.shape)
     for channel, row, column in ((0, 0, 0), (1, 0, 1), (1, 1, 0), (2, 1, 1)):
         seen[row::2, column::2, channel] = 1
@@ -83,13 +84,13 @@ def demosaiced() -> Case:
 
 def resized() -> Case:
     """Noise of 20 that was blurred by one pixel, as in a picture that was made larger."""
-    noise = gaussian_filter(np.random.default_rng(14).normal(size=(SIDE, SIDE, 3)), (1, 1, 0))
+    noise = gaussian_filter(generator(14).normal(size=(SIDE, SIDE, 3)), (1, 1, 0))
     return _unwhite(eight_bits(_photo() + 20 * noise / noise.std()))
 
 
 def rows() -> Case:
     """Each row by an amount of its own, sd 15, and white noise of 5."""
-    rng = np.random.default_rng(14)
+    rng = generator(14)
     stripes = rng.normal(0, 15, (SIDE, 1, 1))
     return _unwhite(eight_bits(_photo() + stripes + rng.normal(0, 5, (SIDE, SIDE, 3))))
 
@@ -98,20 +99,20 @@ def periodic() -> Case:
     """A slanted sine of amplitude 20, and white noise of 5."""
     y, x = np.mgrid[:SIDE, :SIDE]
     wave = 20 * np.sin(2 * np.pi * (0.21 * x + 0.13 * y))[..., None]
-    return _unwhite(eight_bits(_photo() + wave + np.random.default_rng(14).normal(0, 5, (SIDE, SIDE, 3))))
+    return _unwhite(eight_bits(_photo() + wave + generator(14).normal(0, 5, (SIDE, SIDE, 3))))
 
 
 def varying() -> Case:
     """White noise whose sd goes from 5 at the left to 40 at the right."""
     size = 5 + 35 * np.arange(SIDE)[None, :, None] / SIDE
-    return _unwhite(eight_bits(_photo() + size * np.random.default_rng(14).normal(size=(SIDE, SIDE, 3))))
+    return _unwhite(eight_bits(_photo() + size * generator(14).normal(size=(SIDE, SIDE, 3))))
 
 
 def low_light(as_jpeg: bool) -> Case:
     """Photon and read noise, blotches of colour, gamma; as a camera writes it in the dark."""
     from PIL import Image
 
-    rng = np.random.default_rng(33)
+    rng = generator(33)
     light = (_photo() / 255) ** 2.2 * 0.25
     seen = rng.poisson(light * 400) / 400 + rng.normal(0, 0.01, light.shape)
     seen += gaussian_filter(rng.normal(0, 0.03, light.shape), (1.5, 1.5, 0))
@@ -121,7 +122,7 @@ def low_light(as_jpeg: bool) -> Case:
 
 def white() -> Case:
     """White noise of 20, for comparison: nothing special to be said."""
-    case = _unwhite(eight_bits(_photo() + np.random.default_rng(14).normal(0, 20, (SIDE, SIDE, 3))))
+    case = _unwhite(eight_bits(_photo() + generator(14).normal(0, 20, (SIDE, SIDE, 3))))
     return Case(
         run=case.run, truth=case.truth, given=case.given, rival=case.rival, rival_name=case.rival_name,
         intervals=True,
@@ -131,7 +132,7 @@ def white() -> Case:
 def photon_counts() -> Case:
     """Counts with a mean of 30 where it is brightest, 16 bits: Poisson by itself."""
     truth = crop("camera", 100, 150, SIDE) / 255.0 * 30
-    given = np.random.default_rng(3).poisson(truth).astype(np.uint16)
+    given = generator(3).poisson(truth).astype(np.uint16)
 
     def anscombe() -> Array:
         return (non_local_means(2 * np.sqrt(given + 0.375), 1.0) / 2) ** 2 - 0.375
@@ -153,7 +154,7 @@ def electron_movie() -> Case:
 
     mean = 0.02 + 0.25 * resize(crop("camera", 0, 128, 256) / 255.0, (48, 48), anti_aliasing=True)
     truth = np.repeat(mean[None], 6, 0)
-    given = np.random.default_rng(5).poisson(truth).astype(np.uint8)
+    given = generator(5).poisson(truth).astype(np.uint8)
     return Case(
         run=lambda: bd.denoise(given),
         truth=truth,
@@ -172,7 +173,7 @@ def noisy_enlarged(kind: str) -> Case:
     truth = crop("camera", 100, 150, 96)
     small = np.asarray(Image.fromarray(truth).resize((48, 48), Image.Resampling.LANCZOS))
     if kind == "noise":
-        given = eight_bits(small + np.random.default_rng(2).normal(0, 10, small.shape))
+        given = eight_bits(small + generator(2).normal(0, 10, small.shape))
     else:
         given = _through_jpeg(Image.fromarray(small), 60)
 

@@ -9,7 +9,8 @@ from scipy.ndimage import binary_dilation, gaussian_filter
 
 import bayesdip as bd
 from benchmarks.field_cases.case import RMS, Case, psnr
-from benchmarks.field_cases.simple import Array, biharmonic, crop, eight_bits, non_local_means
+from benchmarks.field_cases.simple import Array, biharmonic, eight_bits, non_local_means
+from benchmarks.field_cases.source import crop, generator
 
 KIND = "noise and holes together"
 
@@ -18,7 +19,7 @@ def photograph() -> tuple[Array, Array, Array]:
     """Truth, a faded gray photograph with grain, scratches and dust, and where they were painted."""
     from PIL import Image, ImageDraw
 
-    rng, side = np.random.default_rng(27), 128
+    rng, side = generator(27), 128
     truth = crop("camera", 60, 160, side) * 0.7 + 40.0
     grain = np.clip(truth + rng.normal(0, 6, truth.shape), 0, 255)
     drawing = Image.new("L", (side, side), 0)
@@ -85,7 +86,7 @@ def narrow_mask() -> Case:
 
 def gaps_and_noise() -> Case:
     """A noisy picture of floats, to be denoised; single pixels and a bar are NaN."""
-    rng = np.random.default_rng(6)
+    rng = generator(6)
     truth = crop("camera", 100, 150, 96) * 7.0 - 300
     given = truth + rng.normal(0, 120, truth.shape)
     missing = rng.random(truth.shape) < 0.01
@@ -107,7 +108,7 @@ def gaps_and_noise() -> Case:
 
 def placeholder(value: float) -> Case:
     """No data, written as a number far outside of the range, in a noisy picture of floats: denoised by defaults."""
-    rng = np.random.default_rng(7)
+    rng = generator(7)
     truth = crop("camera", 100, 150, 96).astype(np.float32)
     given = truth + rng.normal(0, 10, truth.shape).astype(np.float32)
     missing = np.zeros(truth.shape, bool)
@@ -127,7 +128,7 @@ def placeholder(value: float) -> Case:
 
 def masked_array() -> Case:
     """A NumPy masked array: what it masks is missing."""
-    rng = np.random.default_rng(6)
+    rng = generator(6)
     truth = crop("camera", 100, 150, 96)
     missing = rng.random(truth.shape) < 0.2
     given = np.ma.array(np.where(missing, 0, truth).astype(np.uint8), mask=missing)

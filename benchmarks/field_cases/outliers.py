@@ -7,6 +7,7 @@ import numpy as np
 import bayesdip as bd
 from benchmarks.field_cases.case import Case, Check, Measure
 from benchmarks.field_cases.simple import Array, median
+from benchmarks.field_cases.source import generator
 
 KIND = "outliers"
 SIDE, READ_NOISE = 160, 12.0
@@ -16,7 +17,7 @@ RADIUS, STARS = 6, 8
 
 def frame() -> tuple[Array, Array, Array, Array]:
     """Truth, what came in, where it was hit, and the rows, columns and fluxes of the brightest stars."""
-    rng = np.random.default_rng(10)
+    rng = generator(10)
     y, x = np.mgrid[:SIDE, :SIDE]
     truth = 800 + 0.3 * x + 480 * np.exp(-((x - 80) ** 2 + (y - 90) ** 2) / (2 * 25**2))
     stars = []

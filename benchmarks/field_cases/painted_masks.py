@@ -10,7 +10,8 @@ from PIL import Image, ImageDraw, ImageFont
 
 from benchmarks.field_cases.case import Check
 from benchmarks.field_cases.command import bayesdip
-from benchmarks.field_cases.simple import Array, crop
+from benchmarks.field_cases.simple import Array
+from benchmarks.field_cases.source import crop
 
 KIND = "masks as people paint them"
 SIDE = 96

@@ -11,14 +11,6 @@ from scipy.ndimage import convolve, median_filter
 Array = NDArray[Any]
 
 
-def crop(name: str, top: int, left: int, side: int) -> Array:
-    """A square part of a picture of scikit-image, 8 bits."""
-    from skimage import data
-
-    part: Array = getattr(data, name)()[top : top + side, left : left + side]
-    return part
-
-
 def eight_bits(picture: Array) -> Array:
     """Rounded and clipped to 8 bits."""
     return np.clip(np.rint(picture), 0, 255).astype(np.uint8)
