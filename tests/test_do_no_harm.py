@@ -140,9 +140,17 @@ def test_weights_follow_the_errors_by_distance():
 def test_noise_on_held_out_values_does_not_hide_who_is_better():
     rng = np.random.default_rng(0)
     noise, region = rng.standard_normal(60), np.repeat([0, 1], 30)
-    at = (noise + 0.1, noise - 1.4, np.full(60, 3.0), region)
+    at = (noise + 0.1, noise - 1.0, np.full(60, 3.0), region)
     told, not_told = (fitted_weights(errors(*at, n), [True], [False])[1, 1, 0] for n in (1.0, 0.0))
     assert told < 0.7 * not_told
+
+
+def test_a_share_that_is_chance_is_none_the_methods_own_among_them():
+    rng = np.random.default_rng(0)
+    method, other = 5 + rng.standard_normal((2, 120)) * [[0.3], [0.1]] - np.array([[0.0], [5.0]])
+    at = (np.full(120, 4.0), np.repeat([0, 1, 2], 40))
+    assert fitted_weights(errors(method, other, *at), [True], [False])[1, 2, 0] == 1
+    assert not fitted_weights(errors(other, method, *at), [True], [False]).any()
 
 
 def test_few_regions_tell_by_distance_who_overshoots():

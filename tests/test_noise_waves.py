@@ -76,6 +76,15 @@ def test_a_picture_repeats_itself_without_being_noise(name: str) -> None:
         assert found_in(part) is None and found_in(noisy(part, sigma=10)) is None
 
 
+def test_lines_of_text_are_as_regular_as_a_wave_and_no_noise() -> None:
+    page = data.page().astype(np.float64)
+    for top, left in ((48, 77), (37, 246), (35, 89), (40, 139)):
+        part = page[top : top + 96, left : left + 96]
+        assert found_in(part) is None and found_in(noisy(part, sigma=14)) is None
+    # A wave that is added to them is one.
+    assert found_in(noisy(page[48:144, 77:173] + wave((0.13, 0.21), 20))) is not None
+
+
 def test_a_wave_in_one_half_and_a_grating_are_the_picture() -> None:
     half = np.where(X < 48, wave((0.13, 0.21), 20), 0)
     assert found_in(noisy(CLEAN + half)) is None

@@ -2,7 +2,7 @@
 
 A wave is a peak of the spectrum, one bin wide. Repeated structure of a picture has peaks too, but broad ones: its strength
 and its phase change from place to place. What is subtracted thus is a wave that has the same amplitude and phase in all
-parts of the picture, and leaves nothing of its peak behind.
+parts of the picture, leaves nothing of its peak behind, and beside which the rest of the picture does not go with its phase.
 """
 
 from __future__ import annotations
@@ -40,6 +40,10 @@ SHARP, RING = 40.0, (3, 7)
 LEFT, NEAR = 0.08, 3
 # Root mean square difference of the amplitudes of parts from their mean, as a share of it; parts of an axis.
 UNLIKE, PARTS = 0.35, 3
+# What is left without a wave is as large at its crests as in its troughs. Lines of text are regular, but there are letters in one phase and
+# paper in the other: by so much, over its mean, the size of what is left may go with the phase. In 173 waves of 4, 8 and 20 of 255 that
+# were added to parts of tuning pictures it went by at most 0.07, in those that 15 of 300 parts of a scanned page had by 0.6 and more.
+UNLIKE_BY_PHASE = 0.2
 # Repetitions of the fit.
 FITS = 12
 # Waves of less than this share of the picture's range (of its inner 99%) do no harm; those that are more than the second share
@@ -301,7 +305,7 @@ def _fitted(rough: Array, known: Bools, frequency: Frequency) -> _Wave | None:
     for _ in range(FITS):
         rest = _bounded(rough - np.where(known, _Wave(frequency, amplitude).over(rough.shape), 0.0), known)
         amplitude += _least_squares(rest, window, frequency)
-    if not _is_everywhere(rest, known, frequency, amplitude):
+    if not _is_everywhere(rest, known, frequency, amplitude) or not _is_added(rest, known, frequency):
         return None
     return _Wave(frequency, amplitude / gain)
 
@@ -323,6 +327,14 @@ def _is_alone(rough: Array, known: Bools, wave: _Wave, power: Array, place: tupl
     left = _spectrum(_bounded(rough - np.where(known, seen.over(rough.shape), 0.0), known))
     here = np.append(_neighbours(left, place, 1, NEAR), left[place])
     return bool(here.max() <= LEFT * power[place])
+
+
+def _is_added(rest: Array, known: Bools, frequency: Frequency) -> bool:
+    """Whether `rest`, what is left without a wave, is alike in all of its phases."""
+    size = np.abs(rest)
+    mean = float(size[known].mean())
+    swing = abs(_least_squares(size - mean, _window(rest.shape) * known, frequency))
+    return swing <= UNLIKE_BY_PHASE * mean
 
 
 def _is_everywhere(rest: Array, known: Bools, frequency: Frequency, amplitude: complex) -> bool:
