@@ -73,7 +73,10 @@ def test_photographs_and_print_have_none(name: str, sigma: float) -> None:
         for _ in range(4):
             top, left = (rng.integers(n - side) for n in whole.shape)
             part = whole[top : top + side, left : left + side]
-            assert found_in(part + sigma * rng.normal(size=part.shape)) is None
+            noisy = part + sigma * rng.normal(size=part.shape)
+            assert found_in(noisy) is None
+            for missing in (0.3, 0.5):
+                assert found_in(noisy, rng.random(part.shape) > missing) is None
 
 
 def test_bars_and_surfaces_are_the_picture() -> None:

@@ -25,6 +25,8 @@ Bools = NDArray[np.bool_]
 
 # Parts of the lines that are held against each other, the fewest pixels in one, and the most that are looked at.
 PARTS, FEWEST_PIXELS, MOST_PIXELS = 4, 5, 256
+# Where pixels are missing: fewest of a part's differences of two lines that tell it, and least share of the lines of which two parts tell.
+FEWEST_STEPS, LEAST_TOLD = 3, 0.5
 # Fewest lines; with fewer than the second number the mean square must be as large as the median one.
 FEWEST_LINES, MANY_LINES = 5, 16
 # Variance of the second differences that the parts have in common over what their scatter makes of it, in the median over
@@ -112,7 +114,7 @@ def _of_channel(channel: Array, axis: int) -> tuple[Array, float] | None:
     steps = _steps(np.moveaxis(channel, axis, 0))
     if steps is None or not _are_offsets(steps):
         return None
-    profile = np.concatenate([[0.0], np.cumsum(np.median(steps.reshape(len(steps), -1), axis=1))])
+    profile = np.concatenate([[0.0], np.cumsum(np.nanmedian(steps.reshape(len(steps), -1), axis=1))])
     offsets, left = _white_part(profile)
     known = channel[np.isfinite(channel)]
     low, high = np.quantile(known, (0.005, 0.995))
@@ -120,9 +122,9 @@ def _of_channel(channel: Array, axis: int) -> tuple[Array, float] | None:
 
 
 def _steps(lines: Array) -> Array | None:
-    """Differences of neighbouring lines of (n, ...), missing ones filled in by their line's median: (n - 1, PARTS, pixels).
+    """Differences of neighbouring lines of (n, ...), missing ones NaN: (n - 1, PARTS, pixels).
 
-    None where there are too few lines or pixels in them.
+    None where there are too few lines, or too few of its differences are there in a line.
     """
     count = len(lines)
     flat = lines.reshape(count, -1)
@@ -134,25 +136,31 @@ def _steps(lines: Array) -> Array | None:
     flat = np.moveaxis(lines, longest, 1).reshape(count, -1)
     chosen = np.linspace(0, flat.shape[1] - 1, PARTS * pixels).round().astype(int)
     steps = np.diff(flat[:, chosen], axis=0)
-    if not np.isfinite(steps).any(axis=1).all():
+    if np.isfinite(steps).sum(axis=1).min() < FEWEST_PIXELS:
         return None
-    return np.where(np.isfinite(steps), steps, np.nanmedian(steps, axis=1, keepdims=True)).reshape(
-        count - 1, PARTS, pixels
-    )
+    return steps.reshape(count - 1, PARTS, pixels)
 
 
 def _are_offsets(steps: Array) -> bool:
     """Whether the parts have second differences in common that are those of white offsets."""
-    parts = np.diff(np.median(steps, axis=2), axis=0)
-    common = parts.mean(1)
-    scatter = np.square(parts - common[:, None]).sum(1) / (PARTS - 1) / PARTS
-    squares = np.square(common)
+    told = np.isfinite(steps).sum(2) >= FEWEST_STEPS
+    medians = np.full(told.shape, np.nan)
+    medians[told] = np.nanmedian(steps[told], axis=1)
+    parts = np.diff(medians, axis=0)
+    count = np.isfinite(parts).sum(1)
+    of_several = count >= 2
+    if of_several.mean() < LEAST_TOLD:
+        return False
+    common = np.where(of_several, np.nansum(parts, 1) / np.maximum(count, 1), np.nan)
+    scatter = np.nansum(np.square(parts - common[:, None]), 1) / np.maximum(count - 1, 1) / np.maximum(count, 1)
+    scatter, squares = scatter[of_several], np.square(common[of_several])
     middle, mean = float(np.median(squares)) / OF_ONE, float(squares.mean())
     if not middle > IN_COMMON * float(np.median(scatter)) / OF_THREE:
         return False
     if len(steps) + 1 < MANY_LINES and not mean > IN_COMMON * float(scatter.mean()):
         return False
-    correlation = float((common[1:] * common[:-1]).sum()) / (mean * len(common))
+    following = common[1:] * common[:-1]
+    correlation = float(np.nansum(following)) / (mean * len(squares))
     return correlation < MOST_CORRELATION and middle > LEAST_ALIKE * mean
 
 
