@@ -194,3 +194,17 @@ def test_where_pepper_is_clear_salt_is_found_in_bright_stripes() -> None:
     assert (found["pepper"] & hit).sum() > 0.9 * ((noisy == 0) & hit).sum()
     only_salt = np.where(noisy == 0, np.rint(clean), noisy)
     assert not (found_in(np.rint(clean))["salt"].any() or found_in(only_salt)["pepper"].any())
+
+
+def test_pepper_of_a_picture_with_dark_parts_is_found_by_its_bright_ones() -> None:
+    rng = np.random.default_rng(3)
+    for top, left in ((395, 270), (299, 370)):
+        clean = data.astronaut()[top : top + 96, left : left + 96, 1].astype(float).clip(2, 250)
+        hit = rng.random(clean.shape) < 0.3
+        noisy = np.where(hit, rng.choice([0.0, 255.0], clean.shape), clean)
+        found = found_in(noisy)["every"]
+        assert (found & hit).sum() > 0.95 * hit.sum() and (found & ~hit).sum() < 0.01 * clean.size
+        # Noise that was clipped heaps values on the dark end of dark parts alone.
+        clipped = np.clip(np.rint(clean - 10 + rng.normal(0, 10, clean.shape)), 0, 254)
+        only_salt = np.where(hit & (noisy == 255), 255, clipped)
+        assert not found_in(only_salt)["pepper"].any()

@@ -42,6 +42,10 @@ GAP, LEAST_APART = 2.0, 0.75
 # Or, where the picture's own contrast hides that at one end and the other end has impulses: within this share of the range from the end there are at
 # most so many others, per entry at it.
 ON_THE_WAY, LEAST_GAP = 0.05, 0.25
+# Or where neighbours are far from the end at least this share of what is at the end anywhere is; looked at in so many places. What is
+# sure alone is too small a share in dark pictures: of 120 parts of tuning pictures with 2 to 30% of salt and pepper, 96x96, 33 had ten
+# impulses or more that were not found, now 10, and of all 3,717 are not found for 8,390. Of the picture's own 194 are, before 64.
+AS_MANY, MOST_LOOKED_AT = 0.75, 100_000
 # Where half of the neighbours have the same value, it is the picture's.
 MOST_ALIKE = 0.5
 # Least share of the neighbours that are elsewhere than at the same end.
@@ -118,8 +122,7 @@ def _of_channel(values: Array, seen: Bools) -> tuple[Bools, Bools, Bools, Bools]
     grid = [n for n in values.shape if n > 1]
     if int(seen.sum()) < FEWEST or len(grid) > 3 or not grid:
         return none, none, none, none
-    squeezed = values.reshape(grid)
-    seen = seen.reshape(grid)
+    squeezed, seen = values.reshape(grid), seen.reshape(grid)
     if not seen.all():
         squeezed = _nearest_seen(squeezed, seen)
     low, high = np.quantile(squeezed[seen], INNER)
@@ -172,9 +175,11 @@ def _at_end(values: Array, seen: Bools, least: float, end: float, *, by_values: 
         is_apart = _few_on_the_way(values, there, seen, end)
     else:
         is_apart = apart.sum() >= LEAST_APART * sure.sum()
-    if not is_apart or not _fall_independently(found):
+    share = float(found.sum() / seen.sum()) if is_apart and _fall_independently(found) else 0.0
+    if by_values or share > 0:  # what is sure may be a part
+        share = max(share, _share_far_away(values, there, seen, end, least))
+    if share == 0:
         return np.zeros_like(there)
-    share = found.sum() / seen.sum()
     extreme = (around == values.max()) | (around == values.min())
     median, spread = _centre_and_spread(around, extreme, least)
     distance, alike = np.abs(end - median) / spread, (around == end).mean(1)
@@ -209,6 +214,29 @@ def _few_on_the_way(values: Array, there: Bools, seen: Bools, end: float) -> boo
     return bool(near.sum() <= LEAST_GAP * there.sum())
 
 
+def _share_far_away(values: Array, there: Bools, seen: Bools, end: float, least: float) -> float:
+    """The share of entries with the value `end` where their neighbours are far from it; 0 where there are fewer than elsewhere, as of
+    clipped noise, which no bright part of a dark picture has, or where they do not fall independently of each other."""
+    most = round(MOST_LOOKED_AT ** (1 / values.ndim))
+    middle = tuple(slice(max(n - most, 0) // 2, max(n - most, 0) // 2 + most) for n in values.shape)
+    part, hit, known = values[middle], there[middle], seen[middle]
+    around = _neighbours(part, known, REACH[values.ndim])
+    extreme = (around == values.max()) | (around == values.min())
+    median, spread = _centre_and_spread(around, extreme, least)
+    far = np.zeros_like(known)
+    far[known] = np.abs(end - median) > SURE * spread
+    hit_far = hit & far
+    count = int(hit_far.sum())
+    if count < FEWEST or count < AS_MANY * hit[known].mean() * far.sum():
+        return 0.0
+    pairs, expected = (
+        sum(_pairs(np.moveaxis(a, axis, 0), 1) for axis in range(a.ndim)) for a in (hit_far, far)
+    )
+    share = count / int(far.sum())
+    expected *= share**2
+    return share if _are_as_many(pairs, expected) else 0.0
+
+
 def _fall_independently(found: Bools) -> bool:
     """Whether there are enough of them, and next to each other as often as `FAR_LAG` apart.
 
@@ -220,9 +248,14 @@ def _fall_independently(found: Bools) -> bool:
     near, far = (
         sum(_pairs(np.moveaxis(found, axis, 0), lag) for axis in range(found.ndim)) for lag in (1, FAR_LAG)
     )
+    return _are_as_many(near, far)
+
+
+def _are_as_many(found: float, expected: float) -> bool:
+    """Whether there are about as many pairs, both Poisson numbers."""
     low, high = INDEPENDENT
-    chance = 3 * (near + far + 1) ** 0.5  # both are Poisson numbers
-    return bool(low * far - chance <= near <= high * far + chance)
+    chance = 3 * (found + expected + 1) ** 0.5
+    return low * expected - chance <= found <= high * expected + chance
 
 
 def _pairs(found: Bools, lag: int) -> float:
@@ -303,8 +336,7 @@ def _sharper_than_the_optics(values: Array, seen: Bools, noise: float) -> Bools:
 
 
 def _local_mean(values: Array) -> Array:
-    mean: Array = uniform_filter(values, 2 * REACH[values.ndim] + 1, mode="nearest")
-    return mean
+    return np.asarray(uniform_filter(values, 2 * REACH[values.ndim] + 1, mode="nearest"))
 
 
 def _apart(values: Array, places: Bools, noise: float) -> Bools:
@@ -331,15 +363,14 @@ def _apart(values: Array, places: Bools, noise: float) -> Bools:
 def _beyond_all_steps(values: Array, found: Bools) -> Bools:
     """Those that exceed their neighbours by more than any two neighbours differ without them."""
     clean = _nearest_seen(values, ~found)
-    steps = [abs(np.diff(clean, axis=axis)).max() for axis in range(values.ndim)]
-    beyond: Bools = found & (values - _ring_maximum(clean) > max(steps))
-    return beyond
+    largest = max(abs(np.diff(clean, axis=axis)).max() for axis in range(values.ndim))
+    return np.asarray(found & (values - _ring_maximum(clean) > largest))
 
 
 def _noise(values: Array) -> float:
     """A robust size of the differences of neighbours, as a standard deviation."""
-    differences = np.concatenate([np.diff(values, axis=axis).ravel() for axis in range(values.ndim)])
-    return float(1.4826 * np.median(abs(differences)) / 2**0.5)
+    steps = np.concatenate([np.diff(values, axis=axis).ravel() for axis in range(values.ndim)])
+    return float(1.4826 * np.median(abs(steps)) / 2**0.5)
 
 
 def _ring_maximum(values: Array) -> Array:

@@ -152,7 +152,9 @@ def _are_offsets(steps: Array) -> bool:
     if of_several.mean() < LEAST_TOLD:
         return False
     common = np.where(of_several, np.nansum(parts, 1) / np.maximum(count, 1), np.nan)
-    scatter = np.nansum(np.square(parts - common[:, None]), 1) / np.maximum(count - 1, 1) / np.maximum(count, 1)
+    scatter = (
+        np.nansum(np.square(parts - common[:, None]), 1) / np.maximum(count - 1, 1) / np.maximum(count, 1)
+    )
     scatter, squares = scatter[of_several], np.square(common[of_several])
     middle, mean = float(np.median(squares)) / OF_ONE, float(squares.mean())
     if not middle > IN_COMMON * float(np.median(scatter)) / OF_THREE:
