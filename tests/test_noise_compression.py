@@ -9,7 +9,7 @@ from PIL import Image
 from skimage import data
 
 import bayesdip as bd
-from bayesdip.noise.compression import compression_level
+from bayesdip.noise.compression import compression_level, is_compressed
 from bayesdip.noise.spectrum import Windows, compressed_levels
 
 
@@ -27,6 +27,10 @@ def through_jpeg(picture, quality):
 
 def tensor(picture):
     return torch.from_numpy(picture.copy()).double().reshape(-1, *picture.shape[:2])
+
+
+def in_colour(picture):
+    return torch.from_numpy(picture.copy()).double().movedim(-1, 0)
 
 
 @pytest.mark.parametrize("crop", [(100, 150), (300, 100)])
@@ -68,7 +72,20 @@ def test_the_noise_of_a_compressed_picture_is_at_most_what_its_calmest_places_al
     power = np.tile(np.array([30.0, 25.0, 12.0]) ** 2, (400, 1, 1))
     power[-40:] = np.array([60.0, 10.0, 10.0]) ** 2
     windows = Windows(np.zeros((400, 1)), power, np.zeros((400, 2)))
-    (level,) = compressed_levels(windows, (9.0,))
-    assert 10 <= level <= 1.3 * 10
-    (all_over,) = compressed_levels(Windows(windows.means, power[:-40], windows.places), (9.0,))
-    assert all_over == pytest.approx(25)
+    (level,) = compressed_levels(windows, (6.0,))
+    assert 6 <= level <= 1.3 * 10
+    all_over = Windows(windows.means, power[:-40], windows.places)
+    assert compressed_levels(all_over, (6.0,)) == pytest.approx((25,))
+    # Where the compression left the noise its high frequencies, the white level tells it.
+    assert compressed_levels(all_over, (12.0,)) == pytest.approx((14.4,))
+
+
+def test_pictures_with_clipped_values_in_nearly_every_block_are_seen_to_be_compressed():
+    rng = np.random.default_rng(0)
+    dark = np.clip(0.2 * data.astronaut()[100:196, 150:246] + rng.normal(0, 15, (96, 96, 3)), 0, 255).astype(
+        np.uint8
+    )
+    blocks = (dark == 0).any(-1).reshape(12, 8, 12, 8).any((1, 3))
+    assert blocks.mean() > 0.9 and not is_compressed(in_colour(dark))
+    for quality in (75, 95):
+        assert is_compressed(in_colour(through_jpeg(dark, quality)))

@@ -22,6 +22,10 @@ LUMA = (0.299, 0.587, 0.114)
 MOST_BLOCKS, FEWEST_BLOCKS = 400, 20
 # Fewest where a small picture is enlarged, and the least share of the grids that has so many.
 FEWEST_OF_SMALL, MOST_GRIDS = 8, 0.75
+# Most clipped pixels of a block that tells whether a picture was compressed; what they change in its coefficients is little, and dark pictures in
+# noise have no block without. Of 48 parts of tuning pictures as bright or darker, in noise of 10 to 20, as JPEG of quality 75 to 95, 38 were found by blocks
+# without a clipped pixel, 44 with 4 of them, and all with 8 to 32; of those that were not compressed none.
+MOST_CLIPPED = 16
 # Coefficients from this sum of both frequencies on; nearly 0 is what rounding the pixels to whole numbers leaves of 0.
 FIRST_SUM, NEARLY_ZERO = 3, 0.6
 # Times as many on one grid as on the median grid, and by so many standard deviations of their number. On pictures of
@@ -60,7 +64,7 @@ def compression_level(picture: Tensor) -> float:
         was 0.5 to 1.3 times the error of all channels, in the median 0.84; and 0 on 192 small pictures that were not compressed.
     """
     coefficients = _coefficients(picture, FEWEST_OF_SMALL)
-    if coefficients is None:
+    if coefficients is None or len(coefficients) < FEWEST_OF_SMALL:
         return 0.0
     steps = _steps(coefficients)
     rounded = (np.abs(coefficients) <= NEAR).sum(0)
@@ -102,7 +106,7 @@ def _mean_square(steps: Array, share: Array) -> Array:
 
 
 def _coefficients(picture: Tensor, fewest: int) -> Array | None:
-    """Of the blocks that were compressed, less the level shift, (n, 8, 8); None where the picture was not compressed.
+    """Of the blocks that were compressed and not clipped, less the level shift, (n, 8, 8); None where the picture was not compressed.
 
     Grids that have fewer blocks say nothing.
     """
@@ -136,7 +140,7 @@ def _coefficients(picture: Tensor, fewest: int) -> Array | None:
 
 def _nearly_zero(brightness: Array, clipped: NDArray[np.bool_], fewest: int) -> tuple[int, int]:
     """How many of the higher coefficients of blocks side by side are nearly 0, and how many there are."""
-    coefficients = _transformed(brightness, clipped)
+    coefficients = _transformed(brightness, clipped, MOST_CLIPPED)
     if len(coefficients) < fewest:
         return 0, 0
     chosen = np.indices((SIDE, SIDE)).sum(0) >= FIRST_SUM
@@ -144,10 +148,10 @@ def _nearly_zero(brightness: Array, clipped: NDArray[np.bool_], fewest: int) -> 
     return int((abs(high) < NEARLY_ZERO).sum()), high.size
 
 
-def _transformed(brightness: Array, clipped: NDArray[np.bool_]) -> Array:
-    """Cosine coefficients of blocks side by side in which nothing is clipped, at most `MOST_BLOCKS`, (n, 8, 8)."""
+def _transformed(brightness: Array, clipped: NDArray[np.bool_], most: int = 0) -> Array:
+    """Cosine coefficients of blocks side by side in which no more pixels are clipped, at most `MOST_BLOCKS`, (n, 8, 8)."""
     blocks, hit = _blocks(brightness), _blocks(clipped)
-    blocks = blocks[~hit.any((1, 2))]
+    blocks = blocks[hit.sum((1, 2)) <= most]
     found: Array = dctn(blocks[:: max(1, -(-len(blocks) // MOST_BLOCKS))], axes=(1, 2), norm="ortho")
     return found
 

@@ -50,6 +50,11 @@ STEADY_COMPRESSED, LEAST_COMPRESSED, FOR_COMPRESSED = (1.15, 1.5), 5.0, 1.3
 # this makes up for: of 2306 parts of tuning pictures, clean or with noise of 5 to 20, compressed, that were taken for noisy the level was over 1.6 times
 # the true error in 5%, in place of 10%.
 OVER_CALMEST, CALMEST, FEWEST_CALM = 1.25, 0.05, 12
+# A compression that left the noise its high frequencies, too, leaves the white level nearly as it was; one that took them less than a quarter
+# of it. From a third of the level on it is the first: of 255 parts of tuning pictures with noise of 5 to 20, qualities of 30 to 95, the level was then
+# over 1.3 times the true error in 3 in place of 9, and under 0.8 times it in 16 in place of 14. Of 1, 1.15, 1.3 and 1.45 times the white level
+# 1.15 was the best on twelve pictures with white noise of 10 and 20, by 0.1 to 0.3 dB, 1.3 on eight with photon noise and blotches, by 0.3.
+NOT_TAKEN, OVER_WHITE = 1 / 3, 1.2
 
 # Photon noise: bins of brightness; how steady the noise must be within them, how near the line (root mean square of the
 # logarithm), how much nearer than to a constant, and how much it grows.
@@ -218,7 +223,9 @@ def compressed_levels(windows: Windows | None, white: tuple[float, ...]) -> tupl
             level = np.maximum(level, np.minimum(smoothest**0.5, OVER_CALMEST * windows.calmest()))
     if level.mean() < LEAST_COMPRESSED:
         return None
-    return tuple(float(part) * (FOR_COMPRESSED if len(level) > 1 else 1.0) for part in level)
+    is_left = np.mean(white) > NOT_TAKEN * level.mean()
+    level = level * (FOR_COMPRESSED if len(level) > 1 else 1.0)
+    return tuple((np.minimum(level, OVER_WHITE * np.array(white)) if is_left else level).tolist())
 
 
 @dataclass(frozen=True)
