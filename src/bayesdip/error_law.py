@@ -40,6 +40,8 @@ TELLING, FEWEST_TELLING = (0.2, 0.5), 32
 # holes of 8 to 48. With the second number where many replicas of the holes say how typical the regions are: on 36 crops of tuning pictures with
 # four holes of 8 to 32 pixels they then held 91%, and 92% with the first.
 ERRORS_OF_A_REGION, OF_A_TYPICAL_ONE = 2, 8
+# Their own quantiles count as so many errors, and Student's law as this number.
+LIKE_ERRORS = 10
 
 
 @dataclass(frozen=True)
@@ -105,9 +107,21 @@ class Law:
         return {name: float(getattr(self, name)) for name in ("scale", "floor", "ratio", "ratio_error")}
 
 
-def fit_law(values: Values) -> Law:
+def fit_law(values: Values, regions: int | None = None) -> Law:
     """The two numbers by their quasi-likelihood on a grid, and the tails at every level.
 
+    Parameters
+    ----------
+    values : Values
+    regions : int, optional
+        In how many regions they are, where those of one err alike.
+
+    Returns
+    -------
+    Law
+
+    Notes
+    -----
     The squares ``q`` have expectation ``n + v``. Their quasi-log-likelihood
     ``-sum(log(n + v) + q / (n + v)) / (2 dispersion)`` is that of normal residuals, tempered by how
     much the squares scatter in fact (McCullagh and Nelder, *Generalized Linear Models*, ch. 9), and so that it is no surer
@@ -137,7 +151,8 @@ def fit_law(values: Values) -> Law:
     ratio = math.exp(middle)
     scale = ratio * math.sqrt(1 - constant)
     floor = ratio * math.sqrt(constant * level)
-    return Law(scale, floor, ratio, spread, _tails(values, floor**2 + scale**2 * own))
+    independent = values.residual.size if regions is None else regions * ERRORS_OF_A_REGION
+    return Law(scale, floor, ratio, spread, _tails(values, floor**2 + scale**2 * own, independent))
 
 
 def _law_of_alone(values: Values) -> Law:
@@ -242,18 +257,18 @@ def _grouped(noise: Array, relative: Array, squares: Array) -> tuple[Array, Arra
     return n, s, q, np.array([float(len(group)) for group in groups])
 
 
-def _tails(values: Values, variance: Array) -> Array:
+def _tails(values: Values, variance: Array, independent: int) -> Array:
     """Half of the interval at each of `LEVELS`, over that of a normal variable.
 
     Of exact data the conformal quantile of the scores. In strong noise the scores tell of the
-    noise's tails, not of the error's: there it is Student's law. In between, the geometric mean
-    of the two, by the error's share of the residual's variance.
+    noise's tails, not of the error's, and few independent ones tell little: there it is Student's law. In between, the geometric mean
+    of the two, by the error's share of the residual's variance and by how many there are.
     """
     total = values.noise + variance
     scores = np.sort((np.abs(values.residual) / np.sqrt(total)).ravel())
     rank = np.minimum(np.ceil(LEVELS * (scores.size + 1)).astype(int), scores.size) - 1
     normal = np.array([z_of(level) for level in LEVELS])
-    share = float((variance / total).mean())
+    share = float((variance / total).mean()) * independent / (independent + LIKE_ERRORS)
     found: Array = (scores[rank] / normal) ** share * (_quantiles(LEVELS) / normal) ** (1 - share)
     return found
 
