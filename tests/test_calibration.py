@@ -10,7 +10,7 @@ import bayesdip as bd
 from bayesdip.calibration import LEVELS, Values, calibrate
 from bayesdip.control_variate import reduced_squares
 from bayesdip.dct_thresholding import cosine_basis, shrink
-from bayesdip.error_law import FREEDOM, UNIT_SCALE
+from bayesdip.error_law import FREEDOM, UNIT_SCALE, fit_law
 from bayesdip.held_out_regions import share_beyond
 from bayesdip.holdout import calibrated_std, split, with_own_values
 from bayesdip.noise import Gaussian
@@ -143,6 +143,20 @@ def test_noisy_data_calibrate_the_noise_free_interval(factor, sigma):
     assert np.mean(covers) == pytest.approx(0.9, abs=slack)
     scores = [np.log(c.ratio / factor) / c.ratio_error for c in found]
     assert np.sqrt(np.mean(np.square(scores))) < 2.2  # the stated error is about the true one
+
+
+def test_the_quantiles_of_few_independent_errors_count_little_beside_the_usual_law():
+    # One error of thirty is large, so that the others are far below their root mean square.
+    residual = np.tile(np.where(np.arange(30) == 0, 3.0, 0.2), (1, 40))
+    values = Values(
+        np.zeros_like(residual), np.ones_like(residual), residual, residual**2, np.zeros_like(residual)
+    )
+
+    def tail(chosen, regions):
+        return float(np.interp(0.9, LEVELS, fit_law(values.of(np.arange(chosen)), regions).tails))
+
+    assert tail(1200, None) < 0.3
+    assert 0.4 < tail(30, 3) < 1.0
 
 
 def test_strong_noise_on_few_pixels_is_told_as_a_wide_error():

@@ -40,7 +40,8 @@ TELLING, FEWEST_TELLING = (0.2, 0.5), 32
 # holes of 8 to 48. With the second number where many replicas of the holes say how typical the regions are: on 36 crops of tuning pictures with
 # four holes of 8 to 32 pixels they then held 91%, and 92% with the first.
 ERRORS_OF_A_REGION, OF_A_TYPICAL_ONE = 2, 8
-# Their own quantiles count as so many errors, and Student's law as this number.
+# Few errors tell little of their quantiles: Student's law counts as so many. In four volumes of 14 pixels a side, 8% of them known, 90% intervals
+# held 71, 75, 77 and 94% of the missing ones by some twenty held-out ones, and 79, 77, 95 and 96 so; in 48 parts with holes of 8 and 16 pixels 92% both ways.
 LIKE_ERRORS = 10
 
 
