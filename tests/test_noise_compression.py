@@ -9,6 +9,7 @@ from PIL import Image
 from skimage import data
 
 import bayesdip as bd
+from bayesdip.inputs import Inputs
 from bayesdip.noise.compression import compression_level, is_compressed
 from bayesdip.noise.spectrum import Windows, compressed_levels
 
@@ -52,6 +53,17 @@ def test_what_was_not_compressed_or_resized_after_has_no_level():
     assert compression_level(torch.rand(1, 64, 64, dtype=torch.float64)) == 0.0
 
 
+def test_what_the_compression_took_is_an_error_that_neighbours_share():
+    def shared(picture, sigma=None):
+        problem = Inputs.upscaling(picture, 2, "lanczos", sigma, None, None).problem
+        found = problem.shared_variance
+        return None if found is None else float(found) ** 0.5 * problem.units.scale
+
+    given = through_jpeg(small(), 60)
+    assert shared(given) == pytest.approx(compression_level(tensor(given)) / 0.84)
+    assert shared(given, 5.0) is None and shared(small()) is None
+
+
 @pytest.mark.slow
 def test_a_compressed_picture_is_enlarged_better_than_by_bicubic_interpolation_and_said():
     clean = data.camera()[100:196, 150:246]
@@ -63,6 +75,8 @@ def test_a_compressed_picture_is_enlarged_better_than_by_bicubic_interpolation_a
         return float(np.mean((picture.astype(float) - clean) ** 2))
 
     assert error(found.mean) < error(rival)
+    low, high = found.interval(0.9)
+    assert 0.8 <= ((low <= clean) & (clean <= high)).mean() <= 0.97
     assert [f.kind for f in found.findings if f.kind == "compression"]
     assert "compression" not in [f.kind for f in bd.upscale(given, 2, effort="fast", sigma=0).findings]
 

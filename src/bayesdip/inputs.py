@@ -95,6 +95,14 @@ class Inputs:
         given = data if double else None
         return cls(Problem.from_data(data, operator, noise), noise, layout, findings, given)
 
+    def _with_shared(self, variance: Tensor | None) -> Self:
+        """With that variance of an error that neighbouring pixels share, in the data's own scale."""
+        if variance is None:
+            return self
+        return replace(
+            self, problem=replace(self.problem, shared_variance=variance / self.problem.units.scale**2)
+        )
+
     @classmethod
     def denoising(
         cls,
@@ -113,11 +121,8 @@ class Inputs:
         if found.offsets is not None:
             picture = picture - found.offsets
         inputs = cls.of(picture, operator, found.noise, layout, (*findings, *found.findings))
-        problem, shared = inputs.problem, found.shared_variance
-        shared = None if shared is None else shared / problem.units.scale**2
-        return replace(
-            inputs, problem=replace(problem, shares_noise=found.is_correlated, shared_variance=shared)
-        )
+        problem = replace(inputs.problem, shares_noise=found.is_correlated)
+        return replace(inputs, problem=problem)._with_shared(found.shared_variance)
 
     @classmethod
     def inpainting(
@@ -180,9 +185,9 @@ class Inputs:
         large = tuple(n * int(factor) for n in picture.shape[1:])
         operator = _masked(Downsample(large, int(factor), kind), gone)
         found = noise_to_enlarge(noise, sigma, picture, ~gone)
-        return cls.of(
-            picture, without_impulses(operator, found), found.noise, layout, (*findings, *found.findings)
-        )
+        operator = without_impulses(operator, found)
+        inputs = cls.of(picture, operator, found.noise, layout, (*findings, *found.findings))
+        return inputs._with_shared(found.shared_variance)
 
     @classmethod
     def deblurring(

@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Literal
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from bayesdip.errors import BayesDipError
@@ -27,6 +28,10 @@ UPSCALING = "taken away before the picture is enlarged: sigma=0 (--sigma 0) take
 # pictures enlarged 2 to 4 times: clean ones came to 0.15 dB less to 0.26 more than as exact ones (0.05 more in the mean of eight), those with noise of 4
 # and 8 to 0.0 to 0.5 more (0.16 in the mean of thirteen).
 SHARE_OF_DOUBTFUL, LEAST_DOUBTFUL = 0.5, 0.01
+# The level of a compression, that of the brightness, over that of all channels (`compression_level`). What the compression took is shared by neighbouring
+# pixels, and does not average away as white noise does: with it, errors on six small pictures of quality 60, enlarged twice, are
+# 0.9 to 1.2 times what is said of them, without 1.4 to 2.0, and 90% intervals hold 85 to 93% in place of 72 to 80.
+OF_ALL_CHANNELS = 0.84
 
 
 def given_level(sigma: Sigma) -> Level | None:
@@ -120,15 +125,16 @@ def noise_to_enlarge(noise: Noise | None, sigma: Sigma, picture: Tensor, seen: T
     if noise is not None or sigma is not None:
         return found
     level, kind = compression_level(picture), "compression"
+    shared: Tensor | None = torch.tensor((level / OF_ALL_CHANNELS) ** 2)
     text = f"the picture was compressed as JPEG, whose rounding is noise of about {level:.2g},"
     if not level:
         level, kind = SHARE_OF_DOUBTFUL * _least_level(picture, seen), "doubtful noise"
         text = f"noise and texture cannot be told apart: noise of {level:.2g}, half of what there may be, is"
         if level <= LEAST_DOUBTFUL * float(np.ptp(picture[seen].numpy())):
             return found
-    return replace(
-        found, noise=Gaussian(level), findings=(Finding(kind, f"{text} {UPSCALING}", {"sigma": level}),)
-    )
+        shared = None
+    said = Finding(kind, f"{text} {UPSCALING}", {"sigma": level})
+    return replace(found, noise=Gaussian(level), shared_variance=shared, findings=(said,))
 
 
 def _least_level(picture: Tensor, seen: Tensor) -> float:

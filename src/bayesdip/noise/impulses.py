@@ -255,7 +255,7 @@ def _are_as_many(found: float, expected: float) -> bool:
     """Whether there are about as many pairs, both Poisson numbers."""
     low, high = INDEPENDENT
     chance = 3 * (found + expected + 1) ** 0.5
-    return low * expected - chance <= found <= high * expected + chance
+    return bool(low * expected - chance <= found <= high * expected + chance)
 
 
 def _pairs(found: Bools, lag: int) -> float:
