@@ -14,7 +14,7 @@ from bayesdip.cli.noise_choice import NoiseChoice
 from bayesdip.cli.verbs import denoising
 from bayesdip.errors import BayesDipError
 from bayesdip.io import Picture, read_picture
-from bayesdip.noise import Gaussian, Laplace, Poisson, PoissonGaussian, Speckle
+from bayesdip.noise import Correlated, Gaussian, Laplace, Poisson, PoissonGaussian, Speckle
 
 PIXELS = data.camera()[:200, 100:300].astype(float) + 5
 
@@ -60,6 +60,7 @@ def test_what_is_not_told_is_estimated(tmp_path: Path) -> None:
     assert laplace.is_estimated
     found = laplace.model(noisy(tmp_path, "laplace"))
     assert isinstance(found, Laplace) and found.scale == pytest.approx(10, rel=0.15)
+    assert isinstance(NoiseChoice.parse("correlated", "auto").model(noisy(tmp_path, "gaussian")), Correlated)
     speckle = NoiseChoice.parse("speckle", "auto").model(noisy(tmp_path, "speckle"))
     assert isinstance(speckle, Speckle) and speckle.looks == pytest.approx(4, rel=0.15)
 
@@ -70,6 +71,7 @@ def test_what_is_not_told_is_estimated(tmp_path: Path) -> None:
         ("laplace", "auto", {"gain": 2.0}, "--gain .* use --noise poisson or poisson-gaussian"),
         ("gaussian", "auto", {"looks": 2.0}, "--looks .* use --noise speckle"),
         ("speckle", "25", {}, "--looks"),
+        ("correlated", "25", {}, "estimated from the picture; use --noise auto"),
         ("laplace", "25,20,30", {}, "one number, or auto"),
         ("salt", "auto", {}, "laplace, speckle"),
     ],

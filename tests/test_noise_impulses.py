@@ -208,3 +208,16 @@ def test_pepper_of_a_picture_with_dark_parts_is_found_by_its_bright_ones() -> No
         clipped = np.clip(np.rint(clean - 10 + rng.normal(0, 10, clean.shape)), 0, 254)
         only_salt = np.where(hit & (noisy == 255), 255, clipped)
         assert not found_in(only_salt)["pepper"].any()
+
+
+def test_salt_is_found_beside_white_places_by_the_dark_ones() -> None:
+    rng = np.random.default_rng(3)
+    for top, left in ((60, 120), (150, 150)):
+        clean = np.clip(np.rint(1.8 * data.chelsea()[top : top + 96, left : left + 96, 1] + 5), 0, 255)
+        assert (clean == 255).mean() > 0.05
+        hit = rng.random(clean.shape) < 0.2
+        noisy = np.where(hit, rng.choice([0.0, 255.0], clean.shape), clean)
+        found, changed = found_in(noisy)["every"], noisy != clean
+        assert (found & changed).sum() > 0.8 * changed.sum()
+        assert (found & ~changed).sum() < 0.04 * clean.size
+        assert not found_in(clean)["every"].any()

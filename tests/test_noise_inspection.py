@@ -15,6 +15,7 @@ import bayesdip as bd
 from bayesdip.findings import Finding
 from bayesdip.inputs import Inputs
 from bayesdip.noise import Correlated, Gaussian, Inspection, Poisson, PoissonGaussian, inspect
+from bayesdip.noise.doubtful import doubtful_levels
 from bayesdip.noise_check import coverage_is_testable, doubts
 
 Array = NDArray[np.float64]
@@ -230,3 +231,19 @@ def test_photon_noise_beneath_stars_is_told_by_the_sky() -> None:
     found = inspected(rng.poisson(sky) + rng.normal(0, 12, sky.shape))
     assert isinstance(found.noise, Poisson | PoissonGaussian)
     assert 0.85 < found.noise.gain < 1.15
+
+
+def test_noise_that_cannot_be_told_from_texture_is_left_and_said_and_error_bars_take_it_in() -> None:
+    grass = data.grass()[:192, :192].reshape(96, 2, 96, 2).mean((1, 3))
+    colour = torch.from_numpy(np.stack([grass, 0.9 * grass, 0.8 * grass]))
+    found = inspect(colour, denoising=True)
+    assert kinds(found.findings) == ["doubtful noise"] and isinstance(found.noise, Gaussian)
+    assert found.shared_variance is not None
+    levels = found.findings[0].facts["sigma"]
+    assert found.shared_variance.sqrt().flatten().tolist() == pytest.approx(levels)
+    assert 0.05 * 200 < np.mean(levels) < grass.std()
+    # Nothing is said of noise beside a mask or of one channel, nor where white noise is half as strong.
+    assert not inspect(colour).findings and not inspect(colour[:1], denoising=True).findings
+    seen = torch.ones_like(colour, dtype=torch.bool)
+    assert doubtful_levels(colour, seen, (3.0,) * 3, 200.0) == pytest.approx(levels, rel=0.2)
+    assert doubtful_levels(colour, seen, (0.6 * np.mean(levels),) * 3, 200.0) is None

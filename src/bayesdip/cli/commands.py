@@ -95,8 +95,8 @@ def denoise(
         str,
         option(
             metavar="KIND",
-            offers=("auto", "gaussian", "poisson", "poisson-gaussian", "laplace", "speckle"),
-            help="auto (found in the picture), gaussian, poisson, poisson-gaussian, laplace (outliers) or speckle.",
+            offers=("auto", "gaussian", "poisson", "poisson-gaussian", "laplace", "speckle", "correlated"),
+            help="auto (found in the picture), gaussian, poisson, poisson-gaussian, laplace (outliers), speckle or correlated (shared by neighbours).",
         ),
     ] = "auto",
     gain: Annotated[

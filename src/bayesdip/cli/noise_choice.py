@@ -25,6 +25,7 @@ NOISES = {
     "poisson-gaussian": ("gain", "offset", "sigma"),
     "laplace": ("sigma",),
     "speckle": ("looks", "offset"),
+    "correlated": (),
 }
 
 
@@ -60,9 +61,13 @@ class NoiseChoice:
         for name in given:
             if name not in NOISES[kind]:
                 takers = " or ".join(other for other, names in NOISES.items() if name in names)
+                own = (
+                    f"expected --{' or --'.join(NOISES[kind])}"
+                    if NOISES[kind]
+                    else "it is estimated from the picture"
+                )
                 raise BayesDipError(
-                    f"--{name} was given with --noise {kind}: expected --{' or --'.join(NOISES[kind])}; use "
-                    f"--noise {takers}, or leave it out"
+                    f"--{name} was given with --noise {kind}: {own}; use --noise {takers}, or leave it out"
                 )
         if kind == "poisson-gaussian" and not isinstance(level, float):
             raise BayesDipError(
@@ -78,11 +83,12 @@ class NoiseChoice:
     def is_estimated(self) -> bool:
         """Whether the size of the noise is left to the program."""
         size = {"auto": "sigma", "gaussian": "sigma", "laplace": "sigma", "speckle": "looks"}.get(self.kind)
-        return size is not None and size not in self.facts
+        return self.kind == "correlated" or (size is not None and size not in self.facts)
 
     def model(self, picture: Picture) -> Noise | None:
         """The noise model; None for white noise of the given sigma, and for what an inspection of the picture finds."""
         from bayesdip.noise import (
+            Correlated,
             Laplace,
             Poisson,
             PoissonGaussian,
@@ -104,6 +110,8 @@ class NoiseChoice:
             if "looks" not in facts:
                 facts["looks"] = estimate_looks(as_tensor(picture), facts.get("offset", 0.0))
             return Speckle(**facts)
+        if self.kind == "correlated":
+            return Correlated.estimated(picture.pixels, channel_axis=channel_axis(picture))
         if self.kind == "gaussian" and "sigma" not in facts:
             return white_noise(as_tensor(picture))
         return None

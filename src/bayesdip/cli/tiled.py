@@ -109,6 +109,11 @@ def _denoising(own: dict[str, Any]) -> dict[str, Any]:
     choice = NoiseChoice.parse(
         own["noise"], own["sigma"], gain=own["gain"], offset=own["offset"], looks=own["looks"]
     )
+    if choice.kind == "correlated":
+        raise BayesDipError(
+            "--noise correlated was given for a picture that is restored in tiles: its covariance is estimated from whole pictures; "
+            "leave the noise to be found (--noise auto)"
+        )
     if choice.is_estimated and choice.kind != "auto":
         size = "--looks" if choice.kind == "speckle" else "--sigma"
         raise BayesDipError(

@@ -2,10 +2,7 @@
 
 An impulse stands apart from its neighbours, and the optics do not: what is seen through them is as wide as they are.
 
-- *Salt and pepper* are values at an end of the range whose neighbours are not there, and that fall on pixels
-  independently of each other: strokes of a drawing have neighbours of their own kind, and clipped noise lies
-  within the spread of its neighbours (after Chan, Ho, Nikolova, *Salt-and-pepper noise removal by median-type
-  noise detectors and detail-preserving regularization*, IEEE TIP 2005).
+- *Salt and pepper* are values at an end of the range whose neighbours are not there (:mod:`bayesdip.noise.salt_and_pepper`).
 - *Hot and dead pixels* exceed all their neighbours by many times their spread, and there is a gap between them and
   the rest: the tail of a picture's own detail, or of heavy-tailed noise, has none.
 - *Tracks* are found only where the picture's own structures are wide (after van Dokkum, *Cosmic-ray rejection by
@@ -15,7 +12,6 @@ An impulse stands apart from its neighbours, and the optics do not: what is seen
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import product
 
 import numpy as np
 import torch
@@ -23,37 +19,15 @@ from numpy.typing import NDArray
 from scipy.ndimage import binary_dilation, distance_transform_edt, uniform_filter
 from torch import Tensor
 
+from bayesdip.noise.neighbours import REACH, RING, neighbours, shifts
 from bayesdip.noise.rounding import rounding_step
+from bayesdip.noise.salt_and_pepper import FEWEST, at_both_ends
 
 Array = NDArray[np.float64]
 Bools = NDArray[np.bool_]
 
-# Half the side of the window around an entry, by the number of axes, and of the ring next to it.
-REACH = {1: 6, 2: 2, 3: 1}
-RING = {1: 2, 2: 1, 3: 1}
 # The constants below were set on 24 pictures of BSDS500 and on scikit-image's, clean and with white noise. Of the 24 clean
 # ones, 4 have an entry that passes for an impulse (at most 408 of 463,000), and 1 of their 192x192 parts.
-# Salt and pepper: distance from the neighbours' median, in their spreads, of the sure ones.
-SURE = 6.0
-# Least share of them that are this many times as far from the median as any neighbour that is not at the end. Noise behind a tone
-# curve (gamma) heaps values on the dark end too, but leaves others on the way there: on nine parts of tuning pictures in such
-# noise it was 0.1 to 0.65, with 0.4 to 30% of salt and pepper 0.83 to 1.
-GAP, LEAST_APART = 2.0, 0.75
-# Or, where the picture's own contrast hides that at one end and the other end has impulses: within this share of the range from the end there are at
-# most so many others, per entry at it.
-ON_THE_WAY, LEAST_GAP = 0.05, 0.25
-# Or where neighbours are far from the end at least this share of what is at the end anywhere is; looked at in so many places. What is
-# sure alone is too small a share in dark pictures: of 120 parts of tuning pictures with 2 to 30% of salt and pepper, 96x96, 33 had ten
-# impulses or more that were not found, now 10, and of all 3,717 are not found for 8,390. Of the picture's own 194 are, before 64.
-AS_MANY, MOST_LOOKED_AT = 0.75, 100_000
-# Where half of the neighbours have the same value, it is the picture's.
-MOST_ALIKE = 0.5
-# Least share of the neighbours that are elsewhere than at the same end.
-ELSEWHERE = 0.25
-# Least number and share of sure ones.
-FEWEST, LEAST_SHARE = 20, 1e-3
-# How many pairs of them are neighbours, for every pair this far apart.
-INDEPENDENT, FAR_LAG = (0.5, 1.5), 5
 # Hot pixels: excess over all neighbours, in spreads; there must be a gap of a factor of two below it, in which there are
 # at most so many per hot pixel. The excess over the neighbours' contrast is that of a point against wide stars.
 EXCESSES, IN_GAP, OVER_CONTRAST = (8.0, 16.0, 32.0, 64.0), 0.25, 1.0
@@ -68,9 +42,6 @@ LONGEST = 8
 LARGEST_SHARE = 0.05
 # Least standard deviation of any neighbourhood, as a share of the range of the inner 99% of the data.
 LEAST_SPREAD, INNER = 0.01, (0.005, 0.995)
-SQRT_2PI = 2.5066
-# Values at once in the table of neighbours.
-MOST_VALUES = 2**24
 
 
 @dataclass(frozen=True)
@@ -129,7 +100,7 @@ def _of_channel(values: Array, seen: Bools) -> tuple[Bools, Bools, Bools, Bools]
     spread = max(rounding_step(torch.from_numpy(squeezed[seen])), LEAST_SPREAD * float(high - low))
     if not spread > 0:
         return none, none, none, none
-    salt, pepper = _at_both_ends(squeezed, seen, spread)
+    salt, pepper = at_both_ends(squeezed, seen, spread)
     rest = seen & ~salt & ~pepper
     clean = squeezed if rest.all() else _nearest_seen(squeezed, rest)
     hot, dead = (_outliers(sign * clean, rest, spread) for sign in (1.0, -1.0))
@@ -142,126 +113,6 @@ def _nearest_seen(values: Array, seen: Bools) -> Array:
     nearest = distance_transform_edt(~seen, return_distances=False, return_indices=True)
     filled: Array = values[tuple(nearest)]
     return filled
-
-
-def _at_both_ends(values: Array, seen: Bools, least: float) -> tuple[Bools, Bools]:
-    """Salt and pepper. Where one is clear, so is the other if there is a gap in the values next to it."""
-    high, low = float(values.max()), float(values.min())
-    salt, pepper = (_at_end(values, seen, least, end) for end in (high, low))
-    if salt.any() and not pepper.any():
-        pepper = _at_end(values, seen, least, low, by_values=True)
-    elif pepper.any() and not salt.any():
-        salt = _at_end(values, seen, least, high, by_values=True)
-    return salt, pepper
-
-
-def _at_end(values: Array, seen: Bools, least: float, end: float, *, by_values: bool = False) -> Bools:
-    """Salt or pepper: impulses among the entries with the value `end`.
-
-    First those that stand apart for sure: from their neighbours, or by the values of all entries. If these fall like impulses, all that are
-    more likely to be one than the picture's own, by their share and by the spread of the neighbours.
-    """
-    there: Bools = (values == end) & seen
-    found: Bools = np.zeros_like(there)
-    count = int(there.sum())
-    if count < max(FEWEST, LEAST_SHARE * values.size) or count > MOST_ALIKE * values.size:
-        return found
-    around = _neighbours(values, there, REACH[values.ndim])
-    median, spread = _centre_and_spread(around, around == end, least)
-    distance = np.abs(end - median)
-    found[there] = sure = distance > SURE * spread
-    apart = sure & (distance > GAP * _farthest(around, around == end, median, end))
-    if by_values:
-        is_apart = _few_on_the_way(values, there, seen, end)
-    else:
-        is_apart = apart.sum() >= LEAST_APART * sure.sum()
-    share = float(found.sum() / seen.sum()) if is_apart and _fall_independently(found) else 0.0
-    if by_values or share > 0:  # what is sure may be a part
-        share = max(share, _share_far_away(values, there, seen, end, least))
-    if share == 0:
-        return np.zeros_like(there)
-    extreme = (around == values.max()) | (around == values.min())
-    median, spread = _centre_and_spread(around, extreme, least)
-    distance, alike = np.abs(end - median) / spread, (around == end).mean(1)
-    by_chance = share + 3 * (share / around.shape[1]) ** 0.5 + 1 / around.shape[1]
-    clipped = np.maximum(alike - by_chance, 0.0)
-    density = np.exp(-0.5 * distance**2) / (SQRT_2PI * spread)
-    likely = share > clipped + density * rounding_step(torch.from_numpy(values[seen]))
-    found[there] = likely | ((distance > SURE) & (alike < MOST_ALIKE))
-    return found
-
-
-def _centre_and_spread(around: Array, left_out: Bools, least: float) -> tuple[Array, Array]:
-    """Median and robust standard deviation of each row without what is left out; of a row with little else, of all."""
-    most = left_out.mean(1) > 1 - ELSEWHERE
-    rows = np.where(left_out & ~most[:, None], np.nan, around)
-    median = np.nanmedian(rows, axis=1)
-    spread = 1.4826 * np.nanmedian(abs(rows - median[:, None]), axis=1)
-    return median, np.maximum(spread, least)
-
-
-def _farthest(around: Array, left_out: Bools, median: Array, end: float) -> Array:
-    """How far the neighbours that are not left out reach from the median towards `end`."""
-    towards = np.where(end >= median[:, None], 1.0, -1.0) * (around - median[:, None])
-    reach: Array = np.where(left_out, 0.0, towards).max(1, initial=0.0)
-    return reach
-
-
-def _few_on_the_way(values: Array, there: Bools, seen: Bools, end: float) -> bool:
-    """Whether far fewer entries have nearly the value `end` than have it."""
-    width = ON_THE_WAY * float(np.ptp(values[seen]))
-    near = seen & ~there & (np.abs(values - end) <= width)
-    return bool(near.sum() <= LEAST_GAP * there.sum())
-
-
-def _share_far_away(values: Array, there: Bools, seen: Bools, end: float, least: float) -> float:
-    """The share of entries with the value `end` where their neighbours are far from it; 0 where there are fewer than elsewhere, as of
-    clipped noise, which no bright part of a dark picture has, or where they do not fall independently of each other."""
-    most = round(MOST_LOOKED_AT ** (1 / values.ndim))
-    middle = tuple(slice(max(n - most, 0) // 2, max(n - most, 0) // 2 + most) for n in values.shape)
-    part, hit, known = values[middle], there[middle], seen[middle]
-    around = _neighbours(part, known, REACH[values.ndim])
-    extreme = (around == values.max()) | (around == values.min())
-    median, spread = _centre_and_spread(around, extreme, least)
-    far = np.zeros_like(known)
-    far[known] = np.abs(end - median) > SURE * spread
-    hit_far = hit & far
-    count = int(hit_far.sum())
-    if count < FEWEST or count < AS_MANY * hit[known].mean() * far.sum():
-        return 0.0
-    pairs, expected = (
-        sum(_pairs(np.moveaxis(a, axis, 0), 1) for axis in range(a.ndim)) for a in (hit_far, far)
-    )
-    share = count / int(far.sum())
-    expected *= share**2
-    return share if _are_as_many(pairs, expected) else 0.0
-
-
-def _fall_independently(found: Bools) -> bool:
-    """Whether there are enough of them, and next to each other as often as `FAR_LAG` apart.
-
-    Not as often as their share says: they are seen more easily in some places than in others.
-    """
-    count = int(found.sum())
-    if count < max(FEWEST, LEAST_SHARE * found.size):
-        return False
-    near, far = (
-        sum(_pairs(np.moveaxis(found, axis, 0), lag) for axis in range(found.ndim)) for lag in (1, FAR_LAG)
-    )
-    return _are_as_many(near, far)
-
-
-def _are_as_many(found: float, expected: float) -> bool:
-    """Whether there are about as many pairs, both Poisson numbers."""
-    low, high = INDEPENDENT
-    chance = 3 * (found + expected + 1) ** 0.5
-    return bool(low * expected - chance <= found <= high * expected + chance)
-
-
-def _pairs(found: Bools, lag: int) -> float:
-    """How many are `lag` apart along the first axis, as if it were endless."""
-    length = len(found)
-    return float((found[lag:] & found[:-lag]).sum()) * length / (length - lag) if length > lag else 0.0
 
 
 def _outliers(values: Array, seen: Bools, least: float) -> Bools:
@@ -293,7 +144,7 @@ def _touching(values: Array, seen: Bools, found: Bools, noise: float) -> Bools:
         if not near.any():
             break
         left, own = np.where(found, np.nan, values), values[near]
-        around, ring = (_neighbours(left, near, reach[values.ndim]) for reach in (REACH, RING))
+        around, ring = (neighbours(left, near, reach[values.ndim]) for reach in (REACH, RING))
         known: Bools = np.asarray(~np.isnan(ring).all(axis=1))
         around, ring = (np.where(known[:, None], part, 0.0) for part in (around, ring))
         top = np.where(known, np.nanmax(ring, axis=1), np.inf)
@@ -323,8 +174,8 @@ def _sharper_than_the_optics(values: Array, seen: Bools, noise: float) -> Bools:
     places = seen & (values - _local_mean(values) > 2 * CONTRAST * noise / 3)
     if not places.any():
         return found
-    around = _neighbours(values, places, REACH[values.ndim])
-    ring = np.median(_neighbours(values, places, RING[values.ndim]), axis=1)
+    around = neighbours(values, places, REACH[values.ndim])
+    ring = np.median(neighbours(values, places, RING[values.ndim]), axis=1)
     height = values[places] - np.quantile(around, BACKGROUND, axis=1)
     high = height > CONTRAST * noise
     sharpness = np.where(high, (values[places] - ring) / np.where(high, height, 1.0), 0.0)
@@ -344,8 +195,8 @@ def _apart(values: Array, places: Bools, noise: float) -> Bools:
     found = np.zeros_like(places)
     if not places.any():
         return found
-    around = _neighbours(values, places, REACH[values.ndim])
-    top = _neighbours(values, places, RING[values.ndim]).max(1)
+    around = neighbours(values, places, REACH[values.ndim])
+    top = neighbours(values, places, RING[values.ndim]).max(1)
     median = np.median(around, axis=1)
     spread = np.maximum(1.4826 * np.median(abs(around - median[:, None]), axis=1), noise)
     own = values[places]
@@ -378,23 +229,7 @@ def _ring_maximum(values: Array) -> Array:
     reach = RING[values.ndim]
     padded = np.pad(values, reach, mode="reflect" if min(values.shape) > reach else "edge")
     largest = np.full_like(values, -np.inf)
-    for shift in _shifts(values.ndim, reach):
+    for shift in shifts(values.ndim, reach):
         window = tuple(slice(reach + s, reach + s + n) for s, n in zip(shift, values.shape, strict=True))
         np.maximum(largest, padded[window], out=largest)
     return largest
-
-
-def _neighbours(values: Array, places: Bools, reach: int) -> Array:
-    """The entries around each place, (places, entries), without its own; beyond the border the mirror image."""
-    padded = np.pad(values, reach, mode="reflect" if min(values.shape) > reach else "edge")
-    at = [index + reach for index in np.nonzero(places)]
-    columns = [
-        padded[tuple(i + s for i, s in zip(at, shift, strict=True))] for shift in _shifts(values.ndim, reach)
-    ]
-    return np.stack(columns, axis=1)
-
-
-def _shifts(dims: int, reach: int) -> list[tuple[int, ...]]:
-    """All lags up to `reach` per axis but zero."""
-    lags = range(-reach, reach + 1)
-    return [lag for lag in product(lags, repeat=dims) if any(lag)]

@@ -15,6 +15,7 @@ from bayesdip.noise.clipping import detect_clipping
 from bayesdip.noise.colour_noise import entries_with_correlated_noise
 from bayesdip.noise.compression import is_compressed
 from bayesdip.noise.correlated import Correlated
+from bayesdip.noise.doubtful import doubtful_finding, doubtful_levels, doubtful_variance
 from bayesdip.noise.estimate import estimate_sigma
 from bayesdip.noise.estimated_covariance import estimated_autocovariance
 from bayesdip.noise.gaussian import UNCLIPPED, Gaussian
@@ -124,6 +125,11 @@ def inspect(
         variance = torch.tensor(rounding**2 / 12, dtype=torch.float64)
         return Inspection(Gaussian(0.0), gone, None, variance, (*findings, _NO_NOISE))
     noise, said = _without_impulses(picture, seen, levels, step, blurred, denoising)
+    if denoising and not blurred and not said and isinstance(noise, Gaussian) and picture.ndim == 3:
+        doubtful = doubtful_levels(picture, seen, levels, _inner_range(picture[seen]))
+        if doubtful is not None:
+            left, said = doubtful_variance(doubtful), (doubtful_finding(doubtful),)
+            variance = left if variance is None else variance + left
     return Inspection(noise, gone, offsets, variance, (*findings, *said))
 
 
