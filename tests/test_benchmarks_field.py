@@ -7,13 +7,14 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from benchmarks import field, intervals, random_problems
-from benchmarks.field_cases import every
+from benchmarks import field, field_variants, intervals, random_problems
+from benchmarks.field_cases import every, source
 from benchmarks.field_cases.case import RMS, Case, Check
 from benchmarks.field_cases.command import Outcome
 from benchmarks.options import Options
 from benchmarks.regions import coverage_by_region
 from benchmarks.results import Results
+from PIL import Image
 
 from bayesdip.errors import BayesDipError
 from conftest import array, smooth_picture
@@ -103,6 +104,48 @@ def test_every_kind_has_cases_and_the_table_shows_both_sides():
     shown = field.table(rows)
     for text in ("7.1", "37", "Richardson-Lucy", "20% → 90%", "**no** → yes"):
         assert text in shown
+
+
+def test_variants_are_counted_by_case_and_those_that_fail_are_told():
+    rows = [
+        {"kind": "k", "case": case, "variant": number, "ok": ok, "why": "" if ok else "1 dB below median"}
+        for case, number, ok in (("a", 1, True), ("a", 2, False), ("b", 1, True), ("b", 2, True))
+    ]
+    lines = field_variants.table(rows).splitlines()
+    assert lines[2:] == [
+        "| **k** | | |",
+        "| a | 1 of 2 | 1 dB below median (2) |",
+        "| all 2 cases | 3 of 4 | |",
+    ]
+
+
+def test_a_variant_has_other_parts_and_numbers_and_each_its_own(tmp_path):
+    rng = np.random.default_rng(0)
+    for name in "ab":
+        pixels = rng.integers(0, 256, (60, 80, 3), dtype=np.uint8)
+        Image.fromarray(pixels).save(tmp_path / f"{name}.png")
+
+    def made():
+        return (
+            source.crop("camera", 5, 5, 32),
+            source.crop("brick", 50, 50, 32),
+            source.generator(3).random(4),
+        )
+
+    kept = made()
+    try:
+        found = []
+        for number in (1, 2, 1):
+            source.take(source.Variant(tmp_path, number))
+            found.append(made())
+    finally:
+        source.take(None)
+    for first, second, again, before in zip(*found, kept, strict=True):
+        assert first.shape == before.shape and np.array_equal(first, again)
+        assert not np.array_equal(first, second) and not np.array_equal(first, before)
+    assert all(np.array_equal(one, other) for one, other in zip(made(), kept, strict=True))
+    with pytest.raises(BayesDipError, match="holds no pictures"):
+        source.Variant(tmp_path / "nothing", 1).photograph(True)
 
 
 def test_random_problems_that_fail_are_in_the_table_with_their_seeds():
