@@ -7,8 +7,9 @@ import torch
 from torch import Tensor
 
 from bayesdip.findings import Finding
-from bayesdip.noise.autocovariance import NoiseSpectrum
-from bayesdip.noise.estimated_covariance import estimated_autocovariance
+from bayesdip.noise.estimated_covariance import SIDE, STEP, estimated_autocovariance
+from bayesdip.noise.spectrum import SMOOTHEST, Windows
+from bayesdip.noise.tapered_windows import whole_windows
 
 # What the calmest places have, from this share of the data's range (of its inner 99%) and this many times the white noise on. Of 144 parts of tuning
 # pictures in colour of each kind, whole and made half as large, it has 4 of 132 clean ones in which no noise was recognised, 8 of 135 with white
@@ -38,7 +39,11 @@ def doubtful_levels(
     -------
     tuple of float or None
     """
-    if not CHANNELS[0] <= len(picture) <= CHANNELS[1] or NoiseSpectrum.of(picture, seen) is None:
+    windows = Windows.of(picture, seen) if CHANNELS[0] <= len(picture) <= CHANNELS[1] else None
+    # A quick look first: of white noise the middle frequencies have no more than all.
+    if windows is None or (windows.share(SMOOTHEST)[:, 1] ** 0.5).mean() < OVER_WHITE * np.mean(white):
+        return None
+    if not whole_windows(seen, SIDE, STEP):
         return None
     covariance = estimated_autocovariance(picture, seen)
     middle = tuple(n // 2 for n in covariance.shape[2:])
