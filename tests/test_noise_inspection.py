@@ -17,6 +17,7 @@ from bayesdip.inputs import Inputs
 from bayesdip.noise import Correlated, Gaussian, Inspection, Poisson, PoissonGaussian, inspect
 from bayesdip.noise.doubtful import doubtful_levels
 from bayesdip.noise_check import coverage_is_testable, doubts
+from bayesdip.tile_processing.survey import _of_tiles
 
 Array = NDArray[np.float64]
 RNG = np.random.default_rng
@@ -247,3 +248,4 @@ def test_noise_that_cannot_be_told_from_texture_is_left_and_said_and_error_bars_
     seen = torch.ones_like(colour, dtype=torch.bool)
     assert doubtful_levels(colour, seen, (3.0,) * 3, 200.0) == pytest.approx(levels, rel=0.2)
     assert doubtful_levels(colour, seen, (0.6 * np.mean(levels),) * 3, 200.0) is None
+    assert "do not take in" in _of_tiles(found.findings[0]).text

@@ -63,7 +63,7 @@ OF_ONE_FIT = 0.7
 MOST_RATIO, SIZE_ERROR, SIZE_ERROR_UNCUT = 2.0, 0.32, 0.45
 # A method may find a simulated picture again that is its own, nearly without error, and the process may find it twice as well as it says. On those
 # 81 the method's errors were at least 0.19 of the process's; of a smooth picture by random sums, five draws, 0.3 of what the process said of its
-# own, and 90% intervals held 56 to 69% by the product of both bounds, 0.1.
+# own, and 90% intervals held 56 to 69% by the product of both bounds, 0.1; so 86 to 91%.
 LEAST_RELATIVE_ERROR = 0.2
 # Of other methods, the logarithm of error over standard deviation: how it scatters from problem to problem, and, in one problem of ten,
 # by judgement, where something is wrong; by how much it differs between the simulated and the true picture, by judgement: between the

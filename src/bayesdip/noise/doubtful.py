@@ -59,11 +59,15 @@ def doubtful_variance(levels: tuple[float, ...]) -> Tensor:
     return torch.tensor(levels, dtype=torch.float64).square().reshape(-1, 1, 1)
 
 
-def doubtful_finding(levels: tuple[float, ...]) -> Finding:
-    """What to say of noise that there may be."""
+def doubtful_finding(levels: tuple[float, ...], in_tiles: bool = False) -> Finding:
+    """What to say of noise that there may be; of a picture that is restored in tiles, whose error bars are those of each tile's known noise."""
+    advice = (
+        "error bars do not take in; a part that is restored by itself can have its covariance estimated (noise=Correlated.estimated)"
+        if in_tiles
+        else "error bars take in; where it is noise, --noise correlated (noise=Correlated.estimated(image)) takes it away"
+    )
     text = (
         "texture and noise that neighbouring pixels share cannot be told apart: there may be noise of sigma "
-        f"{', '.join(f'{level:.3g}' for level in levels)}, which is left, and error bars take in; where it is noise, --noise correlated "
-        "(noise=Correlated.estimated(image)) takes it away; sigma= says that there is none"
+        f"{', '.join(f'{level:.3g}' for level in levels)}, which is left, and which {advice}; sigma= says that there is none"
     )
     return Finding("doubtful noise", text, {"sigma": list(levels)})

@@ -70,15 +70,7 @@ def _at_end(values: Array, seen: Bools, least: float, end: float, other: float =
     distance = np.abs(end - median)
     found[there] = sure = distance > SURE * spread
     apart = sure & (distance > GAP * _farthest(around, around == end, median, end))
-    few, clearly = _few_on_the_way(values, there, seen, end), apart.sum() >= LEAST_APART * sure.sum()
-    far_away = 0.0
-    if few or other or clearly:
-        far_away = _share_far_away(values, there, seen, end, least, other)
-    nearly = few and far_away > 0 and apart.sum() >= NEARLY_APART * sure.sum()
-    is_apart = few if other else clearly or nearly
-    share = float(found.sum() / seen.sum()) if is_apart and _fall_independently(found) else 0.0
-    if other or share > 0:  # what is sure may be a part
-        share = max(share, far_away)
+    share = _share_of_impulses(values, seen, there, (found, apart), end, least, other)
     if share == 0:
         return np.zeros_like(there)
     extreme = (around == values.max()) | (around == values.min())
@@ -90,6 +82,29 @@ def _at_end(values: Array, seen: Bools, least: float, end: float, other: float =
     likely = share > clipped + density * rounding_step(torch.from_numpy(values[seen]))
     found[there] = likely | ((distance > SURE) & (alike < MOST_ALIKE))
     return found
+
+
+def _share_of_impulses(
+    values: Array,
+    seen: Bools,
+    there: Bools,
+    signs: tuple[Bools, Bools],
+    end: float,
+    least: float,
+    other: float,
+) -> float:
+    """The share of all entries that are impulses at an end, by those that stand apart for sure, on the grid, and which of these do so clearly;
+    0 where there are none."""
+    sure, apart = signs
+    few, clearly = _few_on_the_way(values, there, seen, end), apart.sum() >= LEAST_APART * sure.sum()
+    far_away = 0.0
+    if few or other or clearly:
+        far_away = _share_far_away(values, there, seen, end, least, other)
+    nearly = few and far_away > 0 and apart.sum() >= NEARLY_APART * sure.sum()
+    is_apart = few if other else clearly or nearly
+    share = float(sure.sum() / seen.sum()) if is_apart and _fall_independently(sure) else 0.0
+    # What is sure may be a part.
+    return max(share, far_away) if other or share > 0 else 0.0
 
 
 def _centre_and_spread(around: Array, left_out: Bools, least: float) -> tuple[Array, Array]:
@@ -123,6 +138,8 @@ def _share_far_away(
     most = round(MOST_LOOKED_AT ** (1 / values.ndim))
     middle = tuple(slice(max(n - most, 0) // 2, max(n - most, 0) // 2 + most) for n in values.shape)
     part, hit, known = values[middle], there[middle], seen[middle]
+    if not known.any():
+        return 0.0
     around = neighbours(part, known, REACH[values.ndim])
     extreme = (around == values.max()) | (around == values.min())
     median, spread = _centre_and_spread(around, extreme, least)

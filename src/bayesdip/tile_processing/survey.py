@@ -19,6 +19,7 @@ from bayesdip.io.stored import StoredArray
 from bayesdip.methods import Method
 from bayesdip.methods.registry import with_options
 from bayesdip.noise import Gaussian
+from bayesdip.noise.doubtful import doubtful_finding
 from bayesdip.rim import finding as narrow_mask
 from bayesdip.rim import too_narrow_by
 from bayesdip.tile_processing.plan import Plan, Region, seed_of, to_picture
@@ -212,7 +213,7 @@ def noise_of(sample: Sample, request: Request, channels: bool) -> tuple[Known, t
         marked = gone.copy()
         marked.reshape(-1)[0] = True  # filling in needs a missing pixel; the noise is that of the others
     inputs = inputs_of(pixels, marked, request, None, channels)
-    findings = tuple(f for f in inputs.findings if f.kind not in ("no data", "mask"))
+    findings = tuple(_of_tiles(f) for f in inputs.findings if f.kind not in ("no data", "mask"))
     kinds = {finding.kind for finding in findings}
     noise = inputs.noise
     varies = isinstance(noise, Gaussian) and not isinstance(noise.sigma, float | int | tuple)
@@ -232,6 +233,13 @@ def noise_of(sample: Sample, request: Request, channels: bool) -> tuple[Known, t
         grow=grow,
     )
     return known, (*findings, *said), inputs
+
+
+def _of_tiles(finding: Finding) -> Finding:
+    """What is otherwise said of whole pictures."""
+    if finding.kind != "doubtful noise":
+        return finding
+    return doubtful_finding(tuple(finding.facts["sigma"]), in_tiles=True)
 
 
 def _have_offsets(sample: Sample, request: Request, channels: bool) -> bool:
