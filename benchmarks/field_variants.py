@@ -1,4 +1,4 @@
-"""The field's inputs from other photographs, other parts and other random numbers: are they as they should be there, too?
+"""The field's inputs once more, from other photographs, other parts and other random numbers.
 
 ``--data DIR`` names a folder of photographs in colour; ``--seeds N`` how many variants of each case, ``--seed`` one less
 than the number of the first. Commands and files, which are judged by how they end, are left out.

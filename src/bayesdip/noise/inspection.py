@@ -127,7 +127,7 @@ def inspect(
     noise, said = _without_impulses(picture, seen, levels, step, blurred, denoising)
     if denoising and not blurred and not said and isinstance(noise, Gaussian) and picture.ndim == 3:
         doubtful = doubtful_levels(picture, seen, levels, _inner_range(picture[seen]))
-        if doubtful is not None:
+        if doubtful is not None and not is_compressed(picture):  # blocks are no noise
             left, said = doubtful_variance(doubtful), (doubtful_finding(doubtful),)
             variance = left if variance is None else variance + left
     return Inspection(noise, gone, offsets, variance, (*findings, *said))
