@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Callable
 
 import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
-from PIL import Image
 from scipy.ndimage import gaussian_filter
 from skimage import data
 
@@ -250,8 +248,4 @@ def test_noise_that_cannot_be_told_from_texture_is_left_and_said_and_error_bars_
     seen = torch.ones_like(colour, dtype=torch.bool)
     assert doubtful_levels(colour, seen, (3.0,) * 3, 200.0) == pytest.approx(levels, rel=0.2)
     assert doubtful_levels(colour, seen, (0.6 * np.mean(levels),) * 3, 200.0) is None
-    file = io.BytesIO()
-    Image.fromarray(colour.movedim(0, -1).numpy().astype(np.uint8)).save(file, "JPEG", quality=40)
-    pixels = torch.from_numpy(np.array(Image.open(file))).double().movedim(-1, 0)
-    assert "doubtful noise" not in kinds(inspect(pixels, denoising=True).findings)
     assert "do not take in" in _of_tiles(found.findings[0]).text
