@@ -41,12 +41,17 @@ def measure(results: Results, options: Options) -> None:
             source, key = sources[side], {"kind": kind, "case": case, "side": side}
             if source is None or results.has(**key):
                 continue
-            row = in_own_process(
-                "benchmarks.field_worker", {"case": case}, LIMIT, path=(source.resolve(),), threads=1
-            )
-            if row.pop("failed", False):
-                row["ok"] = False
-            results.add({**key, "commit": commit_of(source), **row})
+            results.add({**key, **restored_by(source, case)})
+
+
+def restored_by(source: Path, case: str, **variant: str | int) -> Row:
+    """The row of a case, or of a variant (``folder`` and ``number``), by the package in a ``src`` folder, in a process of its own."""
+    row = in_own_process(
+        "benchmarks.field_worker", {"case": case, **variant}, LIMIT, path=(source.resolve(),), threads=1
+    )
+    if row.pop("failed", False):
+        row["ok"] = False
+    return {"commit": commit_of(source), **row}
 
 
 def conclude(results: Results) -> None:

@@ -12,11 +12,9 @@ from pathlib import Path
 
 import bayesdip
 from bayesdip.lab.results import Row
-from benchmarks.before_after import commit_of
-from benchmarks.field import LIMIT
+from benchmarks.field import restored_by
 from benchmarks.field_cases import every
 from benchmarks.field_cases.case import Case
-from benchmarks.measurement import in_own_process
 from benchmarks.options import Options
 from benchmarks.results import Results, Target
 
@@ -32,16 +30,8 @@ def run(results: Results, options: Options) -> None:
                 key = {"kind": kind, "case": case, "variant": number}
                 if results.has(**key):
                     continue
-                row = in_own_process(
-                    "benchmarks.field_worker",
-                    {"case": case, "folder": str(options.folder.resolve()), "number": number},
-                    LIMIT,
-                    path=(source.resolve(),),
-                    threads=1,
-                )
-                if row.pop("failed", False):
-                    row["ok"] = False
-                results.add({**key, "commit": commit_of(source), **row}, quiet=row["ok"])
+                row = restored_by(source, case, folder=str(options.folder.resolve()), number=number)
+                results.add({**key, **row}, quiet=row["ok"])
     finally:  # of what there is, where it was interrupted
         conclude(results)
 

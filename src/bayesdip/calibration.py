@@ -273,17 +273,21 @@ def calibrate(
     count = values.mean.shape[1]
     if count < (FEWEST_PIXELS if regions is None else FEWEST_OF_REGIONS) or not values.std.any():
         return None
+
+    def fitted(chosen: NDArray[np.int64]) -> Law:
+        return fit_law(values.of(chosen), None if regions is None else len(np.unique(regions[chosen])))
+
     halves = _halves(np.arange(count) if regions is None else regions, seed)
     variance, reach = np.empty_like(values.std), np.empty_like(values.std)
     for mine, other in (halves, halves[::-1]):
-        law = fit_law(values.of(other), None if regions is None else len(np.unique(regions[other])))
+        law = fitted(other)
         variance[:, mine] = law.variance(values.std[:, mine])
         reach[:, mine] = z_of(LEVEL) * np.interp(LEVEL, LEVELS, law.tails)
     half = reach * np.sqrt(variance)
     coverage, error = covered(values, variance, half)
     own = values.std**2
     uncalibrated, _ = covered(values, own, z_of(LEVEL) * values.std)
-    law = fit_law(values, None if regions is None else len(np.unique(regions)))
+    law = fitted(np.arange(count))
     return Calibration(
         scale=law.scale,
         floor=law.floor,

@@ -82,8 +82,15 @@ class NoiseChoice:
     @property
     def is_estimated(self) -> bool:
         """Whether the size of the noise is left to the program."""
-        size = {"auto": "sigma", "gaussian": "sigma", "laplace": "sigma", "speckle": "looks"}.get(self.kind)
-        return self.kind == "correlated" or (size is not None and size not in self.facts)
+        sizes = {
+            "auto": "sigma",
+            "gaussian": "sigma",
+            "laplace": "sigma",
+            "speckle": "looks",
+            "correlated": "covariance",
+        }
+        size = sizes.get(self.kind)
+        return size is not None and size not in self.facts
 
     def model(self, picture: Picture) -> Noise | None:
         """The noise model; None for white noise of the given sigma, and for what an inspection of the picture finds."""
