@@ -6,11 +6,13 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from scipy.ndimage import gaussian_filter, zoom
 from skimage import data
 
 import bayesdip as bd
 from bayesdip.inputs import Inputs
-from bayesdip.noise.compression import compression_level, is_compressed
+from bayesdip.noise.compression import compression_level, is_coarsely_compressed, is_compressed
+from bayesdip.noise.inspection import inspect
 from bayesdip.noise.spectrum import Windows, compressed_levels
 
 
@@ -103,3 +105,17 @@ def test_pictures_with_clipped_values_in_every_block_are_seen_to_be_compressed()
     assert blocks.all() and not is_compressed(in_colour(dark))
     for quality in (75, 95):
         assert is_compressed(in_colour(through_jpeg(dark, quality)))
+
+
+@pytest.mark.parametrize("quality, found", [(92, True), (85, True), (60, False)])
+def test_correlated_noise_is_found_beneath_a_fine_compression_and_not_beneath_a_coarse_one(quality, found):
+    rng = np.random.default_rng(1)
+    smooth = zoom(rng.uniform(20, 200, (5, 5)), 40, order=3)[:160, :160]
+    noise = gaussian_filter(rng.normal(size=smooth.shape), 1.2)
+    noisy = np.clip(np.rint(smooth + 4.5 * noise / noise.std()), 0, 255).astype(np.uint8)
+    picture = tensor(through_jpeg(noisy, quality))
+    assert is_compressed(picture) and is_coarsely_compressed(picture) != found
+    inspected = inspect(picture, denoising=True)
+    assert inspected.is_correlated == found
+    if found:
+        assert 3.5 < float(inspected.noise.variance(picture).mean()) ** 0.5 < 5.5

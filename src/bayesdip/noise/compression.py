@@ -38,11 +38,19 @@ NEAR, NEARLY_ALL = 1.3, 0.97
 AROUND, MOST_SHARE = 6, 0.7
 # JPEG's middle gray, and an error that is hardly more than that of whole numbers.
 LEVEL_SHIFT, LEAST_LEVEL = 128.0, 0.5
+# An error by the compression up to which what is found in a picture is not the compression's: that of quality 90 and more. Of 96 clean parts of tuning pictures
+# made half as large, gray and colour, 4 passed for correlated noise as they are, and 5 compressed at 90 and decompressed.
+FINE = 3.7
 
 
 def is_compressed(picture: Tensor) -> bool:
     """Whether a picture, (C, M, N) of one or three channels on 256 levels, was compressed as JPEG and not resized after."""
     return _coefficients(picture, FEWEST_BLOCKS) is not None
+
+
+def is_coarsely_compressed(picture: Tensor) -> bool:
+    """Whether a picture was compressed as JPEG with more than a small error, or with one that cannot be told."""
+    return is_compressed(picture) and not 0 < compression_level(picture) <= FINE
 
 
 def compression_level(picture: Tensor) -> float:

@@ -13,7 +13,7 @@ from bayesdip.findings import Finding
 from bayesdip.noise.autocovariance import NoiseSpectrum
 from bayesdip.noise.clipping import detect_clipping
 from bayesdip.noise.colour_noise import entries_with_correlated_noise
-from bayesdip.noise.compression import is_compressed
+from bayesdip.noise.compression import is_coarsely_compressed, is_compressed
 from bayesdip.noise.correlated import Correlated
 from bayesdip.noise.doubtful import doubtful_finding, doubtful_levels, doubtful_variance
 from bayesdip.noise.estimate import estimate_sigma
@@ -127,7 +127,7 @@ def inspect(
     noise, said = _without_impulses(picture, seen, levels, step, blurred, denoising)
     if denoising and not blurred and not said and isinstance(noise, Gaussian) and picture.ndim == 3:
         doubtful = doubtful_levels(picture, seen, levels, _inner_range(picture[seen]))
-        if doubtful is not None and not is_compressed(picture):  # blocks are no noise
+        if doubtful is not None and not is_coarsely_compressed(picture):  # blocks are no noise
             left, said = doubtful_variance(doubtful), (doubtful_finding(doubtful),)
             variance = left if variance is None else variance + left
     return Inspection(noise, gone, offsets, variance, (*findings, *said))
@@ -177,9 +177,10 @@ def _without_impulses(
         telling = entries_with_correlated_noise(picture, unclipped, seen, value_range)
     if telling is None and not blurred and is_compressed(picture):
         level = compressed_levels(inside, levels)
-        if level is None:
+        if level is not None:
+            return Gaussian(_common(level), clipped), (_compressed_finding(_common(level)),)
+        if is_coarsely_compressed(picture):  # its blocks are no noise
             return Gaussian(plain.sigma, clipped), ()
-        return Gaussian(_common(level), clipped), (_compressed_finding(_common(level)),)
     varying = None if max(levels) <= step else varying_levels(picture, seen, step / 12**0.5, clipped)
     if telling is not None:
         return _estimated(picture, telling, varying)
