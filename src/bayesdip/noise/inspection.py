@@ -11,6 +11,7 @@ from torch import Tensor
 
 from bayesdip.findings import Finding
 from bayesdip.noise.autocovariance import NoiseSpectrum
+from bayesdip.noise.brightness_law import BrightnessLaw, brightness_law, is_counts, windows_of_colours
 from bayesdip.noise.clipping import detect_clipping
 from bayesdip.noise.colour_noise import entries_with_correlated_noise
 from bayesdip.noise.compression import is_coarsely_compressed, is_compressed
@@ -25,14 +26,7 @@ from bayesdip.noise.noise import Noise
 from bayesdip.noise.poisson import Poisson, PoissonGaussian
 from bayesdip.noise.presence import is_clearly_noisy
 from bayesdip.noise.rounding import rounding_step
-from bayesdip.noise.spectrum import (
-    BrightnessLaw,
-    Windows,
-    brightness_law,
-    compressed_levels,
-    correlated_levels,
-    is_counts,
-)
+from bayesdip.noise.spectrum import Windows, compressed_levels, correlated_levels
 from bayesdip.noise.stripes import Stripes, find_stripes
 from bayesdip.noise.variation import Variation, varying_levels
 from bayesdip.noise.waves import Waves, find_waves
@@ -204,7 +198,7 @@ def _without_impulses(
         return Gaussian(stronger, clipped), (_correlated_finding(stronger, levels),)
     if varying is not None and varying.by == "position":
         return Gaussian(varying.sigma, clipped), (_varying_finding(varying),)
-    law = brightness_law(windows)
+    law = brightness_law(windows_of_colours(picture, seen), windows)
     counts = law is not None and abs(law.slope / step - 1) < ONE_COUNT if step > 0 else False
     if law is None and is_counts(picture[seen], windows, step, blurred=blurred):
         return Poisson(step), (_photon_finding(Poisson(step)),)

@@ -1,4 +1,4 @@
-"""Noise's power by frequency, and by brightness, from the smooth windows of a picture.
+"""Noise's power by frequency from the smooth windows of a picture.
 
 Every window goes through a cosine transform. White or not, noise that is the same all over has independent
 frequencies, so that the windows with little at low frequencies show all of its high ones, and the next smoother
@@ -23,6 +23,9 @@ Array = NDArray[np.float64]
 SIDE, MOST_WINDOWS = {1: 16, 2: 8, 3: 4}, 40_000
 # Bands by the length of the wave vector in half periods per window of 8: low, middle, high.
 BANDS = ((1.0, 2.3), (2.3, 5.0), (5.0, 12.0))
+# Of clipped values. In colours of 96 parts of tuning pictures with noise that goes from 10 to 25 over the picture that was found in 69, 76, 83, 89 and 92 with
+# 0, 2, 5, 10 and 20%; in the dark, from 5 to 30, in 94 with 10% and 88 with 20%, where clipping changes the level.
+FEW_CLIPPED = 0.1
 # Fewer smooth windows say too little.
 FEWEST_WINDOWS = 60
 # Texture all over a small picture is steady from window to window too: 225 overlapping windows are 64x64 pixels. On three
@@ -56,25 +59,6 @@ OVER_CALMEST, CALMEST, FEWEST_CALM = 1.25, 0.05, 12
 # 1.15 was the best on twelve pictures with white noise of 10 and 20, by 0.1 to 0.3 dB, 1.3 on eight with photon noise and blotches, by 0.3.
 NOT_TAKEN, OVER_WHITE = 1 / 3, 1.2
 
-# Photon noise: bins of brightness; how steady the noise must be within them, how near the line (root mean square of the
-# logarithm), how much nearer than to a constant, and how much it grows.
-BINS, FEWEST_BINS, STEADY_AT_BRIGHTNESS, OFF_THE_LINE, BETTER, GROWTH = 12, 4, 1.4, 0.2, 0.5, 1.6
-# Bins that have more power at middle than at high frequencies, or are not steady, hold the picture, such as stars: they are left
-# out if the others are at least so many of all. A smaller growth is enough if it is so many times the error of the line.
-WHITE_AT_BRIGHTNESS, MOST_BINS, SMALLER_GROWTH, TIMES_THE_ERROR = 1.5, 2 / 3, 1.25, 8.0
-# Texture that is stronger in bright places looks like photon noise, but adds more to the middle frequencies than to the high ones: with brightness
-# the former grow at most so many times as much. Of 240 parts of 96 to 192 pixels of tuning pictures of each kind, a law passed for 1 clean one, 60 with white
-# noise of 3 to 30 and 38 with that clipped, with this bound for 0, 18 and 14; with photon noise of 15 to 1000 counts, some with read-out noise, for 1047 and 1001.
-MOST_OF_MIDDLE = 2.5
-
-# Least range of brightness, as a share of the brightest.
-LEAST_RANGE = 1e-3
-# How far the scatter of counts may be from their mean.
-OFF_COUNTS = 0.25
-# Means of less than this count are taken for so much; independent values in the highest band of a window, of which four
-# overlap; and how far a law must be ahead, in nats.
-LEAST_MEAN, VALUES_OF_A_WINDOW, CLEARLY = 0.05, 4, 3.0
-
 
 @dataclass(frozen=True)
 class Windows:
@@ -90,23 +74,34 @@ class Windows:
     products: Array | None = None
 
     @classmethod
-    def of(cls, picture: Tensor, seen: Tensor) -> Windows | None:
-        """Of a picture, (C, *grid), from where all of it was seen; None where there are too few."""
+    def of(
+        cls, picture: Tensor, seen: Tensor, brightness: Tensor | None = None, inside: Tensor | None = None
+    ) -> Windows | None:
+        """Of a picture, (C, *grid), from where all of it was seen; None where there are too few.
+
+        Means are those of `brightness`, if given. At most a share `FEW_CLIPPED` of a window's pixels is not `inside`.
+        """
         channels = len(picture)
         grid = [n for n in picture.shape[1:] if n > 1]
         dims = len(grid)
         if not grid or dims > 3 or min(grid) < SIDE[dims]:
             return None
-        cut, complete = picture.reshape(channels, *grid), seen.all(0).reshape(grid)
         side = SIDE[dims]
-        step = max(side // 2, round((complete.numel() / MOST_WINDOWS) ** (1 / dims)))
-        for axis in range(dims):
-            cut, complete = cut.unfold(axis + 1, side, step), complete.unfold(axis, side, step)
-        whole = complete.flatten(dims).all(-1)
-        rows = cut.movedim(0, dims)[whole].double()
+        step = max(side // 2, round((seen[0].numel() / MOST_WINDOWS) ** (1 / dims)))
+
+        def cut(values: Tensor) -> Tensor:
+            found = values.reshape(-1, *grid)
+            for axis in range(dims):
+                found = found.unfold(axis + 1, side, step)
+            return found.movedim(0, dims)
+
+        whole = cut(seen.all(0)).flatten(dims).all(-1)
+        if inside is not None:
+            whole &= cut(inside.all(0)).flatten(dims).double().mean(-1) >= 1 - FEW_CLIPPED
+        rows = cut(picture)[whole].double()
         if len(rows) < FEWEST_WINDOWS:
             return None
-        means = rows.flatten(2).mean(2).numpy()
+        means = (rows if brightness is None else cut(brightness)[whole].double()).flatten(2).mean(2).numpy()
         basis = cosine_basis(side, torch.float64)
         lengths = torch.zeros((side,) * dims, dtype=torch.float64)
         for axis in range(dims):
@@ -230,103 +225,3 @@ def compressed_levels(windows: Windows | None, white: tuple[float, ...]) -> tupl
     is_left = np.mean(white) > NOT_TAKEN * level.mean()
     level = level * (FOR_COMPRESSED if len(level) > 1 else 1.0)
     return tuple((np.minimum(level, OVER_WHITE * np.array(white)) if is_left else level).tolist())
-
-
-@dataclass(frozen=True)
-class BrightnessLaw:
-    """Variance of the noise by brightness: ``slope * brightness + constant``, and the least brightness seen."""
-
-    slope: float
-    constant: float
-    least: float
-
-
-def brightness_law(windows: Windows | None) -> BrightnessLaw | None:
-    """How the noise grows with brightness, as photon noise does; None where it does not, or that cannot be told.
-
-    The noise of windows of about the same brightness is the power of the high frequencies of those with little at
-    low ones; a line through these, by weighted least squares.
-
-    Parameters
-    ----------
-    windows : Windows or None
-
-    Returns
-    -------
-    BrightnessLaw or None
-    """
-    if windows is None:
-        return None
-    means, power = windows.means.ravel(), windows.power.reshape(-1, 3)
-    means, power = means[power[:, 2] > 0], power[power[:, 2] > 0]  # without blank ones
-    bins = min(BINS, len(means) // FEWEST_WINDOWS)
-    if bins < FEWEST_BINS:
-        return None
-    brightness, variance, following, middle = [], [], [], []
-    for chosen in np.array_split(np.argsort(means, kind="stable"), bins):
-        smooth = chosen[np.argsort(power[chosen, 0], kind="stable")]
-        third = len(smooth) // 3
-        brightness.append(means[smooth[:third]].mean())
-        variance.append(power[smooth[:third], 2].mean())
-        following.append(power[smooth[third : 2 * third], 2].mean())
-        middle.append(power[smooth[:third], 1].mean())
-    x, v, m, later = (np.array(part) for part in (brightness, variance, middle, following))
-    noisy = (m < WHITE_AT_BRIGHTNESS * v) & (later < STEADY_AT_BRIGHTNESS * v)
-    if noisy.sum() >= max(FEWEST_BINS, MOST_BINS * bins):
-        x, v, m, later = x[noisy], v[noisy], m[noisy], later[noisy]
-    if (
-        not (v > 0).all()
-        or not np.ptp(x) > LEAST_RANGE * abs(x).max()
-        or np.median(later / v) > STEADY_AT_BRIGHTNESS
-    ):
-        return None
-    fit = v
-    for _ in range(3):
-        slope, constant = _line(x, v, fit)
-        fit = np.maximum(slope * x + constant, 0.1 * v)
-    if _line(x, m, v)[0] > MOST_OF_MIDDLE * slope:
-        return None
-    off = float(np.sqrt(np.mean(np.log(v / fit) ** 2)))
-    off_constant = float(np.log(v).std())
-    if slope <= 0 or off > OFF_THE_LINE or off > BETTER * off_constant:
-        return None
-    growth = float(fit.max() / fit.min())
-    if growth < GROWTH and not (growth > SMALLER_GROWTH and np.log(growth) > TIMES_THE_ERROR * off):
-        return None
-    return BrightnessLaw(slope, constant, float(x.min()))
-
-
-def _line(x: Array, y: Array, size: Array) -> tuple[float, float]:
-    """Slope and constant of the line through points whose errors go with `size`."""
-    slope, constant = np.linalg.lstsq(np.stack([x, np.ones_like(x)], 1) / size[:, None], y / size, rcond=None)[0]
-    return float(slope), float(constant)
-
-
-def is_counts(values: Tensor, windows: Windows | None, step: float, *, blurred: bool = False) -> bool:
-    """Whether values are counts of `step` each: their scatter at high frequencies is their mean's.
-
-    Of most pictures too few windows tell that, unless most values are 0, or the picture itself has no high frequencies.
-
-    Parameters
-    ----------
-    values : Tensor
-        All that were seen.
-    windows : Windows or None
-    step : float
-        Of the values' lattice.
-    blurred : bool
-        Whether what is seen was blurred before the noise came. Then scatter that goes by the mean must be likelier than one
-        that is the same everywhere.
-    """
-    if windows is None or not step > 0 or bool((values < 0).any()):
-        return False
-    if not blurred and float((values == 0).double().mean()) < 0.5:
-        return False
-    scatter, expected = windows.power[..., 2], step * np.maximum(windows.means, LEAST_MEAN * step)
-    if abs(float(scatter.sum() / expected.sum()) - 1) >= OFF_COUNTS:
-        return False
-    if not blurred:
-        return True
-    same = scatter.mean(0)
-    ahead = np.log(same / expected) + scatter / same - scatter / expected
-    return bool(0.5 * VALUES_OF_A_WINDOW * ahead.sum() > CLEARLY)

@@ -1,54 +1,43 @@
 """Noise whose level varies over the picture: by position, or by brightness where that is no line.
 
 A gradient over the picture is that of a lens or a detector; a curve by brightness that of photon noise behind a tone curve
-(gamma), as 8-bit photographs have. The picture is cut into cells, by position or by brightness, and the noise of each is the
-power of the high frequencies of its smooth windows. A quadratic of its logarithm, with a level for each channel, is the
-model if it predicts cells that were left out much better than one level does.
+(gamma), as 8-bit photographs have. The colours of a picture in colour show it better than its channels do: they have less of its texture.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
-from scipy.special import ndtr
 from torch import Tensor
 
+from bayesdip.noise.colours import colours_of
+from bayesdip.noise.estimate import estimate_sigma
+from bayesdip.noise.estimated_covariance import opponent_basis
 from bayesdip.noise.gaussian import UNCLIPPED
+from bayesdip.noise.level_model import (
+    MEAN,
+    LevelModel,
+    NoisyCells,
+    cells_by_brightness,
+    cells_by_position,
+    from_span,
+    noisy_cells,
+)
 from bayesdip.noise.spectrum import Windows
 
-Array = NDArray[np.float64]
-# Channel, powers of windows, and place of a cell.
-Group = tuple[int, Array, Array]
+By = Literal["position", "brightness"]
 
-# Windows of a cell, most cells of an axis, bins of brightness, and fewest cells of a channel.
-PER_CELL, CELLS_PER_AXIS, BINS, FEWEST_CELLS = 30, {1: 24, 2: 6, 3: 4}, 12, 8
-# The constants below were set on 24 pictures of BSDS500 and on scikit-image's, clean and with noise of one level
-# and of varying ones. The smooth third of a cell's windows shows noise, not texture, if the next third has as much to this
-# factor, and the middle frequencies as much as the high ones.
-STEADY, WHITE = 1.5, 1.5
-# Least share of the cells that must show it, and least number for each of the model's coefficients.
-MOST_CELLS, PER_COEFFICIENT = 0.3, 2.5
-# The model's error on a cell left out, root mean square of the logarithm of the variance: at most, as a share of that of one
-# level; and how much the variance must grow over the middle 90% of the picture.
-OFF, BETTER, GROWTH = 0.35, 0.6, 2.2
-# Error of one level from which on it is worth while: 8% of the standard deviation.
-ONE_LEVEL_OFF = 0.15
-# Cells farther from the model than this are texture: they count less (Huber's weights).
-HUBER = 0.2
+# How much the variance must grow over the middle 90% of the picture.
+GROWTH, INNER = 2.2, (0.05, 0.95)
 # Standard deviation in pixels of the smoothing that tells the brightness.
 SMOOTHING = 2.0
-INNER = (0.05, 0.95)
-# Ratios of mean to standard deviation of clipped noise, and the variance left, from the least that tells, where 7 of 10 values are
-# clipped, to where none is.
-_A = np.linspace(-0.5, 5.0, 56)
-_MEANS = _A * ndtr(_A) + np.exp(-0.5 * _A**2) / (2 * np.pi) ** 0.5
-VARIANCES_LEFT = (1 + _A**2) * ndtr(_A) + _A * np.exp(-0.5 * _A**2) / (2 * np.pi) ** 0.5 - _MEANS**2
-RATIOS = _MEANS / VARIANCES_LEFT**0.5
+# Least share of the windows by which colours alone tell how the noise goes with brightness: in clipped pictures the darkest places are missing.
+MOST_WINDOWS = 0.7
 
 
 @dataclass(frozen=True)
@@ -62,16 +51,51 @@ class Variation:
     """
 
     sigma: Tensor
-    by: Literal["position", "brightness"]
+    by: By
 
 
 @dataclass(frozen=True)
-class Cells:
-    """Cells that show noise: their channels, (n,), places or brightnesses from -1 to 1, (n, axes), and log variances, (n,)."""
+class _Look:
+    """Channels or colours of a picture: their windows, and what the noise's level is by them.
 
-    channel: NDArray[np.int64]
-    place: Array
-    log_variance: Array
+    Attributes
+    ----------
+    windows : list of Windows or None
+        Of each channel, or colour.
+    known : Tensor of bool, shape (C, *grid)
+        Where the picture's brightness is one that windows were looked at for.
+    span : (float, float)
+        The least brightness and the largest one.
+    clipped : (float, float)
+        Levels at which what the windows show was clipped.
+    are_colours : bool
+    """
+
+    windows: list[Windows | None]
+    known: Tensor
+    span: tuple[float, float]
+    clipped: tuple[float, float] = UNCLIPPED
+    are_colours: bool = False
+
+    def by_position(self, least: float) -> NoisyCells | None:
+        """None where too few cells show noise."""
+        return noisy_cells(cells_by_position(self.windows, self.clipped), least)
+
+    def by_brightness(self, least: float) -> NoisyCells | None:
+        """None where too few cells show noise."""
+        return noisy_cells(cells_by_brightness(self.windows, self.span, self.clipped), least)
+
+    def level(self, model: LevelModel, by: By, picture: Tensor, inside: Tensor) -> Variation | None:
+        """The level at every pixel; None where it varies too little over the picture."""
+        channels = [MEAN] * len(picture) if self.are_colours else range(len(picture))
+        if by == "position":
+            sigma = _on_grid(model, picture, channels)
+        else:
+            sigma = _at_brightness(model, _known_values(picture, self.known, self.span), self.span, channels)
+        if self.are_colours:
+            sigma = sigma * _levels_beside(picture / sigma, inside)
+        low, high = np.quantile(sigma.flatten(1).numpy(), INNER, axis=1)
+        return Variation(sigma, by) if bool(((high / low) ** 2 > GROWTH).any()) else None
 
 
 def varying_levels(
@@ -99,194 +123,102 @@ def varying_levels(
     inside = seen & (picture > clipped[0]) & (picture < clipped[1])
     if not bool(inside.any()):
         return None
-    looks = [(inside, _windows(picture, inside), UNCLIPPED)]
+    colours, are_most = _look_at_colours(picture, seen, inside)
+    channels = _looks_at_channels(picture, seen, inside, clipped)
+    told = colours is not None and colours.by_position(least) is not None
+    at_position = [colours] if colours is not None and told else channels
+    at_brightness = [colours] if colours is not None and told and are_most else channels
+    found: list[tuple[LevelModel, By, _Look]] = []
+    for look in at_position:
+        model = LevelModel.of(look.by_position(least))
+        if model is not None:
+            found.append((model, "position", look))
+            break
+    for look in at_brightness:
+        model = LevelModel.of(look.by_brightness(least))
+        if model is not None:
+            found.append((model, "brightness", look))
+    best = min(found, key=lambda one: one[0].share, default=None)
+    if best is None:
+        return None
+    model, by, look = best
+    return look.level(model, by, picture, inside)
+
+
+def _looks_at_channels(
+    picture: Tensor, seen: Tensor, inside: Tensor, clipped: tuple[float, float]
+) -> list[_Look]:
+    """By windows without a clipped value, and, where values were clipped, by all."""
+    looks = [_Look(_windows(picture, inside), inside, _span(picture, inside))]
     if (
         clipped != UNCLIPPED
     ):  # of a dark picture most windows were clipped; else those that were not tell better
-        looks.append((seen, _windows(picture, seen), clipped))
-    by_position = (_Model.of(_gathered(_by_position(found, levels), least)) for _, found, levels in looks)
-    position = next((model for model in by_position if model is not None), None)
-    by_brightness = []
-    for known, found, levels in looks:
-        span = (float(picture[known].min()), float(picture[known].max()))
-        model = _Model.of(_gathered(_by_brightness(found, span, levels), least))
-        if model is not None:
-            by_brightness.append((model, known, span))
-    best = min(by_brightness, key=lambda one: one[0].share, default=None)
-    if position is not None and (best is None or position.share <= best[0].share):
-        return _accepted(Variation(_on_grid(position, picture), "position"))
-    if best is None:
-        return None
-    model, known, span = best
-    values = torch.where(
-        known | (picture.isfinite() & (picture >= span[0]) & (picture <= span[1])), picture, np.nan
-    )
-    return _accepted(Variation(_at_brightness(model, values.nan_to_num(span[0]), span), "brightness"))
+        looks.append(_Look(_windows(picture, seen), seen, _span(picture, seen), clipped))
+    return looks
 
 
-def _windows(picture: Tensor, seen: Tensor) -> list[Windows | None]:
+def _look_at_colours(picture: Tensor, seen: Tensor, inside: Tensor) -> tuple[_Look | None, bool]:
+    """By windows with few clipped values, and whether these are most; None where the picture has no colours."""
+    found = colours_of(picture, seen)
+    if found is None or not bool(found[2].any()):
+        return None, False
+    colours, brightness, known = found
+    windows = _windows(colours, known, brightness, inside.all(0, keepdim=True))
+    every = Windows.of(colours[:1], known[:1])
+    count = 0 if windows[0] is None else len(windows[0].means)
+    are_most = every is not None and count >= MOST_WINDOWS * len(every.means)
+    return _Look(windows, inside, _span(brightness, known), are_colours=True), are_most
+
+
+def _levels_beside(relative: Tensor, inside: Tensor) -> Tensor:
+    """The level of each channel, (C, 1, ...), of a picture whose colours have a level of 1 in the mean."""
+    found = estimate_sigma(relative, observed=inside, per_channel=True)
+    variance = torch.tensor(found, dtype=torch.float64).square()
+    in_colours = torch.from_numpy(opponent_basis(len(relative))[1:] ** 2) @ variance
+    level = in_colours.mean()
+    if not level > 0:
+        variance, level = torch.ones_like(variance), torch.ones_like(level)
+    return (variance / level).sqrt().reshape(-1, *[1] * (relative.ndim - 1))
+
+
+def _windows(
+    picture: Tensor, seen: Tensor, brightness: Tensor | None = None, inside: Tensor | None = None
+) -> list[Windows | None]:
     """Of each channel."""
-    return [Windows.of(picture[c : c + 1], seen[c : c + 1]) for c in range(len(picture))]
+
+    def of(channel: slice) -> Windows | None:
+        means = None if brightness is None else brightness[channel]
+        return Windows.of(picture[channel], seen[channel], means, inside)
+
+    return [of(slice(c, c + 1)) for c in range(len(picture))]
 
 
-def _accepted(variation: Variation) -> Variation | None:
-    """None where it varies too little over the picture."""
-    low, high = np.quantile(variation.sigma.flatten(1).numpy(), INNER, axis=1)
-    return variation if bool(((high / low) ** 2 > GROWTH).any()) else None
+def _span(picture: Tensor, known: Tensor) -> tuple[float, float]:
+    """Least and largest value."""
+    return float(picture[known].min()), float(picture[known].max())
 
 
-def _on_grid(model: _Model, picture: Tensor) -> Tensor:
-    """The level of a model by position at every pixel."""
+def _known_values(picture: Tensor, known: Tensor, span: tuple[float, float]) -> Tensor:
+    """`picture` with the least value where it means nothing."""
+    inner = picture.isfinite() & (picture >= span[0]) & (picture <= span[1])
+    return torch.where(known | inner, picture, span[0])
+
+
+def _on_grid(model: LevelModel, picture: Tensor, channels: Sequence[int]) -> Tensor:
+    """The level of a model by position at every pixel, of each of those channels of the model."""
     grid = picture.shape[1:]
     axes = [np.linspace(-1, 1, n) for n in grid if n > 1]
     places = np.stack(np.meshgrid(*axes, indexing="ij"), -1).reshape(-1, len(axes))
-    return torch.from_numpy(np.stack([model.sigma(c, places) for c in range(len(picture))])).reshape(
-        picture.shape
-    )
+    return torch.from_numpy(np.stack([model.sigma(c, places) for c in channels])).reshape(picture.shape)
 
 
-def _at_brightness(model: _Model, picture: Tensor, span: tuple[float, float]) -> Tensor:
-    """The level of a model by brightness at every pixel: that of the smoothed picture."""
+def _at_brightness(
+    model: LevelModel, picture: Tensor, span: tuple[float, float], channels: Sequence[int]
+) -> Tensor:
+    """The level of a model by brightness at every pixel, that of the smoothed picture; of each of those channels of the model."""
     smooth = [gaussian_filter(channel.numpy(), SMOOTHING, mode="nearest") for channel in picture]
-    found = [model.sigma(c, _from_span(x.reshape(-1, 1), span).clip(-1, 1)) for c, x in enumerate(smooth)]
+    found = [
+        model.sigma(c, from_span(x.reshape(-1, 1), span).clip(-1, 1))
+        for c, x in zip(channels, smooth, strict=True)
+    ]
     return torch.from_numpy(np.stack(found)).reshape(picture.shape)
-
-
-def _from_span(values: Array, span: tuple[float, float]) -> Array:
-    """From -1 to 1 over the span."""
-    low, high = span
-    found: Array = 2 * (values - low) / (high - low) - 1
-    return found
-
-
-def _by_position(windows: list[Windows | None], clipped: tuple[float, float]) -> list[Group]:
-    """Cells side by side on the grid; their power without the clipping."""
-    groups = []
-    for channel, found in enumerate(windows):
-        if found is None:
-            continue
-        dims = found.places.shape[1]
-        per_axis = min(CELLS_PER_AXIS[dims], int((len(found.means) / PER_CELL) ** (1 / dims)))
-        index = np.minimum((found.places * per_axis).astype(int), per_axis - 1)
-        number = np.ravel_multi_index(tuple(index.T), (per_axis,) * dims)
-        for cell in np.unique(number):
-            chosen = np.flatnonzero(number == cell)
-            power = _unclipped(found.power[chosen, 0], found.means[chosen, 0], clipped)
-            groups.append((channel, power, 2 * found.places[chosen].mean(0) - 1))
-    return groups
-
-
-def _by_brightness(
-    windows: list[Windows | None], span: tuple[float, float], clipped: tuple[float, float]
-) -> list[Group]:
-    """Of about the same brightness, channel by channel; their power without the clipping."""
-    groups = []
-    for channel, found in enumerate(windows):
-        if found is None or not span[1] > span[0]:
-            continue
-        means = found.means[:, 0]
-        for chosen in np.array_split(
-            np.argsort(means, kind="stable"), max(1, min(BINS, len(means) // PER_CELL))
-        ):
-            power = _unclipped(found.power[chosen, 0], means[chosen], clipped)
-            groups.append((channel, power, _from_span(means[chosen].mean(keepdims=True), span)))
-    return groups
-
-
-def _unclipped(power: Array, means: Array, clipped: tuple[float, float]) -> Array:
-    """The power that windows of one cell, (n, 3), would have without the clipping."""
-    deviation = float(np.median(power[:, 2])) ** 0.5
-    return power * _without_clipping(float(means.mean()), deviation, clipped)
-
-
-def _without_clipping(mean: float, deviation: float, clipped: tuple[float, float]) -> float:
-    """The variance of normal noise over what is left of it by clipping; 0 where too little is left to tell.
-
-    Of a variable of standard deviation 1 around a, clipped at 0, the mean is ``a P(a) + p(a)`` and the mean square
-    ``(1 + a^2) P(a) + a p(a)``, with the density p and the distribution function P of a standard normal variable (Tobin,
-    Econometrica 1958). The ratio of mean to standard deviation tells a.
-    """
-    factor = 1.0
-    for level, sign in zip(clipped, (1.0, -1.0), strict=True):
-        if not np.isfinite(level) or deviation == 0:
-            continue
-        ratio = sign * (mean - level) / deviation
-        if ratio < RATIOS[0]:
-            return 0.0
-        factor /= float(np.interp(ratio, RATIOS, VARIANCES_LEFT))
-    return factor
-
-
-def _gathered(groups: list[Group], least: float) -> Cells | None:
-    """Of channels, powers of windows, and places, those whose smooth third shows noise; None where they are too few."""
-    found = []
-    for channel, power, place in groups:
-        power = power[np.argsort(power[:, 0], kind="stable")]
-        third = len(power) // 3
-        if third < PER_CELL // 6:
-            continue
-        smooth, later = power[:third].mean(0), power[third : 2 * third].mean(0)
-        if smooth[2] > least**2 and later[2] < STEADY * smooth[2] and smooth[1] < WHITE * smooth[2]:
-            found.append((channel, place, float(np.log(smooth[2]))))
-    if len(found) < max(FEWEST_CELLS, MOST_CELLS * len(groups)):
-        return None
-    channels, places, variances = zip(*found, strict=True)
-    return Cells(np.array(channels), np.stack(places), np.array(variances))
-
-
-@dataclass(frozen=True)
-class _Model:
-    """A polynomial of the log variance, and its error on cells left out."""
-
-    cells: Cells
-    degree: int
-    weights: Array
-    off: float
-    share: float = 1.0  # of that error of one level
-
-    @classmethod
-    def of(cls, cells: Cells | None) -> _Model | None:
-        """The better of a linear and a quadratic one; None where neither is much better than one level."""
-        if cells is None:
-            return None
-        level, *models = (_fitted(cells, degree) for degree in (0, 1, 2))
-        models = [model for model in models if len(cells.channel) >= PER_COEFFICIENT * len(model.weights)]
-        if not models:
-            return None
-        best = min(models, key=lambda model: model.off)
-        best = replace(best, share=best.off / max(level.off, 1e-12))
-        return best if best.off < OFF and best.share < BETTER and level.off > ONE_LEVEL_OFF else None
-
-    def sigma(self, channel: int, places: Array) -> Array:
-        """The level at places from -1 to 1, (n, axes), within that of the cells."""
-        rows = _design(np.full(len(places), channel), places, self.degree, self.cells)
-        fit = _design(self.cells.channel, self.cells.place, self.degree, self.cells) @ self.weights
-        mine = fit[self.cells.channel == channel] if (self.cells.channel == channel).any() else fit
-        level: Array = np.exp(0.5 * (rows @ self.weights).clip(mine.min() - HUBER, mine.max() + HUBER))
-        return level
-
-
-def _fitted(cells: Cells, degree: int) -> _Model:
-    """By least squares with Huber's weights."""
-    design, weight = _design(cells.channel, cells.place, degree, cells), np.ones(len(cells.channel))
-    for _ in range(10):
-        rows = design * weight[:, None] ** 0.5
-        inverse = np.linalg.pinv(rows.T @ rows)
-        solution = inverse @ (design.T @ (weight * cells.log_variance))
-        residual = cells.log_variance - design @ solution
-        weight = np.minimum(1, HUBER / np.maximum(abs(residual), 1e-12))
-    leverage = (rows @ inverse * rows).sum(1).clip(0, 0.9)
-    left_out = residual / (1 - leverage)
-    return _Model(cells, degree, solution, float(np.sqrt(np.average(left_out**2, weights=weight))))
-
-
-def _design(channel: NDArray[np.int64], places: Array, degree: int, cells: Cells) -> Array:
-    """A level for each channel (the mean of all for one without cells) and, for all, the powers of the places up to `degree`."""
-    known = np.unique(cells.channel)
-    columns = [np.where(np.isin(channel, known), channel == c, 1 / len(known)) for c in known]
-    axes = places.T
-    if degree >= 1:
-        columns += list(axes)
-    if degree >= 2:
-        columns += [a * b for i, a in enumerate(axes) for b in axes[i:]]
-    return np.stack(columns, 1)
