@@ -56,16 +56,19 @@ def brightness_law(*looks: Windows | None) -> BrightnessLaw | None:
     Parameters
     ----------
     *looks : Windows or None
-        The first of them that shows clear noise at most brightnesses tells, else the last.
+        The first of them that shows clear noise at most brightnesses, and at some that differ enough, tells; else the last.
 
     Returns
     -------
     BrightnessLaw or None
     """
-    found = [bins for bins in map(_Bins.of, looks) if bins is not None]
-    clear = (bins.clear for bins in found)
-    bins = next((bins for bins in clear if bins is not None), found[-1] if found else None)
-    return None if bins is None else bins.law()
+    law = None
+    for bins in filter(None, map(_Bins.of, looks)):
+        clear = bins.clear
+        law = (clear or bins).law()
+        if clear is not None and (law is not None or clear.is_wide):
+            break
+    return law
 
 
 def windows_of_colours(picture: Tensor, seen: Tensor) -> Windows | None:
@@ -115,6 +118,11 @@ class _Bins:
         if noisy.sum() < max(FEWEST_BINS, MOST_BINS * len(noisy)):
             return None
         return _Bins(*(part[noisy] for part in (self.brightness, self.high, self.middle, self.next_high)))
+
+    @property
+    def is_wide(self) -> bool:
+        """Whether photon noise would grow much over them; else a bin that holds the picture hides it."""
+        return bool(self.brightness.max() >= GROWTH**2 * self.brightness.min())
 
     def law(self) -> BrightnessLaw | None:
         """A line through them, where it fits."""
