@@ -28,7 +28,7 @@ from bayesdip.noise.presence import is_clearly_noisy
 from bayesdip.noise.rounding import rounding_step
 from bayesdip.noise.spectrum import Windows, compressed_levels, correlated_levels
 from bayesdip.noise.stripes import Stripes, find_stripes
-from bayesdip.noise.variation import Variation, varying_levels
+from bayesdip.noise.variation import Variation, along_the_law, varying_levels
 from bayesdip.noise.waves import Waves, find_waves
 
 # Channels whose levels differ by less than this share have one: the estimates scatter as much.
@@ -209,6 +209,7 @@ def _without_impulses(
         noise = photon_noise(law, step if counts else None)
         return noise, (_photon_finding(noise),)
     if varying is not None:
+        varying = varying if law is None else along_the_law(picture, law)
         return Gaussian(varying.sigma, clipped), (_varying_finding(varying),)
     return Gaussian(plain.sigma, clipped), ()
 

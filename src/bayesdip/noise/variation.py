@@ -15,6 +15,7 @@ import torch
 from scipy.ndimage import gaussian_filter
 from torch import Tensor
 
+from bayesdip.noise.brightness_law import BrightnessLaw
 from bayesdip.noise.colours import colours_of
 from bayesdip.noise.estimate import estimate_sigma
 from bayesdip.noise.estimated_covariance import opponent_basis
@@ -145,6 +146,24 @@ def varying_levels(
     return look.level(model, by, picture, inside)
 
 
+def along_the_law(picture: Tensor, law: BrightnessLaw) -> Variation:
+    """The level at each pixel by that line, which tells more than cells do where the brightest places are clipped.
+
+    Parameters
+    ----------
+    picture : Tensor, float64, shape (C, *grid)
+    law : BrightnessLaw
+
+    Returns
+    -------
+    Variation
+    """
+    known = _known_values(picture, picture.isfinite(), (law.least, np.inf))
+    variance = law.slope * _smoothed(known).clamp_min(law.least) + law.constant
+    least = law.slope * law.least + law.constant
+    return Variation(variance.clamp_min(max(least, np.finfo(np.float64).tiny)).sqrt(), "brightness")
+
+
 def _looks_at_channels(
     picture: Tensor, seen: Tensor, inside: Tensor, clipped: tuple[float, float]
 ) -> list[_Look]:
@@ -216,9 +235,14 @@ def _at_brightness(
     model: LevelModel, picture: Tensor, span: tuple[float, float], channels: Sequence[int]
 ) -> Tensor:
     """The level of a model by brightness at every pixel, that of the smoothed picture; of each of those channels of the model."""
-    smooth = [gaussian_filter(channel.numpy(), SMOOTHING, mode="nearest") for channel in picture]
     found = [
-        model.sigma(c, from_span(x.reshape(-1, 1), span).clip(-1, 1))
-        for c, x in zip(channels, smooth, strict=True)
+        model.sigma(c, from_span(x.reshape(-1, 1).numpy(), span).clip(-1, 1))
+        for c, x in zip(channels, _smoothed(picture), strict=True)
     ]
     return torch.from_numpy(np.stack(found)).reshape(picture.shape)
+
+
+def _smoothed(picture: Tensor) -> Tensor:
+    """Each channel by itself: that tells its brightness."""
+    smooth = [gaussian_filter(channel.numpy(), SMOOTHING, mode="nearest") for channel in picture]
+    return torch.from_numpy(np.stack(smooth))
