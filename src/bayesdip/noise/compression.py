@@ -49,8 +49,8 @@ def is_compressed(picture: Tensor) -> bool:
 
 
 def is_coarsely_compressed(picture: Tensor) -> bool:
-    """Whether a picture was compressed as JPEG with more than a small error, or with one that cannot be told."""
-    return is_compressed(picture) and not 0 < compression_level(picture) <= FINE
+    """Whether a picture was compressed as JPEG with more than a small error."""
+    return is_compressed(picture) and compression_level(picture) > FINE
 
 
 def compression_level(picture: Tensor) -> float:
