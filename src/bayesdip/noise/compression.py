@@ -49,7 +49,7 @@ def is_compressed(picture: Tensor) -> bool:
 
 
 def is_coarsely_compressed(picture: Tensor) -> bool:
-    """Whether a picture was compressed as JPEG with more than a small error."""
+    """Whether a picture was compressed as JPEG with more than a small error; one that cannot be told counts as small."""
     return is_compressed(picture) and compression_level(picture) > FINE
 
 

@@ -124,17 +124,21 @@ def varying_levels(
     inside = seen & (picture > clipped[0]) & (picture < clipped[1])
     if not bool(inside.any()):
         return None
-    colours, are_most = _look_at_colours(picture, seen, inside)
-    channels = _looks_at_channels(picture, seen, inside, clipped)
-    told = colours is not None and colours.by_position(least) is not None
-    at_position = [colours] if colours is not None and told else channels
-    at_brightness = [colours] if colours is not None and told and are_most else channels
+    colours = _look_at_colours(picture, seen, inside)
+    cells = None if colours is None else colours.by_position(least)
     found: list[tuple[LevelModel, By, _Look]] = []
-    for look in at_position:
-        model = LevelModel.of(look.by_position(least))
-        if model is not None:
-            found.append((model, "position", look))
-            break
+    at_brightness: list[_Look] = []
+    if colours is not None and cells is not None:
+        at_position = [(colours, LevelModel.of(cells))]
+        if _are_most(colours, seen):
+            at_brightness = [colours]
+    else:
+        at_brightness = _looks_at_channels(picture, seen, inside, clipped)
+        at_position = [(look, LevelModel.of(look.by_position(least))) for look in at_brightness]
+    at_brightness = at_brightness or _looks_at_channels(picture, seen, inside, clipped)
+    position = next(((model, look) for look, model in at_position if model is not None), None)
+    if position is not None:
+        found.append((position[0], "position", position[1]))
     for look in at_brightness:
         model = LevelModel.of(look.by_brightness(least))
         if model is not None:
@@ -158,10 +162,9 @@ def along_the_law(picture: Tensor, law: BrightnessLaw) -> Variation:
     -------
     Variation
     """
-    known = _known_values(picture, picture.isfinite(), (law.least, np.inf))
+    known = torch.where(picture.isfinite(), picture, law.least)
     variance = law.slope * _smoothed(known).clamp_min(law.least) + law.constant
-    least = law.slope * law.least + law.constant
-    return Variation(variance.clamp_min(max(least, np.finfo(np.float64).tiny)).sqrt(), "brightness")
+    return Variation(variance.clamp_min(np.finfo(np.float64).tiny).sqrt(), "brightness")
 
 
 def _looks_at_channels(
@@ -169,24 +172,27 @@ def _looks_at_channels(
 ) -> list[_Look]:
     """By windows without a clipped value, and, where values were clipped, by all."""
     looks = [_Look(_windows(picture, inside), inside, _span(picture, inside))]
-    if (
-        clipped != UNCLIPPED
-    ):  # of a dark picture most windows were clipped; else those that were not tell better
+    # Of a dark picture most windows were clipped; else those that were not tell better.
+    if clipped != UNCLIPPED:
         looks.append(_Look(_windows(picture, seen), seen, _span(picture, seen), clipped))
     return looks
 
 
-def _look_at_colours(picture: Tensor, seen: Tensor, inside: Tensor) -> tuple[_Look | None, bool]:
-    """By windows with few clipped values, and whether these are most; None where the picture has no colours."""
+def _look_at_colours(picture: Tensor, seen: Tensor, inside: Tensor) -> _Look | None:
+    """By windows with few clipped values; None where the picture has no colours."""
     found = colours_of(picture, seen)
     if found is None or not bool(found[2].any()):
-        return None, False
+        return None
     colours, brightness, known = found
     windows = _windows(colours, known, brightness, inside.all(0, keepdim=True))
-    every = Windows.of(colours[:1], known[:1])
-    count = 0 if windows[0] is None else len(windows[0].means)
-    are_most = every is not None and count >= MOST_WINDOWS * len(every.means)
-    return _Look(windows, inside, _span(brightness, known), are_colours=True), are_most
+    return _Look(windows, inside, _span(brightness, known), are_colours=True)
+
+
+def _are_most(colours: _Look, seen: Tensor) -> bool:
+    """Whether the windows with few clipped values are most of all."""
+    windows = colours.windows[0]
+    every = Windows.of(torch.zeros_like(seen[:1], dtype=torch.float64), seen.all(0, keepdim=True))
+    return windows is not None and every is not None and len(windows.means) >= MOST_WINDOWS * len(every.means)
 
 
 def _levels_beside(relative: Tensor, inside: Tensor) -> Tensor:
