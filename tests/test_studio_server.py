@@ -55,6 +55,10 @@ def visit(client):
     return "/api/visit/" + client.post("/api/visit").json()["visit"]
 
 
+def folder_of(client, here):
+    return client.app.state.visits.get(here.rpartition("/")[2]).folder
+
+
 def sent(client, here, data, role="picture", name="mine.png"):
     answer = client.post(f"{here}/file", params={"role": role, "name": name}, content=data)
     assert answer.status_code == 200, answer.text
@@ -148,20 +152,13 @@ def test_a_broken_file_is_one_line_with_the_visitors_name(client, data, name, sa
 
 def test_a_file_that_is_too_large_is_refused_and_nothing_of_it_stays(client, monkeypatch):
     here = visit(client)
-    folder = next(iter(reversed(list(_visits_folders()))))
+    folder = folder_of(client, here)
     monkeypatch.setattr(limits, "MOST_BYTES", 1000)
     answer = client.post(f"{here}/file", params={"name": "large.png"}, content=bytes(1001))
     assert answer.status_code == 413 and "expected a smaller one" in answer.json()["error"]
     parts = iter([bytes(600), bytes(600)])
     assert client.post(f"{here}/file", params={"name": "large.png"}, content=parts).status_code == 413
     assert not list(folder.iterdir())
-
-
-def _visits_folders():
-    import tempfile
-
-    roots = Path(tempfile.gettempdir()).glob("bayesdip-studio-*/visit-*")
-    return sorted(roots, key=lambda path: path.stat().st_ctime_ns)
 
 
 def test_too_many_pixels_are_refused():

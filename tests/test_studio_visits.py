@@ -11,7 +11,7 @@ from starlette.testclient import TestClient
 
 from bayesdip.studio import visits
 from bayesdip.studio.server import PAGE, make_app
-from test_studio_server import LIMIT, LOCAL, _visits_folders, begun, ended, picture, png, sent, visit
+from test_studio_server import LIMIT, LOCAL, begun, ended, folder_of, picture, png, sent, visit
 
 
 def test_a_visit_that_is_over_leaves_nothing(monkeypatch):
@@ -20,7 +20,7 @@ def test_a_visit_that_is_over_leaves_nothing(monkeypatch):
     with TestClient(make_app(), base_url=LOCAL) as client:
         here = visit(client)
         sent(client, here, png(picture()))
-        folder = _visits_folders()[-1]
+        folder = folder_of(client, here)
         assert list(folder.iterdir())
         client.post(f"{here}/close")
         until = time.monotonic() + 30

@@ -51,6 +51,7 @@ def make_app(token: str = "", places: int | None = None, lab: Path = LAB) -> Sta
     async def running(app: Starlette) -> AsyncIterator[None]:
         with tempfile.TemporaryDirectory(prefix="bayesdip-studio-") as folder:
             aside, planning, visits = Aside(), Aside(), Visits(Path(folder), queue)
+            app.state.visits = visits
             answers = Answers(visits, queue, aside, lab, Planner(planning, queue))
             app.routes[:0] = answers.routes()
             queue.prepare()
