@@ -5,11 +5,12 @@ from typing import ClassVar
 
 import numpy as np
 import pytest
+import scipy.stats
 import torch
 
 import bayesdip as bd
-from bayesdip import simulated_truth, simulation
-from bayesdip.calibration import LEVEL
+from bayesdip import simulated_calibration, simulated_truth, simulation
+from bayesdip.error_law import LEVEL, z_of
 from bayesdip.methods.method import Method
 from bayesdip.noise import Gaussian
 from bayesdip.operators import Blur, Downsample, Mask, from_matrix
@@ -137,9 +138,14 @@ def test_errors_are_as_much_smaller_than_the_process_says_of_its_own_as_those_si
     lost,
 ):
     known, found, true = simulated_and_true(lost, 3.0)
-    law = simulation._calibrated(found, known, true, True, 1.0, 0)
-    # 0.1 for the two standard deviations of the true picture together, and half of it.
-    assert float(law.std(np.full(1, 0.05))[0]) == pytest.approx(0.05, rel=0.1)
+    law = simulated_calibration.calibrated(found, known, true, True, 1.0, 0)
+    # 0.1 for the two standard deviations of the true picture together, and half of it; wider, as that size is not quite known.
+    size = float(law.std(np.full(1, 0.05))[0]) / 0.05 / simulated_calibration.MISSED
+    assert 1 < size < 1.25
+    doubted = size * np.exp(law.ratio_error * np.random.default_rng(0).normal(size=100_000))
+    assert scipy.stats.norm(scale=1 / doubted).cdf(z_of(LEVEL)).mean() == pytest.approx(
+        (1 + LEVEL) / 2, abs=0.01
+    )
 
 
 @pytest.mark.parametrize(("process_std", "truthful"), [(1.5, 0.67), (1.0, 1.0), (10.0, 0.5), (0.1, 2.0)])
@@ -147,17 +153,17 @@ def test_of_an_operator_that_cannot_be_cut_the_process_counts_as_the_simulation_
     process_std, truthful
 ):
     known, found, true = simulated_and_true(0.4, 0.4 * process_std)
-    law = simulation._calibrated(found, known, true, False, 1.0, 0)
+    law = simulated_calibration.calibrated(found, known, true, False, 1.0, 0)
     # A process of 0.2, whose errors are `truthful` times what it says, and four times the method's.
-    share = max(truthful / 4, simulation.LEAST_RELATIVE_ERROR)
+    share = max(truthful / 4, simulated_calibration.LEAST_RELATIVE_ERROR)
     assert float(law.std(np.full(1, 0.05))[0]) == pytest.approx(0.2 * share, rel=0.1)
 
 
 def test_of_an_operator_that_cannot_be_cut_a_picture_found_again_does_not_make_intervals_vanish():
     known, found, true = simulated_and_true(20.0, 20.0)  # errors 200 times the method's
-    law = simulation._calibrated(found, known, true, False, 1.0, 0)
+    law = simulated_calibration.calibrated(found, known, true, False, 1.0, 0)
     assert float(law.std(np.full(1, 0.05))[0]) == pytest.approx(
-        0.2 * simulation.LEAST_RELATIVE_ERROR, rel=0.1
+        0.2 * simulated_calibration.LEAST_RELATIVE_ERROR, rel=0.1
     )
 
 
@@ -168,7 +174,7 @@ def test_errors_of_a_simulated_picture_that_was_not_fitted_count_by_what_was_mis
     own = only_at(Posterior(truth, std=torch.full_like(truth, 0.2)), known.places)
     noise = noise[:, known.places]
     fitted, failed = (
-        simulation._calibrated(
+        simulated_calibration.calibrated(
             replace(own, mean=own.mean + 0.1 * size * noise), known, own, True, 1 / size, 0
         )
         for size in (1.0, 30.0)

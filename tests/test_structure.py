@@ -61,7 +61,7 @@ LAYERS = (
         "simple_process",
         "leave_one_out",
     },
-    {"simulated_average", "simulated_truth"},
+    {"error_places", "simulated_average", "simulated_calibration", "simulated_truth"},
     {"simulation"},
     {"holdout"},
     {"damage", "run_request"},
