@@ -24,6 +24,17 @@ FEWEST_FOR_HOLDING_OUT = 64
 FEWEST_SINGLE, MOST_OF_A_SMALL_PICTURE = 64, 0.1
 
 
+def channels_with_missing(problem: Problem) -> Tensor | None:
+    """The channels that lack pixels, bool (C,), where others lack none; None where all do, none does, or data are noisy.
+
+    Of a picture some of whose bands are whole, these help at missing pixels. Held-out ones are as hard only if they are kept there too.
+    """
+    if not (isinstance(problem.operator, Mask) and problem.noise.is_exact):
+        return None
+    lacking = ~problem.observed.flatten(1).all(1).cpu()
+    return lacking if bool(lacking.any()) and not bool(lacking.all()) else None
+
+
 def split(problem: Problem, seed: int, *, in_regions: bool = True, wanted: int = WANTED) -> Tensor | None:
     """The entries to hold out (bool, output grid); None when too few were observed, and where noise is correlated.
 
@@ -43,7 +54,8 @@ def split(problem: Problem, seed: int, *, in_regions: bool = True, wanted: int =
     -------
     Tensor of bool, shape operator.output_shape, or None
     """
-    seen = problem.observed.any(0)
+    channels = channels_with_missing(problem)
+    seen = (problem.observed if channels is None else problem.observed[channels]).any(0)
     observed = int(seen.sum())
     # Neighbours tell the noise of a held-out pixel, too, where they share it.
     if observed < FEWEST_FOR_HOLDING_OUT or isinstance(problem.noise, Correlated):

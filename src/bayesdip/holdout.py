@@ -17,7 +17,7 @@ from bayesdip.error_law import PRIOR_SPREAD, Values, few_regions_factor
 from bayesdip.errors import BayesDipError, NoResultError, one_line
 from bayesdip.findings import Finding
 from bayesdip.held_out_regions import numbered, share_beyond
-from bayesdip.held_out_split import WANTED, split
+from bayesdip.held_out_split import WANTED, channels_with_missing, split
 from bayesdip.hole_replicas import typical_ratio
 from bayesdip.interruption import Stopped, look, stoppable
 from bayesdip.leave_one_out import DOUBT, SPREAD, each_left_out, many_left_out, noise_doubt
@@ -154,7 +154,7 @@ def judged(method: Method, problem: Problem, progress: Progress, wanted: int = W
         return Outcome(
             posterior, calibrated_std(posterior, problem, calibration), None, 0, calibration, average.findings
         )
-    problem = replace(problem, held_out=held_out)
+    problem = replace(problem, held_out=held_out, held_out_channels=channels_with_missing(problem))
     began = progress.elapsed
     with stoppable(progress.should_stop):
         look()
@@ -280,7 +280,7 @@ def calibrated_on(
     known, chosen = planes.numpy(), held_out.numpy()
     hole = hole_pixels(problem if alone else problem.training)[: len(planes), chosen].astype(float)
     region = numbered(chosen)[chosen]
-    seen = observed[:, held_out]
+    seen = problem.held_out_entries[:, held_out]
     if len(planes) > 1:  # each seen channel of a pixel stands for itself
         parts = tuple(part[seen][None] for part in parts)
         at = seen.nonzero()[:, 1].numpy()
@@ -317,7 +317,7 @@ def with_own_values(posterior: Posterior, problem: Problem, calibration: Calibra
     held_out = problem.held_out
     assert posterior.std is not None and held_out is not None
     mean, std = posterior.mean.double().cpu(), posterior.std.double().cpu()
-    n, seen = problem.noise_variance[:, held_out], problem.observed[:, held_out]
+    n, seen = problem.noise_variance[:, held_out], problem.held_out_entries[:, held_out]
     own = std[:, held_out].square()
     hole = hole_pixels(problem.training)[:, held_out.numpy()].astype(float)
     v = torch.from_numpy(calibration.variance(std[:, held_out].numpy(), hole))

@@ -60,8 +60,10 @@ def typical_ratio(problem: Problem, seed: int) -> float | None:
     held = chosen & in_holes(known & ~chosen)
     if not holes.any() or not held.any():
         return None
-    variance = problem.noise_variance
-    noise = variance.cpu().numpy()
+    noise = problem.noise_variance.cpu().numpy()
+    if problem.held_out_channels is not None:
+        lacking = problem.held_out_channels.numpy()
+        full, noise = _without_the_others(full, known, lacking), noise[lacking]
     there = _squares(full, noise, held)
     tried = [_squares(full, noise, here) for here in replicas(known, holes, np.random.default_rng(seed))]
     if not tried:
@@ -69,6 +71,15 @@ def typical_ratio(problem: Problem, seed: int) -> float | None:
     everywhere = np.concatenate(tried, axis=1)
     ratio = _excess(everywhere) / _excess(there)
     return float(np.clip(ratio ** (POWER / 2), 1 / MOST, MOST))
+
+
+def _without_the_others(picture: Array, known: Bools, lacking: Bools) -> Array:
+    """Channels that lack pixels less their regression on those that lack none, by known pixels: what is left to be filled in."""
+    own, others = picture[lacking], picture[~lacking]
+    others = np.concatenate([others, np.ones_like(others[:1])])
+    weights, *_ = np.linalg.lstsq(others[:, known].T, own[:, known].T, rcond=None)
+    found: Array = own - np.tensordot(weights.T, others, 1)
+    return found
 
 
 def replicas(known: Bools, holes: Bools, generator: np.random.Generator) -> Iterator[Bools]:

@@ -87,6 +87,8 @@ class Problem:
         Whether neighbouring pixels share their noise, so that held-out ones cannot calibrate.
     shared_variance : Tensor or None, broadcastable to the picture
         Variance of an error that neighbouring pixels share, which held-out ones do not show.
+    held_out_channels : Tensor of bool or None, shape (C,)
+        The channels that are held out, where the others are seen at every missing pixel too; None for all.
     """
 
     y: Tensor
@@ -97,6 +99,7 @@ class Problem:
     keeps_known: bool = False
     shares_noise: bool = False
     shared_variance: Tensor | None = None
+    held_out_channels: Tensor | None = None
     _whole_operator: Operator | None = None
 
     @classmethod
@@ -159,15 +162,23 @@ class Problem:
     @property
     def held_out_entries(self) -> Tensor:
         """Which entries of `y` are held out: bool, the shape of `y`; of a held-out pixel, the channels that were seen."""
-        held_out = torch.zeros((), dtype=torch.bool) if self.held_out is None else self.held_out
+        held_out = torch.zeros((), dtype=torch.bool) if self.held_out is None else self._hidden
         return self.whole.observed & held_out
+
+    @property
+    def _hidden(self) -> Tensor:
+        """What is declared missing where entries are held out, broadcastable to `y`."""
+        assert self.held_out is not None
+        if self.held_out_channels is None:
+            return self.held_out
+        return self.held_out & self.held_out_channels.reshape(-1, *[1] * self.held_out.ndim)
 
     @property
     def training(self) -> Problem:
         """The same problem with the held-out entries hidden from the method; itself where there are none."""
         if self.held_out is None or self._whole_operator is not None:
             return self
-        operator = self.operator.with_held_out(self.held_out)
+        operator = self.operator.with_held_out(self._hidden)
         return replace(self, operator=operator, _whole_operator=self.operator)
 
     @property

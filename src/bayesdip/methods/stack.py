@@ -141,8 +141,7 @@ class Stack(Method):
         if progress.should_stop() or not cut_off:
             return replace(without, state=_State(whole=whole))
         weigh = self._weigher(problem, without)
-        assert problem.held_out is not None
-        held_out = problem.held_out
+        held_out = problem.held_out_entries
 
         def so_far(network: Tensor) -> Tensor:
             return blend(whole.mean, network, weigh(network), held_out)
@@ -179,7 +178,6 @@ class Stack(Method):
             return None
         if state.mosaic is None or state.weigh is None:
             return replace(state.whole, stopped=posterior.stopped)
-        assert problem.held_out is not None
         mosaic = state.mosaic
         network = mosaic.posterior(len(state.cover), posterior.stopped)
         weight = state.weigh(network.mean)
@@ -194,7 +192,7 @@ class Stack(Method):
                 new = None
             updated.found.append((tile, new or found))
         network = updated.posterior(len(state.cover), posterior.stopped)
-        return average(state.whole, network, weight, problem.held_out)
+        return average(state.whole, network, weight, problem.held_out_entries)
 
     def _schedule_and_tiles(self, problem: Problem) -> tuple[Schedule, list[Tile]]:
         """What each tile's networks do, and the tiles: small ones for exact data in a long run."""
@@ -212,9 +210,8 @@ class Stack(Method):
 
     def _weigher(self, problem: Problem, patches: Posterior) -> Callable[[Tensor], Tensor]:
         """From the network's mean to its weight, (C, *grid); where data are exact, in proportion to `precision_share`."""
-        held_out = problem.held_out
-        assert held_out is not None
-        missing, entries = ~problem.observed.cpu() | held_out, problem.held_out_entries
+        entries = problem.held_out_entries
+        missing = ~problem.observed.cpu() | entries
 
         def weigh(mean: Tensor) -> Tensor:
             mean, without = mean.double().cpu(), patches.mean.double().cpu()
