@@ -7,12 +7,8 @@ comes back a little too soft, or a little aside, is wrong by its slope.
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import torch
 from torch import Tensor
-
-from bayesdip.result import Posterior
 
 # The variance goes with `variance^OF_OWN (slope^2 + LEAST)^OF_SLOPE`, each over its mean. Found on 64 random problems (deblurring and enlarging, other
 # seeds than those of the benchmark) and 15 parts of tuning pictures of 48 to 128 pixels, blurred or made smaller: with the right size of
@@ -23,35 +19,28 @@ OF_OWN, OF_SLOPE, LEAST = 0.5, 0.7, 0.1
 WINDOW, REACH = 1.0, 3
 
 
-def following_slopes(posterior: Posterior, places: Tensor) -> Posterior:
-    """A posterior whose standard deviation is larger at the edges of its mean than beside them.
+def following_slopes(mean: Tensor, std: Tensor, places: Tensor) -> Tensor:
+    """A standard deviation that is larger at the edges of a picture than beside them.
 
     Parameters
     ----------
-    posterior : Posterior
-        Its mean of shape (C, *grid).
+    mean, std : Tensor, shape (C, *grid)
+        The restored picture, and the standard deviation that a method gives.
     places : Tensor of bool, shape (*grid)
         Where errors count: the standard deviation is kept elsewhere, and its mean square here, in each channel.
 
     Returns
     -------
-    Posterior
-        Samples are as much farther from the mean. The same without a standard deviation, and where the mean has no slopes.
+    Tensor, float64, shape (C, *grid)
+        As it was where the picture has no slopes.
     """
-    if posterior.std is None:
-        return posterior
-    mean, own = posterior.mean.double().cpu(), posterior.std.double().cpu()
-    slope, variance = _squared_slope(mean), own.square()
+    own, slope = std.double().cpu(), _squared_slope(mean.double().cpu())
+    variance = own.square()
     sizes = _mean_at(variance, places), _mean_at(slope, places)
     if not all(bool((size > 0).all()) for size in sizes):
-        return posterior
+        return own
     shape = (variance / sizes[0]) ** OF_OWN * (slope / sizes[1] + LEAST) ** OF_SLOPE
-    shape = torch.where(places, sizes[0] * shape / _mean_at(shape, places), variance)
-    factor = torch.where(own > 0, shape.sqrt() / own, 1.0)
-    samples = posterior.samples
-    if samples is not None:
-        samples = mean + factor * (samples.double().cpu() - mean)
-    return replace(posterior, std=factor * own, samples=samples)
+    return torch.where(places, sizes[0] * shape / _mean_at(shape, places), variance).sqrt()
 
 
 def _mean_at(values: Tensor, places: Tensor) -> Tensor:

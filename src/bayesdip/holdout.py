@@ -14,6 +14,7 @@ from torch import Tensor
 from bayesdip.calibration import Calibration, calibrate
 from bayesdip.control_variate import reduced_squares
 from bayesdip.error_law import PRIOR_SPREAD, Values, few_regions_factor
+from bayesdip.error_places import following_slopes
 from bayesdip.errors import BayesDipError, NoResultError, one_line
 from bayesdip.findings import Finding
 from bayesdip.held_out_regions import numbered, share_beyond
@@ -29,7 +30,7 @@ from bayesdip.problem import Problem
 from bayesdip.quick_picture import quick_picture
 from bayesdip.result import Posterior
 from bayesdip.simple_comparison import Average, held_against_simple, hole_pixels, undecided, untested_holes
-from bayesdip.simulated_average import share_by_held_out
+from bayesdip.simulated_average import judged_places, share_by_held_out
 from bayesdip.simulation import expected_work, judged_by_simulation
 
 if TYPE_CHECKING:
@@ -351,7 +352,8 @@ def _own_std(posterior: Posterior, problem: Problem, calibration: Calibration | 
     if posterior.std is None or calibration is None:
         return posterior.std
     if calibration.simulated:  # the errors were those of data that were seen
-        return torch.from_numpy(calibration.std(posterior.std.double().cpu().numpy()))
+        std = following_slopes(posterior.mean, posterior.std, judged_places(problem))
+        return torch.from_numpy(calibration.std(std.numpy()))
     variance, observed = problem.noise_variance, problem.observed
     holes = hole_pixels(problem) if calibration.far is not None else None
     found = torch.empty(posterior.std.shape)

@@ -42,9 +42,16 @@ QUANTILES = (np.arange(20) + 0.5) / 20
 
 
 def calibrated(
-    found: Posterior, simulation: Simulation, posterior: Posterior, cuttable: bool, size: float, seed: int
+    found: Posterior,
+    simulation: Simulation,
+    posterior: Posterior,
+    raw: Tensor,
+    cuttable: bool,
+    size: float,
+    seed: int,
 ) -> Calibration | None:
-    """From what the method found of the simulated picture, for the posterior of the true one, each where its errors count.
+    """From what the method found of the simulated picture, for the posterior of the true one, each where its errors count and with
+    its standard deviation following the slopes; `raw` is the method's own of the simulated one.
 
     Where the method has not come down to the noise, as a network that did not find the phases of the simulated picture, its errors
     are as much larger as what it misses of the data: those of the true picture by `size`, over the simulated one.
@@ -60,7 +67,8 @@ def calibrated(
     law = calibrate(values, np.arange(error.shape[1]), seed, simulation.blocks)
     if law is None:
         return None
-    uncalibrated, _ = covered(values, std**2, z_of(LEVEL) * std)
+    own_std = raw.double().cpu().numpy()
+    uncalibrated, _ = covered(values, own_std**2, z_of(LEVEL) * own_std)
     law = replace(law, scale=about * law.scale, ratio=about * law.ratio, coverage_uncalibrated=uncalibrated)
     half = z_of(LEVEL) * law.std(std).astype(np.float64)
     own, beside = _size(posterior), _size(posterior.process)

@@ -132,7 +132,7 @@ def judged_by_simulation(
     Posterior
         Averaged; as it was where nothing could be simulated.
     Calibration or None
-        Its `floor` goes with the standard deviation of that posterior. None where the data are pixels of the picture, where
+        Its `floor` goes with the standard deviation of that posterior as `following_slopes` has it. None where the data are pixels of the picture, where
         there is no standard deviation or no time, and where the noise cannot be drawn.
     """
     if _held_out_data_tell(problem):
@@ -180,11 +180,11 @@ def judged_by_simulation(
         posterior.info["weights"] = weights.tolist()
     if found.std is None or posterior.std is None:
         return posterior, None
-    here = judged_places(problem)
-    if posterior.process is not None:  # else the standard deviation is a model's own, as it has to stay
-        found, posterior = following_slopes(found, simulation.places), following_slopes(posterior, here)
-    found, judged = only_at(found, simulation.places), only_at(posterior, here)
-    return posterior, calibrated(found, simulation, judged, cuttable, size, method.seed)
+    there, here = simulation.places, judged_places(problem)
+    raw = found.std[:, there]
+    found = only_at(replace(found, std=following_slopes(found.mean, found.std, there)), there)
+    judged = only_at(replace(posterior, std=following_slopes(posterior.mean, posterior.std, here)), here)
+    return posterior, calibrated(found, simulation, judged, raw, cuttable, size, method.seed)
 
 
 def _weights(
