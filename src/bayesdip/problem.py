@@ -162,12 +162,12 @@ class Problem:
     @property
     def held_out_entries(self) -> Tensor:
         """Which entries of `y` are held out: bool, the shape of `y`; of a held-out pixel, the channels that were seen."""
-        held_out = torch.zeros((), dtype=torch.bool) if self.held_out is None else self._hidden
+        held_out = torch.zeros((), dtype=torch.bool) if self.held_out is None else self.hidden
         return self.whole.observed & held_out
 
     @property
-    def _hidden(self) -> Tensor:
-        """What is declared missing where entries are held out, broadcastable to `y`."""
+    def hidden(self) -> Tensor:
+        """What is declared missing besides in the training part, where entries are held out: bool, broadcastable to `y`."""
         assert self.held_out is not None
         if self.held_out_channels is None:
             return self.held_out
@@ -178,7 +178,7 @@ class Problem:
         """The same problem with the held-out entries hidden from the method; itself where there are none."""
         if self.held_out is None or self._whole_operator is not None:
             return self
-        operator = self.operator.with_held_out(self._hidden)
+        operator = self.operator.with_held_out(self.hidden)
         return replace(self, operator=operator, _whole_operator=self.operator)
 
     @property

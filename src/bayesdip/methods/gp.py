@@ -107,7 +107,7 @@ class GP(Method):
         cover = self._tiles(problem, progress)
         if len(cover) > 1:
             return self._in_tiles(problem, model, cover, progress)
-        held_out = None if problem.whole is problem else problem.held_out_entries
+        held_out = None if problem.whole is problem else problem.hidden
         run = _Run(progress, (0.0, FIRST_SHARE if held_out is not None else 1.0), TOLERANCE[self.effort])
         conditioned = self._conditioned(problem.whole, model, run, held_out)
         generator = torch.Generator(self.device).manual_seed(self.seed)
