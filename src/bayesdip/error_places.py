@@ -31,33 +31,38 @@ def following_slopes(mean: Tensor, std: Tensor, places: Tensor) -> Tensor:
 
     Returns
     -------
-    Tensor, float64, shape (C, *grid)
+    Tensor, shape (C, *grid)
         As it was where the picture has no slopes.
     """
-    own, slope = std.double().cpu(), _squared_slope(mean.double().cpu())
-    variance = own.square()
-    sizes = _mean_at(variance, places), _mean_at(slope, places)
-    if not all(bool((size > 0).all()) for size in sizes):
+    own, slope, places = std.cpu(), _squared_slope(mean.cpu()), places.cpu()
+    steep = float(slope[places].mean())
+    if not steep > 0:
         return own
-    shape = (variance / sizes[0]) ** OF_OWN * (slope / sizes[1] + LEAST) ** OF_SLOPE
-    return torch.where(places, sizes[0] * shape / _mean_at(shape, places), variance).sqrt()
+    shape = (slope / steep + LEAST) ** OF_SLOPE
+    # Channel by channel, for large pictures.
+    return torch.stack([_with_shape(channel, shape, places) for channel in own])
 
 
-def _mean_at(values: Tensor, places: Tensor) -> Tensor:
-    """Of each channel, with axes to broadcast."""
-    return values[:, places].mean(1).reshape(-1, *[1] * places.ndim)
+def _with_shape(std: Tensor, shape: Tensor, places: Tensor) -> Tensor:
+    """One channel, (*grid), whose variance has more of a shape at places."""
+    variance = std.double().square()
+    size = float(variance[places].mean())
+    if not size > 0:
+        return std
+    found = shape * (variance / size) ** OF_OWN
+    found *= size / found[places].mean()
+    return torch.where(places, found, variance).sqrt().to(std.dtype)
 
 
 def _squared_slope(picture: Tensor) -> Tensor:
-    """The squared length of the gradient, of all channels as one, under a Gaussian window: (1, *grid)."""
-    axes = [axis for axis in range(1, picture.ndim) if picture.shape[axis] > 1]
-    if not axes:
-        return torch.zeros_like(picture[:1])
-    slopes = torch.stack([torch.gradient(picture, dim=axis)[0].square() for axis in axes])
-    found = slopes.sum((0, 1))
+    """The squared length of the gradient, of all channels as one, under a Gaussian window: float64, (*grid)."""
+    found = torch.zeros(picture.shape[1:], dtype=torch.float64)
+    for channel in picture:
+        for axis in (axis for axis, n in enumerate(channel.shape) if n > 1):
+            found += torch.gradient(channel.double(), dim=axis)[0].square()
     for axis in range(found.ndim):
         found = _averaged(found, axis)
-    return found[None]
+    return found
 
 
 def _averaged(values: Tensor, axis: int) -> Tensor:

@@ -353,7 +353,7 @@ def _own_std(posterior: Posterior, problem: Problem, calibration: Calibration | 
         return posterior.std
     if calibration.simulated:  # the errors were those of data that were seen
         std = following_slopes(posterior.mean, posterior.std, judged_places(problem))
-        return torch.from_numpy(calibration.std(std.numpy()))
+        return torch.from_numpy(calibration.std(std.double().numpy()))
     variance, observed = problem.noise_variance, problem.observed
     holes = hole_pixels(problem) if calibration.far is not None else None
     found = torch.empty(posterior.std.shape)
