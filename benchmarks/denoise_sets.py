@@ -28,6 +28,8 @@ METHODS = (*EFFORTS, RIVAL)
 # The patches and a sampled network, which `effort="best"` is without a word on the method: minutes for a picture, and so run
 # only where it is named.
 SLOW = "stack"
+# These may have been run on some pictures of a set only.
+FEWER = ("best", SLOW)
 LEVEL = 0.9
 # Side of the part on which the pace is measured beforehand.
 SAMPLE = 128
@@ -206,33 +208,42 @@ def seconds(job: Job, pace: dict[tuple[str, bool], float], crop: int | None) -> 
 
 
 def averages(rows: list[Row]) -> list[Row]:
-    """By set, noise level and method, over the pictures that were done by every method that did any of them."""
+    """By set, noise level and method, over the pictures that it and the others did: `FEWER` may have done fewer, and count by themselves."""
     grouped: dict[tuple[str, float], dict[str, dict[str, Row]]] = defaultdict(lambda: defaultdict(dict))
     for row in rows:
         grouped[row["set"], row["sigma"]][row["picture"]][row["method"]] = row
     found = []
     for (name, sigma), pictures in grouped.items():
         done = {method for by_method in pictures.values() for method in by_method}
-        complete = [by_method for by_method in pictures.values() if len(by_method) == len(done)]
-        for method in (m for m in (*METHODS, SLOW) if complete and m in done):
-            own = [by_method[method] for by_method in complete]
-            mean: Row = {"set": name, "sigma": sigma, "method": method, "pictures": len(own)}
-            columns = (c for c in own[0] if c == "psnr" or c.startswith(("cpu", "coverage")))
-            found.append(mean | {c: float(np.mean([row[c] for row in own])) for c in columns})
+        for method in (m for m in (*METHODS, SLOW) if m in done):
+            wanted = (done - set(FEWER)) | {method}
+            complete = [by_method for by_method in pictures.values() if wanted <= set(by_method)]
+            if complete:
+                found.append({"set": name, "sigma": sigma, "method": method} | _mean(complete, method))
     return found
+
+
+def _mean(pictures: list[dict[str, Row]], method: str) -> Row:
+    """Of a method on these pictures; dB above the rival and its share of the rival's seconds, where that did them too."""
+    own = [by_method[method] for by_method in pictures]
+    columns = (c for c in own[0] if c == "psnr" or c.startswith(("cpu", "coverage")))
+    mean: Row = {"pictures": len(own)} | {c: float(np.mean([row[c] for row in own])) for c in columns}
+    if method != RIVAL and all(RIVAL in by_method for by_method in pictures):
+        psnr, seconds = (float(np.mean([p[RIVAL][c] for p in pictures])) for c in ("psnr", "cpu_seconds"))
+        mean |= {"above": mean["psnr"] - psnr, "of_its_seconds": mean["cpu_seconds"] / max(seconds, 1e-9)}
+    return mean
 
 
 def targets(rows: list[Row]) -> list[Target]:
     """Ours against BM3D and against published means, set by set and noise level by noise level, and the coverages."""
     found = []
     means = averages(rows)
-    rivals = {(m["set"], m["sigma"]): m for m in means if m["method"] == RIVAL}
     for mean in means:
         effort = mean["method"]
         if effort == RIVAL:
             continue
         what = f"{mean['set']}, sigma {mean['sigma']:g}, {effort}"
-        found += beside_rival(mean, rivals.get((mean["set"], mean["sigma"])), what)
+        found += beside_rival(mean, what)
         count, published = PUBLISHED.get(mean["set"], (0, {}))
         if mean["pictures"] == count and mean["sigma"] in published and effort in BEYOND:
             least = published[mean["sigma"]] + BEYOND[effort]
@@ -249,16 +260,16 @@ def targets(rows: list[Row]) -> list[Target]:
     return found
 
 
-def beside_rival(mean: Row, rival: Row | None, what: str) -> list[Target]:
+def beside_rival(mean: Row, what: str) -> list[Target]:
     """How far above BM3D, and in which part of its seconds."""
     effort, colour = mean["method"], mean["set"] in COLOUR
-    if rival is None or effort not in ABOVE:
+    if "above" not in mean or effort not in ABOVE:
         return []
     above = ABOVE[effort] if colour else 0.0
-    found = [Target(f"{what}: dB above BM3D", mean["psnr"] - rival["psnr"], least=above)]
+    found = [Target(f"{what}: dB above BM3D", mean["above"], least=above)]
     if effort in OF_ITS_SECONDS[colour]:
-        share = mean["cpu_seconds"] / max(rival["cpu_seconds"], 1e-9)
-        found.append(Target(f"{what}: of BM3D's seconds", share, most=OF_ITS_SECONDS[colour][effort]))
+        most = OF_ITS_SECONDS[colour][effort]
+        found.append(Target(f"{what}: of BM3D's seconds", mean["of_its_seconds"], most=most))
     return found
 
 

@@ -116,6 +116,20 @@ def test_pictures_that_some_method_lacks_take_no_part_in_the_averages():
     assert {(m["psnr"], m["pictures"]) for m in denoise_sets.averages(rows)} == {(30.0, 1)}
 
 
+def test_what_takes_long_may_be_done_on_fewer_pictures_and_is_held_against_bm3d_on_these():
+    row = {"set": "cbsd68", "sigma": 15.0, "cpu_seconds": 2.0}
+    rows = [row | {"picture": p, "method": "balanced", "psnr": 31.0} for p in "abc"]
+    rows += [
+        row | {"picture": p, "method": "bm3d", "psnr": q, "cpu_seconds": 4.0}
+        for p, q in zip("abc", (30.0, 28.0, 29.0), strict=True)
+    ]
+    rows.append(row | {"picture": "a", "method": "best", "psnr": 30.5})
+    means = {m["method"]: m for m in denoise_sets.averages(rows)}
+    assert [means[m]["pictures"] for m in ("balanced", "best", "bm3d")] == [3, 1, 3]
+    assert means["balanced"]["above"] == pytest.approx(2.0) and means["best"]["above"] == pytest.approx(0.5)
+    assert means["balanced"]["of_its_seconds"] == pytest.approx(0.5) and "above" not in means["bm3d"]
+
+
 def test_textured_places_are_the_half_with_more_variance():
     picture = np.full((40, 40), 100.0)
     picture[:, 20:] += np.random.default_rng(0).normal(0, 20, (40, 20))
