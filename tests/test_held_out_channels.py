@@ -1,5 +1,7 @@
 """Of a picture some of whose channels lack pixels, these alone are held out: the others are seen at missing pixels too."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -35,14 +37,8 @@ def test_channels_that_lack_pixels_are_named_where_others_are_whole():
 
 def test_the_others_stay_seen_where_entries_are_held_out_and_regions_have_the_shape_of_the_hole():
     problem = with_a_hole([1])
-    held_out = split(problem, 0)
-    problem = Problem(
-        problem.y,
-        problem.operator,
-        problem.noise,
-        held_out=held_out,
-        held_out_channels=channels_with_missing(problem),
-    )
+    problem = replace(problem, held_out_channels=channels_with_missing(problem))
+    problem = replace(problem, held_out=split(problem, 0))
     hidden = problem.whole.observed & ~problem.training.observed
     assert torch.equal(hidden, problem.held_out_entries)
     assert hidden[1].sum() > 100 and not hidden[[0, 2]].any()
@@ -86,14 +82,5 @@ def test_places_are_as_hard_as_what_the_whole_channels_leave_of_them():
         y, Mask(torch.from_numpy(missing), shape=(SIDE, SIDE)), Gaussian(0.0), held_out=held_out
     )
     of_all = typical_ratio(problem, 0)
-    of_green = typical_ratio(
-        Problem(
-            y,
-            problem.operator,
-            problem.noise,
-            held_out=held_out,
-            held_out_channels=torch.tensor([False, True, False]),
-        ),
-        0,
-    )
+    of_green = typical_ratio(replace(problem, held_out_channels=torch.tensor([False, True, False])), 0)
     assert of_all > 2 and of_green == pytest.approx(1.0, abs=0.3)

@@ -43,6 +43,7 @@ def split(problem: Problem, seed: int, *, in_regions: bool = True, wanted: int =
     Parameters
     ----------
     problem : Problem
+        With its `held_out_channels`.
     seed : int
     in_regions : bool
         Whether regions may be held out. A method that is not fitted again with what was held out loses more by
@@ -54,7 +55,7 @@ def split(problem: Problem, seed: int, *, in_regions: bool = True, wanted: int =
     -------
     Tensor of bool, shape operator.output_shape, or None
     """
-    channels = channels_with_missing(problem)
+    channels = problem.held_out_channels
     seen = (problem.observed if channels is None else problem.observed[channels]).any(0)
     observed = int(seen.sum())
     # Neighbours tell the noise of a held-out pixel, too, where they share it.

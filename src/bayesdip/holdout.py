@@ -140,6 +140,7 @@ def no_picture_yet(method: Method, progress: Progress) -> Finding:
 def judged(method: Method, problem: Problem, progress: Progress, wanted: int = WANTED) -> Outcome:
     """What the method finds, with its error and calibration by the held-out entries."""
     progress.expect(expected_work(problem))
+    problem = replace(problem, held_out_channels=channels_with_missing(problem))
     held_out = split(
         problem, method.seed, in_regions=problem.noise.is_exact or method.updates(problem), wanted=wanted
     )
@@ -155,7 +156,7 @@ def judged(method: Method, problem: Problem, progress: Progress, wanted: int = W
         return Outcome(
             posterior, calibrated_std(posterior, problem, calibration), None, 0, calibration, average.findings
         )
-    problem = replace(problem, held_out=held_out, held_out_channels=channels_with_missing(problem))
+    problem = replace(problem, held_out=held_out)
     began = progress.elapsed
     with stoppable(progress.should_stop):
         look()
