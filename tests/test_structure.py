@@ -43,6 +43,7 @@ LAYERS = (
         "noise_check",
         "calibration",
         "error_law",
+        "hidden_texture",
         "seen_pixels",
         "diagnostics",
         "control_variate",

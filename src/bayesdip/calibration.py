@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
 import numpy as np
@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 
 from bayesdip.error_law import LEVEL, LEVELS, Array, Law, Values, covered, fit_law, z_of
 from bayesdip.errors import BayesDipError
+from bayesdip.hidden_texture import HiddenTexture, averaged_hidden, hidden_texture
 from bayesdip.seen_pixels import seen_variance
 
 FEWEST_PIXELS = 32
@@ -91,6 +92,8 @@ class Calibration:
     simulated : bool
         Whether the values were not held out but are those of a simulated restoration, whose truth is known
         (:mod:`bayesdip.simulation`); `held_out` is then empty.
+    hidden : HiddenTexture or None
+        What makes intervals wider in textured places of a noisy picture, and narrower in smooth ones.
     """
 
     scale: float
@@ -106,6 +109,7 @@ class Calibration:
     beyond: float = 0.0
     far: Law | None = None
     simulated: bool = False
+    hidden: HiddenTexture | None = None
 
     def variance(self, own: NDArray[Any], hole: NDArray[Any] | float = 0.0) -> Array:
         """The calibrated variance of an unseen pixel, from the method's own standard deviation; 0 stays 0.
@@ -156,8 +160,10 @@ class Calibration:
         tail: NDArray[Any] | float = self._tail(LEVEL)
         if self.far is not None:
             tail = (1 - hole) * tail + hole * float(np.interp(LEVEL, LEVELS, self.far.tails))
-        found = np.sqrt(seen_variance(unseen, np.square(tail) * variance, noise))
-        return np.where(own > 0, found, 0.0).astype(np.float32)
+        found = seen_variance(unseen, np.square(tail) * variance, noise)
+        if self.hidden is not None:
+            found *= self.hidden.factor(squared / noise)
+        return np.where(own > 0, np.sqrt(found), 0.0).astype(np.float32)
 
     def widened(self, factor: float) -> Calibration:
         """With all intervals so many times as wide; the coverage that was counted stays."""
@@ -225,6 +231,7 @@ class Calibration:
                 "simulated": self.simulated,
             }
             | ({} if self.far is None else {"far": self.far.summary()})
+            | ({} if self.hidden is None else {"hidden": asdict(self.hidden)})
         )
 
     def rescaled(self, shift: float, scale: float) -> Calibration:
@@ -243,10 +250,11 @@ class Calibration:
     def of(cls, facts: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> Calibration:
         """From what :meth:`summary` and :meth:`to_arrays` gave."""
         held = {n.removeprefix("held_out_"): a for n, a in arrays.items() if n.startswith("held_out_")}
-        numbers = {f.name for f in fields(cls)} - {"far"}
+        numbers = {f.name for f in fields(cls)} - {"far", "hidden"}
         plain = {name: value for name, value in facts.items() if name in numbers}
         far = Law(**facts["far"], tails=arrays["far_tails"]) if "far" in facts else None
-        return cls(**plain, tails=arrays["tails"], held_out=HeldOut(**held), far=far)
+        hidden = HiddenTexture(**facts["hidden"]) if "hidden" in facts else None
+        return cls(**plain, tails=arrays["tails"], held_out=HeldOut(**held), far=far, hidden=hidden)
 
 
 def calibrate(
@@ -288,6 +296,8 @@ def calibrate(
     own = values.std**2
     uncalibrated, _ = covered(values, own, z_of(LEVEL) * values.std)
     law = fitted(np.arange(count))
+    hidden = hidden_texture(own / (own + values.noise)) if values.hides else None
+    half *= 1.0 if hidden is None else np.sqrt(hidden.factor(own / (own + values.noise)))
     return Calibration(
         scale=law.scale,
         floor=law.floor,
@@ -299,6 +309,7 @@ def calibrate(
         coverage_uncalibrated=uncalibrated,
         count=values.mean.size,
         held_out=HeldOut(places, values.mean, values.std, values.mean - half, values.mean + half),
+        hidden=hidden,
     )
 
 
@@ -338,6 +349,7 @@ def averaged(weighted: Sequence[tuple[float, Calibration]], held_out: HeldOut) -
         held_out=held_out,
         beyond=mean("beyond"),
         far=_averaged_law([(weight, one.far) for weight, one in weighted if one.far is not None]),
+        hidden=averaged_hidden([(weight, one.hidden) for weight, one in weighted]),
     )
 
 

@@ -67,6 +67,8 @@ class Values:
         Standard error of the noise's variance, as a share of it.
     alone : bool
         Whether each value, noisy, was left out of an estimate of all, by its weight there (:func:`bayesdip.leave_one_out.each_left_out`).
+    hides : bool
+        Whether noise may hide texture from the method (:mod:`bayesdip.hidden_texture`).
     """
 
     mean: Array
@@ -78,6 +80,7 @@ class Values:
     doubt: float = field(default=0.0, kw_only=True)
     noise_doubt: float = field(default=0.0, kw_only=True)
     alone: bool = field(default=False, kw_only=True)
+    hides: bool = field(default=False, kw_only=True)
 
     def of(self, chosen: NDArray[Any]) -> Values:
         """Those at some of the n pixels."""

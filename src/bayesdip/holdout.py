@@ -287,12 +287,14 @@ def calibrated_on(
         parts = tuple(part[seen][None] for part in parts)
         at = seen.nonzero()[:, 1].numpy()
         places, region, hole = places[at], region[at], hole[seen.numpy()][None]
+    noisy = alone and bool(noise.all())
     values = Values(
         *(part.numpy() for part in parts),
         spread=spread,
         doubt=DOUBT if alone else 0.0,
         noise_doubt=noise_doubt(noise) if alone else 0.0,
-        alone=alone and bool(noise.all()),
+        alone=noisy,
+        hides=noisy and problem.y.ndim == 3,  # the slices of a stack show each other's texture
     )
     near, deep = np.flatnonzero(hole[0] == 0), np.flatnonzero(hole[0] > 0)
     law = calibrate(values.of(near), places[near], seed)
