@@ -138,7 +138,7 @@ def test_errors_are_as_much_smaller_than_the_process_says_of_its_own_as_those_si
     lost,
 ):
     known, found, true = simulated_and_true(lost, 3.0)
-    law = simulated_calibration.calibrated(found, known, true, found.std, True, 1.0, 0)
+    law = simulated_calibration.calibrated(found, known, true, found.std, 1.0, (None, None), 0)
     # 0.1 for the two standard deviations of the true picture together, and half of it; wider, as that size is not quite known.
     size = float(law.std(np.full(1, 0.05))[0]) / 0.05 / simulated_calibration.MISSED
     assert 1 < size < 1.25
@@ -153,7 +153,8 @@ def test_of_an_operator_that_cannot_be_cut_the_process_counts_as_the_simulation_
     process_std, truthful
 ):
     known, found, true = simulated_and_true(0.4, 0.4 * process_std)
-    law = simulated_calibration.calibrated(found, known, true, found.std, False, 1.0, 0)
+    known = replace(known, smaller=False)
+    law = simulated_calibration.calibrated(found, known, true, found.std, 1.0, (None, None), 0)
     # A process of 0.2, whose errors are `truthful` times what it says, and four times the method's.
     share = max(truthful / 4, simulated_calibration.LEAST_RELATIVE_ERROR)
     assert float(law.std(np.full(1, 0.05))[0]) == pytest.approx(0.2 * share, rel=0.1)
@@ -161,7 +162,8 @@ def test_of_an_operator_that_cannot_be_cut_the_process_counts_as_the_simulation_
 
 def test_of_an_operator_that_cannot_be_cut_a_picture_found_again_does_not_make_intervals_vanish():
     known, found, true = simulated_and_true(20.0, 20.0)  # errors 200 times the method's
-    law = simulated_calibration.calibrated(found, known, true, found.std, False, 1.0, 0)
+    known = replace(known, smaller=False)
+    law = simulated_calibration.calibrated(found, known, true, found.std, 1.0, (None, None), 0)
     assert float(law.std(np.full(1, 0.05))[0]) == pytest.approx(
         0.2 * simulated_calibration.LEAST_RELATIVE_ERROR, rel=0.1
     )
@@ -175,7 +177,7 @@ def test_errors_of_a_simulated_picture_that_was_not_fitted_count_by_what_was_mis
     noise = noise[:, known.places]
     fitted, failed = (
         simulated_calibration.calibrated(
-            replace(own, mean=own.mean + 0.1 * size * noise), known, own, own.std, True, 1 / size, 0
+            replace(own, mean=own.mean + 0.1 * size * noise), known, own, own.std, 1 / size, (None, None), 0
         )
         for size in (1.0, 30.0)
     )
@@ -227,7 +229,8 @@ def test_no_simulation_without_time_and_none_where_data_are_pixels():
 
     def found(problem, budget):
         progress = Progress(time_budget=budget)
-        return simulation.judged_by_simulation(Repeated(), Average(), posterior, problem, progress, 30.0)[1]
+        first = simulation.FirstFit(30.0)
+        return simulation.judged_by_simulation(Repeated(), Average(), posterior, problem, progress, first)[1]
 
     assert found(problem, 10.0) is None and found(problem, None) is not None
     pixels = bd.operators.Identity((32, 32))

@@ -53,6 +53,7 @@ LAYERS = (
     {"methods"},
     {
         "simple",
+        "held_out_excess",
         "held_out_regions",
         "held_out_split",
         "held_out_weights",

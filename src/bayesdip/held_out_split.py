@@ -9,6 +9,7 @@ from torch import Tensor
 from bayesdip.held_out_regions import FEWEST, MOST, in_holes, regions, single
 from bayesdip.noise import Correlated
 from bayesdip.operators import Mask
+from bayesdip.operators.part import smaller
 from bayesdip.problem import Problem, random_entries
 
 # Of the observed entries, this share is held out; more of a small picture, as long as there are fewer
@@ -20,7 +21,7 @@ WANTED = 1000
 # are wanted.
 FEW_MISSING = 0.4
 FEWEST_FOR_HOLDING_OUT = 64
-# Of a picture with scattered missing pixels so many are held out, but not more than this share of the known ones.
+# Of a picture with scattered missing pixels, and of data that mix pixels from far apart, so many are held out, but not more than this share of the known ones.
 FEWEST_SINGLE, MOST_OF_A_SMALL_PICTURE = 64, 0.1
 
 
@@ -77,5 +78,7 @@ def split(problem: Problem, seed: int, *, in_regions: bool = True, wanted: int =
             # They tell of missing pixels that are alone: no more of them are needed than there are such.
             alone = int((~in_holes(seen.cpu().numpy())).sum()) - observed
             count = min(count, max(FEWEST_SINGLE, alone))
+    elif smaller(problem.operator, problem.grid) is None:  # by them the size of errors is known
+        count = max(count, min(FEWEST_SINGLE, round(MOST_OF_A_SMALL_PICTURE * observed)))
     chosen = random_entries(seen, count, torch.Generator().manual_seed(seed))
     return chosen if together is None else torch.from_numpy(together | single(chosen.numpy(), together))

@@ -17,6 +17,7 @@ from bayesdip.error_law import PRIOR_SPREAD, Values, few_regions_factor
 from bayesdip.error_places import following_slopes
 from bayesdip.errors import BayesDipError, NoResultError, one_line
 from bayesdip.findings import Finding
+from bayesdip.held_out_excess import excess
 from bayesdip.held_out_regions import numbered, share_beyond
 from bayesdip.held_out_split import WANTED, channels_with_missing, split
 from bayesdip.hole_replicas import typical_ratio
@@ -31,7 +32,7 @@ from bayesdip.quick_picture import quick_picture
 from bayesdip.result import Posterior
 from bayesdip.simple_comparison import Average, held_against_simple, hole_pixels, undecided, untested_holes
 from bayesdip.simulated_average import judged_places, share_by_held_out
-from bayesdip.simulation import expected_work, judged_by_simulation
+from bayesdip.simulation import FirstFit, expected_work, judged_by_simulation
 
 if TYPE_CHECKING:
     from bayesdip.methods import Method
@@ -172,6 +173,7 @@ def judged(method: Method, problem: Problem, progress: Progress, wanted: int = W
     )
     average, without = found or (average, without)
     error = root_mean_square_error(without, problem)
+    known = FirstFit(seconds, share, excess(without, problem))
     ratio = error_ratio(without, problem)
     testable = coverage_is_testable(ratio) and not problem.shares_noise
     calibration = None
@@ -190,9 +192,7 @@ def judged(method: Method, problem: Problem, progress: Progress, wanted: int = W
         updated = without
     posterior = put_back_known(replace(updated, state=None, without_own=None, beside=None), problem)
     if calibration is None:
-        posterior, calibration = judged_by_simulation(
-            method, average, posterior, problem, progress, seconds, share
-        )
+        posterior, calibration = judged_by_simulation(method, average, posterior, problem, progress, known)
     std = calibrated_std(posterior, problem, calibration)
     count = int(problem.held_out_entries.sum())
     findings = (

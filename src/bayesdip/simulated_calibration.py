@@ -12,6 +12,7 @@ from torch import Tensor
 
 from bayesdip.calibration import Calibration, HeldOut, calibrate
 from bayesdip.error_law import LEVEL, NORMAL, Array, Values, covered, z_of
+from bayesdip.held_out_excess import Excess, size_by_excess
 from bayesdip.result import Posterior
 from bayesdip.simulated_average import Estimate, error_ratio
 
@@ -47,15 +48,16 @@ def calibrated(
     simulation: Simulation,
     posterior: Posterior,
     raw: Tensor,
-    cuttable: bool,
     size: float,
+    missed: tuple[Excess | None, Excess | None],
     seed: int,
 ) -> Calibration | None:
     """From what the method found of the simulated picture, for the posterior of the true one, each where its errors count and with
     its standard deviation following the slopes; `raw` is the method's own of the simulated one.
 
     Where the method has not come down to the noise, as a network that did not find the phases of the simulated picture, its errors
-    are as much larger as what it misses of the data: those of the true picture by `size`, over the simulated one.
+    are as much larger as what it misses of the data: those of the true picture by `size`, over the simulated one. `missed` is of the held-out data
+    of the true and the simulated picture.
     """
     assert found.std is not None and posterior.std is not None
     mean, std = (part.double().numpy() for part in (found.mean, found.std))
@@ -80,7 +82,7 @@ def calibrated(
             math.log(size * law.ratio), simulation.problem.grid, simulation.resolved
         )
         factor = math.exp(log_ratio) / law.ratio
-    elif cuttable:
+    elif simulation.smaller:
         # A network's samples do not tell what no network says of the data; the patches beside it do.
         expected = beside
         if found.process.process is None:
@@ -88,13 +90,15 @@ def calibrated(
             expected = math.sqrt(own * beside) * min(max(ratio, 1 / MOST_RATIO), MOST_RATIO)
         factor, ratio_error = MISSED * expected / (law.ratio * own), SIZE_ERROR
     else:
-        factor, ratio_error = (
-            _by_the_process(found, posterior, simulation) / (law.ratio * own),
-            SIZE_ERROR_UNCUT,
-        )
+        expected, ratio_error = _by_the_process(found, posterior, simulation), SIZE_ERROR_UNCUT
+        true, its = missed
+        if true is not None and its is not None:
+            wrong = float(np.sqrt(np.mean(error**2)))
+            expected, ratio_error = size_by_excess(expected, ratio_error, wrong, true, its)
+        factor = expected / (law.ratio * own)
     # What is expected of the true picture, whose errors are larger or smaller than those here by a factor that is not known.
     factors = np.exp(ratio_error * np.array([NORMAL.inv_cdf(q) for q in QUANTILES]))
-    wider = _wider(np.abs(error[half > 0]) / half[half > 0], factors) if cuttable else 1.0
+    wider = _wider(np.abs(error[half > 0]) / half[half > 0], factors) if simulation.smaller else 1.0
     law = replace(law.widened(wider * factor), ratio_error=ratio_error)
     found_inside = [covered(values, half**2, wider * half * times)[0] for times in factors]
     coverage, error_of_it = float(np.mean(found_inside)), float(np.std(found_inside))

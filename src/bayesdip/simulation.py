@@ -21,6 +21,7 @@ from torch import Tensor
 from bayesdip.calibration import Calibration
 from bayesdip.error_places import following_slopes
 from bayesdip.errors import BayesDipError, NoResultError
+from bayesdip.held_out_excess import Excess, excess
 from bayesdip.interruption import Stopped, stoppable
 from bayesdip.noise import Correlated, Gaussian
 from bayesdip.noise.levels import with_levels
@@ -65,6 +66,25 @@ BLOCK = 8
 
 
 @dataclass(frozen=True)
+class FirstFit:
+    """What a fit without the held-out data has shown.
+
+    Attributes
+    ----------
+    seconds : float
+        That it took.
+    share : float
+        Of the weights that the simulated picture gives to other estimates, what these have: see `share_by_held_out`.
+    missed : Excess or None
+        Of the held-out data.
+    """
+
+    seconds: float = 0.0
+    share: float = 1.0
+    missed: Excess | None = None
+
+
+@dataclass(frozen=True)
 class Simulation:
     """A problem whose truth is known.
 
@@ -74,11 +94,14 @@ class Simulation:
     problem : Problem
     resolved : float
         See :func:`resolved_share`.
+    smaller : bool
+        Whether its grid may be smaller than the picture's, for the operator can be cut; if not, the same data are held out.
     """
 
     truth: Tensor
     problem: Problem
     resolved: float
+    smaller: bool = True
 
     @cached_property
     def places(self) -> Tensor:
@@ -106,8 +129,7 @@ def judged_by_simulation(
     posterior: Posterior,
     problem: Problem,
     progress: Progress,
-    seconds: float = 0.0,
-    share: float = 1.0,
+    first: FirstFit = FirstFit(),
 ) -> tuple[Posterior, Calibration | None]:
     """Average a posterior with other estimates, and calibrate its standard deviation, by the errors of a simulated restoration.
 
@@ -122,10 +144,8 @@ def judged_by_simulation(
         Whole: of all that was observed.
     progress : Progress
         No simulation is begun that would not end in time.
-    seconds : float
-        That one fit of the method took.
-    share : float
-        Of the weights that the simulated picture gives to other estimates, what these have: see `share_by_held_out`.
+    first : FirstFit
+        Of the method.
 
     Returns
     -------
@@ -139,7 +159,7 @@ def judged_by_simulation(
         return posterior, None
     beside = estimates_beside(posterior, problem)
     cuttable = smaller(problem.operator, problem.grid) is not None
-    middle = averaged(posterior, beside, share * usual_weights(posterior, len(beside)))
+    middle = averaged(posterior, beside, first.share * usual_weights(posterior, len(beside)))
     # The truth is the average of the method and the process, of which the process finds again its own half, what it took for the picture too.
     # Where data have little noise and the operator cannot be cut it is the method's alone: two parts of ellipses and of a photograph, a quarter
     # of whose Fourier columns were seen, came to 31.9, 40.6 and 32.6 dB for 29.6, 37.9 and 32.4. By projections with 5% noise ellipses gained
@@ -150,7 +170,7 @@ def judged_by_simulation(
     if simulation is None or progress.should_stop():
         return posterior, None
     part = simulation.truth.numel() / posterior.mean.numel()
-    if left is not None and left < 2 * seconds * part:
+    if left is not None and left < 2 * first.seconds * part:
         return posterior, None
 
     def tell(snapshot: Snapshot) -> bool:
@@ -163,17 +183,18 @@ def judged_by_simulation(
     its = Progress(tell, left)
     try:
         with stoppable(lambda: progress.should_stop() or its.should_stop()):
-            found = average.of(method.fit(simulation.problem, its), simulation.problem)
+            found = average.of(method.fit(simulation.problem.training, its), simulation.problem)
             others = estimates_beside(found, simulation.problem)
     except (Stopped, NoResultError):
         return posterior, None
     if progress.should_stop() or its.should_stop():
         return posterior, None
+    missed = (first.missed, excess(found, simulation.problem))
     size = 1.0
     if found.process is None:  # else what stands beside the method tells the size of its errors
         size = max(1.0, _misfit(posterior, problem)) / max(1.0, _misfit(found, simulation.problem))
     if beside and len(others) == len(beside):
-        weights = _weights(found, others, simulation, share, prior=PRIOR_SHARE if cuttable else 0.0)
+        weights = _weights(found, others, simulation, first.share, prior=PRIOR_SHARE if cuttable else 0.0)
         if not (cuttable or own or method.fits_networks):
             weights *= SHARE_OF_MIDDLE
         found, posterior = averaged(found, others, weights), averaged(posterior, beside, weights)
@@ -184,7 +205,7 @@ def judged_by_simulation(
     raw = found.std[:, there]
     found = only_at(replace(found, std=following_slopes(found.mean, found.std, there)), there)
     judged = only_at(replace(posterior, std=following_slopes(posterior.mean, posterior.std, here)), here)
-    return posterior, calibrated(found, simulation, judged, raw, cuttable, size, method.seed)
+    return posterior, calibrated(found, simulation, judged, raw, size, missed, method.seed)
 
 
 def _weights(
@@ -229,7 +250,8 @@ def simulated(picture: Tensor, problem: Problem, seed: int) -> Simulation | None
         return None
     if part.noise.is_exact:
         y = _rounded_alike(y.double(), problem)
-    return Simulation(truth, replace(part, y=torch.where(part.observed, y.double(), 0.0)), resolved)
+    whole = replace(part, y=torch.where(part.observed, y.double(), 0.0))
+    return Simulation(truth, whole, resolved, smaller(problem.operator, problem.grid) is not None)
 
 
 def _misfit(posterior: Posterior, problem: Problem) -> float:

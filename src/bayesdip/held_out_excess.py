@@ -1,0 +1,91 @@
+"""What an estimate misses of held-out data, besides their noise: by it the errors of a true and of a simulated picture are compared.
+
+Where an operator mixes pixels from far apart (projections, Fourier columns, sums), data that were held out are a sample of what the others do
+not tell. How much more or less an estimate misses of them than one of a simulated picture does, whose errors are known, says by how much
+its errors are larger or smaller.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from bayesdip.problem import Problem
+from bayesdip.result import Posterior
+
+# Fewer held-out data tell nothing.
+FEWEST = 16
+# Of the logarithm of the size of errors, by which what was missed of the held-out data is a measure of it.
+SCATTER = 0.2
+# The logarithms of the size over that of the simulated picture's errors that are weighed.
+STEP = 0.02
+LOGARITHMS = np.arange(-200, 201) * STEP
+
+
+@dataclass(frozen=True)
+class Excess:
+    """The mean square of what was missed of held-out data, less the variance of their noise, and its standard error."""
+
+    mean: float
+    error: float
+
+
+def excess(posterior: Posterior, problem: Problem) -> Excess | None:
+    """Of an estimate that has not seen the held-out data.
+
+    Parameters
+    ----------
+    posterior : Posterior
+    problem : Problem
+        With the held-out entries.
+
+    Returns
+    -------
+    Excess or None
+        In working units; None where too few data are held out.
+    """
+    here = problem.held_out_entries
+    if int(here.sum()) < FEWEST:
+        return None
+    missed = problem.y[here] - problem.operator.forward(posterior.mean.double().cpu())[here]
+    squares = missed.square() - problem.noise_variance[here]
+    return Excess(float(squares.mean()), float(squares.std()) / math.sqrt(squares.numel()))
+
+
+def size_by_excess(
+    expected: float, doubt: float, simulated: float, true: Excess, its: Excess
+) -> tuple[float, float]:
+    """The size of the errors of an estimate by what is expected of it and by what it missed of held-out data.
+
+    Parameters
+    ----------
+    expected, doubt : float
+        Root mean square error to be expected, and the standard deviation of its logarithm.
+    simulated : float
+        That of the simulated picture's estimate.
+    true, its : Excess
+        Of the two pictures.
+
+    Returns
+    -------
+    size, doubt : float
+        The posterior mean of the logarithm, as a size, and its standard deviation.
+
+    Notes
+    -----
+    With t the size over the simulated one, ``true = t^2 its``, but for chance in both; and the size itself is this one but for `SCATTER`.
+    """
+    from scipy.ndimage import gaussian_filter1d
+
+    prior = math.log(expected / simulated)
+    chance = math.hypot(true.error, math.exp(2 * prior) * its.error) + np.finfo(float).tiny
+    off = (true.mean - np.exp(2 * LOGARITHMS) * max(its.mean, 0.0)) / chance
+    likelihood = np.exp(-0.5 * (off**2 - (off**2).min()))
+    likelihood = gaussian_filter1d(likelihood, SCATTER / STEP, mode="nearest")
+    density = likelihood * np.exp(-0.5 * ((LOGARITHMS - prior) / doubt) ** 2)
+    density /= density.sum()
+    middle = float(density @ LOGARITHMS)
+    spread = math.sqrt(float(density @ (LOGARITHMS - middle) ** 2))
+    return simulated * math.exp(middle), spread
