@@ -43,6 +43,7 @@ LAYERS = (
         "noise_check",
         "calibration",
         "error_law",
+        "expected_errors",
         "hidden_texture",
         "seen_pixels",
         "diagnostics",

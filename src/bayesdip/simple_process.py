@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from bayesdip.errors import BayesDipError
+from bayesdip.expected_errors import mean_square
 from bayesdip.gp.likeliest import Process, likeliest_process
 from bayesdip.interruption import look
 from bayesdip.networks.initial_estimate import process_mean
@@ -74,12 +75,20 @@ class Likeliest:
     def _expected(self) -> Tensor | None:
         """The mean squared error of each channel, (C,): at least half the standard error of the data's variance.
 
-        A picture of less variance than that is not seen at all.
+        A picture of less variance than that is not seen at all. A picture that is no draw of the process is told by what is left of the data.
         """
-        if self.process is None:
+        picture = None if self.process is None else self.estimate(self.whole)
+        if self.process is None or picture is None:
             return None
-        noise, grid = self.whole.noise_variance.cpu().flatten(1).mean(1), self.whole.grid
-        return self.process.expected_square(grid, noise).maximum(noise / (2 * prod(grid)) ** 0.5)
+        variance, seen, grid = self.whole.noise_variance.cpu(), self.whole.observed.cpu(), self.whole.grid
+        missed, noise = self.whole.y.double().cpu() - picture, variance.flatten(1).mean(1)
+        expected = [
+            mean_square(float(square), left[here].numpy(), level[here].numpy())
+            for square, left, level, here in zip(
+                self.process.expected_square(grid, noise), missed, variance, seen, strict=True
+            )
+        ]
+        return torch.tensor(expected, dtype=torch.float64).maximum(noise / (2 * prod(grid)) ** 0.5)
 
     def std(self, problem: Problem) -> Tensor | None:
         """The same number for every pixel of a channel, (C, *grid)."""
