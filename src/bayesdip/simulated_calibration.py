@@ -27,9 +27,10 @@ if TYPE_CHECKING:
 # from its standard deviation, by no more than the same factor. Bands that are sums of colours leave open what is in the simulated picture what
 # the method put there, which finds it again: errors there are a tenth of the true ones. On 81 restorations of ellipses and tuning pictures
 # (projections, Fourier columns, bands, random sums) the logarithm of the expected size over the true one was 0.0 in the mean and 0.44 in its root
-# mean square; 0.5 and 0.69 where the process was taken at its word. Intervals there are not widened for the doubt about that size: without, they
+# mean square (0.61 on 30 others of 24 to 48 pixels a side); 0.5 and 0.69 where the process was taken at its word. What was missed of held-out data makes
+# 0.39 of these 0.61, and 0.42 where 0.45 is taken for the doubt. Intervals there are not widened for the doubt about that size: without, they
 # held 92% of 13 random problems, of other seeds than the benchmark's, and 87% of 40 small photographs, ellipses, boxes and smooth pictures.
-MOST_RATIO, MISSED, SIZE_ERROR, SIZE_ERROR_UNCUT = 2.0, 1.1, 0.36, 0.45
+MOST_RATIO, MISSED, SIZE_ERROR, SIZE_ERROR_UNCUT = 2.0, 1.1, 0.36, 0.6
 # A method may find a simulated picture again that is its own, nearly without error, and the process may find it twice as well as it says. On those
 # 81 the method's errors were at least 0.19 of the process's; of a smooth picture by random sums, five draws, 0.3 of what the process said of its
 # own, and 90% intervals held 56 to 69% by the product of both bounds, 0.1; so 86 to 91%.
