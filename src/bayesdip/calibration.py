@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import numpy as np
@@ -231,7 +231,7 @@ class Calibration:
                 "simulated": self.simulated,
             }
             | ({} if self.far is None else {"far": self.far.summary()})
-            | ({} if self.hidden is None else {"hidden": asdict(self.hidden)})
+            | ({} if self.hidden is None else self.hidden.summary())
         )
 
     def rescaled(self, shift: float, scale: float) -> Calibration:
@@ -253,8 +253,8 @@ class Calibration:
         numbers = {f.name for f in fields(cls)} - {"far", "hidden"}
         plain = {name: value for name, value in facts.items() if name in numbers}
         far = Law(**facts["far"], tails=arrays["far_tails"]) if "far" in facts else None
-        hidden = HiddenTexture(**facts["hidden"]) if "hidden" in facts else None
-        return cls(**plain, tails=arrays["tails"], held_out=HeldOut(**held), far=far, hidden=hidden)
+        held_out, hidden = HeldOut(**held), HiddenTexture.of(facts)
+        return cls(**plain, tails=arrays["tails"], held_out=held_out, far=far, hidden=hidden)
 
 
 def calibrate(

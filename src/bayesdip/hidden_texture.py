@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,6 +39,15 @@ class HiddenTexture:
 
     power: float
     middle: float
+
+    def summary(self) -> dict[str, float]:
+        """Plain JSON values."""
+        return {"hidden_power": self.power, "hidden_middle": self.middle}
+
+    @classmethod
+    def of(cls, facts: dict[str, Any]) -> Self | None:
+        """From what :meth:`summary` gave, among other facts; None where it is not among them."""
+        return cls(facts["hidden_power"], facts["hidden_middle"]) if "hidden_power" in facts else None
 
     def factor(self, share: NDArray[Any]) -> NDArray[np.float64]:
         """By which variances are multiplied.
