@@ -1,6 +1,7 @@
 """What is missed of held-out data, of a true and of a simulated picture, tells the size of errors where operators mix pixels."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -40,6 +41,14 @@ def test_the_excess_is_the_error_without_the_noise(sigma):
     )  # a matrix keeps lengths in the mean
     assert found.mean == pytest.approx(float(wrong), abs=3 * found.error)
     assert found.mean == pytest.approx(0.09, rel=0.5)
+
+
+def test_one_value_that_is_missed_by_far_counts_for_little():
+    posterior, problem = projected(0.3, 0.1)
+    y = problem.y.clone()
+    y[0, 0] += 1000.0
+    usual, with_one = excess(posterior, problem), excess(posterior, replace(problem, y=y))
+    assert with_one.mean == pytest.approx(usual.mean, rel=0.2)
 
 
 def test_few_held_out_data_tell_nothing():
