@@ -183,13 +183,16 @@ def judged_by_simulation(
     its = Progress(tell, left)
     try:
         with stoppable(lambda: progress.should_stop() or its.should_stop()):
-            found = average.of(method.fit(simulation.problem.training, its), simulation.problem)
+            found = average.of(method.fit(simulation.problem, its), simulation.problem)
             others = estimates_beside(found, simulation.problem)
     except (Stopped, NoResultError):
         return posterior, None
     if progress.should_stop() or its.should_stop():
         return posterior, None
-    missed = (first.missed, excess(found, simulation.problem))
+    its_missed = None
+    if not (simulation.smaller or method.fits_networks or first.missed is None):
+        its_missed = _missed_by(method, average, simulation, its, progress)
+    missed = (first.missed, its_missed)
     size = 1.0
     if found.process is None:  # else what stands beside the method tells the size of its errors
         size = max(1.0, _misfit(posterior, problem)) / max(1.0, _misfit(found, simulation.problem))
@@ -206,6 +209,19 @@ def judged_by_simulation(
     found = only_at(replace(found, std=following_slopes(found.mean, found.std, there)), there)
     judged = only_at(replace(posterior, std=following_slopes(posterior.mean, posterior.std, here)), here)
     return posterior, calibrated(found, simulation, judged, raw, size, missed, method.seed)
+
+
+def _missed_by(
+    method: Method, average: Average, simulation: Simulation, its: Progress, progress: Progress
+) -> Excess | None:
+    """Of the held-out data of a simulated picture, by a fit without them; None where there is no time. The weights and the errors are those of all of
+    its data: without its lowest frequency a picture says nothing of the true one's weights."""
+    try:
+        with stoppable(lambda: progress.should_stop() or its.should_stop()):
+            found = average.of(method.fit(simulation.problem.training, its), simulation.problem.training)
+    except (Stopped, NoResultError):
+        return None
+    return None if progress.should_stop() or its.should_stop() else excess(found, simulation.problem)
 
 
 def _weights(
