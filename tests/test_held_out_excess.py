@@ -9,7 +9,7 @@ import torch
 
 import bayesdip as bd
 from bayesdip import holdout
-from bayesdip.held_out_excess import FEWEST, Excess, excess, size_by_excess
+from bayesdip.held_out_excess import FEWEST, Excess, KnownExcess, excess, size_by_excess
 from bayesdip.noise import Gaussian
 from bayesdip.operators import from_matrix
 from bayesdip.problem import Problem
@@ -58,14 +58,14 @@ def test_few_held_out_data_tell_nothing():
 
 @pytest.mark.parametrize("times", [0.5, 1.0, 2.0])
 def test_errors_are_as_much_larger_as_what_is_missed(times):
-    size, doubt = size_by_excess(1.0, DOUBT, 0.3, Excess(times**2, 1e-3), Excess(1.0, 1e-3))
+    size, doubt = size_by_excess(1.0, DOUBT, Excess(times**2, 1e-3), KnownExcess(1.0, 1e-3, 0.3))
     told = 0.3 * times
     assert min(told, 1.0) < size < max(told, 1.0) and abs(math.log(size / told)) < 0.4 * abs(math.log(told))
     assert doubt < 0.25
 
 
 def test_noise_that_hides_the_errors_leaves_what_was_expected():
-    size, doubt = size_by_excess(1.0, DOUBT, 0.3, Excess(0.1, 5.0), Excess(-0.1, 5.0))
+    size, doubt = size_by_excess(1.0, DOUBT, Excess(0.1, 5.0), KnownExcess(-0.1, 5.0, 0.3))
     assert size == pytest.approx(1.0, rel=0.1) and doubt == pytest.approx(DOUBT, rel=0.1)
 
 

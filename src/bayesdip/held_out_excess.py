@@ -36,6 +36,13 @@ class Excess:
     error: float
 
 
+@dataclass(frozen=True)
+class KnownExcess(Excess):
+    """That of a picture whose truth is known, with the root mean square error of the estimate."""
+
+    size: float
+
+
 def excess(posterior: Posterior, problem: Problem) -> Excess | None:
     """Of an estimate that has not seen the held-out data.
 
@@ -61,19 +68,16 @@ def excess(posterior: Posterior, problem: Problem) -> Excess | None:
     return Excess(float(beyond.mean()), scatter / math.sqrt(beyond.numel()))
 
 
-def size_by_excess(
-    expected: float, doubt: float, simulated: float, true: Excess, its: Excess
-) -> tuple[float, float]:
+def size_by_excess(expected: float, doubt: float, true: Excess, its: KnownExcess) -> tuple[float, float]:
     """The size of the errors of an estimate by what is expected of it and by what it missed of held-out data.
 
     Parameters
     ----------
     expected, doubt : float
         Root mean square error to be expected, and the standard deviation of its logarithm.
-    simulated : float
-        That of the simulated picture's estimate.
-    true, its : Excess
-        Of the two pictures.
+    true : Excess
+    its : KnownExcess
+        Of the simulated picture.
 
     Returns
     -------
@@ -86,7 +90,7 @@ def size_by_excess(
     """
     from scipy.ndimage import gaussian_filter1d
 
-    prior = math.log(expected / simulated)
+    prior = math.log(expected / its.size)
     chance = math.hypot(true.error, math.exp(2 * prior) * its.error) + np.finfo(float).tiny
     off = (true.mean - np.exp(2 * LOGARITHMS) * max(its.mean, 0.0)) / chance
     likelihood = np.exp(-0.5 * (off**2 - (off**2).min()))
@@ -95,4 +99,4 @@ def size_by_excess(
     density /= density.sum()
     middle = float(density @ LOGARITHMS)
     spread = math.sqrt(float(density @ (LOGARITHMS - middle) ** 2))
-    return simulated * math.exp(middle), spread
+    return its.size * math.exp(middle), spread

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from bayesdip.calibration import Calibration, HeldOut, calibrate
 from bayesdip.error_law import LEVEL, NORMAL, Array, Values, covered, z_of
-from bayesdip.held_out_excess import Excess, size_by_excess
+from bayesdip.held_out_excess import Excess, KnownExcess, size_by_excess
 from bayesdip.result import Posterior
 from bayesdip.simulated_average import Estimate, error_ratio
 
@@ -51,7 +51,7 @@ def calibrated(
     posterior: Posterior,
     raw: Tensor,
     size: float,
-    missed: tuple[Excess | None, Excess | None],
+    missed: tuple[Excess | None, KnownExcess | None],
     seed: int,
 ) -> Calibration | None:
     """From what the method found of the simulated picture, for the posterior of the true one, each where its errors count and with
@@ -96,8 +96,8 @@ def calibrated(
     else:
         expected, ratio_error = _by_the_process(found, posterior, simulation), SIZE_ERROR_UNCUT
         if true is not None and its is not None:
-            wrong, widened = float(np.sqrt(np.mean(error**2))), True
-            expected, ratio_error = size_by_excess(expected, ratio_error, wrong, true, its)
+            widened = True
+            expected, ratio_error = size_by_excess(expected, ratio_error, true, its)
         factor = expected / (law.ratio * own)
     # What is expected of the true picture, whose errors are larger or smaller than those here by a factor that is not known.
     factors = np.exp(ratio_error * np.array([NORMAL.inv_cdf(q) for q in QUANTILES]))

@@ -21,7 +21,7 @@ from torch import Tensor
 from bayesdip.calibration import Calibration
 from bayesdip.error_places import following_slopes
 from bayesdip.errors import BayesDipError, NoResultError
-from bayesdip.held_out_excess import Excess, excess
+from bayesdip.held_out_excess import Excess, KnownExcess, excess
 from bayesdip.interruption import Stopped, stoppable
 from bayesdip.noise import Correlated, Gaussian
 from bayesdip.noise.levels import with_levels
@@ -189,13 +189,10 @@ def judged_by_simulation(
         return posterior, None
     if progress.should_stop() or its.should_stop():
         return posterior, None
-    its_missed = None
-    if not (simulation.smaller or method.fits_networks or first.missed is None):
-        its_missed = _missed_by(method, average, simulation, its, progress)
-    missed = (first.missed, its_missed)
     size = 1.0
     if found.process is None:  # else what stands beside the method tells the size of its errors
         size = max(1.0, _misfit(posterior, problem)) / max(1.0, _misfit(found, simulation.problem))
+    weights = np.zeros(len(others))
     if beside and len(others) == len(beside):
         weights = _weights(found, others, simulation, first.share, prior=PRIOR_SHARE if cuttable else 0.0)
         if not (cuttable or own or method.fits_networks):
@@ -204,24 +201,44 @@ def judged_by_simulation(
         posterior.info["weights"] = weights.tolist()
     if found.std is None or posterior.std is None:
         return posterior, None
+    its_missed = None
+    if not (simulation.smaller or method.fits_networks or first.missed is None):
+        its_missed = _missed_by(method, average, weights, simulation, its, progress)
     there, here = simulation.places, judged_places(problem)
     raw = found.std[:, there]
     found = only_at(replace(found, std=following_slopes(found.mean, found.std, there)), there)
     judged = only_at(replace(posterior, std=following_slopes(posterior.mean, posterior.std, here)), here)
-    return posterior, calibrated(found, simulation, judged, raw, size, missed, method.seed)
+    return posterior, calibrated(
+        found, simulation, judged, raw, size, (first.missed, its_missed), method.seed
+    )
 
 
 def _missed_by(
-    method: Method, average: Average, simulation: Simulation, its: Progress, progress: Progress
-) -> Excess | None:
-    """Of the held-out data of a simulated picture, by a fit without them; None where there is no time. The weights and the errors are those of all of
-    its data: without its lowest frequency a picture says nothing of the true one's weights."""
+    method: Method,
+    average: Average,
+    weights: NDArray[np.float64],
+    simulation: Simulation,
+    its: Progress,
+    progress: Progress,
+) -> KnownExcess | None:
+    """Of the held-out data of a simulated picture, by a fit without them, and what that fit errs; None where there is no time.
+
+    That fit is for this alone: where it lacks the lowest frequency, it says nothing of the weights of the true picture.
+    """
+    training = simulation.problem.training
     try:
         with stoppable(lambda: progress.should_stop() or its.should_stop()):
-            found = average.of(method.fit(simulation.problem.training, its), simulation.problem.training)
+            found = average.of(method.fit(training, its), training)
+            beside = estimates_beside(found, training)
     except (Stopped, NoResultError):
         return None
-    return None if progress.should_stop() or its.should_stop() else excess(found, simulation.problem)
+    missed = excess(found, simulation.problem)
+    if missed is None or progress.should_stop() or its.should_stop():
+        return None
+    if len(beside) == len(weights):
+        found = averaged(found, beside, weights)
+    wrong = found.mean.double().cpu()[:, simulation.places] - simulation.judged_truth
+    return KnownExcess(missed.mean, missed.error, float(wrong.square().mean().sqrt()))
 
 
 def _weights(
