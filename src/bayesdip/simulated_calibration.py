@@ -95,7 +95,7 @@ def calibrated(
         factor, ratio_error = MISSED * expected / (law.ratio * own), SIZE_ERROR
     else:
         expected, ratio_error = _by_the_process(found, posterior, simulation), SIZE_ERROR_UNCUT
-        if true is not None and its is not None:
+        if true is not None and its is not None and min(expected, its.size) > 0:
             widened = True
             expected, ratio_error = size_by_excess(expected, ratio_error, true, its)
         factor = expected / (law.ratio * own)
