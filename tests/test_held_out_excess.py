@@ -8,7 +8,7 @@ import pytest
 import torch
 
 import bayesdip as bd
-from bayesdip import holdout
+from bayesdip import simulation
 from bayesdip.held_out_excess import FEWEST, Excess, KnownExcess, excess, size_by_excess
 from bayesdip.noise import Gaussian
 from bayesdip.operators import from_matrix
@@ -85,5 +85,5 @@ def test_a_picture_that_is_simpler_than_the_simulated_one_has_narrower_intervals
         return float(np.sqrt(np.mean(found.std**2) / np.mean((found.mean - truth) ** 2)))
 
     told = size()
-    monkeypatch.setattr(holdout, "excess", lambda posterior, problem: None)
+    monkeypatch.setattr(simulation, "excess", lambda posterior, problem: None)
     assert 1 < told < 0.8 * size()

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from bayesdip.expected_errors import logarithm_of_size
 from bayesdip.problem import Problem
 from bayesdip.result import Posterior
 
@@ -23,9 +24,6 @@ FEWEST = 16
 SCATTER = 0.2
 # Squares count as so many times their median at most. The lowest frequencies, when one of them is held out, are missed by thousands of times what others are, in both pictures.
 MOST_OF_MEDIAN = 20.0
-# The logarithms of the size over that of the simulated picture's errors that are weighed.
-STEP = 0.02
-LOGARITHMS = np.arange(-200, 201) * STEP
 
 
 @dataclass(frozen=True)
@@ -88,15 +86,7 @@ def size_by_excess(expected: float, doubt: float, true: Excess, its: KnownExcess
     -----
     With t the size over the simulated one, ``true = t^2 its``, but for chance in both; and the size itself is this one but for `SCATTER`.
     """
-    from scipy.ndimage import gaussian_filter1d
-
     prior = math.log(expected / its.size)
     chance = math.hypot(true.error, math.exp(2 * prior) * its.error) + np.finfo(float).tiny
-    off = (true.mean - np.exp(2 * LOGARITHMS) * max(its.mean, 0.0)) / chance
-    likelihood = np.exp(-0.5 * (off**2 - (off**2).min()))
-    likelihood = gaussian_filter1d(likelihood, SCATTER / STEP, mode="nearest")
-    density = likelihood * np.exp(-0.5 * ((LOGARITHMS - prior) / doubt) ** 2)
-    density /= density.sum()
-    middle = float(density @ LOGARITHMS)
-    spread = math.sqrt(float(density @ (LOGARITHMS - middle) ** 2))
+    middle, spread = logarithm_of_size(max(its.mean, 0.0), true.mean, chance, prior, doubt, SCATTER)
     return its.size * math.exp(middle), spread

@@ -17,7 +17,6 @@ from bayesdip.error_law import PRIOR_SPREAD, Values, few_regions_factor
 from bayesdip.error_places import following_slopes
 from bayesdip.errors import BayesDipError, NoResultError, one_line
 from bayesdip.findings import Finding
-from bayesdip.held_out_excess import excess
 from bayesdip.held_out_regions import numbered, share_beyond
 from bayesdip.held_out_split import WANTED, channels_with_missing, split
 from bayesdip.hole_replicas import typical_ratio
@@ -173,7 +172,7 @@ def judged(method: Method, problem: Problem, progress: Progress, wanted: int = W
     )
     average, without = found or (average, without)
     error = root_mean_square_error(without, problem)
-    known = FirstFit(seconds, share, excess(without, problem))
+    known = FirstFit(seconds, share, without)
     ratio = error_ratio(without, problem)
     testable = coverage_is_testable(ratio) and not problem.shares_noise
     calibration = None

@@ -21,7 +21,7 @@ from torch import Tensor
 from bayesdip.calibration import Calibration
 from bayesdip.error_places import following_slopes
 from bayesdip.errors import BayesDipError, NoResultError
-from bayesdip.held_out_excess import Excess, KnownExcess, excess
+from bayesdip.held_out_excess import KnownExcess, excess
 from bayesdip.interruption import Stopped, stoppable
 from bayesdip.noise import Correlated, Gaussian
 from bayesdip.noise.levels import with_levels
@@ -75,13 +75,13 @@ class FirstFit:
         That it took.
     share : float
         Of the weights that the simulated picture gives to other estimates, what these have: see `share_by_held_out`.
-    missed : Excess or None
-        Of the held-out data.
+    without : Posterior or None
+        Its posterior.
     """
 
     seconds: float = 0.0
     share: float = 1.0
-    missed: Excess | None = None
+    without: Posterior | None = None
 
 
 @dataclass(frozen=True)
@@ -201,16 +201,16 @@ def judged_by_simulation(
         posterior.info["weights"] = weights.tolist()
     if found.std is None or posterior.std is None:
         return posterior, None
-    its_missed = None
-    if not (simulation.smaller or method.fits_networks or first.missed is None):
+    missed, its_missed = None, None
+    if not (simulation.smaller or method.fits_networks or first.without is None):
+        missed = excess(first.without, problem)
+    if missed is not None:
         its_missed = _missed_by(method, average, weights, simulation, its, progress)
     there, here = simulation.places, judged_places(problem)
     raw = found.std[:, there]
     found = only_at(replace(found, std=following_slopes(found.mean, found.std, there)), there)
     judged = only_at(replace(posterior, std=following_slopes(posterior.mean, posterior.std, here)), here)
-    return posterior, calibrated(
-        found, simulation, judged, raw, size, (first.missed, its_missed), method.seed
-    )
+    return posterior, calibrated(found, simulation, judged, raw, size, (missed, its_missed), method.seed)
 
 
 def _missed_by(
