@@ -64,6 +64,18 @@ def test_smooth_pictures_are_told_from_rough_ones(grid):
     assert names[0] in ("matern12", "matern32") and names[1] in ("rbf", "matern52")
 
 
+@pytest.mark.parametrize("name", ["blur", "random sums"])
+def test_a_picture_without_edges_is_told_from_boxes(name):
+    operator = operators((24, 24))[name]
+    boxes = torch.zeros(1, 24, 24, dtype=torch.float64)
+    boxes[:, 4:13, 6:15], boxes[:, 9:20, 11:21] = 0.6, 1.0
+    edgeless = [
+        likeliest_process(observed(picture, operator, 0.01), operator, Gaussian(0.01)).edgeless
+        for picture in (drawn(RBF(4.0), (24, 24)), boxes)
+    ]
+    assert edgeless[0] > 0.95 and edgeless[1] < 0.05
+
+
 def test_channels_are_alike_as_much_as_they_are():
     common = drawn(Matern32(4.0), (20, 20))
     picture = torch.cat((common, common + 0.1 * drawn(Matern32(4.0), (20, 20), 5)))

@@ -7,15 +7,17 @@ from scipy.ndimage import gaussian_filter
 
 import bayesdip as bd
 from bayesdip.noise import Gaussian
-from bayesdip.operators import Blur, Downsample
+from bayesdip.operators import Blur, Downsample, from_matrix
 from bayesdip.problem import Problem
 from bayesdip.result import Posterior
 from bayesdip.simulated_average import (
     Estimate,
     averaged,
+    is_told_of_edges,
     share_by_held_out,
     usual_weights,
     weights_by_errors,
+    with_evidence,
 )
 
 
@@ -54,6 +56,30 @@ def test_the_average_has_the_average_variance_and_moves_samples():
     assert float((found.samples.mean(0) - found.mean).abs().max()) < 1.5
     assert found.samples.std(0).mean() == pytest.approx(float(found.std.mean()), rel=0.1)
     assert averaged(posterior, [process], np.zeros(1)) is posterior
+
+
+def test_the_process_counts_as_much_as_it_is_likely_that_there_are_no_edges():
+    picture, weights = torch.zeros(1, 2, 2), np.array([0.4, 0.2, 0.1])
+    process = Posterior(picture, info={"edgeless": 0.5})
+    by_patches = Posterior(picture, process=process)
+    unknown = Posterior(picture, process=Posterior(picture))
+    assert not is_told_of_edges(unknown) and with_evidence(weights, unknown) is weights
+    assert is_told_of_edges(by_patches)
+    assert np.allclose(with_evidence(weights, by_patches), [0.65, 0.1, 0.05])
+    assert np.allclose(with_evidence(weights, Posterior(picture, process=by_patches)), [0.2, 0.55, 0.05])
+
+
+def test_a_picture_without_edges_is_the_process_s_and_one_of_boxes_the_method_s():
+    """By half as many random sums as pixels."""
+    rng = np.random.default_rng(0)
+    y, x = np.mgrid[:20, :20] / 20
+    boxes = np.zeros((20, 20))
+    boxes[3:12, 4:13], boxes[8:17, 9:18] = 0.6, 1.0
+    matrix = rng.normal(size=(200, 400))
+    for truth, weight in ((0.5 + 0.4 * np.sin(5 * x) * np.cos(4 * y), 0.9), (boxes, 0.0)):
+        data = matrix @ truth.ravel() + 0.05 * rng.normal(size=200)
+        found = bd.restore(data, from_matrix(matrix, truth.shape), bd.Gaussian(0.05), effort="fast")
+        assert found.info["weights"][0] == pytest.approx(weight, abs=0.02)
 
 
 def test_half_is_the_process_s_unless_there_is_none():

@@ -26,6 +26,10 @@ Array = NDArray[np.float64]
 # The shares on held-out pixels go by this power of the inverse mean squared errors; with 1 the random problems of `share_by_held_out` gain
 # 0.04 dB less, and 3 is as good as 2 within 0.02 dB.
 POWER_ON_HELD_OUT = 2
+# Of 78 pictures of 24x24 to 32x32 pixels (parts of tuning pictures, ellipses, boxes, smooth ones, waves) by Fourier columns, projections and
+# random sums the average came to 0.2 dB below that by the best weights, with 1 too, and to 1.2 by the weights of a simulated picture. Of 72 such that were
+# blurred or made smaller to 0.45 in place of 0.93: those without edges alone gain.
+SHARE_WITHOUT_EDGES = 0.9
 
 
 @dataclass(frozen=True)
@@ -96,6 +100,45 @@ def usual_weights(posterior: Posterior, count: int, ratio: float = 1.0) -> Array
     if posterior.process is not None:
         weights[0] = 1 / (1 + ratio**2)
     return weights
+
+
+def is_told_of_edges(posterior: Posterior) -> bool:
+    """Whether the evidence of a process beside it tells if the picture has edges."""
+    return _edgeless(posterior) is not None
+
+
+def with_evidence(weights: Array, posterior: Posterior) -> Array:
+    """These weights where the picture has edges, and where it has none nearly all for the process, by the probability of each.
+
+    A picture without edges is a draw of the process, and patches bring nothing.
+
+    Parameters
+    ----------
+    weights : ndarray, shape (number of the estimates beside it,)
+    posterior : Posterior
+
+    Returns
+    -------
+    ndarray of the same shape
+        As they were where no process was learnt.
+    """
+    known = _edgeless(posterior)
+    if known is None:
+        return weights
+    at, edgeless = known
+    weights = (1 - edgeless) * weights
+    weights[at] += SHARE_WITHOUT_EDGES * edgeless
+    return weights
+
+
+def _edgeless(posterior: Posterior) -> tuple[int, float] | None:
+    """The place of the process that was learnt among the estimates beside a method, and the probability that there are no edges."""
+    process, at = posterior.process, 0
+    while process is not None:
+        if "edgeless" in process.info:
+            return at, process.info["edgeless"]
+        process, at = process.process, at + 1
+    return None
 
 
 def error_ratio(other: Estimate, posterior: Posterior, truth: Tensor) -> float:

@@ -41,6 +41,8 @@ LENGTHSCALES = {
 STACK, STRETCHES, OF_STRETCHES = 3, (0.25, 0.5, 2.0, 4.0, 16.0), "matern32"
 # To which part the best lengthscale is found of many data.
 REFINED = 0.05
+# An RBF kernel whose lengthscale is at least so many pixels draws pictures without edges.
+EDGELESS = 2.0
 # Kernels of less than this part of the largest probability are left out.
 LEAST_PROBABILITY = 0.15
 # Pixels of a picture whose data, not nearly stationary, are given their evidence by dense algebra.
@@ -65,11 +67,14 @@ class Process:
     kernel : Kernel
     colour : Tensor, shape (C, C)
         The covariance between channels that multiplies the kernel.
+    edgeless : float
+        The probability of kernels that draw pictures without edges, 0..1.
     """
 
     name: str
     kernel: Kernel
     colour: Tensor
+    edgeless: float = 0.0
 
     def posterior(
         self,
@@ -285,4 +290,16 @@ def _mixture(found: list[tuple[float, str, Kernel, Tensor]]) -> Process:
         float(probability[at]) / total * float(found[at][3].diagonal().sum()) / size * found[at][2]
         for at in likely
     ]
-    return Process(name, parts[0] if len(parts) == 1 else Sum(tuple(parts)), colour)
+    edgeless = sum(
+        float(p)
+        for p, (_, family, kernel, _) in zip(probability, found, strict=True)
+        if family == "rbf" and _lengthscale(kernel) >= EDGELESS
+    )
+    return Process(name, parts[0] if len(parts) == 1 else Sum(tuple(parts)), colour, edgeless)
+
+
+def _lengthscale(kernel: Kernel) -> float:
+    """Of a kernel that was tried, along the last axes."""
+    kernel = kernel.kernel if isinstance(kernel, Stretched) else kernel
+    assert isinstance(kernel, Isotropic)
+    return kernel.lengthscale

@@ -37,7 +37,7 @@ def process_posterior(
     Returns
     -------
     Posterior or None
-        None where it was stopped.
+        With ``info["edgeless"]`` where a process was learnt: see :class:`bayesdip.gp.likeliest.Process`. None where it was stopped.
     """
     operator, generator = problem.operator, torch.Generator(y.device).manual_seed(seed)
     try:
@@ -49,6 +49,7 @@ def process_posterior(
             found = gp_posterior(y, operator, kernel, left, draws=draws, generator=generator)
         else:
             found = model.posterior(y, operator, problem.noise, draws=draws, generator=generator)
+            found = replace(found, info={**found.info, "edgeless": model.edgeless})
     except Stopped:
         return None  # the picture alone
     if isinstance(problem.noise, Poisson | PoissonGaussian):  # no rate is negative
