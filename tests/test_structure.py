@@ -62,6 +62,7 @@ LAYERS = (
         "value_scale",
         "simple_comparison",
         "simple_process",
+        "edgeless_process",
         "leave_one_out",
     },
     {"error_places", "simulated_average", "simulated_calibration", "simulated_truth"},

@@ -77,14 +77,23 @@ class HeldOutErrors:
 
     def loses(self, other: int, chosen: NDArray[np.bool_], seed: int) -> bool:
         """Whether the method's squared error is larger than another's on some of the pixels, beyond chance."""
+        return bool(np.quantile(self._behind(other, chosen, seed), 1 - CONFIDENCE) > 0)
+
+    def wins(self, other: int, chosen: NDArray[np.bool_], seed: int) -> bool:
+        """Whether it is smaller, beyond chance."""
+        return bool(np.quantile(self._behind(other, chosen, seed), CONFIDENCE) < 0)
+
+    def _behind(self, other: int, chosen: NDArray[np.bool_], seed: int) -> Array:
+        """Bootstrap samples of the sum of the method's squared errors less another's; 0 of a single region."""
         left = self.wanted - self.steps[other]
         behind = (np.square(self.wanted) - np.square(left)).sum(0)[chosen]
         _, number = np.unique(self.region[chosen], return_inverse=True)
         sums = np.bincount(number, behind)
         if len(sums) < 2:
-            return False
+            return np.zeros(1)
         drawn = np.random.default_rng(seed).integers(0, len(sums), size=(RESAMPLES, len(sums)))
-        return bool(np.quantile(sums[drawn].sum(1), 1 - CONFIDENCE) > 0)
+        found: Array = sums[drawn].sum(1)
+        return found
 
 
 def near_knots(distance: Array) -> Array:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from bayesdip import simple_process
+from bayesdip.edgeless_process import EdgelessProcess, edgeless_process
 from bayesdip.gp import kriging
 from bayesdip.gp.kriging_deviation import deviation, nugget
 from bayesdip.interruption import look
@@ -109,12 +110,17 @@ def simple_estimates(problem: Problem) -> tuple[Simple, ...]:
 
 
 def _stationary_process(problem: Problem) -> Simple:
+    name = "a stationary process"
     strong = is_strong(problem)
-    if not (strong or is_small_stack(problem)):
-        return Simple("a stationary process", simple_process.usual)
-    process = simple_process.Likeliest(problem)
-    found = Simple("a stationary process", process.estimate, std=process.std)
-    return replace(found, expected_square=process.expected_square) if strong else found
+    if strong or is_small_stack(problem):
+        likeliest = simple_process.Likeliest(problem)
+        found = Simple(name, likeliest.estimate, std=likeliest.std)
+        return replace(found, expected_square=likeliest.expected_square) if strong else found
+    process = edgeless_process(problem)
+    if process is None:
+        return Simple(name, simple_process.usual)
+    edgeless = EdgelessProcess(problem, process)
+    return Simple(name, edgeless.estimate, std=edgeless.std, is_certain=lambda: True)
 
 
 def _kriging(problem: Problem) -> Simple:

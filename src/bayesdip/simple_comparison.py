@@ -189,8 +189,13 @@ def compare(posterior: Posterior, problem: Problem, name: str, seed: int) -> tup
     errors = _errors(posterior, problem, pictures)
     alone, fills = ~errors.hole, [other.fills for other in others]
     judged = int(alone.sum()) >= FEWEST_TO_JUDGE
-    takes_part = [fill or (judged and errors.loses(j, alone, seed)) for j, fill in enumerate(fills)]
     certain = next((j for j, other in enumerate(others) if other.is_certain()), None)
+
+    def is_better(j: int) -> bool:
+        """Than the method, beyond chance; one that the evidence is for already, but for chance."""
+        return not errors.wins(j, alone, seed) if j == certain else errors.loses(j, alone, seed)
+
+    takes_part = [fill or (judged and is_better(j)) for j, fill in enumerate(fills)]
     weights = fitted_weights(errors, fills, takes_part, certain)
     findings = _findings(errors, others, weights, name, problem.units.scale)
     certain_one = certain is not None and weights[..., certain].max() > 0.5

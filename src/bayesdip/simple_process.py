@@ -82,13 +82,18 @@ class Likeliest:
             return None
         variance, seen, grid = self.whole.noise_variance.cpu(), self.whole.observed.cpu(), self.whole.grid
         missed, noise = self.whole.y.double().cpu() - picture, variance.flatten(1).mean(1)
+        by_itself = self._expected_square()
         expected = [
             mean_square(float(square), left[here].numpy(), level[here].numpy())
-            for square, left, level, here in zip(
-                self.process.expected_square(grid, noise), missed, variance, seen, strict=True
-            )
+            for square, left, level, here in zip(by_itself, missed, variance, seen, strict=True)
         ]
         return torch.tensor(expected, dtype=torch.float64).maximum(noise / (2 * prod(grid)) ** 0.5)
+
+    def _expected_square(self) -> Tensor:
+        """By the process alone, (C,)."""
+        assert self.process is not None
+        noise = self.whole.noise_variance.cpu().flatten(1).mean(1)
+        return self.process.expected_square(self.whole.grid, noise)
 
     def std(self, problem: Problem) -> Tensor | None:
         """The same number for every pixel of a channel, (C, *grid)."""

@@ -78,7 +78,9 @@ def only_at(posterior: Posterior, places: Tensor) -> Posterior:
     """Mean and standard deviation, (C, n), of a posterior and its process at n places, bool (*grid)."""
     mean, std = posterior.mean.cpu()[:, places], posterior.std
     process = None if posterior.process is None else only_at(posterior.process, places)
-    return Posterior(mean, None if std is None else std.cpu()[:, places], process=process)
+    return Posterior(
+        mean, None if std is None else std.cpu()[:, places], info=posterior.info, process=process
+    )
 
 
 def usual_weights(posterior: Posterior, count: int, ratio: float = 1.0) -> Array:

@@ -69,8 +69,17 @@ class Blocks:
     own_levels: bool
 
     @classmethod
-    def of(cls, y: Tensor, operator: Operator, noise: Noise) -> Blocks:
-        """Cut data of independent noise, (C, *operator.output_shape), of an operator whose data are nearly stationary."""
+    def of(cls, y: Tensor, operator: Operator, noise: Noise, size: int = VALUES) -> Blocks:
+        """Cut data of independent noise, (C, *operator.output_shape), of an operator whose data are nearly stationary.
+
+        Parameters
+        ----------
+        y : Tensor
+        operator : Operator
+        noise : Noise
+        size : int
+            Values of a block.
+        """
         seen = operator.observed.expand(y.shape)
         y = torch.where(seen, y, 0.0)
         variance = torch.where(seen, noise.variance(y, seen).to(y), 0.0).expand(y.shape)
@@ -84,7 +93,7 @@ class Blocks:
             rows = rows - _mean(rows, seen)
         common, rounding = seen.all(0), rounding_step(y[seen]) ** 2 / 12
         box = _box(common)  # beside it nothing is seen, as of a scene beyond a picture's border
-        sides = _sides([end - begin for begin, end in box])
+        sides = _sides([end - begin for begin, end in box], size)
         corners = [
             [begin + at for at in _corners(end - begin, side)]
             for (begin, end), side in zip(box, sides, strict=True)
@@ -232,10 +241,10 @@ def _box(seen: Tensor) -> list[tuple[int, int]]:
     ]
 
 
-def _sides(shape: Sequence[int]) -> tuple[int, ...]:
-    """Of a block of `VALUES`: as long on every axis as the others are, or as the axis is."""
+def _sides(shape: Sequence[int], values: int) -> tuple[int, ...]:
+    """Of a block of so many values: as long on every axis as the others are, or as the axis is."""
     sides = [0] * len(shape)
-    left = float(VALUES)
+    left = float(values)
     for done, axis in enumerate(sorted(range(len(shape)), key=lambda axis: shape[axis])):
         sides[axis] = min(shape[axis], max(1, int(left ** (1 / (len(shape) - done)) + 1e-9)))
         left /= sides[axis]

@@ -1,4 +1,4 @@
-"""Exact posterior variances by dense algebra, for small grids."""
+"""Exact posteriors by dense algebra, for small grids."""
 
 from __future__ import annotations
 
@@ -11,9 +11,13 @@ from torch import Tensor
 from bayesdip.errors import ResourceError
 from bayesdip.gp.data_covariance import DataCovariance
 from bayesdip.kernels.kernel import Kernel
+from bayesdip.operators import Operator
+from bayesdip.result import Posterior
 
 # Most pixels of a dense covariance: 128 MiB of doubles.
 LARGEST = 4096
+# Of an operator that sees no constant: what a picture of ones gives, squared, over its squared entries.
+NO_LEVEL = 1e-10
 
 
 def dense_covariance(kernel: Kernel, shape: Sequence[int], *, constant: bool = True) -> Tensor:
@@ -119,3 +123,59 @@ def _correlated(system: DataCovariance, row: int) -> Tensor:
     units = torch.eye(count).to(spread).reshape(count, *shape)
     rows = torch.full((count,), row, device=spread.device)
     return spread[:, None] * system.shared.apply(units, rows).flatten(1).T * spread
+
+
+def dense_posterior(
+    y: Tensor, operator: Operator, kernel: Kernel, noise: Tensor, amplitude: Tensor
+) -> Posterior:
+    """Exact posterior of independent channels on a small grid, each around an unknown constant of its own (universal kriging).
+
+    Parameters
+    ----------
+    y : Tensor, shape (C, *operator.output_shape)
+    operator : Operator
+        Linear.
+    kernel : Kernel
+    noise : Tensor, shape of `y`
+        Its variance, positive where the operator observes.
+    amplitude : Tensor, shape (C,)
+        The prior's variance in units of the kernel's.
+
+    Returns
+    -------
+    Posterior
+        Mean and standard deviation.
+
+    Raises
+    ------
+    ResourceError
+        There are more than `LARGEST` pixels or data.
+    """
+    shape, seen = operator.input_shape, operator.observed.to(y.device).expand(y.shape)
+    if int(seen.flatten(1).sum(1).max()) > LARGEST:
+        raise ResourceError(
+            f"there are more than {LARGEST} data: expected fewer for dense algebra; draw samples instead"
+        )
+    K = dense_covariance(kernel, shape, constant=False).to(y.device)
+    pictures = torch.eye(len(K), dtype=K.dtype, device=K.device).reshape(-1, 1, *shape)
+    A = operator.forward(pictures).flatten(1).T
+    means, stds = [], []
+    for data, here, variance, size in zip(y.double(), seen, noise.double(), amplitude.tolist(), strict=True):
+        rows = A[here.flatten()]
+        cross, ones = size * rows @ K, rows.sum(1, keepdim=True)
+        if float(ones.square().sum()) <= NO_LEVEL * float(rows.square().sum()):
+            ones = torch.zeros_like(ones)
+        factor = torch.linalg.cholesky(cross @ rows.T + variance[here].diag())
+        half, level, values = (
+            torch.linalg.solve_triangular(factor, right, upper=False)
+            for right in (cross, ones, data[here][:, None])
+        )
+        told = level.square().sum()
+        # A constant that is not seen is zero.
+        known = 1 / told if float(told) > 0 else torch.zeros_like(told)
+        offset = known * (level * values).sum()
+        mean = offset + half.T @ (values - level * offset)
+        spread = size * K.diagonal() - half.square().sum(0) + known * (1 - half.T @ level)[:, 0].square()
+        means.append(mean.reshape(shape))
+        stds.append(spread.clamp_min(0).sqrt().reshape(shape))
+    return Posterior(torch.stack(means), torch.stack(stds))

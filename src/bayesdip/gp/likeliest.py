@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from bayesdip.errors import BayesDipError
-from bayesdip.gp import families
+from bayesdip.gp import dense, families
 from bayesdip.gp.block_evidence import LEAST_NOISE, Blocks, dense_evidence, is_strong, lags
 from bayesdip.gp.conditioned import DRAWS_TOLERANCE_FACTOR
 from bayesdip.gp.data_covariance import is_nearly_stationary, without_masks
@@ -43,6 +43,9 @@ STACK, STRETCHES, OF_STRETCHES = 3, (0.25, 0.5, 2.0, 4.0, 16.0), "matern32"
 REFINED = 0.05
 # An RBF kernel whose lengthscale is at least so many pixels draws pictures without edges.
 EDGELESS = 2.0
+# Where only that is asked, a few kernels and small blocks tell most pictures with edges in a tenth of the time.
+EDGELESS_AT_FIRST, WITH_EDGES_AT_FIRST = ("rbf", (2.4, 3.4, 4.8, 7.0)), ("matern52", (2.5, 6.0))
+VALUES_AT_FIRST = 144
 # Kernels of less than this part of the largest probability are left out.
 LEAST_PROBABILITY = 0.15
 # Pixels of a picture whose data, not nearly stationary, are given their evidence by dense algebra.
@@ -90,7 +93,7 @@ class Process:
         Parameters
         ----------
         y, operator, noise, draws, generator
-            As :func:`bayesdip.gp.inference.posterior` takes them.
+            As :func:`bayesdip.gp.inference.posterior` takes them; of few pixels by any operator it is exact, without draws.
 
         Returns
         -------
@@ -99,6 +102,9 @@ class Process:
         colour = self.colour.to(y.device)
         known: dict[str, Any] = {"colour": colour}
         if not is_nearly_stationary(without_masks(operator)):
+            # Solutions for smooth pictures from data with little noise converge slowly: their draws scattered two to four times too much.
+            if math.prod(operator.input_shape) <= MOST_PIXELS and math.prod(y.shape[1:]) <= dense.LARGEST:
+                return self._by_dense_algebra(y, operator, noise)
             known = {"amplitude": colour.diagonal(), "colour": False}
         tol = self._tolerance(noise.variance(y, operator.observed.expand(y.shape)))
         return posterior(y, operator, self.kernel, noise, draws=draws, generator=generator, tol=tol, **known)
@@ -130,6 +136,15 @@ class Process:
 
         levels = self.colour.diagonal().double()
         return torch.stack([expected(c, n) for c, n in zip(levels, noise, strict=True)])
+
+    def _by_dense_algebra(self, y: Tensor, operator: Operator, noise: Noise) -> Posterior:
+        """The exact one; samples there are none."""
+        seen = operator.observed.to(y.device).expand(y.shape)
+        given = torch.where(seen, y.double(), 0.0)
+        variance = noise.variance(y, seen).to(given).expand(y.shape)
+        least = LEAST_NOISE * float(given.square().mean())
+        amplitude = self.colour.diagonal().to(given)
+        return dense.dense_posterior(given, operator, self.kernel, variance.clamp_min(least), amplitude)
 
     def _tolerance(self, variance: Tensor) -> float:
         """Relative residual of the mean's solve: what that of the draws leaves has to be less than the noise."""
@@ -168,6 +183,32 @@ def likeliest_process(y: Tensor, operator: Operator, noise: Noise) -> Process | 
         return _by_dense_algebra(y, operator, noise)
     except (BayesDipError, torch.linalg.LinAlgError):  # type: ignore[attr-defined]
         return None
+
+
+def looks_edgeless(y: Tensor, operator: Operator, noise: Noise) -> bool:
+    """Whether one of a few kernels without edges is likelier on small blocks than one of a few with edges; it costs little.
+
+    Parameters
+    ----------
+    y : Tensor, shape (C, *operator.output_shape)
+    operator : Operator
+        Linear, whose data are nearly stationary.
+    noise : Noise
+
+    Returns
+    -------
+    bool
+    """
+    try:
+        data = Blocks.of(y.double().cpu(), operator, noise, VALUES_AT_FIRST)
+    except (BayesDipError, torch.linalg.LinAlgError):  # type: ignore[attr-defined]
+        return False
+
+    def best(name: str, lengthscales: Sequence[float]) -> float:
+        kernels = (families.named(name).build(y.ndim - 1, lengthscale=length) for length in lengthscales)
+        return max(data.evidence(kernel)[0] for kernel in kernels)
+
+    return best(*EDGELESS_AT_FIRST) > best(*WITH_EDGES_AT_FIRST)
 
 
 def _part(y: Tensor, operator: Operator, noise: Noise) -> tuple[Tensor, Operator, Noise]:
