@@ -9,7 +9,7 @@ import torch
 
 import bayesdip as bd
 from bayesdip import simulation
-from bayesdip.held_out_excess import FEWEST, Excess, KnownExcess, excess, size_by_excess
+from bayesdip.held_out_excess import FEWEST, Excess, KnownExcess, excess, size_by_excess, usual_excess
 from bayesdip.noise import Gaussian
 from bayesdip.operators import from_matrix
 from bayesdip.problem import Problem
@@ -58,14 +58,34 @@ def test_few_held_out_data_tell_nothing():
 
 @pytest.mark.parametrize("times", [0.5, 1.0, 2.0])
 def test_errors_are_as_much_larger_as_what_is_missed(times):
-    size, doubt = size_by_excess(1.0, DOUBT, Excess(times**2, 1e-3), KnownExcess(1.0, 1e-3, 0.3))
+    size, doubt = size_by_excess(1.0, DOUBT, Excess(times**2, 1e-3), KnownExcess(1.0, 1e-3, 0.3, 1.0))
     told = 0.3 * times
     assert min(told, 1.0) < size < max(told, 1.0) and abs(math.log(size / told)) < 0.4 * abs(math.log(told))
     assert doubt < 0.3
 
 
+def test_held_out_data_that_are_easier_than_the_rest_tell_little():
+    told = [
+        size_by_excess(1.0, DOUBT, Excess(4e-3, 1e-5), KnownExcess(1e-3, 1e-5, 0.3, usual))
+        for usual in (1e-3, 1.0)
+    ]
+    assert abs(math.log(told[0][0] / 0.6)) < 0.2 and told[0][1] < 0.3
+    assert told[1][0] == pytest.approx(1.0, rel=0.1) and told[1][1] > 0.9 * DOUBT
+
+
+def test_white_errors_miss_as_much_of_random_sums_as_is_usual():
+    """The mean of the squares of a row's entries, times their variance."""
+    _, problem = projected(0.3, 0.1)
+    usual = usual_excess(0.3, problem, 0)
+    rows = problem.operator.forward(
+        torch.eye(int(np.prod(problem.grid))).double().reshape(-1, 1, *problem.grid)
+    )
+    exact = 0.3**2 * float(rows[:, problem.held_out_entries].square().sum(0).mean())
+    assert usual == pytest.approx(exact, rel=0.5)
+
+
 def test_noise_that_hides_the_errors_leaves_what_was_expected():
-    size, doubt = size_by_excess(1.0, DOUBT, Excess(0.1, 5.0), KnownExcess(-0.1, 5.0, 0.3))
+    size, doubt = size_by_excess(1.0, DOUBT, Excess(0.1, 5.0), KnownExcess(-0.1, 5.0, 0.3, 1.0))
     assert size == pytest.approx(1.0, rel=0.1) and doubt == pytest.approx(DOUBT, rel=0.1)
 
 

@@ -21,7 +21,7 @@ from torch import Tensor
 from bayesdip.calibration import Calibration
 from bayesdip.error_places import following_slopes
 from bayesdip.errors import BayesDipError, NoResultError
-from bayesdip.held_out_excess import KnownExcess, excess
+from bayesdip.held_out_excess import KnownExcess, excess, usual_excess
 from bayesdip.interruption import Stopped, stoppable
 from bayesdip.noise import Correlated, Gaussian
 from bayesdip.noise.levels import with_levels
@@ -243,7 +243,9 @@ def _missed_by(
     if missed is None or progress.should_stop() or its.should_stop():
         return None
     wrong = found.mean.double().cpu()[:, simulation.places] - simulation.judged_truth
-    return KnownExcess(missed.mean, missed.error, float(wrong.square().mean().sqrt()))
+    size = float(wrong.square().mean().sqrt())
+    usual = usual_excess(size, simulation.problem, method.seed)
+    return KnownExcess(missed.mean, missed.error, size, usual)
 
 
 def _averaged_alike(posterior: Posterior, problem: Problem, weights: NDArray[np.float64]) -> Posterior:
