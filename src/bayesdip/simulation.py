@@ -162,8 +162,10 @@ def judged_by_simulation(
     beside = estimates_beside(posterior, problem)
     cuttable = smaller(problem.operator, problem.grid) is not None
     usual = averaged(posterior, beside, with_evidence(np.zeros(len(beside)), posterior))
-    # Where the operator cannot be cut and the picture has edges, the method alone is better than the weights of any simulated picture.
-    alone = not cuttable and not method.fits_networks and is_told_of_edges(posterior)
+    # Where the operator cannot be cut and a picture has edges, the method alone is better than the weights of any simulated picture. Of signals
+    # patches know less.
+    picture = len(problem.grid) > 1
+    alone = picture and not cuttable and not method.fits_networks and is_told_of_edges(posterior)
     halves = with_evidence(first.share * usual_weights(posterior, len(beside)), posterior)
     middle = usual if alone else averaged(posterior, beside, halves)
     # The truth is the average of the method and the process, of which the process finds again its own half, what it took for the picture too.
