@@ -45,17 +45,21 @@ def test_it_is_there_for_pictures_without_edges_in_white_noise_alone():
 
 
 def test_leaving_one_out_is_what_the_others_say():
-    """Against the posterior of all pixels but one, at the border and within."""
+    """Against the posterior of all pixels but one, at the border and within: what differs is small beside the errors."""
     whole = problem(smooth(20), Gaussian(0.05))
     process = edgeless_process(problem(smooth(), Gaussian(0.05)))
-    for at in ((0, 3), (10, 9)):
+    moved = []
+    for at in ((0, 3), (10, 9), (19, 19), (7, 12)):
         held_out = torch.zeros(20, 20, dtype=torch.bool)
         held_out[at] = True
         training = Problem(whole.y, whole.operator, whole.noise, held_out=held_out).training
-        found = EdgelessProcess(training, process).estimate(training)[(0, *at)]
-        exact = process.posterior(training.y, training.operator, training.noise).mean[(0, *at)]
-        of_all = process.posterior(whole.y, whole.operator, whole.noise).mean[(0, *at)]
-        assert abs(float(found - exact)) < 0.1 * abs(float(exact - of_all))
+        likeliest = EdgelessProcess(training, process)
+        found = float(likeliest.estimate(training)[(0, *at)])
+        exact = float(process.posterior(training.y, training.operator, training.noise).mean[(0, *at)])
+        std = float(likeliest.std(whole)[(0, *at)])
+        assert abs(found - exact) < 0.2 * std  # the mean, which is not known, has a part in it
+        moved.append(abs(found - float(likeliest.estimate(whole)[(0, *at)])) / std)
+    assert max(moved) > 0.3
 
 
 def test_its_standard_deviation_is_that_of_its_errors():

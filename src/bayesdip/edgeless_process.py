@@ -17,13 +17,11 @@ from bayesdip.gp.own_weights import own_weights
 from bayesdip.noise import Gaussian
 from bayesdip.operators import Identity
 from bayesdip.problem import Problem
-from bayesdip.simple_process import Likeliest
+from bayesdip.simple_process import LARGEST_AT_ONCE, Likeliest
 
 # The probability of kernels without edges from which a picture is taken for one without.
 SURE = 0.95
 MOST_AXES = 2
-# Of more values the middle says little, and the posterior under weak noise takes long: 6 seconds for so many.
-MOST_VALUES = 2**18
 
 
 def edgeless_process(problem: Problem) -> Process | None:
@@ -43,7 +41,7 @@ def edgeless_process(problem: Problem) -> Process | None:
     variance = whole.noise_variance
     if not (isinstance(whole.noise, Gaussian) and bool((variance == variance.flatten()[0]).all())):
         return None
-    if len(problem.grid) > MOST_AXES or whole.y.numel() > MOST_VALUES or not bool(whole.observed.all()):
+    if len(problem.grid) > MOST_AXES or whole.y.numel() > LARGEST_AT_ONCE or not bool(whole.observed.all()):
         return None
     side = round(PART ** (1 / len(problem.grid)))
     here = (slice(None), *(slice(max(0, (n - side) // 2), (n + side) // 2) for n in problem.grid))

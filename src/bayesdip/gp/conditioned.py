@@ -238,6 +238,7 @@ def condition(
     amplitude: float | Tensor | None = None,
     colour: bool | Tensor = True,
     exact: bool = False,
+    once: bool = False,
 ) -> Conditioned:
     """Set up the linear system of a posterior, its preconditioner and the channels' offsets.
 
@@ -247,6 +248,8 @@ def condition(
         Entries that are also to be predicted from all others.
     y, operator, kernel, noise, tol, max_iterations, stop, mean, amplitude, colour, exact
         As :func:`posterior` takes them.
+    once : bool
+        Whether for one solution alone.
 
     Returns
     -------
@@ -289,7 +292,9 @@ def condition(
         model = _in_single_precision(model)
     system = model.system
     held_out = None if held_out is None else held_out.to(y.device)
-    precondition, without = preconditioners(system.to(dtype), kernel, constant=constant, held_out=held_out)
+    precondition, without = preconditioners(
+        system.to(dtype), kernel, constant=constant, held_out=held_out, once=once
+    )
     if mean is None:
         offset, offset_covariance = _offsets(model, precondition, dtype)
     else:

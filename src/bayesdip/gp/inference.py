@@ -102,5 +102,6 @@ def posterior(
         amplitude=amplitude,
         colour=colour,
         exact=exact,
+        once=not (samples or draws),
     )
     return conditioned.posterior(samples, draws, generator, exact=exact)

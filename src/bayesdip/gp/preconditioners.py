@@ -29,10 +29,18 @@ Part = Callable[[Tensor], Tensor]
 # Variance of the noise, in units of the picture's, from which on the inverse on the torus is the better
 # preconditioner: for complete data, and where pixels are missing.
 TORUS_NOISE_COMPLETE, TORUS_NOISE_INCOMPLETE = 0.1, 3.0
+# For one solution alone a Vecchia factor of complete data is not worth its making where neighbours have so high a correlation: with RBF kernels of 3 to 10
+# pixels and noise of 0.0004 to 0.02 the torus took 0.05 to 1.5 seconds on 128x128 to 512x512 pixels, the factor 1.2 to 6.9, for 27 to 500 iterations in place of 15 to 59.
+SMOOTH, TORUS_NOISE_ONCE = 0.9, 3e-4
 
 
 def preconditioners(
-    system: DataCovariance, kernel: Kernel, *, constant: bool, held_out: Tensor | None = None
+    system: DataCovariance,
+    kernel: Kernel,
+    *,
+    constant: bool,
+    held_out: Tensor | None = None,
+    once: bool = False,
 ) -> tuple[Preconditioner, Preconditioner]:
     """The approximate inverse that suits the data, each row by itself; and that without held-out entries.
 
@@ -50,6 +58,8 @@ def preconditioners(
         Whether the kernel's value at infinite lag counts.
     held_out : Tensor of bool, shape (*output), optional
         Entries that the second inverse does without.
+    once : bool
+        Whether for one solution alone.
 
     Returns
     -------
@@ -69,7 +79,8 @@ def preconditioners(
         )
     for key in dict.fromkeys(keys):
         seen, noise = system.seen[key[0]], system.noise[key[1]]
-        if system.coregionalisation is None and _noise_dominates(seen, noise, system.grid.variance):
+        quick = once and _is_smooth(table)
+        if system.coregionalisation is None and _noise_dominates(seen, noise, system.grid.variance, quick):
             whole[key] = circulant(system, table, seen, noise)
             without[key] = (
                 whole[key] if held_out is None else circulant(system, table, seen & ~held_out, noise)
@@ -110,10 +121,20 @@ def _by_row(parts: dict[tuple[int, int], Part], keys: list[tuple[int, int]]) -> 
     return apply
 
 
-def _noise_dominates(seen: Tensor, noise: Tensor, variance: float) -> bool:
-    """Whether noise is so strong that the inverse on the torus is the better preconditioner."""
+def _noise_dominates(seen: Tensor, noise: Tensor, variance: float, quick: bool) -> bool:
+    """Whether noise is so strong that the inverse on the torus is the better preconditioner; `quick` if it has to be made quickly."""
     complete = bool(seen.all()) and float(noise.max()) <= 1.1 * float(noise.min())
-    return float(noise.min()) >= (TORUS_NOISE_COMPLETE if complete else TORUS_NOISE_INCOMPLETE) * variance
+    least = TORUS_NOISE_ONCE if quick else TORUS_NOISE_COMPLETE
+    return float(noise.min()) >= (least if complete else TORUS_NOISE_INCOMPLETE) * variance
+
+
+def _is_smooth(table: Tensor) -> bool:
+    """Whether neighbours along every axis go together."""
+    flat = table / table.flatten()[0]
+    beside = (
+        flat[tuple(int(axis == k) for k in range(table.ndim))] for axis, n in enumerate(table.shape) if n > 1
+    )
+    return all(float(correlation) >= SMOOTH for correlation in beside)
 
 
 def vecchia(
