@@ -65,8 +65,10 @@ def test_the_process_counts_as_much_as_it_is_likely_that_there_are_no_edges():
     unknown = Posterior(picture, process=Posterior(picture))
     assert not is_told_of_edges(unknown) and with_evidence(weights, unknown) is weights
     assert is_told_of_edges(by_patches)
-    assert np.allclose(with_evidence(weights, by_patches), [0.65, 0.1, 0.05])
-    assert np.allclose(with_evidence(weights, Posterior(picture, process=by_patches)), [0.2, 0.55, 0.05])
+    assert np.allclose(with_evidence(weights, by_patches), [0.45 + 0.55 * 0.4, 0.11, 0.055])
+    assert np.allclose(
+        with_evidence(weights, Posterior(picture, process=by_patches)), [0.22, 0.45 + 0.55 * 0.2, 0.055]
+    )
 
 
 def test_a_picture_without_edges_is_the_process_s_and_one_of_boxes_the_method_s():

@@ -151,11 +151,13 @@ def held_against_simple(
     if leaving_out is None:
         return compare(without, problem, name, seed)
     many = many_left_out(problem, seed, beside_others=True)
-    average, _ = compare(each_left_out(leaving_out, many), many, name, seed)
+    average, _ = compare(each_left_out(leaving_out, many), many, name, seed, many=True)
     return average, average.of(without, problem.training)
 
 
-def compare(posterior: Posterior, problem: Problem, name: str, seed: int) -> tuple[Average, Posterior]:
+def compare(
+    posterior: Posterior, problem: Problem, name: str, seed: int, many: bool = False
+) -> tuple[Average, Posterior]:
     """Hold a posterior that did not see the held-out data against the simple estimates that did not either.
 
     Missing pixels are averaged: none of the estimates is to be trusted alone, unless the evidence is for it. Elsewhere the
@@ -169,6 +171,8 @@ def compare(posterior: Posterior, problem: Problem, name: str, seed: int) -> tup
     name : str
         The method's.
     seed : int
+    many : bool
+        Whether so many pixels are held out that an estimate takes part by its evidence unless they speak against it.
 
     Returns
     -------
@@ -189,7 +193,9 @@ def compare(posterior: Posterior, problem: Problem, name: str, seed: int) -> tup
     errors = _errors(posterior, problem, pictures)
     alone, fills = ~errors.hole, [other.fills for other in others]
     judged = int(alone.sum()) >= FEWEST_TO_JUDGE
-    certain = next((j for j, other in enumerate(others) if other.is_certain()), None)
+    certain = next(
+        (j for j, other in enumerate(others) if other.is_certain() and (other.fills or many)), None
+    )
 
     def is_better(j: int) -> bool:
         """Than the method, beyond chance; one that the evidence is for already, but for chance."""

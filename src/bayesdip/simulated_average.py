@@ -109,8 +109,8 @@ def is_told_of_edges(posterior: Posterior) -> bool:
     return _edgeless(posterior) is not None
 
 
-def with_evidence(weights: Array, posterior: Posterior) -> Array:
-    """These weights where the picture has edges, and where it has none nearly all for the process, by the probability of each.
+def with_evidence(weights: Array, posterior: Posterior, share: float = 1.0) -> Array:
+    """Nearly all for the process by the probability that the picture has no edges, and of what is left these weights.
 
     A picture without edges is a draw of the process, and patches bring nothing.
 
@@ -118,6 +118,8 @@ def with_evidence(weights: Array, posterior: Posterior) -> Array:
     ----------
     weights : ndarray, shape (number of the estimates beside it,)
     posterior : Posterior
+    share : float
+        See :func:`share_by_held_out`: below a half the process is behind there, and gets less.
 
     Returns
     -------
@@ -128,8 +130,9 @@ def with_evidence(weights: Array, posterior: Posterior) -> Array:
     if known is None:
         return weights
     at, edgeless = known
-    weights = (1 - edgeless) * weights
-    weights[at] += SHARE_WITHOUT_EDGES * edgeless
+    share = SHARE_WITHOUT_EDGES * edgeless * min(1.0, 2 * share)
+    weights = (1 - share) * weights
+    weights[at] += share
     return weights
 
 

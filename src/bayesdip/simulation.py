@@ -161,12 +161,12 @@ def judged_by_simulation(
         return posterior, None
     beside = estimates_beside(posterior, problem)
     cuttable = smaller(problem.operator, problem.grid) is not None
-    usual = averaged(posterior, beside, with_evidence(np.zeros(len(beside)), posterior))
+    usual = averaged(posterior, beside, with_evidence(np.zeros(len(beside)), posterior, first.share))
     # Where the operator cannot be cut and a picture has edges, the method alone is better than the weights of any simulated picture. Of signals
     # patches know less.
     picture = len(problem.grid) > 1
     alone = picture and not cuttable and not method.fits_networks and is_told_of_edges(posterior)
-    halves = with_evidence(first.share * usual_weights(posterior, len(beside)), posterior)
+    halves = with_evidence(first.share * usual_weights(posterior, len(beside)), posterior, first.share)
     middle = usual if alone else averaged(posterior, beside, halves)
     # The truth is the average of the method and the process, of which the process finds again its own half, what it took for the picture too.
     # Where data have little noise and the operator cannot be cut it is the method's alone: two parts of ellipses and of a photograph, a quarter
@@ -206,7 +206,7 @@ def judged_by_simulation(
             weights = _weights(found, others, simulation, first.share, prior=PRIOR_SHARE if cuttable else 0.0)
             if not (cuttable or own or method.fits_networks):
                 weights *= SHARE_OF_MIDDLE
-        weights = with_evidence(weights, posterior)
+        weights = with_evidence(weights, posterior, first.share)
         found, posterior = averaged(found, others, weights), averaged(posterior, beside, weights)
         posterior.info["weights"] = weights.tolist()
     if found.std is None or posterior.std is None:

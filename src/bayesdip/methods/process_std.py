@@ -10,7 +10,7 @@ from torch import Tensor
 from bayesdip.gp.inference import posterior as gp_posterior
 from bayesdip.gp.likeliest import Process, likeliest_process
 from bayesdip.interruption import Stopped
-from bayesdip.noise import Noise, Poisson, PoissonGaussian
+from bayesdip.noise import Gaussian, Noise, Poisson, PoissonGaussian
 from bayesdip.patches.back_projection import STATIONARY, local_mean
 from bayesdip.problem import Problem
 from bayesdip.result import Posterior
@@ -37,7 +37,7 @@ def process_posterior(
     Returns
     -------
     Posterior or None
-        With ``info["edgeless"]`` where a process was learnt: see :class:`bayesdip.gp.likeliest.Process`. None where it was stopped.
+        With ``info["edgeless"]`` where a process was learnt from data with Gaussian noise: see :class:`bayesdip.gp.likeliest.Process`. None where it was stopped.
     """
     operator, generator = problem.operator, torch.Generator(y.device).manual_seed(seed)
     try:
@@ -49,7 +49,10 @@ def process_posterior(
             found = gp_posterior(y, operator, kernel, left, draws=draws, generator=generator)
         else:
             found = model.posterior(y, operator, problem.noise, draws=draws, generator=generator)
-            found = replace(found, info={**found.info, "edgeless": model.edgeless})
+            if isinstance(
+                problem.noise, Gaussian
+            ):  # of counts the picture is corrected by steps that know what they are
+                found = replace(found, info={**found.info, "edgeless": model.edgeless})
     except Stopped:
         return None  # the picture alone
     if isinstance(problem.noise, Poisson | PoissonGaussian):  # no rate is negative
