@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 
 from bayesdip.gp.data_covariance import without_masks
+from bayesdip.gp.dense import NO_LEVEL
 from bayesdip.gp.grid_covariance import embed
 from bayesdip.gp.model import Model, build
 from bayesdip.gp.output_covariance import output_covariance
@@ -38,8 +39,6 @@ LOG_AMPLITUDES = torch.linspace(-7.0, 7.0, 57, dtype=torch.float64)
 LEAST_NOISE = 1e-8
 # In noise of so many times the picture's variance blocks have one level together: what they differ by is most of what shows of the picture.
 STRONG = 2.0
-# Of an operator that sees no constant: its largest share of the power.
-NO_LEVEL = 1e-10
 
 
 @dataclass(frozen=True)

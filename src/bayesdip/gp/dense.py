@@ -103,14 +103,31 @@ def dense_variance(system: DataCovariance, kernel: Kernel, *, constant: bool, of
 
 
 def _variance(K: Tensor, A: Tensor, noise: Tensor, means: Tensor | None) -> Tensor:
+    factor, half = _factored(K, A, noise)
+    if means is None:
+        return _left(K, half)
+    return _left(K, half) + _of_means(
+        means, half, torch.linalg.solve_triangular(factor, A @ means, upper=False)
+    )
+
+
+def _factored(K: Tensor, A: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
+    """The Cholesky factor L of the data's covariance, and ``L^-1 A K``."""
     cross = A @ K
     factor = torch.linalg.cholesky(cross @ A.T + noise)
-    half = torch.linalg.solve_triangular(factor, cross, upper=False)
+    return factor, torch.linalg.solve_triangular(factor, cross, upper=False)
+
+
+def _left(K: Tensor, half: Tensor) -> Tensor:
+    """The posterior variance where the mean is known."""
     variance: Tensor = K.diagonal() - half.square().sum(0)
-    if means is not None:
-        seen = torch.linalg.solve_triangular(factor, A @ means, upper=False)
-        rest = means - half.T @ seen
-        variance = variance + (rest * torch.linalg.solve(seen.T @ seen, rest.T).T).sum(1)
+    return variance
+
+
+def _of_means(means: Tensor, half: Tensor, seen: Tensor) -> Tensor:
+    """The variance from a flat prior on the means, of which the whitened data show `seen`."""
+    rest = means - half.T @ seen
+    variance: Tensor = (rest * torch.linalg.solve(seen.T @ seen, rest.T).T).sum(1)
     return variance
 
 
@@ -162,20 +179,16 @@ def dense_posterior(
     means, stds = [], []
     for data, here, variance, size in zip(y.double(), seen, noise.double(), amplitude.tolist(), strict=True):
         rows = A[here.flatten()]
-        cross, ones = size * rows @ K, rows.sum(1, keepdim=True)
-        if float(ones.square().sum()) <= NO_LEVEL * float(rows.square().sum()):
-            ones = torch.zeros_like(ones)
-        factor = torch.linalg.cholesky(cross @ rows.T + variance[here].diag())
-        half, level, values = (
-            torch.linalg.solve_triangular(factor, right, upper=False)
-            for right in (cross, ones, data[here][:, None])
-        )
-        told = level.square().sum()
+        ones = rows.sum(1, keepdim=True)
+        factor, half = _factored(size * K, rows, variance[here].diag())
+        values = torch.linalg.solve_triangular(factor, data[here][:, None], upper=False)
+        mean, spread = half.T @ values, _left(size * K, half)
         # A constant that is not seen is zero.
-        known = 1 / told if float(told) > 0 else torch.zeros_like(told)
-        offset = known * (level * values).sum()
-        mean = offset + half.T @ (values - level * offset)
-        spread = size * K.diagonal() - half.square().sum(0) + known * (1 - half.T @ level)[:, 0].square()
+        if float(ones.square().sum()) > NO_LEVEL * float(rows.square().sum()):
+            level = torch.linalg.solve_triangular(factor, ones, upper=False)
+            offset = (level * values).sum() / level.square().sum()
+            mean = offset + half.T @ (values - level * offset)
+            spread = spread + _of_means(torch.ones(len(K), 1).to(K), half, level)
         means.append(mean.reshape(shape))
         stds.append(spread.clamp_min(0).sqrt().reshape(shape))
     return Posterior(torch.stack(means), torch.stack(stds))

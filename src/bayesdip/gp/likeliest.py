@@ -20,8 +20,8 @@ from bayesdip.gp import dense, families
 from bayesdip.gp.block_evidence import LEAST_NOISE, Blocks, dense_evidence, is_strong, lags
 from bayesdip.gp.conditioned import DRAWS_TOLERANCE_FACTOR
 from bayesdip.gp.data_covariance import is_nearly_stationary, without_masks
-from bayesdip.gp.grid_covariance import embed
 from bayesdip.gp.inference import posterior
+from bayesdip.gp.own_weights import endless_weights
 from bayesdip.interruption import look
 from bayesdip.kernels import Isotropic, Kernel, Stretched, Sum
 from bayesdip.noise import Noise
@@ -126,16 +126,7 @@ class Process:
         -------
         Tensor, float64, shape (C,)
         """
-        covariance = embed(self.kernel, grid)
-        at_zero = (0,) * len(covariance.torus)
-
-        def expected(power: Tensor, n: Tensor) -> Tensor:
-            left = power * covariance.spectrum * n / (power * covariance.spectrum + n)
-            mean: Tensor = torch.fft.irfftn(left, covariance.torus)[at_zero]  # over the frequencies
-            return mean
-
-        levels = self.colour.diagonal().double()
-        return torch.stack([expected(c, n) for c, n in zip(levels, noise, strict=True)])
+        return noise * endless_weights(self.kernel, self.colour.diagonal().double(), grid, noise)
 
     def _by_dense_algebra(self, y: Tensor, operator: Operator, noise: Noise) -> Posterior:
         """The exact one; samples there are none."""

@@ -43,7 +43,7 @@ def own_weights(kernel: Kernel, colour: Tensor, grid: Sequence[int], noise: floa
     part = (shares @ basis.square().T).reshape(-1, *sides)
     if all(side < n for side, n in zip(sides, grid, strict=True)):
         middle = part[(slice(None), *(side // 2 for side in sides))]
-        endless = _of_an_endless_picture(kernel, levels, grid, noise)
+        endless = endless_weights(kernel, levels, grid, torch.full_like(levels, noise))
         part = part * (endless / middle.clamp_min(torch.finfo(torch.float64).tiny)).reshape(
             -1, *[1] * len(grid)
         )
@@ -54,11 +54,29 @@ def own_weights(kernel: Kernel, colour: Tensor, grid: Sequence[int], noise: floa
     return torch.einsum("ck,k...->c...", vectors.square(), part)
 
 
-def _of_an_endless_picture(kernel: Kernel, levels: Tensor, grid: Sequence[int], noise: float) -> Tensor:
-    """Of channels of these levels, (C,)."""
+def endless_weights(kernel: Kernel, levels: Tensor, grid: Sequence[int], noise: Tensor) -> Tensor:
+    """Those of independent channels away from borders: the mean over frequencies of Wiener's filter.
+
+    Parameters
+    ----------
+    kernel : Kernel
+    levels : Tensor, float64, shape (C,)
+        The variances that multiply it.
+    grid : sequence of int
+        Pixels along each axis.
+    noise : Tensor, shape (C,)
+        Variance of the noise, positive.
+
+    Returns
+    -------
+    Tensor, float64, shape (C,)
+    """
     covariance = embed(kernel, grid)
-    power = levels.reshape(-1, *[1] * len(grid)) * covariance.spectrum
-    at_zero = (slice(None), *(0 for _ in grid))
+    each = (-1, *[1] * len(grid))
+    power = levels.reshape(each) * covariance.spectrum
     axes = tuple(range(1, len(grid) + 1))
-    mean: Tensor = torch.fft.irfftn(power / (power + noise), covariance.torus, dim=axes)[at_zero]
+    at_zero = (slice(None), *(0 for _ in grid))
+    mean: Tensor = torch.fft.irfftn(power / (power + noise.reshape(each)), covariance.torus, dim=axes)[
+        at_zero
+    ]
     return mean
