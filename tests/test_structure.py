@@ -66,6 +66,7 @@ LAYERS = (
         "leave_one_out",
     },
     {"error_places", "simulated_average", "simulated_calibration", "simulated_truth"},
+    {"simulated_weights"},
     {"simulation"},
     {"holdout"},
     {"damage", "run_request"},

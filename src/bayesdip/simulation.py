@@ -8,7 +8,7 @@ restored picture has not: :mod:`bayesdip.simulated_truth` makes one of it. For a
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -31,20 +31,10 @@ from bayesdip.operators.part import smaller
 from bayesdip.problem import Problem
 from bayesdip.progress import Progress
 from bayesdip.result import Posterior
-from bayesdip.simulated_average import (
-    Estimate,
-    averaged,
-    error_ratio,
-    estimates_beside,
-    is_told_of_edges,
-    judged_places,
-    only_at,
-    usual_weights,
-    weights_by_errors,
-    with_evidence,
-)
+from bayesdip.simulated_average import Estimate, averaged, estimates_beside, judged_places, only_at
 from bayesdip.simulated_calibration import calibrated
 from bayesdip.simulated_truth import factor_of, filling_grid, resolved_share, scaled_down
+from bayesdip.simulated_weights import Weighing
 from bayesdip.snapshot import Snapshot
 
 if TYPE_CHECKING:
@@ -55,14 +45,6 @@ if TYPE_CHECKING:
 PIXELS, MOST_PIXELS = 64**2, 256**2
 # The work of one fit over that of both, without the held-out data and with them.
 OF_ONE_FIT = 0.7
-# A simulated picture is not the true one: so much of the weights goes by the sizes of the errors alone; nothing for operators that
-# cannot be cut, where this cost 2.2 dB on Fourier columns and 1.1 dB on sums along rays, and gained nothing on six small pictures.
-PRIOR_SHARE = 0.4
-# Where the simulated picture is the average of the method and the process, and on the true one's scale, the process finds its own half again:
-# so much of the weights it gives is right. Of nine restorations of ellipses by projections with 5% noise, and nine of tuning pictures, the first
-# came 0.6 dB higher in the mean than with all of the weights and 0.0 than with none, the others 0.2 lower and 0.4 higher. A network needs the
-# patches beside it: a picture of ellipses and a tuning picture, 45 directions, came to 30.9 and 23.0 dB with all of the weights, 30.2 and 22.5 with half.
-SHARE_OF_MIDDLE = 0.5
 # Errors of pixels of one block of this side are alike: they stay together where halves judge each other.
 BLOCK = 8
 
@@ -160,53 +142,26 @@ def judged_by_simulation(
     if _held_out_data_tell(problem):
         return posterior, None
     beside = estimates_beside(posterior, problem)
-    cuttable = smaller(problem.operator, problem.grid) is not None
-    usual = averaged(posterior, beside, with_evidence(np.zeros(len(beside)), posterior, first.share))
-    # Where the operator cannot be cut and a picture has edges, the method alone is better than the weights of any simulated picture. Of signals
-    # patches know less.
-    picture = len(problem.grid) > 1
-    alone = picture and not cuttable and not method.fits_networks and is_told_of_edges(posterior)
-    halves = with_evidence(first.share * usual_weights(posterior, len(beside)), posterior, first.share)
-    middle = usual if alone else averaged(posterior, beside, halves)
-    # The truth is the average of the method and the process, of which the process finds again its own half, what it took for the picture too.
-    # Where data have little noise and the operator cannot be cut it is the method's alone: two parts of ellipses and of a photograph, a quarter
-    # of whose Fourier columns were seen, came to 31.9, 40.6 and 32.6 dB for 29.6, 37.9 and 32.4. By projections with 5% noise ellipses gained
-    # 0.7 and a photograph lost 0.5, whose intervals of 90% held 74% for 87%.
-    own = not alone and not cuttable and problem.operator.is_linear and problem.is_precise
-    simulation = simulated(posterior.mean if own else middle.mean, problem, method.seed)
+    weighing = Weighing.of(method, posterior, problem, first.share)
+    usual = averaged(posterior, beside, weighing.without_simulation(len(beside)))
+    simulation = simulated(weighing.truth(beside, usual), problem, method.seed)
     left = progress.time_left
     if simulation is None or progress.should_stop():
         return usual, None
     part = simulation.truth.numel() / posterior.mean.numel()
     if left is not None and left < 2 * first.seconds * part:
         return usual, None
-
-    def tell(snapshot: Snapshot) -> bool:
-        """How far the simulated restoration is, with the true picture so far."""
-        if snapshot.estimate is None:
-            steps, step, remaining = snapshot.steps, snapshot.step, snapshot.remaining
-            progress.show("simulation", lambda: posterior.mean, steps, step=step, remaining=remaining)
-        return progress.should_stop()
-
-    its = Progress(tell, left)
-    try:
-        with stoppable(lambda: progress.should_stop() or its.should_stop()):
-            found = average.of(method.fit(simulation.problem, its), simulation.problem)
-            others = estimates_beside(found, simulation.problem)
-    except (Stopped, NoResultError):
+    fits = _Fits.shown_by(progress, method, average, usual)
+    both = fits.of(simulation.problem)
+    if both is None:
         return usual, None
-    if progress.should_stop() or its.should_stop():
-        return usual, None
+    found, others = both
     size = 1.0
     if found.process is None:  # else what stands beside the method tells the size of its errors
         size = max(1.0, _misfit(posterior, problem)) / max(1.0, _misfit(found, simulation.problem))
     weights = np.zeros(len(others))
     if beside and len(others) == len(beside):
-        if not alone:
-            weights = _weights(found, others, simulation, first.share, prior=PRIOR_SHARE if cuttable else 0.0)
-            if not (cuttable or own or method.fits_networks):
-                weights *= SHARE_OF_MIDDLE
-        weights = with_evidence(weights, posterior, first.share)
+        weights = weighing.by(simulation, found, others)
         found, posterior = averaged(found, others, weights), averaged(posterior, beside, weights)
         posterior.info["weights"] = weights.tolist()
     if found.std is None or posterior.std is None:
@@ -215,7 +170,7 @@ def judged_by_simulation(
     if not (simulation.smaller or method.fits_networks or first.without is None):
         missed = excess(_averaged_alike(first.without, problem.training, weights), problem)
     if missed is not None:
-        its_missed = _missed_by(method, average, weights, simulation, its, progress)
+        its_missed = _missed_by(fits, weights, simulation, method.seed)
     there, here = simulation.places, judged_places(problem)
     raw = found.std[:, there]
     found = only_at(replace(found, std=following_slopes(found.mean, found.std, there)), there)
@@ -223,30 +178,58 @@ def judged_by_simulation(
     return posterior, calibrated(found, simulation, judged, raw, size, (missed, its_missed), method.seed)
 
 
+@dataclass(frozen=True)
+class _Fits:
+    """Fits of simulated data as those of the true picture, in the time that its run has left."""
+
+    method: Method
+    average: Average
+    should_stop: Callable[[], bool]
+    its: Progress
+
+    @classmethod
+    def shown_by(cls, progress: Progress, method: Method, average: Average, posterior: Posterior) -> _Fits:
+        """How far they are is shown with the true picture as an interrupt would leave it."""
+
+        def tell(snapshot: Snapshot) -> bool:
+            if snapshot.estimate is None:
+                steps, step, remaining = snapshot.steps, snapshot.step, snapshot.remaining
+                progress.show("simulation", lambda: posterior.mean, steps, step=step, remaining=remaining)
+            return progress.should_stop()
+
+        its = Progress(tell, progress.time_left)
+        return cls(method, average, lambda: progress.should_stop() or its.should_stop(), its)
+
+    def of(self, problem: Problem) -> tuple[Posterior, list[Estimate]] | None:
+        """The posterior, and what stands beside it; None where the time ended."""
+        try:
+            with stoppable(self.should_stop):
+                found = self.average.of(self.method.fit(problem, self.its), problem)
+                beside = list(estimates_beside(found, problem))
+        except (Stopped, NoResultError):
+            return None
+        return None if self.should_stop() else (found, beside)
+
+
 def _missed_by(
-    method: Method,
-    average: Average,
-    weights: NDArray[np.float64],
-    simulation: Simulation,
-    its: Progress,
-    progress: Progress,
+    fits: _Fits, weights: NDArray[np.float64], simulation: Simulation, seed: int
 ) -> KnownExcess | None:
     """Of the held-out data of a simulated picture, by a fit without them, and what that fit errs; None where there is no time.
 
     That fit is for this alone: where it lacks the lowest frequency, it says nothing of the weights of the true picture.
     """
-    training = simulation.problem.training
-    try:
-        with stoppable(lambda: progress.should_stop() or its.should_stop()):
-            found = _averaged_alike(average.of(method.fit(training, its), training), training, weights)
-    except (Stopped, NoResultError):
+    both = fits.of(simulation.problem.training)
+    if both is None:
         return None
+    found, beside = both
+    if len(beside) == len(weights):
+        found = averaged(found, beside, weights)
     missed = excess(found, simulation.problem)
-    if missed is None or progress.should_stop() or its.should_stop():
+    if missed is None:
         return None
     wrong = found.mean.double().cpu()[:, simulation.places] - simulation.judged_truth
     size = float(wrong.square().mean().sqrt())
-    usual = usual_excess(size, simulation.problem, method.seed)
+    usual = usual_excess(size, simulation.problem, seed)
     return KnownExcess(missed.mean, missed.error, size, usual)
 
 
@@ -254,16 +237,6 @@ def _averaged_alike(posterior: Posterior, problem: Problem, weights: NDArray[np.
     """With what stands beside it, where that is as much."""
     beside = estimates_beside(posterior, problem)
     return averaged(posterior, beside, weights) if len(beside) == len(weights) else posterior
-
-
-def _weights(
-    found: Posterior, others: Sequence[Estimate], simulation: Simulation, share: float, prior: float
-) -> NDArray[np.float64]:
-    """Of the others beside what the method found of the simulated picture, by the errors of all; `prior` of them by the errors' sizes alone."""
-    found, others = only_at(found, simulation.places), [other.only_at(simulation.places) for other in others]
-    truth = simulation.judged_truth
-    usual = usual_weights(found, len(others), error_ratio(others[0], found, truth))
-    return share * ((1 - prior) * weights_by_errors(found, others, truth, simulation.blocks) + prior * usual)
 
 
 def simulated(picture: Tensor, problem: Problem, seed: int) -> Simulation | None:
