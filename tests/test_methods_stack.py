@@ -12,7 +12,8 @@ from skimage.data import camera
 import bayesdip as bd
 from bayesdip.methods.stack import (
     CORRELATION,
-    WEIGHT_SPREAD,
+    IN_NOISE,
+    UsualWeight,
     average,
     calibrated,
     network_weight,
@@ -76,8 +77,18 @@ def test_a_weight_that_few_large_errors_decide_is_drawn_to_one_half() -> None:
     network[0, 0, 2] = 1.0
     found = network_weight(y, network, patches, torch.ones(10, 10, dtype=torch.bool))
     variance = (2 * (1 - 2 / 3) ** 2 + (2 / 3) ** 2) / 3**2
-    doubt = variance / WEIGHT_SPREAD**2
+    doubt = variance / UsualWeight().spread ** 2
     assert found == pytest.approx((2 / 3 + doubt / 2) / (1 + doubt))
+
+
+def test_weight_in_noise_is_the_posterior_mean_of_a_prior_and_held_out_pixels_that_are_no_fair_sample(
+    truth,
+) -> None:
+    held_out = torch.ones(200, 200, dtype=torch.bool)
+    predictions = noisy(truth, 0.1, 1), noisy(truth, 0.2, 2)  # of which 0.8 is best
+    spread, apart = IN_NOISE.spread**2, IN_NOISE.apart**2
+    expected = (0.8 * spread + IN_NOISE.mean * apart) / (spread + apart)
+    assert network_weight(truth, *predictions, held_out, IN_NOISE) == pytest.approx(expected, abs=0.01)
 
 
 @pytest.mark.parametrize(

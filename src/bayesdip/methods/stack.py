@@ -31,9 +31,6 @@ from bayesdip.progress import Progress
 from bayesdip.result import Posterior
 from bayesdip.tiling import Mosaic, Tile, cut, tiles
 
-# Prior of the network's weight: normal with this spread around its usual value. It decides where few
-# pixels stand in strong noise, or a few errors at edges outweigh all others.
-USUAL_WEIGHT, WEIGHT_SPREAD = 0.5, 0.3
 # Where data are exact, errors tell more: this is about the correlation of the two on `montage`, `house` and `cameraman`,
 # and with it the sizes of both on held-out pixels say what the weight should be.
 CORRELATION = 0.7
@@ -48,6 +45,31 @@ TILE, MARGIN = 256, 16
 TILE_OF_EXACT, STEPS_OF_EXACT = 128, 0.45
 # A tile with less than this share of its pixels known would be guessed: then the picture is not cut.
 LEAST_KNOWN = 0.05
+
+
+@dataclass(frozen=True)
+class UsualWeight:
+    """What is known of the network's weight before the held-out pixels: a normal prior.
+
+    It decides where few pixels stand in strong noise, or a few errors at edges outweigh all others.
+
+    Attributes
+    ----------
+    mean, spread : float
+        Of the prior.
+    apart : float
+        Standard deviation of the weight that is best for held-out pixels around the one that is best for all.
+    """
+
+    mean: float = 0.5
+    spread: float = 0.3
+    apart: float = 0.0
+
+
+# In a noisy picture a pixel's own value tells most of what there is, and patches make more of it than networks do: the best weights of 14 parts
+# of 128x128 pixels of tuning pictures, noise of 15 to 50, were 0.05 to 0.53, and some 2000 held-out pixels tell them to within 0.1 to 0.4. With
+# this prior the average gains 0.07 dB over patches (0.03 less at worst), with the other 0.03 (0.16), with the best weights 0.10.
+IN_NOISE = UsualWeight(0.2, 0.1, 0.14)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -215,12 +237,13 @@ class Stack(Method):
 
         def weigh(mean: Tensor) -> Tensor:
             mean, without = mean.double().cpu(), patches.mean.double().cpu()
-            share, usual = torch.ones_like(mean), USUAL_WEIGHT
+            share = torch.ones_like(mean)
+            usual = IN_NOISE if _is_noisy_picture(problem) else UsualWeight()
             if problem.noise.is_exact and patches.std is not None:
                 std = calibrated(patches.std, problem.y - without, entries)
                 error, other = ((problem.y - x)[entries].square().mean().sqrt() for x in (mean, without))
                 share = precision_share(error.expand(std.shape), std, missing)
-                usual = weight_of_sizes(float(error), float(other))
+                usual = UsualWeight(weight_of_sizes(float(error), float(other)))
             both = without + share * (mean - without)
             return share * network_weight(problem.y, both, without, entries, usual)
 
@@ -247,15 +270,21 @@ def _cover(problem: Problem, side: int) -> list[Tile]:
     return cover if enough else [tuple(slice(0, n) for n in problem.grid)]
 
 
+def _is_noisy_picture(problem: Problem) -> bool:
+    """Whether all pixels of a picture were seen, in noise that patches take as it is."""
+    seen = isinstance(problem.operator, Identity)
+    return seen and len(problem.grid) == 2 and problem.noise.is_gaussian_like and not problem.noise.is_exact
+
+
 def weight_of_sizes(network: float, patches: float) -> float:
     """The network's share, between 0 and 1, in the best average of two estimates with errors of these sizes, correlated by `CORRELATION`."""
     common = CORRELATION * network * patches
     spread = network**2 + patches**2 - 2 * common
-    return min(max((patches**2 - common) / spread, 0.0), 1.0) if spread > 0 else USUAL_WEIGHT
+    return min(max((patches**2 - common) / spread, 0.0), 1.0) if spread > 0 else UsualWeight().mean
 
 
 def network_weight(
-    y: Tensor, network: Tensor, patches: Tensor, held_out: Tensor, usual: float = USUAL_WEIGHT
+    y: Tensor, network: Tensor, patches: Tensor, held_out: Tensor, usual: UsualWeight = UsualWeight()
 ) -> float:
     """The network's share in the average that comes closest to the held-out values: its posterior mean.
 
@@ -267,8 +296,8 @@ def network_weight(
     y, network, patches : Tensor, shape (C, *grid)
         The data, and two predictions of which neither saw `y` where `held_out`.
     held_out : Tensor of bool, shape grid or (C, *grid)
-    usual : float
-        The prior's mean.
+    usual : UsualWeight
+        The prior.
 
     Returns
     -------
@@ -280,12 +309,12 @@ def network_weight(
     wanted = (y - patches).double().cpu()[held_out]
     length = float(step.square().sum())
     if length == 0:
-        return usual
+        return usual.mean
     found = float((step * wanted).sum()) / length
     alike = float((wanted - step / 2).square().mean()) / length
     scattered = float((step * (wanted - found * step)).square().sum()) / length**2
-    doubt = max(alike, scattered) / WEIGHT_SPREAD**2
-    return min(max((found + doubt * usual) / (1 + doubt), 0.0), 1.0)
+    doubt = (max(alike, scattered) + usual.apart**2) / usual.spread**2
+    return min(max((found + doubt * usual.mean) / (1 + doubt), 0.0), 1.0)
 
 
 def calibrated(std: Tensor, residual: Tensor, held_out: Tensor) -> Tensor:
