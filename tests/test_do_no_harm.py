@@ -145,6 +145,15 @@ def test_noise_on_held_out_values_does_not_hide_who_is_better():
     assert told < 0.7 * not_told
 
 
+def test_pixels_alone_leave_the_method_more_than_halves_until_it_is_behind():
+    """A tie is no reason for equal shares, as errors at pixels alone go together; nor do few values at a distance change it."""
+    rng = np.random.default_rng(0)
+    both = rng.standard_normal(60) + 0.3 * rng.standard_normal((2, 60))
+    found = replace(errors(*both, np.repeat([1.0, 4.0], [50, 10]), np.arange(60)), hole=np.zeros(60, bool))
+    tie, behind = (fitted_weights(found, [True], [True], behind=told)[0, :, 0] for told in (False, True))
+    assert (tie > 0.1).all() and (tie < 0.4).all() and (behind > tie).all()
+
+
 def test_a_share_that_is_chance_is_none_the_methods_own_among_them():
     rng = np.random.default_rng(0)
     method, other = 5 + rng.standard_normal((2, 120)) * [[0.3], [0.1]] - np.array([[0.0], [5.0]])

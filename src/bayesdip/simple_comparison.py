@@ -202,7 +202,8 @@ def compare(
         return not errors.wins(j, alone, seed) if j == certain else errors.loses(j, alone, seed)
 
     takes_part = [fill or (judged and is_better(j)) for j, fill in enumerate(fills)]
-    weights = fitted_weights(errors, fills, takes_part, certain)
+    behind = any(part and errors.loses(j, alone, seed) for j, part in enumerate(takes_part))
+    weights = fitted_weights(errors, fills, takes_part, certain, behind)
     findings = _findings(errors, others, weights, name, problem.units.scale)
     certain_one = certain is not None and weights[..., certain].max() > 0.5
     noise = _noise_on_exact_data(

@@ -219,7 +219,7 @@ def weights_by_errors(
     nowhere = np.zeros(count, dtype=bool)
     errors = HeldOutErrors(wanted, steps, np.ones(count), nowhere, blocks, np.zeros(count))
     everyone = [True] * len(beside)
-    found: Array = fitted_weights(errors, everyone, everyone)[0, 0]
+    found: Array = fitted_weights(errors, everyone, everyone, behind=True)[0, 0]
     return found
 
 
